@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target. Compiler flags of the Embedded bootloader are not here but in
+/// `tools/toolsets`, so that one manifest builds in both modes.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+/// Settings of the modules that the Embedded bootloader is made of.
+let shared: [SwiftSetting] = strict + [.treatWarning("EmbeddedRestrictions", as: .error)]
+
+let package = Package(
+  name: "onefold",
+  products: [
+    .executable(name: "onefold", targets: ["onefold"]),
+    .executable(name: "Bootloader", targets: ["Bootloader"]),
+  ],
+  targets: [
+    // System libraries.
+    .systemLibrary(
+      name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(
+      name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+    .systemLibrary(
+      name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+    // Shared with the bootloader: compiled in ordinary and in Embedded Swift.
+    .target(name: "CPosix"),
+    .target(name: "PayloadFormat", swiftSettings: shared),
+    .target(name: "Posix", dependencies: ["CPosix"], swiftSettings: shared),
+    .target(
+      name: "ContentHash", dependencies: ["PayloadFormat", "CCrypto"], swiftSettings: shared),
+    .target(
+      name: "PayloadReader",
+      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CZstd", "CLZMA"],
+      swiftSettings: shared),
+    .target(
+      name: "CacheDirectory",
+      dependencies: ["PayloadFormat", "PayloadReader", "Posix", "ContentHash"],
+      swiftSettings: shared),
+    .executableTarget(
+      name: "Bootloader",
+      dependencies: ["PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "ContentHash"],
+      path: "Bootloader",
+      swiftSettings: shared),
+
+    // The packer.
+    .target(
+      name: "PayloadWriter",
+      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CZstd", "CLZMA"],
+      swiftSettings: strict),
+    .target(
+      name: "OnefoldCLI",
+      dependencies: ["PayloadFormat", "PayloadReader", "PayloadWriter", "Posix"],
+      swiftSettings: strict),
+    .executableTarget(name: "onefold", dependencies: ["OnefoldCLI"], swiftSettings: strict),
+  ]
+)

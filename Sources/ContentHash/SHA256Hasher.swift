@@ -1,0 +1,34 @@
+internal import CCrypto
+public import PayloadFormat
+
+/// SHA-256 (FIPS 180-4) by libcrypto, which uses the processor's SHA instructions where it has them.
+public struct SHA256Hasher: ~Copyable {
+  private var context = SHA256_CTX()
+
+  public init() { SHA256_Init(&context) }
+
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    guard let start = bytes.baseAddress, bytes.count > 0 else { return }
+    SHA256_Update(&context, start, bytes.count)
+  }
+
+  public mutating func update(_ bytes: Span<UInt8>) {
+    bytes.withUnsafeBytes { update($0) }
+  }
+
+  public consuming func finish() -> Digest {
+    var result = [UInt8](repeating: 0, count: Digest.byteCount)
+    SHA256_Final(&result, &context)
+    return Digest(result.span, at: 0)
+  }
+
+  public static func digest(of bytes: UnsafeRawBufferPointer) -> Digest {
+    var hasher = SHA256Hasher()
+    hasher.update(bytes)
+    return hasher.finish()
+  }
+
+  public static func digest(of bytes: Span<UInt8>) -> Digest {
+    bytes.withUnsafeBytes { digest(of: $0) }
+  }
+}

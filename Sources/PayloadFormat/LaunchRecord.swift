@@ -1,0 +1,196 @@
+/// What to execute, and how (docs/format.md, "Launch record").
+///
+/// The values are bytes. Placeholders are kept as written; `expand` puts paths in.
+public struct LaunchRecord: Equatable, Sendable {
+  static var headerByteCount: Int { 12 }
+
+  /// 1 to 64 of `A-Z a-z 0-9 . _ + -`, not starting with `.` or `-`.
+  public var name: [UInt8]
+  /// At most 128 bytes without control characters; empty where there is none.
+  public var version: [UInt8]
+  /// Path of the program in the tree.
+  public var entry: [UInt8]
+  /// Arguments after argument 0 and before the user's.
+  public var arguments: [[UInt8]]
+  /// `NAME=value`, to set.
+  public var variables: [[UInt8]]
+  /// Names of variables to remove before `variables` are set.
+  public var removedVariables: [[UInt8]]
+  /// What the tree runs on, such as `x86_64-linux`.
+  public var target: [UInt8]
+  /// What wrote the file; empty where that is not said.
+  public var packer: [UInt8]
+
+  /// A record without arguments and variables.
+  public init(name: [UInt8], entry: [UInt8], target: [UInt8]) {
+    self.name = name
+    self.entry = entry
+    self.target = target
+    version = []
+    arguments = []
+    variables = []
+    removedVariables = []
+    packer = []
+  }
+
+  private enum Tag: UInt16 {
+    case name = 1
+    case version, entry, argument, set, unset, target, packer
+
+    var repeats: Bool { self == .argument || self == .set || self == .unset }
+    var isCritical: Bool { self != .version && self != .packer }
+  }
+
+  /// Parses a whole record. Never traps, whatever the bytes.
+  public init(parsing bytes: Span<UInt8>) throws(FormatError) {
+    self.init(name: [], entry: [], target: [])
+    guard bytes.count >= LaunchRecord.headerByteCount && bytes.count <= Limits.recordLength else {
+      throw FormatError(.recordTooShort)
+    }
+    guard bytes.hasPrefix("OFLR") else { throw FormatError(.recordMagic) }
+    guard bytes.u16(4) == 1 else { throw FormatError(.recordVersion) }
+    guard bytes.u16(6) == 0 else { throw FormatError(.recordReserved) }
+    let count = Int(bytes.u32(8))
+    guard count <= Limits.recordFields else { throw FormatError(.recordFieldCount) }
+
+    var offset = LaunchRecord.headerByteCount
+    var previous: UInt16 = 0
+    for field in 0..<count {
+      guard bytes.count - offset >= 8 else { throw FormatError(.recordFieldCut, field) }
+      let number = bytes.u16(offset)
+      let flags = bytes.u16(offset + 2)
+      let length = Int(bytes.u32(offset + 4))
+      offset += 8
+      guard bytes.count - offset >= length else { throw FormatError(.recordFieldCut, field) }
+      guard flags <= 1 else { throw FormatError(.recordFieldFlags, field) }
+      guard number >= previous else { throw FormatError(.recordFieldOrder, field) }
+      let value = bytes.extracting(offset..<offset + length)
+      offset += length
+      if let tag = Tag(rawValue: number) {
+        if number == previous && !tag.repeats { throw FormatError(.recordFieldRepeated, field) }
+        if tag.isCritical != (flags == 1) { throw FormatError(.recordFieldFlags, field) }
+        try take(tag, value, field)
+      } else if flags & 1 != 0 {
+        throw FormatError(.recordFieldUnknown, field)
+      }
+      previous = number
+    }
+    guard offset == bytes.count else { throw FormatError(.recordTrailing) }
+    guard !name.isEmpty && !entry.isEmpty && !target.isEmpty else {
+      throw FormatError(.recordFieldMissing)
+    }
+  }
+
+  private mutating func take(_ tag: Tag, _ value: Span<UInt8>, _ field: Int) throws(FormatError) {
+    let all = value.array(0..<value.count)
+    guard !all.contains(0) else { throw FormatError(.recordNul, field) }
+    switch tag {
+    case .name:
+      guard LaunchRecord.isName(value) else { throw FormatError(.recordName, field) }
+      name = all
+    case .version, .packer:
+      guard LaunchRecord.isText(value) else { throw FormatError(.recordText, field) }
+      if tag == .version { version = all } else { packer = all }
+    case .target:
+      guard LaunchRecord.isName(value) else { throw FormatError(.recordText, field) }
+      target = all
+    case .entry:
+      guard PathRules.isPath(value) else { throw FormatError(.recordEntry, field) }
+      entry = all
+    case .argument:
+      arguments.append(all)
+    case .set:
+      guard let equals = all.firstIndex(of: 0x3D), equals > 0 else {
+        throw FormatError(.recordVariable, field)
+      }
+      variables.append(all)
+    case .unset:
+      guard !all.isEmpty && !all.contains(0x3D) else { throw FormatError(.recordVariable, field) }
+      removedVariables.append(all)
+    }
+  }
+
+  /// Whether `bytes` are a valid application name or target.
+  public static func isName(_ bytes: Span<UInt8>) -> Bool {
+    guard bytes.count >= 1 && bytes.count <= 64 else { return false }
+    guard bytes[0] != UInt8(ascii: ".") && bytes[0] != UInt8(ascii: "-") else { return false }
+    for index in 0..<bytes.count {
+      switch bytes[index] {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "+"), UInt8(ascii: "-"):
+        continue
+      default: return false
+      }
+    }
+    return true
+  }
+
+  /// Whether `bytes` are a valid version text.
+  public static func isText(_ bytes: Span<UInt8>) -> Bool {
+    guard bytes.count <= 128 else { return false }
+    for index in 0..<bytes.count where bytes[index] < 0x20 || bytes[index] == 0x7F { return false }
+    return true
+  }
+
+  /// The record's bytes. A record that `init(parsing:)` would refuse is the caller's error: parse the
+  /// result to find out.
+  public func encoded() -> [UInt8] {
+    var fields: [UInt8] = []
+    var count: UInt32 = 0
+    func add(_ tag: Tag, _ value: [UInt8]) {
+      count += 1
+      fields.append(littleEndian: tag.rawValue)
+      fields.append(littleEndian: UInt16(tag.isCritical ? 1 : 0))
+      fields.append(littleEndian: UInt32(value.count))
+      fields.append(contentsOf: value)
+    }
+    add(.name, name)
+    if !version.isEmpty { add(.version, version) }
+    add(.entry, entry)
+    for argument in arguments { add(.argument, argument) }
+    for variable in variables { add(.set, variable) }
+    for name in removedVariables { add(.unset, name) }
+    add(.target, target)
+    if !packer.isEmpty { add(.packer, packer) }
+
+    var bytes: [UInt8] = []
+    bytes.append(ascii: "OFLR")
+    bytes.append(littleEndian: UInt16(1))
+    bytes.append(littleEndian: UInt16(0))
+    bytes.append(littleEndian: count)
+    bytes.append(contentsOf: fields)
+    return bytes
+  }
+
+  /// Replaces `{root}` and `{exe}` in `value`, and `{{root}}` and `{{exe}}` by the literal texts. What is
+  /// put in is not searched again.
+  public static func expand(
+    _ value: [UInt8], root: some Sequence<UInt8>, executable: some Sequence<UInt8>
+  ) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(value.count)
+    let span = value.span
+    var index = 0
+    while index < span.count {
+      let rest = span.extracting(index..<span.count)
+      if rest.hasPrefix("{{root}}") {
+        result.append(ascii: "{root}")
+        index += 8
+      } else if rest.hasPrefix("{{exe}}") {
+        result.append(ascii: "{exe}")
+        index += 7
+      } else if rest.hasPrefix("{root}") {
+        result.append(contentsOf: root)
+        index += 6
+      } else if rest.hasPrefix("{exe}") {
+        result.append(contentsOf: executable)
+        index += 5
+      } else {
+        result.append(span[index])
+        index += 1
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,103 @@
+import PayloadFormat
+import Posix
+
+/// The directories of a tree that is being unpacked: made all at once, and most of them kept open, so that
+/// a file is opened by its name alone.
+///
+/// Parents come before their children in a manifest, so where not all can be kept open it is the
+/// shallow ones, and the deep ones are reached by a short path from there.
+final class DirectoryTable: Sendable {
+  /// Descriptor of each directory entry; -1 for those not kept open and for other entries.
+  private let descriptors: [Int32]
+  private let root: DirectoryHandle
+
+  /// Makes all directories but the root, which is `root`, with mode 0700.
+  init(_ manifest: Manifest, root: DirectoryHandle, mostOpen: Int) throws(SystemError) {
+    self.root = root
+    var descriptors = [Int32](repeating: -1, count: manifest.entryCount)
+    var opened = 0
+    var failure: SystemError? = nil
+    var name = Path()
+    for index in 1..<max(1, manifest.entryCount) {
+      let entry = manifest.entry(index)
+      guard entry.type == .directory else { continue }
+      let parent = DirectoryTable.locate(entry, manifest, descriptors, root, &name)
+      do throws(SystemError) {
+        try parent.createDirectory(name, mode: 0o700)
+        if opened < mostOpen {
+          let directory = try FileDescriptor.open(name, in: parent, .directory)
+          descriptors[index] = directory.release()
+          opened += 1
+        }
+      } catch {
+        failure = error
+        break
+      }
+    }
+    self.descriptors = descriptors
+    if let failure { throw failure }
+  }
+
+  deinit {
+    for descriptor in descriptors where descriptor >= 0 {
+      _ = FileDescriptor(owning: descriptor, path: Path())
+    }
+  }
+
+  /// The open directory from which `entry` is reached; `name` becomes its path from there.
+  func locate(_ entry: Manifest.Entry, _ manifest: Manifest, _ name: inout Path) -> DirectoryHandle {
+    DirectoryTable.locate(entry, manifest, descriptors, root, &name)
+  }
+
+  private static func locate(
+    _ entry: Manifest.Entry, _ manifest: Manifest, _ descriptors: [Int32], _ root: DirectoryHandle,
+    _ name: inout Path
+  ) -> DirectoryHandle {
+    let parent = entry.parent
+    if parent == 0 || descriptors[parent] >= 0 {
+      name.replace(with: manifest.name(of: entry))
+      return handle(parent, descriptors, root)
+    }
+    var chain = [entry]
+    var next = parent
+    while next != 0 && descriptors[next] < 0 {
+      let directory = manifest.entry(next)
+      chain.append(directory)
+      next = directory.parent
+    }
+    name.truncate(to: 0)
+    for element in chain.reversed() {
+      if !name.isEmpty { name.append(byte: UInt8(ascii: "/")) }
+      name.append(contentsOf: manifest.name(of: element))
+    }
+    return handle(next, descriptors, root)
+  }
+
+  private static func handle(_ index: Int, _ descriptors: [Int32], _ root: DirectoryHandle)
+    -> DirectoryHandle
+  {
+    index == 0 ? root : root.below(borrowing: descriptors[index])
+  }
+
+  /// Gives every directory its mode and time, children before their parents, the root last.
+  func finish(_ manifest: Manifest) throws(SystemError) {
+    var name = Path()
+    var index = manifest.entryCount - 1
+    while index >= 0 {
+      let entry = manifest.entry(index)
+      if entry.type == .directory {
+        let parent: DirectoryHandle
+        if index == 0 {
+          parent = root
+          name = Path(".")
+        } else {
+          parent = locate(entry, manifest, &name)
+        }
+        // The time first: a directory without permissions for its owner can't be reached by name.
+        try parent.setModificationTime(of: name, entry.modified)
+        try parent.setMode(of: name, UInt32(entry.mode))
+      }
+      index -= 1
+    }
+  }
+}

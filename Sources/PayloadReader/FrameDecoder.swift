@@ -1,0 +1,94 @@
+internal import CLZMA
+internal import CZstd
+internal import ContentHash
+public import PayloadFormat
+internal import Posix
+
+/// Reads, verifies and decodes frames, one at a time, with buffers and a context that are used again.
+///
+/// One worker owns one decoder. Its memory is at most the longest frame, stored and raw, and for xz
+/// another 16 MiB.
+public struct FrameDecoder: ~Copyable {
+  private let stored: Buffer
+  private let raw: Buffer
+  private let context: OpaquePointer
+
+  /// A decoder for frames up to these lengths in bytes.
+  public init(longestStored: Int, longestRaw: Int) throws(PayloadError) {
+    let stored = try system { () throws(SystemError) in try Buffer(count: longestStored) }
+    let raw = try system { () throws(SystemError) in try Buffer(count: longestRaw) }
+    guard let context = ZSTD_createDCtx() else {
+      throw .system(SystemError("allocate memory", Path(), .outOfMemory))
+    }
+    self.stored = stored
+    self.raw = raw
+    self.context = context
+  }
+
+  deinit { ZSTD_freeDCtx(context) }
+
+  /// The raw bytes of frame `index`, valid until the next call. The hash of the stored bytes is checked
+  /// before a byte of them is decoded.
+  public func decode(_ index: Int, of payload: Payload, _ manifest: Manifest)
+    throws(PayloadError) -> UnsafeRawBufferPointer
+  {
+    let frame = manifest.frame(index)
+    let source = UnsafeMutableRawBufferPointer(rebasing: stored.bytes[..<frame.storedLength])
+    let offset = payload.trailer.payloadOffset + frame.offset
+    try payload.read(into: source, at: offset)
+    guard SHA256Hasher.digest(of: UnsafeRawBufferPointer(source)) == frame.hash else {
+      throw .damaged(.frame(index), payload.path)
+    }
+    let target = UnsafeMutableRawBufferPointer(rebasing: raw.bytes[..<frame.rawLength])
+    guard decompress(frame.codec, UnsafeRawBufferPointer(source), into: target) else {
+      throw .damaged(.undecodable(index), payload.path)
+    }
+    return frame.codec == .store
+      ? UnsafeRawBufferPointer(source) : UnsafeRawBufferPointer(target)
+  }
+
+  private func decompress(
+    _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+  ) -> Bool {
+    switch codec {
+    case .store: return true
+    case .zstd:
+      let result = ZSTD_decompressDCtx(
+        context, target.baseAddress, target.count, source.baseAddress, source.count)
+      // An error is a huge number, which imports as a negative one.
+      return ZSTD_isError(result) == 0 && result == target.count
+    case .xz: return decompressXZ(source, into: target)
+    }
+  }
+
+  /// Decodes `source` to exactly `target`, without a context; for the manifest.
+  static func decompressOnce(
+    _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+  ) -> Bool {
+    switch codec {
+    case .store:
+      guard source.count == target.count else { return false }
+      target.copyMemory(from: source)
+      return true
+    case .zstd:
+      let result = ZSTD_decompress(
+        target.baseAddress, target.count, source.baseAddress, source.count)
+      return ZSTD_isError(result) == 0 && result == target.count
+    case .xz: return decompressXZ(source, into: target)
+    }
+  }
+}
+
+/// Decodes one `.xz` stream that must fill `target` exactly. The memory limit allows the dictionary of 16
+/// MiB that the format allows, and the decoder's own state.
+private func decompressXZ(
+  _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+) -> Bool {
+  var memoryLimit: UInt64 = 17 << 20
+  var read = 0
+  var written = 0
+  let result = lzma_stream_buffer_decode(
+    &memoryLimit, 0, nil, source.assumingMemoryBound(to: UInt8.self).baseAddress, &read,
+    source.count, target.assumingMemoryBound(to: UInt8.self).baseAddress, &written, target.count)
+  return result == LZMA_OK && read == source.count && written == target.count
+}

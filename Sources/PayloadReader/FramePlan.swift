@@ -1,0 +1,51 @@
+import PayloadFormat
+
+/// Which pieces of which files each frame holds, in the order of their offsets.
+struct FramePlan: Sendable {
+  struct Piece {
+    var entry: UInt32
+    /// In the frame's raw bytes.
+    var offset: UInt32
+    var length: UInt32
+    var fileOffset: UInt64
+  }
+
+  private var pieces: [Piece]
+  /// Where each frame's pieces start; one more than there are frames.
+  private var starts: [Int]
+
+  init(_ manifest: Manifest) {
+    var counts = [Int](repeating: 0, count: manifest.frameCount + 1)
+    FramePlan.visit(manifest) { frame, _ in counts[frame + 1] += 1 }
+    for frame in 0..<manifest.frameCount { counts[frame + 1] += counts[frame] }
+    starts = counts
+    let none = Piece(entry: 0, offset: 0, length: 0, fileOffset: 0)
+    var sorted = [Piece](repeating: none, count: counts[manifest.frameCount])
+    FramePlan.visit(manifest) { frame, piece in
+      sorted[counts[frame]] = piece
+      counts[frame] += 1
+    }
+    pieces = sorted
+  }
+
+  func pieces(of frame: Int) -> ArraySlice<Piece> { pieces[starts[frame]..<starts[frame + 1]] }
+
+  private static func visit(_ manifest: Manifest, _ body: (Int, Piece) -> Void) {
+    for index in 0..<manifest.entryCount {
+      let entry = manifest.entry(index)
+      var fileOffset: UInt64 = 0
+      for number in entry.segments {
+        let segment = manifest.segment(number)
+        if let frame = segment.frame {
+          // A frame is at most 16 MiB.
+          body(
+            frame,
+            Piece(
+              entry: UInt32(index), offset: UInt32(segment.offset),
+              length: UInt32(segment.length), fileOffset: fileOffset))
+        }
+        fileOffset += segment.length
+      }
+    }
+  }
+}

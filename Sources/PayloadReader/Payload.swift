@@ -1,0 +1,152 @@
+internal import ContentHash
+public import PayloadFormat
+public import Posix
+
+/// An open onefile whose trailer and launch record are verified.
+public final class Payload: Sendable {
+  private let file: FileDescriptor
+  public let trailer: Trailer
+  public let record: LaunchRecord
+  /// Bytes after the trailer, such as an appended signature: 0 to 65,536.
+  public let appendedLength: UInt64
+
+  public var path: Path { file.path }
+  /// The tree id: the hash of the stored manifest.
+  public var treeID: Digest { trailer.manifestHash }
+
+  /// What is read first: enough for the trailer and an ordinary launch record in one call.
+  private static var tailLength: Int { 8 << 10 }
+
+  private init(
+    _ file: consuming FileDescriptor, _ trailer: Trailer, _ record: LaunchRecord,
+    appendedLength: UInt64
+  ) {
+    self.file = file
+    self.trailer = trailer
+    self.record = record
+    self.appendedLength = appendedLength
+  }
+
+  /// Takes `file`, and reads and verifies its trailer and launch record.
+  public static func read(_ file: consuming FileDescriptor) throws(PayloadError) -> Payload {
+    let path = file.path
+    let tail = try readTail(file)
+    let trailerEnd = tail.trailer + Trailer.byteCount
+    let trailer = try parseTrailer(
+      [UInt8](tail.bytes[tail.trailer..<trailerEnd]), at: tail.offset + UInt64(tail.trailer), path)
+    let recordBytes =
+      trailer.recordOffset >= tail.offset
+      ? [UInt8](tail.bytes[Int(trailer.recordOffset - tail.offset)..<tail.trailer])
+      : try bytes(of: file, at: trailer.recordOffset, count: Int(trailer.recordLength))
+    let record = try parseRecord(recordBytes, trailer, path)
+    return Payload(
+      file, trailer, record, appendedLength: UInt64(tail.bytes.count - trailerEnd))
+  }
+
+  /// Opens the file at `path`, following symlinks.
+  public static func open(_ path: Path) throws(PayloadError) -> Payload {
+    try read(try system { () throws(SystemError) in try FileDescriptor.open(path, .read) })
+  }
+
+  private static func parseTrailer(_ bytes: [UInt8], at position: UInt64, _ path: Path)
+    throws(PayloadError) -> Trailer
+  {
+    let trailer: Trailer
+    do throws(FormatError) { trailer = try Trailer(parsing: bytes.span, at: position) } catch {
+      throw .format(error, path)
+    }
+    let hashed = SHA256Hasher.digest(of: bytes.span.extracting(0..<Trailer.hashedByteCount))
+    guard hashed == Trailer.hash(in: bytes.span) else { throw .damaged(.trailer, path) }
+    return trailer
+  }
+
+  private static func parseRecord(_ bytes: [UInt8], _ trailer: Trailer, _ path: Path)
+    throws(PayloadError) -> LaunchRecord
+  {
+    guard SHA256Hasher.digest(of: bytes.span) == trailer.recordHash else {
+      throw .damaged(.record, path)
+    }
+    do throws(FormatError) { return try LaunchRecord(parsing: bytes.span) } catch {
+      throw .format(error, path)
+    }
+  }
+
+  /// Reads and verifies the manifest, and decodes it. Checks that it fits the trailer.
+  public func readManifest() throws(PayloadError) -> Manifest {
+    let stored = try Payload.bytes(
+      of: file, at: trailer.manifestOffset, count: Int(trailer.manifestStoredLength))
+    guard SHA256Hasher.digest(of: stored.span) == trailer.manifestHash else {
+      throw .damaged(.manifest, path)
+    }
+    var raw = [UInt8](repeating: 0, count: Int(trailer.manifestRawLength))
+    let decoded = raw.withUnsafeMutableBytes { target in
+      stored.span.withUnsafeBytes { source in
+        FrameDecoder.decompressOnce(trailer.manifestCodec, source, into: target)
+      }
+    }
+    guard decoded else { throw .damaged(.undecodableManifest, path) }
+    do throws(FormatError) {
+      let manifest = try Manifest(parsing: raw)
+      guard manifest.framesLength == trailer.manifestOffset - trailer.payloadOffset else {
+        throw FormatError(.trailerManifest)
+      }
+      return manifest
+    } catch { throw .format(error, path) }
+  }
+
+  /// Checks the hash of the bootloader and its padding.
+  public func verifyPrefix() throws(PayloadError) {
+    var hasher = SHA256Hasher()
+    var offset: UInt64 = 0
+    let chunk = 256 << 10
+    while offset < trailer.payloadOffset {
+      let count = Int(min(UInt64(chunk), trailer.payloadOffset - offset))
+      let bytes = try Payload.bytes(of: file, at: offset, count: count)
+      hasher.update(bytes.span)
+      offset += UInt64(count)
+    }
+    guard hasher.finish() == trailer.prefixHash else { throw .damaged(.bootloader, path) }
+  }
+
+  /// Fills `buffer` from the file.
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(PayloadError) {
+    let count = try system { () throws(SystemError) in
+      try file.read(into: buffer, at: Int64(offset))
+    }
+    guard count == buffer.count else { throw .format(FormatError(.trailerOffset), path) }
+  }
+
+  private static func bytes(of file: borrowing FileDescriptor, at offset: UInt64, count: Int)
+    throws(PayloadError) -> [UInt8]
+  {
+    let bytes = try system { () throws(SystemError) in
+      try file.bytes(at: Int64(offset), count: count)
+    }
+    guard bytes.count == count else { throw .format(FormatError(.trailerOffset), file.path) }
+    return bytes
+  }
+
+  private struct Tail {
+    var bytes: [UInt8]
+    /// Of `bytes`, in the file.
+    var offset: UInt64
+    /// Index of the trailer in `bytes`.
+    var trailer: Int
+  }
+
+  private static func readTail(_ file: borrowing FileDescriptor) throws(PayloadError) -> Tail {
+    let status = try system { () throws(SystemError) in try file.status() }
+    guard status.kind == .file else { throw .noPayload(file.path) }
+    let size = UInt64(status.size)
+
+    for length in [tailLength, Limits.signatureLength + Trailer.byteCount] {
+      let count = Int(min(UInt64(length), size))
+      let offset = size - UInt64(count)
+      let bytes = try bytes(of: file, at: offset, count: count)
+      if let trailer = Trailer.find(in: bytes.span, tailOffset: offset) {
+        return Tail(bytes: bytes, offset: offset, trailer: trailer)
+      }
+    }
+    throw .noPayload(file.path)
+  }
+}

@@ -1,0 +1,149 @@
+public import PayloadFormat
+public import Posix
+
+/// Is told how far the unpacking is: bytes of content written so far, and in all.
+public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
+
+/// Unpacks the tree into `root`, an empty directory, in parallel.
+///
+/// Each frame is verified before it is decoded. Every entry is made anew, below descriptors of
+/// directories that were made here, and no symlink is followed. Where it fails the directory is left
+/// as it is: the caller removes it. Sets the process's file mode mask while it runs.
+///
+/// - Parameters:
+///   - manifest: of this payload.
+///   - workers: threads, the calling one included; see `workerCount`.
+///   - progress: called on the calling thread, after each of the frames that it decodes.
+public func unpackTree(
+  of payload: Payload, _ manifest: Manifest, into root: DirectoryHandle, workers: Int,
+  progress: UnpackProgress? = nil
+) throws(PayloadError) {
+  let mask = ProcessContext.setFileModeMask(0)
+  let limit = ProcessContext.raiseDescriptorLimit(most: manifest.directoryCount + 256)
+  defer {
+    ProcessContext.restoreDescriptorLimit(limit.previous)
+    ProcessContext.setFileModeMask(mask)
+  }
+  let directories = try system { () throws(SystemError) in
+    try DirectoryTable(manifest, root: root, mostOpen: max(16, limit.current - 128))
+  }
+  let unpacker = TreeUnpacker(payload: payload, manifest: manifest, directories: directories)
+  try system { () throws(SystemError) in try unpacker.prepareFiles() }
+  try unpacker.writeFrames(workers: workers, progress: progress)
+  try system { () throws(SystemError) in try unpacker.finish() }
+}
+
+private final class TreeUnpacker: Sendable {
+  private let payload: Payload
+  private let manifest: Manifest
+  private let directories: DirectoryTable
+  private let plan: FramePlan
+
+  init(payload: Payload, manifest: Manifest, directories: DirectoryTable) {
+    self.payload = payload
+    self.manifest = manifest
+    self.directories = directories
+    plan = FramePlan(manifest)
+  }
+
+  /// Makes the files that no single piece of a frame fills: empty ones, and those of several segments,
+  /// which any worker may then write to.
+  func prepareFiles() throws(SystemError) {
+    var name = Path()
+    for index in 0..<manifest.entryCount {
+      let entry = manifest.entry(index)
+      guard entry.type == .file && !manifest.isOnePiece(entry) else { continue }
+      let directory = directories.locate(entry, manifest, &name)
+      let mode = entry.size == 0 ? UInt32(entry.mode) : 0o600
+      let file = try FileDescriptor.open(name, in: directory, .createNew, mode: mode)
+      if entry.size > 0 {
+        try file.resize(to: Int64(entry.size))
+      } else {
+        try file.setModificationTime(entry.modified)
+      }
+      try file.close()
+    }
+  }
+
+  func writeFrames(workers: Int, progress: UnpackProgress?) throws(PayloadError) {
+    let work = SharedWork(count: manifest.frameCount)
+    runWorkers(max(1, min(workers, manifest.frameCount))) { number in
+      do throws(PayloadError) {
+        let decoder = try FrameDecoder(
+          longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame)
+        while let frame = work.take() {
+          let bytes = try decoder.decode(frame, of: self.payload, self.manifest)
+          try system { () throws(SystemError) in try self.write(frame, bytes, work) }
+          if number == 0, let progress { progress(work.bytesDone, self.manifest.allocatedLength) }
+        }
+      } catch { work.fail(error) }
+    }
+    try work.finish()
+  }
+
+  private func write(_ frame: Int, _ bytes: UnsafeRawBufferPointer, _ work: SharedWork)
+    throws(SystemError)
+  {
+    var name = Path()
+    for piece in plan.pieces(of: frame) {
+      let entry = manifest.entry(Int(piece.entry))
+      let directory = directories.locate(entry, manifest, &name)
+      let content = UnsafeRawBufferPointer(
+        rebasing: bytes[Int(piece.offset)..<Int(piece.offset) + Int(piece.length)])
+      if manifest.isOnePiece(entry) {
+        let file = try FileDescriptor.open(
+          name, in: directory, .createNew, mode: UInt32(entry.mode))
+        try file.write(content, at: 0)
+        try file.setModificationTime(entry.modified)
+        try file.close()
+      } else {
+        let file = try FileDescriptor.open(name, in: directory, .write)
+        try file.write(content, at: Int64(piece.fileOffset))
+        try file.close()
+      }
+      work.add(bytes: content.count)
+    }
+  }
+
+  /// Gives files of several segments their mode and time, makes links, and last, from the deepest up,
+  /// gives directories theirs.
+  func finish() throws(SystemError) {
+    var name = Path()
+    var targetName = Path()
+    for index in 0..<manifest.entryCount {
+      let entry = manifest.entry(index)
+      switch entry.type {
+      case .file where entry.size > 0 && !manifest.isOnePiece(entry):
+        let directory = directories.locate(entry, manifest, &name)
+        let file = try FileDescriptor.open(name, in: directory, .write)
+        try file.setMode(UInt32(entry.mode))
+        try file.setModificationTime(entry.modified)
+        try file.close()
+      case .symlink:
+        let directory = directories.locate(entry, manifest, &name)
+        try directory.createSymlink(name, to: Path([UInt8](manifest.target(of: entry))))
+        try directory.setModificationTime(of: name, entry.modified)
+      case .hardLink:
+        let directory = directories.locate(entry, manifest, &name)
+        let target = manifest.entry(entry.hardLinkTarget)
+        let targetDirectory = directories.locate(target, manifest, &targetName)
+        try directory.createHardLink(name, to: targetName, in: targetDirectory)
+      default: continue
+      }
+    }
+    try directories.finish(manifest)
+  }
+}
+
+extension Manifest {
+  /// Whether a file's content is one piece of one frame, so that whoever decodes the frame makes it.
+  func isOnePiece(_ entry: Entry) -> Bool {
+    entry.segments.count == 1 && segment(entry.segments.lowerBound).frame != nil
+  }
+}
+
+extension Manifest.Entry {
+  public var modified: FileTime {
+    FileTime(seconds: modifiedSeconds, nanoseconds: modifiedNanoseconds)
+  }
+}

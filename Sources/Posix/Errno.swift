@@ -1,0 +1,69 @@
+internal import CPosix
+
+/// An error number of the C library. Equal to `errno` of `<errno.h>`.
+public struct Errno: Error, Equatable, Sendable {
+  public let rawValue: Int32
+
+  public init(rawValue: Int32) { self.rawValue = rawValue }
+
+  public static var notPermitted: Errno { Errno(rawValue: EPERM) }
+  public static var noSuchFile: Errno { Errno(rawValue: ENOENT) }
+  public static var interrupted: Errno { Errno(rawValue: EINTR) }
+  public static var inputOutput: Errno { Errno(rawValue: EIO) }
+  public static var accessDenied: Errno { Errno(rawValue: EACCES) }
+  public static var exists: Errno { Errno(rawValue: EEXIST) }
+  public static var notDirectory: Errno { Errno(rawValue: ENOTDIR) }
+  public static var isDirectory: Errno { Errno(rawValue: EISDIR) }
+  public static var invalidArgument: Errno { Errno(rawValue: EINVAL) }
+  public static var textFileBusy: Errno { Errno(rawValue: ETXTBSY) }
+  public static var noSpace: Errno { Errno(rawValue: ENOSPC) }
+  public static var quotaExceeded: Errno { Errno(rawValue: EDQUOT) }
+  public static var readOnly: Errno { Errno(rawValue: EROFS) }
+  public static var wouldBlock: Errno { Errno(rawValue: EWOULDBLOCK) }
+  public static var notEmpty: Errno { Errno(rawValue: ENOTEMPTY) }
+  public static var noSystemCall: Errno { Errno(rawValue: ENOSYS) }
+  public static var notSupported: Errno { Errno(rawValue: EOPNOTSUPP) }
+  public static var symlinkLoop: Errno { Errno(rawValue: ELOOP) }
+  public static var badExecutable: Errno { Errno(rawValue: ENOEXEC) }
+  public static var outOfMemory: Errno { Errno(rawValue: ENOMEM) }
+  public static var tryAgain: Errno { Errno(rawValue: EAGAIN) }
+
+  /// The C library's text, as of `strerror`.
+  public var description: String {
+    guard let text = strerror(rawValue) else { return "error \(rawValue)" }
+    return String(cString: text)
+  }
+}
+
+/// A system call that failed: what was tried, on which path, and why.
+public struct SystemError: Error, Sendable {
+  /// What was tried, to be read after "cannot": "open", "create the directory".
+  public let operation: StaticString
+  /// The path as far as it is known; may be empty.
+  public let path: Path
+  public let errno: Errno
+
+  public init(_ operation: StaticString, _ path: Path, _ errno: Errno) {
+    self.operation = operation
+    self.path = path
+    self.errno = errno
+  }
+
+  /// "cannot open '/x': No such file or directory".
+  public var description: String {
+    let place = path.isEmpty ? "" : " \(path.quoted)"
+    return "cannot \(operation.description)\(place): \(errno.description)"
+  }
+}
+
+/// The only EINTR loop: repeats `call` while it fails with EINTR, and turns the wrapper's `-errno` into
+/// an error.
+@inline(always)
+func retrying(_ call: () -> Int) throws(Errno) -> Int {
+  while true {
+    let result = call()
+    if result >= 0 { return result }
+    let errno = Errno(rawValue: Int32(truncatingIfNeeded: -result))
+    if errno != .interrupted { throw errno }
+  }
+}

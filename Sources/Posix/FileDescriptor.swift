@@ -1,0 +1,333 @@
+internal import CPosix
+
+/// How to open a file. Every descriptor is close-on-exec.
+public struct OpenOptions: Sendable {
+  let flags: Int32
+
+  public static var read: OpenOptions { OpenOptions(flags: POSIX_O_RDONLY) }
+  /// Read without waiting for a FIFO's other end and without following a final symlink.
+  public static var readNoFollow: OpenOptions {
+    OpenOptions(flags: POSIX_O_RDONLY | POSIX_O_NOFOLLOW | POSIX_O_NONBLOCK)
+  }
+  public static var write: OpenOptions { OpenOptions(flags: POSIX_O_WRONLY | POSIX_O_NOFOLLOW) }
+  public static var directory: OpenOptions {
+    OpenOptions(flags: POSIX_O_RDONLY | POSIX_O_DIRECTORY | POSIX_O_NOFOLLOW)
+  }
+  public static var directoryFollow: OpenOptions {
+    OpenOptions(flags: POSIX_O_RDONLY | POSIX_O_DIRECTORY)
+  }
+  /// A new file, which must not exist, not even as a symlink.
+  public static var createNew: OpenOptions {
+    OpenOptions(flags: POSIX_O_WRONLY | POSIX_O_CREAT | POSIX_O_EXCL | POSIX_O_NOFOLLOW)
+  }
+  /// A lock file, made where it is missing.
+  public static var createLock: OpenOptions {
+    OpenOptions(flags: POSIX_O_RDWR | POSIX_O_CREAT | POSIX_O_NOFOLLOW | POSIX_O_NONBLOCK)
+  }
+}
+
+/// Where a relative path starts.
+///
+/// Borrows a descriptor: whoever owns it keeps it open while this value is used.
+public struct DirectoryHandle: Sendable {
+  let rawValue: Int32
+  /// The path, for messages.
+  public let path: Path
+
+  /// The working directory.
+  public static var current: DirectoryHandle {
+    DirectoryHandle(rawValue: POSIX_AT_FDCWD, path: Path())
+  }
+
+  /// A directory below this one by its open descriptor. Messages name this one's path for it.
+  public func below(borrowing descriptor: Int32) -> DirectoryHandle {
+    DirectoryHandle(rawValue: descriptor, path: path)
+  }
+
+  func error(_ operation: StaticString, _ name: Path, _ errno: Errno) -> SystemError {
+    SystemError(operation, name.isAbsolute ? name : path.appending(name.bytes), errno)
+  }
+}
+
+/// An open file that is closed when its owner ends.
+public struct FileDescriptor: ~Copyable, Sendable {
+  public private(set) var rawValue: Int32
+  // Joined only for a message, because opening thousands of files should not.
+  private let directory: Path
+  private let name: Path
+
+  /// Takes ownership of an open descriptor; `path` is for messages.
+  public init(owning rawValue: Int32, path: Path) {
+    self.init(owning: rawValue, Path(), path)
+  }
+
+  private init(owning rawValue: Int32, _ directory: Path, _ name: Path) {
+    self.rawValue = rawValue
+    self.directory = directory
+    self.name = name
+  }
+
+  deinit { if rawValue >= 0 { _ = posix_close(rawValue) } }
+
+  /// The path it was opened by, for messages.
+  public var path: Path { name.isAbsolute ? name : directory.appending(name.bytes) }
+
+  /// Gives up ownership: the descriptor stays open.
+  public consuming func release() -> Int32 {
+    let value = rawValue
+    rawValue = -1
+    return value
+  }
+
+  /// Closes, and reports what `close` says: a file system may report a failed write only here.
+  public consuming func close() throws(SystemError) {
+    let result = posix_close(rawValue)
+    rawValue = -1
+    if result < 0 && result != Int(-EINTR) {
+      throw SystemError("close", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
+    }
+  }
+
+  /// Opens `name` in `directory`. `mode` (0o000 to 0o777, less the umask) is used where a file is made.
+  ///
+  /// The corresponding C function is `openat`.
+  public static func open(
+    _ name: Path, in directory: DirectoryHandle = .current, _ options: OpenOptions,
+    mode: UInt32 = 0
+  ) throws(SystemError) -> FileDescriptor {
+    do throws(Errno) {
+      let raw = try retrying {
+        name.withCString {
+          posix_openat(directory.rawValue, $0, options.flags | POSIX_O_CLOEXEC, mode)
+        }
+      }
+      return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), directory.path, name)
+    } catch {
+      throw directory.error("open", name, error)
+    }
+  }
+
+  /// Opens a new file without a name in `directory`, which `link(as:in:)` may name. Not every file system
+  /// has it: fails with `notSupported` or `isDirectory` there.
+  ///
+  /// The corresponding C function is `openat` with `O_TMPFILE`.
+  public static func openUnnamed(in directory: Path, mode: UInt32) throws(SystemError)
+    -> FileDescriptor
+  {
+    do throws(Errno) {
+      let raw = try retrying {
+        directory.withCString { posix_open_unnamed(POSIX_AT_FDCWD, $0, mode) }
+      }
+      return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: directory)
+    } catch { throw SystemError("create a file in", directory, error) }
+  }
+
+  /// This directory as the start of relative paths; the owner must stay alive.
+  public var handle: DirectoryHandle { DirectoryHandle(rawValue: rawValue, path: path) }
+
+  /// Reads until `buffer` is full or the file ends, from `offset`. Returns the number of bytes read.
+  ///
+  /// The corresponding C function is `pread`.
+  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError)
+    -> Int
+  {
+    var done = 0
+    while done < buffer.count {
+      let count: Int
+      do throws(Errno) {
+        count = try retrying {
+          posix_pread(
+            rawValue, buffer.baseAddress! + done, buffer.count - done, offset + Int64(done))
+        }
+      } catch { throw SystemError("read", path, error) }
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+
+  /// Reads `count` bytes from `offset`, or fewer where the file ends.
+  public func bytes(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: count)
+    let length = try result.withUnsafeMutableBufferPointer {
+      (buffer) throws(SystemError) -> Int in
+      try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+    }
+    result.removeLast(count - length)
+    return result
+  }
+
+  /// Writes all of `buffer` at the current position.
+  ///
+  /// The corresponding C function is `write`.
+  public func write(_ buffer: UnsafeRawBufferPointer) throws(SystemError) {
+    var done = 0
+    while done < buffer.count {
+      do throws(Errno) {
+        done += try retrying {
+          posix_write(rawValue, buffer.baseAddress! + done, buffer.count - done)
+        }
+      } catch { throw SystemError("write", path, error) }
+    }
+  }
+
+  /// Writes all of `buffer` at `offset`.
+  ///
+  /// The corresponding C function is `pwrite`.
+  public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(SystemError) {
+    var done = 0
+    while done < buffer.count {
+      do throws(Errno) {
+        done += try retrying {
+          posix_pwrite(
+            rawValue, buffer.baseAddress! + done, buffer.count - done, offset + Int64(done))
+        }
+      } catch { throw SystemError("write", path, error) }
+    }
+  }
+
+  public func write(_ bytes: [UInt8]) throws(SystemError) {
+    try bytes.span.withUnsafeBytes { (buffer) throws(SystemError) -> Void in try write(buffer) }
+  }
+
+  /// Sets the size in bytes; a longer file gets a hole. The corresponding C function is `ftruncate`.
+  public func resize(to size: Int64) throws(SystemError) {
+    try call("resize") { posix_ftruncate(rawValue, size) }
+  }
+
+  /// The corresponding C function is `fchmod`.
+  public func setMode(_ mode: UInt32) throws(SystemError) {
+    try call("set the mode of") { posix_fchmod(rawValue, mode) }
+  }
+
+  /// Sets the modification time (seconds since 1970 and nanoseconds below 1,000,000,000). The
+  /// corresponding C function is `futimens`.
+  public func setModificationTime(_ time: FileTime) throws(SystemError) {
+    try call("set the time of") { posix_futimens(rawValue, time.seconds, time.nanoseconds) }
+  }
+
+  /// The corresponding C function is `fstat`.
+  public func status() throws(SystemError) -> FileStatus {
+    var info = posix_stat_t()
+    try call("read the status of") { posix_fstat(rawValue, &info) }
+    return FileStatus(info)
+  }
+
+  /// The corresponding C function is `fstatvfs`.
+  public func volume() throws(SystemError) -> VolumeStatus {
+    var info = posix_volume_t()
+    try call("read the file system of") { posix_fstatvfs(rawValue, &info) }
+    return VolumeStatus(info)
+  }
+
+  /// Takes an advisory lock. Returns false where somebody else holds it and `wait` is false.
+  ///
+  /// The corresponding C function is `flock`.
+  public func lock(exclusive: Bool, wait: Bool) throws(SystemError) -> Bool {
+    let operation =
+      (exclusive ? POSIX_LOCK_EX : POSIX_LOCK_SH) | (wait ? 0 : POSIX_LOCK_NB)
+    do throws(Errno) {
+      _ = try retrying { posix_flock(rawValue, operation) }
+      return true
+    } catch {
+      if error == .wouldBlock { return false }
+      throw SystemError("lock", path, error)
+    }
+  }
+
+  /// Keeps the descriptor open across `execve`.
+  public func keepAcrossExec() throws(SystemError) {
+    try call("keep open") { posix_set_close_on_exec(rawValue, 0) }
+  }
+
+  /// Gives a file that was opened by `openUnnamed` a name, which must not exist.
+  public func link(as name: Path, in directory: DirectoryHandle = .current) throws(SystemError) {
+    var own = Path("/proc/self/fd/")
+    own.append(contentsOf: String(rawValue).utf8)
+    do throws(Errno) {
+      _ = try retrying {
+        own.withCString { from in
+          name.withCString { posix_linkat(POSIX_AT_FDCWD, from, directory.rawValue, $0, 1) }
+        }
+      }
+    } catch { throw directory.error("create", name, error) }
+  }
+
+  @inline(__always)
+  private func call(_ operation: StaticString, _ body: () -> Int) throws(SystemError) {
+    do throws(Errno) { _ = try retrying(body) } catch {
+      throw SystemError(operation, path, error)
+    }
+  }
+}
+
+/// A point in time: seconds since 1970 (negative before) and nanoseconds, 0 to 999,999,999.
+public struct FileTime: Equatable, Sendable {
+  public var seconds: Int64
+  public var nanoseconds: UInt32
+
+  public init(seconds: Int64, nanoseconds: UInt32) {
+    self.seconds = seconds
+    self.nanoseconds = nanoseconds
+  }
+}
+
+/// What `stat` says.
+public struct FileStatus: Sendable {
+  public enum Kind: Sendable { case file, directory, symlink, fifo, socket, device, other }
+
+  public let kind: Kind
+  /// Permission bits with set-uid, set-gid and sticky: 0o0000 to 0o7777.
+  public let mode: UInt32
+  public let size: Int64
+  public let user: UInt32
+  public let group: UInt32
+  public let device: UInt64
+  public let inode: UInt64
+  public let links: UInt64
+  public let modified: FileTime
+
+  init(_ info: posix_stat_t) {
+    switch Int32(info.mode & UInt32(POSIX_S_IFMT)) {
+    case POSIX_S_IFREG: kind = .file
+    case POSIX_S_IFDIR: kind = .directory
+    case POSIX_S_IFLNK: kind = .symlink
+    case POSIX_S_IFIFO: kind = .fifo
+    case POSIX_S_IFSOCK: kind = .socket
+    case POSIX_S_IFCHR, POSIX_S_IFBLK: kind = .device
+    default: kind = .other
+    }
+    mode = info.mode & 0o7777
+    size = info.size
+    user = info.user
+    group = info.group
+    device = info.device
+    inode = info.inode
+    links = info.links
+    modified = FileTime(seconds: info.modified_seconds, nanoseconds: info.modified_nanoseconds)
+  }
+
+  public func isSameFile(as other: FileStatus) -> Bool {
+    device == other.device && inode == other.inode
+  }
+}
+
+/// What `statvfs` says of a mounted file system.
+public struct VolumeStatus: Sendable {
+  /// Bytes that an unprivileged process may still write.
+  public let bytesAvailable: UInt64
+  /// 0 where the file system does not count inodes.
+  public let nodesTotal: UInt64
+  public let nodesAvailable: UInt64
+  /// Mounted `noexec`.
+  public let forbidsExecution: Bool
+  public let isReadOnly: Bool
+
+  init(_ info: posix_volume_t) {
+    bytesAvailable = info.bytes_available
+    nodesTotal = info.nodes_total
+    nodesAvailable = info.nodes_available
+    forbidsExecution = info.no_exec != 0
+    isReadOnly = info.read_only != 0
+  }
+}

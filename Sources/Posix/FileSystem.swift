@@ -1,0 +1,158 @@
+internal import CPosix
+
+// Calls on names below a directory. Each follows no final symlink unless it says so.
+extension DirectoryHandle {
+  /// The corresponding C function is `fstatat`; `follow` resolves a final symlink.
+  public func status(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus {
+    var info = posix_stat_t()
+    try call("read the status of", name) { posix_fstatat(rawValue, $0, follow ? 1 : 0, &info) }
+    return FileStatus(info)
+  }
+
+  /// `status(of:)`, or nil where there is no such file.
+  public func statusIfExists(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus? {
+    do throws(SystemError) {
+      return try status(of: name, follow: follow)
+    } catch {
+      if error.errno == .noSuchFile { return nil }
+      throw error
+    }
+  }
+
+  /// The corresponding C function is `mkdirat`.
+  public func createDirectory(_ name: Path, mode: UInt32) throws(SystemError) {
+    try call("create the directory", name) { posix_mkdirat(rawValue, $0, mode) }
+  }
+
+  /// The corresponding C function is `symlinkat`.
+  public func createSymlink(_ name: Path, to target: Path) throws(SystemError) {
+    try call("create the symlink", name) { pointer in
+      target.withCString { posix_symlinkat($0, rawValue, pointer) }
+    }
+  }
+
+  /// Makes `name` another name of the file `existing`. The corresponding C function is `linkat`.
+  public func createHardLink(_ name: Path, to existing: Path, in other: DirectoryHandle)
+    throws(SystemError)
+  {
+    try call("create the hard link", name) { pointer in
+      existing.withCString { posix_linkat(other.rawValue, $0, rawValue, pointer, 0) }
+    }
+  }
+
+  /// The corresponding C function is `unlinkat`.
+  public func removeFile(_ name: Path) throws(SystemError) {
+    try call("remove", name) { posix_unlinkat(rawValue, $0, 0) }
+  }
+
+  /// Removes an empty directory. The corresponding C function is `unlinkat` with `AT_REMOVEDIR`.
+  public func removeDirectory(_ name: Path) throws(SystemError) {
+    try call("remove the directory", name) { posix_unlinkat(rawValue, $0, 1) }
+  }
+
+  /// Follows a final symlink. The corresponding C function is `fchmodat`.
+  public func setMode(of name: Path, _ mode: UInt32) throws(SystemError) {
+    try call("set the mode of", name) { posix_fchmodat(rawValue, $0, mode) }
+  }
+
+  /// The corresponding C function is `utimensat`.
+  public func setModificationTime(of name: Path, _ time: FileTime) throws(SystemError) {
+    try call("set the time of", name) {
+      posix_utimensat(rawValue, $0, time.seconds, time.nanoseconds)
+    }
+  }
+
+  /// The target of a symlink. The corresponding C function is `readlinkat`.
+  public func symlinkTarget(of name: Path) throws(SystemError) -> Path {
+    var capacity = 256
+    while true {
+      var buffer = [UInt8](repeating: 0, count: capacity)
+      var length = 0
+      try call("read the symlink", name) { pointer in
+        length = buffer.withUnsafeMutableBytes {
+          posix_readlinkat(
+            rawValue, pointer, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+        }
+        return length
+      }
+      if length < capacity { return Path([UInt8](buffer[..<length])) }
+      capacity *= 4
+    }
+  }
+
+  /// Replaces `newName`. The corresponding C function is `renameat`.
+  public func rename(_ name: Path, to newName: Path) throws(SystemError) {
+    try call("rename", name) { old in
+      newName.withCString { posix_renameat(rawValue, old, rawValue, $0) }
+    }
+  }
+
+  /// Renames a directory; fails with `exists` or `notEmpty` where `newName` is a directory that holds
+  /// something. Where the file system has no `RENAME_NOREPLACE`, plain `rename` has the same effect on a
+  /// directory that is not empty.
+  public func renameWithoutReplacing(_ name: Path, to newName: Path) throws(SystemError) {
+    do throws(SystemError) {
+      try call("rename", name) { old in
+        newName.withCString {
+          posix_renameat2(rawValue, old, rawValue, $0, 0)
+        }
+      }
+    } catch {
+      guard error.errno == .invalidArgument || error.errno == .noSystemCall else { throw error }
+      try rename(name, to: newName)
+    }
+  }
+
+  /// Swaps two names atomically. The corresponding system call is `renameat2` with `RENAME_EXCHANGE`.
+  public func exchange(_ name: Path, with other: Path) throws(SystemError) {
+    try call("exchange", name) { old in
+      other.withCString {
+        posix_renameat2(rawValue, old, rawValue, $0, 1)
+      }
+    }
+  }
+
+  /// Whether the effective user may search `name` and, where `write` is true, change it.
+  ///
+  /// The corresponding C function is `faccessat` with `AT_EACCESS`.
+  public func isAccessible(_ name: Path, write: Bool) -> Bool {
+    name.withCString { posix_faccessat(rawValue, $0, write ? 1 : 0) } == 0
+  }
+
+  /// The names in the directory `name` (this one where it is empty), without "." and "..", in the order
+  /// of the file system.
+  ///
+  /// The corresponding C function is `readdir`.
+  public func names(in name: Path = Path(".")) throws(SystemError) -> [[UInt8]] {
+    let descriptor = try FileDescriptor.open(name, in: self, .directory)
+    let full = descriptor.path
+    var status = 0
+    guard let stream = posix_fdopendir(descriptor.release(), &status) else {
+      throw SystemError("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -status)))
+    }
+    defer { closedir(stream) }
+    var result: [[UInt8]] = []
+    while true {
+      var pointer: UnsafePointer<CChar>? = nil
+      let length = posix_readdir(stream, &pointer)
+      if length < 0 {
+        throw SystemError("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -length)))
+      }
+      guard length > 0, let pointer else { return result }
+      let bytes = [UInt8](
+        UnsafeRawBufferPointer(start: UnsafeRawPointer(pointer), count: length))
+      let dot = UInt8(ascii: ".")
+      if bytes == [dot] || bytes == [dot, dot] { continue }
+      result.append(bytes)
+    }
+  }
+
+  @inline(__always)
+  private func call(
+    _ operation: StaticString, _ name: Path, _ body: (UnsafePointer<CChar>) -> Int
+  ) throws(SystemError) {
+    do throws(Errno) {
+      _ = try retrying { name.withCString(body) }
+    } catch { throw self.error(operation, name, error) }
+  }
+}

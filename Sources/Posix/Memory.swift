@@ -1,0 +1,17 @@
+internal import CPosix
+
+/// A buffer of anonymous memory, given back to the system when its owner ends. Only pages that are
+/// touched cost memory.
+public struct Buffer: ~Copyable {
+  public let bytes: UnsafeMutableRawBufferPointer
+
+  /// - Parameter count: the size in bytes; 0 is taken as 1.
+  public init(count: Int) throws(SystemError) {
+    guard let address = posix_map_anonymous(max(count, 1)) else {
+      throw SystemError("allocate memory", Path(), .outOfMemory)
+    }
+    bytes = UnsafeMutableRawBufferPointer(start: address, count: max(count, 1))
+  }
+
+  deinit { posix_unmap(bytes.baseAddress!, bytes.count) }
+}

@@ -1,0 +1,186 @@
+/// A path of the file system: any bytes but NUL, never text.
+///
+/// The bytes are kept with a final NUL, so that a system call needs no copy.
+public struct Path: Sendable {
+  private var storage: [UInt8]
+
+  /// The empty path.
+  public init() { storage = [0] }
+
+  /// - Precondition: `bytes` holds no NUL; what follows one would be lost.
+  public init(_ bytes: [UInt8]) {
+    storage = bytes
+    storage.append(0)
+  }
+
+  public init(_ text: StaticString) {
+    storage = [UInt8](UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    storage.append(0)
+  }
+
+  /// Copies a C string up to its NUL.
+  public init(cString: UnsafePointer<CChar>) {
+    storage = []
+    var next = cString
+    while next.pointee != 0 {
+      storage.append(UInt8(bitPattern: next.pointee))
+      next += 1
+    }
+    storage.append(0)
+  }
+
+  /// The bytes without the final NUL.
+  public var bytes: ArraySlice<UInt8> { storage[..<count] }
+  public var count: Int { storage.count - 1 }
+  public var isEmpty: Bool { count == 0 }
+  public var isAbsolute: Bool { storage[0] == UInt8(ascii: "/") }
+
+  /// Calls `body` with the NUL-terminated bytes, which are valid only until it returns.
+  public func withCString<Result, Failure: Error>(
+    _ body: (UnsafePointer<CChar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try storage.withUnsafeBufferPointer { (buffer) throws(Failure) -> Result in
+      try buffer.baseAddress!.withMemoryRebound(to: CChar.self, capacity: buffer.count) {
+        (pointer) throws(Failure) -> Result in
+        try body(pointer)
+      }
+    }
+  }
+
+  public mutating func append(byte: UInt8) {
+    storage[storage.count - 1] = byte
+    storage.append(0)
+  }
+
+  public mutating func append(contentsOf bytes: some Sequence<UInt8>) {
+    storage.removeLast()
+    storage.append(contentsOf: bytes)
+    storage.append(0)
+  }
+
+  /// Makes this path `bytes`, in the memory it has.
+  public mutating func replace(with bytes: ArraySlice<UInt8>) {
+    storage.removeAll(keepingCapacity: true)
+    storage.append(contentsOf: bytes)
+    storage.append(0)
+  }
+
+  /// Cuts the path to its first `count` bytes.
+  public mutating func truncate(to count: Int) {
+    storage.removeLast(storage.count - count)
+    storage.append(0)
+  }
+
+  /// The path of `name` in this directory; `name` itself where this path is empty.
+  public func appending(_ name: some Sequence<UInt8>) -> Path {
+    var result = self
+    if !isEmpty && storage[count - 1] != UInt8(ascii: "/") { result.append(byte: UInt8(ascii: "/")) }
+    result.append(contentsOf: name)
+    return result
+  }
+
+  public func appending(_ name: StaticString) -> Path { appending(Path(name).bytes) }
+
+  /// What precedes the last component, or "." where there is only one.
+  public var parent: Path {
+    var end = count
+    while end > 1 && storage[end - 1] == UInt8(ascii: "/") { end -= 1 }
+    while end > 0 && storage[end - 1] != UInt8(ascii: "/") { end -= 1 }
+    if end == 0 { return Path(".") }
+    while end > 1 && storage[end - 1] == UInt8(ascii: "/") { end -= 1 }
+    return Path([UInt8](storage[..<end]))
+  }
+
+  /// The last component; empty for "/".
+  public var lastComponent: ArraySlice<UInt8> {
+    var end = count
+    while end > 0 && storage[end - 1] == UInt8(ascii: "/") { end -= 1 }
+    var start = end
+    while start > 0 && storage[start - 1] != UInt8(ascii: "/") { start -= 1 }
+    return storage[start..<end]
+  }
+
+  public func elementsEqual(_ other: Path) -> Bool { storage == other.storage }
+
+  /// The path as a message shows it: in single quotes, with control characters, quotes, backslashes and
+  /// bytes that are not UTF-8 as `\xNN`, so that a hostile name can't forge output.
+  public var quoted: String { quotedText(bytes) }
+}
+
+/// See `Path.quoted`.
+public func quotedText(_ bytes: some Sequence<UInt8>) -> String { "'\(escapedText(bytes))'" }
+
+/// `bytes` as text, escaped as `Path.quoted` does but without the quotes.
+public func escapedText(_ source: some Sequence<UInt8>) -> String {
+  let bytes = [UInt8](source)
+  var text: [UInt8] = []
+  text.reserveCapacity(bytes.count)
+  var index = 0
+  while index < bytes.count {
+    let length = scalarLength(bytes, index)
+    let byte = bytes[index]
+    let plain =
+      length > 1
+      || (length == 1 && byte >= 0x20 && byte != 0x7F && byte != 0x27 && byte != 0x5C)
+    if plain {
+      text.append(contentsOf: bytes[index..<index + length])
+      index += length
+    } else {
+      text.append(contentsOf: [0x5C, 0x78, hexDigit(byte >> 4), hexDigit(byte & 15)])
+      index += 1
+    }
+  }
+  return String(decoding: text, as: UTF8.self)
+}
+
+/// Lower-case hexadecimal text, two digits a byte.
+public func hexText(_ bytes: some Sequence<UInt8>) -> String {
+  var text: [UInt8] = []
+  for byte in bytes {
+    text.append(hexDigit(byte >> 4))
+    text.append(hexDigit(byte & 15))
+  }
+  return String(decoding: text, as: UTF8.self)
+}
+
+@inline(never)
+public func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
+
+/// The number of bytes of the well-formed UTF-8 sequence at `index`, or 0 where there is none (Unicode
+/// 15, table 3-7). C1 control characters count as ill-formed, because terminals obey them.
+private func scalarLength(_ bytes: [UInt8], _ index: Int) -> Int {
+  let first = bytes[index]
+  if first < 0x80 { return 1 }
+  let length: Int
+  var low: UInt8 = 0x80
+  var high: UInt8 = 0xBF
+  switch first {
+  case 0xC2:
+    length = 2
+    low = 0xA0
+  case 0xC3...0xDF: length = 2
+  case 0xE0:
+    length = 3
+    low = 0xA0
+  case 0xED:
+    length = 3
+    high = 0x9F
+  case 0xE1...0xEF: length = 3
+  case 0xF0:
+    length = 4
+    low = 0x90
+  case 0xF1...0xF3: length = 4
+  case 0xF4:
+    length = 4
+    high = 0x8F
+  default: return 0
+  }
+  guard index + length <= bytes.count else { return 0 }
+  guard bytes[index + 1] >= low && bytes[index + 1] <= high else { return 0 }
+  var next = 2
+  while next < length {
+    guard bytes[index + next] >= 0x80 && bytes[index + next] <= 0xBF else { return 0 }
+    next += 1
+  }
+  return length
+}

@@ -1,0 +1,63 @@
+/// Removes `name` and everything below it, without following symlinks and without leaving the file system
+/// that `name` is on. What is already gone is no error.
+///
+/// Directories that lack the owner's permissions get them first.
+public func removeTree(_ name: Path, in directory: DirectoryHandle) throws(SystemError) {
+  guard let status = try directory.statusIfExists(of: name) else { return }
+  guard status.kind == .directory else {
+    try ignoringMissing { () throws(SystemError) in try directory.removeFile(name) }
+    return
+  }
+  try removeDirectory(name, in: directory, device: status.device)
+}
+
+private func removeDirectory(_ name: Path, in directory: DirectoryHandle, device: UInt64)
+  throws(SystemError)
+{
+  do throws(SystemError) {
+    let opened = try openForRemoval(name, in: directory)
+    if try opened.status().device != device { throw SystemError("remove", opened.path, .notSupported) }
+    let handle = opened.handle
+    for bytes in try handle.names() {
+      let child = Path(bytes)
+      // Most entries are files: trying costs less than asking first.
+      do throws(SystemError) {
+        try handle.removeFile(child)
+      } catch {
+        switch error.errno {
+        case .noSuchFile: continue
+        case .isDirectory, .notPermitted:
+          try removeDirectory(child, in: handle, device: device)
+        default: throw error
+        }
+      }
+    }
+  } catch {
+    if error.errno == .noSuchFile { return }
+    throw error
+  }
+  try ignoringMissing { () throws(SystemError) in try directory.removeDirectory(name) }
+}
+
+/// Opens a directory that is about to be removed, with the permissions that this needs.
+private func openForRemoval(_ name: Path, in directory: DirectoryHandle) throws(SystemError)
+  -> FileDescriptor
+{
+  do throws(SystemError) {
+    let opened = try FileDescriptor.open(name, in: directory, .directory)
+    if try opened.status().mode & 0o700 != 0o700 { try opened.setMode(0o700) }
+    return opened
+  } catch {
+    guard error.errno == .accessDenied else { throw error }
+    // Only a directory of ours can be changed, and no symlink stands here: opening it would have
+    // failed with ELOOP or ENOTDIR.
+    try directory.setMode(of: name, 0o700)
+    return try FileDescriptor.open(name, in: directory, .directory)
+  }
+}
+
+private func ignoringMissing(_ body: () throws(SystemError) -> Void) throws(SystemError) {
+  do throws(SystemError) { try body() } catch {
+    if error.errno != .noSuchFile { throw error }
+  }
+}

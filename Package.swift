@@ -43,9 +43,10 @@ let package = Package(
       name: "CacheDirectory",
       dependencies: ["PayloadFormat", "PayloadReader", "Posix", "ContentHash"],
       swiftSettings: shared),
+    .target(name: "CTrimmed"),
     .executableTarget(
       name: "Bootloader",
-      dependencies: ["PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "ContentHash"],
+      dependencies: ["PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "CTrimmed"],
       path: "Bootloader",
       swiftSettings: shared),
 
@@ -58,6 +59,7 @@ let package = Package(
       name: "OnefoldCLI",
       dependencies: ["PayloadFormat", "PayloadReader", "PayloadWriter", "Posix"],
       swiftSettings: strict),
-    .executableTarget(name: "onefold", dependencies: ["OnefoldCLI"], swiftSettings: strict),
+    .executableTarget(
+      name: "onefold", dependencies: ["OnefoldCLI", "Posix"], swiftSettings: strict),
   ]
 )

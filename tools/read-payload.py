@@ -21,6 +21,7 @@ fails, with 2 on wrong usage.
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import itertools
 import json
@@ -31,7 +32,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from typing import BinaryIO, Dict, Iterator, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import BinaryIO, Iterator, NamedTuple, NoReturn
 
 MAXIMUM_SIGNATURE = 65_536
 MAXIMUM_MANIFEST = 268_435_456
@@ -100,7 +101,7 @@ def find_trailer(file: BinaryIO) -> Trailer:
         data = tail[at : at + TRAILER.size]
         if len(data) == TRAILER.size and struct.unpack_from("<Q", data, 72) == (start + at,):
             return parse_trailer(data, start + at)
-        # One place further back; the magic does not overlap itself.
+        # The magic cannot overlap itself, so that nothing is passed over.
         at = tail.rfind(TRAILER_MAGIC, 0, at)
     raise Refused("no trailer: not a onefile, or cut short")
 
@@ -160,7 +161,7 @@ class Field(NamedTuple):
     critical: bool
 
 
-FIELDS: Dict[int, Field] = {
+FIELDS: dict[int, Field] = {
     1: Field("name", once=True, required=True, critical=True),
     2: Field("version", once=True, required=False, critical=False),
     3: Field("entry", once=True, required=True, critical=True),
@@ -178,7 +179,7 @@ NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 TARGETS = (b"x86_64-linux", b"aarch64-linux")
 
 
-def parse_record(data: bytes) -> Dict[str, List[bytes]]:
+def parse_record(data: bytes) -> dict[str, list[bytes]]:
     """The values of the known fields, by name."""
     need(RECORD_HEADER.size <= len(data) <= MAXIMUM_RECORD, "record: length out of range")
     magic, version, reserved, count = RECORD_HEADER.unpack_from(data)
@@ -187,7 +188,7 @@ def parse_record(data: bytes) -> Dict[str, List[bytes]]:
     need(reserved == 0, "record: reserved bytes are not zero")
     need(count <= 8_192, "record: too many fields")
 
-    values: Dict[str, List[bytes]] = {field.name: [] for field in FIELDS.values()}
+    values: dict[str, list[bytes]] = {field.name: [] for field in FIELDS.values()}
     at, last_tag = RECORD_HEADER.size, 0
     for _ in range(count):
         need(len(data) - at >= FIELD_HEADER.size, "record: cut short")
@@ -290,9 +291,9 @@ NO_HASH = bytes(32)
 
 
 class Manifest(NamedTuple):
-    frames: List[Frame]
-    entries: List[Entry]
-    segments: List[Segment]
+    frames: list[Frame]
+    entries: list[Entry]
+    segments: list[Segment]
     strings: bytes
 
     def name(self, entry: Entry) -> bytes:
@@ -308,7 +309,7 @@ class Manifest(NamedTuple):
             index = self.entries[index].parent
         return b"/".join(reversed(names)) or b"."
 
-    def segments_of(self, file: Entry) -> List[Segment]:
+    def segments_of(self, file: Entry) -> list[Segment]:
         return self.segments[file.first_segment : file.first_segment + file.segment_count]
 
 
@@ -329,7 +330,7 @@ def parse_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def parse_sections(data: bytes) -> Dict[int, bytes]:
+def parse_sections(data: bytes) -> dict[int, bytes]:
     """The known sections, by tag."""
     need(112 <= len(data) <= MAXIMUM_MANIFEST, "manifest: length out of range")
     magic, version, reserved_1, count, reserved_2 = MANIFEST_HEADER.unpack_from(data)
@@ -340,7 +341,7 @@ def parse_sections(data: bytes) -> Dict[int, bytes]:
     end = MANIFEST_HEADER.size + count * SECTION.size
     need(len(data) >= end, "manifest: the section table is cut short")
 
-    sections: Dict[int, bytes] = {}
+    sections: dict[int, bytes] = {}
     last_tag = -1
     for tag, flags, offset, length in SECTION.iter_unpack(data[MANIFEST_HEADER.size : end]):
         need(tag > last_tag, "manifest: sections are not in order")
@@ -358,7 +359,7 @@ def parse_sections(data: bytes) -> Dict[int, bytes]:
     return sections
 
 
-def check_frames(frames: List[Frame]) -> None:
+def check_frames(frames: list[Frame]) -> None:
     end = 0
     for index, frame in enumerate(frames):
         what = f"frame {index}"
@@ -399,9 +400,9 @@ def check_tree(manifest: Manifest) -> None:
     """Everything of the entries but what files hold."""
     entries = manifest.entries
     need(len(entries) > 0, "manifest: no root")
-    path_lengths: List[int] = []
-    depths: List[int] = []
-    last: Tuple[int, bytes] = (0, b"")
+    path_lengths: list[int] = []
+    depths: list[int] = []
+    last: tuple[int, bytes] = (0, b"")
     for index, entry in enumerate(entries):
         what = f"entry {index}"
         need(entry.type <= HARD_LINK, f"{what}: unknown type {entry.type}")
@@ -526,7 +527,7 @@ def sha256(data: bytes) -> bytes:
 
 
 def hash_file(file: BinaryIO, length: int) -> bytes:
-    """The hash of that many bytes from where the file stands, or of all there are."""
+    """The hash of the next bytes of the file, of fewer if it ends before."""
     digest = hashlib.sha256()
     while length > 0:
         data = file.read(min(CHUNK, length))
@@ -549,11 +550,7 @@ def decode(codec: int, stored: bytes, raw_length: int, what: str) -> bytes:
 
 
 def decode_zstd(stored: bytes, raw_length: int, what: str) -> bytes:
-    # The program decodes other formats as well, but for these starts.
-    need(
-        stored[:4] == b"\x28\xb5\x2f\xfd" or stored[1:4] == b"\x2a\x4d\x18",
-        f"{what}: not a zstd frame",
-    )
+    need(is_zstd(stored), f"{what}: not complete zstd frames")
     with tempfile.TemporaryFile() as source:
         source.write(stored)
         source.seek(0)
@@ -569,6 +566,37 @@ def decode_zstd(stored: bytes, raw_length: int, what: str) -> bytes:
                 process.kill()
         need(process.returncode == 0, f"{what}: does not decode")
     return raw
+
+
+def is_zstd(stored: bytes) -> bool:
+    """Whether frames of RFC 8878 without a dictionary fill the bytes, by their headers.
+
+    The program would decode other formats as well, even after such a frame.
+    """
+    at = 0
+    try:
+        while at < len(stored):
+            (magic,) = struct.unpack_from("<I", stored, at)
+            if magic & 0xFFFF_FFF0 == 0x184D_2A50:  # Skippable.
+                at += 8 + struct.unpack_from("<I", stored, at + 4)[0]
+                continue
+            descriptor = stored[at + 4]
+            single_segment = descriptor >> 5 & 1
+            if magic != 0xFD2F_B528 or descriptor & 3 != 0:
+                return False
+            content_size = (single_segment, 2, 4, 8)[descriptor >> 6]
+            at += 5 + (1 - single_segment) + content_size
+            is_last = False
+            while not is_last:
+                block = int.from_bytes(stored[at : at + 3], "little")
+                is_last, is_run = block & 1 == 1, block >> 1 & 3 == 1
+                at += 3 + (1 if is_run else block >> 3)
+                if at > len(stored):
+                    return False
+            at += 4 if descriptor & 4 else 0  # The checksum.
+    except (IndexError, struct.error):
+        return False
+    return at == len(stored)
 
 
 def decode_xz(stored: bytes, raw_length: int, what: str) -> bytes:
@@ -647,9 +675,15 @@ def list_entries(onefile: Onefile, as_json: bool) -> None:
             continue
         mode = "-" if item["mode"] is None else format(item["mode"], "03o")
         size = "-" if item["size"] is None else item["size"]
-        mtime = "-" if item["mtime"] is None else "%d.%09d" % divmod(item["mtime"], 10**9)
+        mtime = "-" if item["mtime"] is None else in_seconds(item["mtime"])
+        path = printable(item["path"])
         target = "" if item["target"] is None else " -> " + printable(item["target"])
-        print(f"{item['type']:9} {mode:>3} {size:>12} {mtime:>20} {printable(item['path'])}{target}")
+        print(f"{item['type']:9} {mode:>3} {size:>12} {mtime:>20} {path}{target}")
+
+
+def in_seconds(nanoseconds: int) -> str:
+    sign = "-" if nanoseconds < 0 else ""
+    return sign + "%d.%09d" % divmod(abs(nanoseconds), 10**9)
 
 
 def listing(manifest: Manifest) -> Iterator[dict]:
@@ -670,24 +704,25 @@ def listing(manifest: Manifest) -> Iterator[dict]:
 
 
 def extract(onefile: Onefile, directory: bytes) -> None:
+    if os.path.isdir(directory) and os.listdir(directory):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), directory)
     manifest = onefile.manifest
     for index in range(len(manifest.frames)):
         onefile.stored_frame(index)
 
+    os.umask(0o077)
     if not os.path.isdir(directory):
-        os.mkdir(directory, 0o700)
+        os.mkdir(directory)
     # Relative paths from here on: those of the tree may be almost as long as paths can be.
     os.chdir(directory)
-    need(not os.listdir(b"."), "the directory is not empty")
     os.chmod(b".", 0o700)
 
     for index, entry in enumerate(manifest.entries[1:], 1):
         path = manifest.path(index)
         if entry.type == DIRECTORY:
-            os.mkdir(path, 0o700)
+            os.mkdir(path)
         elif entry.type == FILE:
             with open(path, "xb") as file:
-                os.fchmod(file.fileno(), 0o600)
                 file.truncate(entry.size)
         elif entry.type == SYMLINK:
             os.symlink(manifest.target(entry), path)
@@ -714,9 +749,9 @@ def extract(onefile: Onefile, directory: bytes) -> None:
             os.utime(path, ns=(entry.mtime, entry.mtime), follow_symlinks=False)
 
 
-def pieces_by_frame(manifest: Manifest) -> Dict[int, List[Tuple[int, int, Segment]]]:
+def pieces_by_frame(manifest: Manifest) -> dict[int, list[tuple[int, int, Segment]]]:
     """For each frame that is needed, what goes where: entry, offset in its content, segment."""
-    pieces: Dict[int, List[Tuple[int, int, Segment]]] = {}
+    pieces: dict[int, list[tuple[int, int, Segment]]] = {}
     for index, entry in enumerate(manifest.entries):
         offset = 0
         for segment in manifest.segments_of(entry):
@@ -747,7 +782,7 @@ def info(onefile: Onefile) -> None:
     print(json.dumps(result, indent=2))
 
 
-def first_text(values: List[bytes]) -> Optional[str]:
+def first_text(values: list[bytes]) -> str | None:
     return text(values[0]) if values else None
 
 
@@ -756,7 +791,7 @@ def text(value: bytes) -> str:
 
 
 def printable(value: str) -> str:
-    """On one line and without control characters; the others' bytes as \\xNN."""
+    """The text with the bytes of what could disturb a terminal, or a line, as \\xNN."""
     return "".join(
         character
         if character.isprintable() and character != "\\"

@@ -16,6 +16,17 @@ public struct SHA256Hasher: ~Copyable {
     bytes.withUnsafeBytes { update($0) }
   }
 
+  /// Hashes `count` zeros, as a hole in a file reads.
+  public mutating func update(zeros count: UInt64) {
+    let block = [UInt8](repeating: 0, count: Int(min(count, 64 << 10)))
+    var left = count
+    while left > 0 {
+      let length = Int(min(left, UInt64(block.count)))
+      update(block.span.extracting(0..<length))
+      left -= UInt64(length)
+    }
+  }
+
   public consuming func finish() -> Digest {
     var result = [UInt8](repeating: 0, count: Digest.byteCount)
     SHA256_Final(&result, &context)

@@ -45,7 +45,8 @@ final class DirectoryTable: Sendable {
   }
 
   /// The open directory from which `entry` is reached; `name` becomes its path from there.
-  func locate(_ entry: Manifest.Entry, _ manifest: Manifest, _ name: inout Path) -> DirectoryHandle {
+  func locate(_ entry: Manifest.Entry, _ manifest: Manifest, _ name: inout Path) -> DirectoryHandle
+  {
     DirectoryTable.locate(entry, manifest, descriptors, root, &name)
   }
 

@@ -66,11 +66,12 @@ private final class TreeUnpacker: Sendable {
   }
 
   func writeFrames(workers: Int, progress: UnpackProgress?) throws(PayloadError) {
-    let work = SharedWork(count: manifest.frameCount)
+    let work = SharedWork<PayloadError>(count: manifest.frameCount) { .interrupted(signal: $0) }
     runWorkers(max(1, min(workers, manifest.frameCount))) { number in
       do throws(PayloadError) {
         let decoder = try FrameDecoder(
-          longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame)
+          longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
+        )
         while let frame = work.take() {
           let bytes = try decoder.decode(frame, of: self.payload, self.manifest)
           try system { () throws(SystemError) in try self.write(frame, bytes, work) }
@@ -81,7 +82,9 @@ private final class TreeUnpacker: Sendable {
     try work.finish()
   }
 
-  private func write(_ frame: Int, _ bytes: UnsafeRawBufferPointer, _ work: SharedWork)
+  private func write(
+    _ frame: Int, _ bytes: UnsafeRawBufferPointer, _ work: SharedWork<PayloadError>
+  )
     throws(SystemError)
   {
     var name = Path()

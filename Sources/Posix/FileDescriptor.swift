@@ -4,25 +4,25 @@ internal import CPosix
 public struct OpenOptions: Sendable {
   let flags: Int32
 
-  public static var read: OpenOptions { OpenOptions(flags: POSIX_O_RDONLY) }
+  public static var read: OpenOptions { OpenOptions(flags: CPOSIX_O_RDONLY) }
   /// Read without waiting for a FIFO's other end and without following a final symlink.
   public static var readNoFollow: OpenOptions {
-    OpenOptions(flags: POSIX_O_RDONLY | POSIX_O_NOFOLLOW | POSIX_O_NONBLOCK)
+    OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
   }
-  public static var write: OpenOptions { OpenOptions(flags: POSIX_O_WRONLY | POSIX_O_NOFOLLOW) }
+  public static var write: OpenOptions { OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_NOFOLLOW) }
   public static var directory: OpenOptions {
-    OpenOptions(flags: POSIX_O_RDONLY | POSIX_O_DIRECTORY | POSIX_O_NOFOLLOW)
+    OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_DIRECTORY | CPOSIX_O_NOFOLLOW)
   }
   public static var directoryFollow: OpenOptions {
-    OpenOptions(flags: POSIX_O_RDONLY | POSIX_O_DIRECTORY)
+    OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_DIRECTORY)
   }
   /// A new file, which must not exist, not even as a symlink.
   public static var createNew: OpenOptions {
-    OpenOptions(flags: POSIX_O_WRONLY | POSIX_O_CREAT | POSIX_O_EXCL | POSIX_O_NOFOLLOW)
+    OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)
   }
   /// A lock file, made where it is missing.
   public static var createLock: OpenOptions {
-    OpenOptions(flags: POSIX_O_RDWR | POSIX_O_CREAT | POSIX_O_NOFOLLOW | POSIX_O_NONBLOCK)
+    OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_CREAT | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
   }
 }
 
@@ -36,7 +36,7 @@ public struct DirectoryHandle: Sendable {
 
   /// The working directory.
   public static var current: DirectoryHandle {
-    DirectoryHandle(rawValue: POSIX_AT_FDCWD, path: Path())
+    DirectoryHandle(rawValue: CPOSIX_AT_FDCWD, path: Path())
   }
 
   /// A directory below this one by its open descriptor. Messages name this one's path for it.
@@ -67,7 +67,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     self.name = name
   }
 
-  deinit { if rawValue >= 0 { _ = posix_close(rawValue) } }
+  deinit { if rawValue >= 0 { _ = cposix_close(rawValue) } }
 
   /// The path it was opened by, for messages.
   public var path: Path { name.isAbsolute ? name : directory.appending(name.bytes) }
@@ -81,7 +81,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// Closes, and reports what `close` says: a file system may report a failed write only here.
   public consuming func close() throws(SystemError) {
-    let result = posix_close(rawValue)
+    let result = cposix_close(rawValue)
     rawValue = -1
     if result < 0 && result != Int(-EINTR) {
       throw SystemError("close", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
@@ -98,7 +98,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     do throws(Errno) {
       let raw = try retrying {
         name.withCString {
-          posix_openat(directory.rawValue, $0, options.flags | POSIX_O_CLOEXEC, mode)
+          cposix_openat(directory.rawValue, $0, options.flags | CPOSIX_O_CLOEXEC, mode)
         }
       }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), directory.path, name)
@@ -116,7 +116,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   {
     do throws(Errno) {
       let raw = try retrying {
-        directory.withCString { posix_open_unnamed(POSIX_AT_FDCWD, $0, mode) }
+        directory.withCString { cposix_open_unnamed(CPOSIX_AT_FDCWD, $0, mode) }
       }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: directory)
     } catch { throw SystemError("create a file in", directory, error) }
@@ -136,7 +136,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
       let count: Int
       do throws(Errno) {
         count = try retrying {
-          posix_pread(
+          cposix_pread(
             rawValue, buffer.baseAddress! + done, buffer.count - done, offset + Int64(done))
         }
       } catch { throw SystemError("read", path, error) }
@@ -165,7 +165,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     while done < buffer.count {
       do throws(Errno) {
         done += try retrying {
-          posix_write(rawValue, buffer.baseAddress! + done, buffer.count - done)
+          cposix_write(rawValue, buffer.baseAddress! + done, buffer.count - done)
         }
       } catch { throw SystemError("write", path, error) }
     }
@@ -179,7 +179,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     while done < buffer.count {
       do throws(Errno) {
         done += try retrying {
-          posix_pwrite(
+          cposix_pwrite(
             rawValue, buffer.baseAddress! + done, buffer.count - done, offset + Int64(done))
         }
       } catch { throw SystemError("write", path, error) }
@@ -192,31 +192,36 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// Sets the size in bytes; a longer file gets a hole. The corresponding C function is `ftruncate`.
   public func resize(to size: Int64) throws(SystemError) {
-    try call("resize") { posix_ftruncate(rawValue, size) }
+    try call("resize") { cposix_ftruncate(rawValue, size) }
   }
 
   /// The corresponding C function is `fchmod`.
   public func setMode(_ mode: UInt32) throws(SystemError) {
-    try call("set the mode of") { posix_fchmod(rawValue, mode) }
+    try call("set the mode of") { cposix_fchmod(rawValue, mode) }
   }
 
   /// Sets the modification time (seconds since 1970 and nanoseconds below 1,000,000,000). The
   /// corresponding C function is `futimens`.
   public func setModificationTime(_ time: FileTime) throws(SystemError) {
-    try call("set the time of") { posix_futimens(rawValue, time.seconds, time.nanoseconds) }
+    try call("set the time of") { cposix_futimens(rawValue, time.seconds, time.nanoseconds) }
+  }
+
+  /// Writes the whole file system's changes to its disk. The corresponding C function is `syncfs`.
+  public func synchronizeVolume() throws(SystemError) {
+    try call("write to the disk") { cposix_syncfs(rawValue) }
   }
 
   /// The corresponding C function is `fstat`.
   public func status() throws(SystemError) -> FileStatus {
-    var info = posix_stat_t()
-    try call("read the status of") { posix_fstat(rawValue, &info) }
+    var info = cposix_stat_t()
+    try call("read the status of") { cposix_fstat(rawValue, &info) }
     return FileStatus(info)
   }
 
   /// The corresponding C function is `fstatvfs`.
   public func volume() throws(SystemError) -> VolumeStatus {
-    var info = posix_volume_t()
-    try call("read the file system of") { posix_fstatvfs(rawValue, &info) }
+    var info = cposix_volume_t()
+    try call("read the file system of") { cposix_fstatvfs(rawValue, &info) }
     return VolumeStatus(info)
   }
 
@@ -225,9 +230,9 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// The corresponding C function is `flock`.
   public func lock(exclusive: Bool, wait: Bool) throws(SystemError) -> Bool {
     let operation =
-      (exclusive ? POSIX_LOCK_EX : POSIX_LOCK_SH) | (wait ? 0 : POSIX_LOCK_NB)
+      (exclusive ? CPOSIX_LOCK_EX : CPOSIX_LOCK_SH) | (wait ? 0 : CPOSIX_LOCK_NB)
     do throws(Errno) {
-      _ = try retrying { posix_flock(rawValue, operation) }
+      _ = try retrying { cposix_flock(rawValue, operation) }
       return true
     } catch {
       if error == .wouldBlock { return false }
@@ -237,7 +242,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// Keeps the descriptor open across `execve`.
   public func keepAcrossExec() throws(SystemError) {
-    try call("keep open") { posix_set_close_on_exec(rawValue, 0) }
+    try call("keep open") { cposix_set_close_on_exec(rawValue, 0) }
   }
 
   /// Gives a file that was opened by `openUnnamed` a name, which must not exist.
@@ -247,7 +252,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     do throws(Errno) {
       _ = try retrying {
         own.withCString { from in
-          name.withCString { posix_linkat(POSIX_AT_FDCWD, from, directory.rawValue, $0, 1) }
+          name.withCString { cposix_linkat(CPOSIX_AT_FDCWD, from, directory.rawValue, $0, 1) }
         }
       }
     } catch { throw directory.error("create", name, error) }
@@ -287,14 +292,14 @@ public struct FileStatus: Sendable {
   public let links: UInt64
   public let modified: FileTime
 
-  init(_ info: posix_stat_t) {
-    switch Int32(info.mode & UInt32(POSIX_S_IFMT)) {
-    case POSIX_S_IFREG: kind = .file
-    case POSIX_S_IFDIR: kind = .directory
-    case POSIX_S_IFLNK: kind = .symlink
-    case POSIX_S_IFIFO: kind = .fifo
-    case POSIX_S_IFSOCK: kind = .socket
-    case POSIX_S_IFCHR, POSIX_S_IFBLK: kind = .device
+  init(_ info: cposix_stat_t) {
+    switch Int32(info.mode & UInt32(CPOSIX_S_IFMT)) {
+    case CPOSIX_S_IFREG: kind = .file
+    case CPOSIX_S_IFDIR: kind = .directory
+    case CPOSIX_S_IFLNK: kind = .symlink
+    case CPOSIX_S_IFIFO: kind = .fifo
+    case CPOSIX_S_IFSOCK: kind = .socket
+    case CPOSIX_S_IFCHR, CPOSIX_S_IFBLK: kind = .device
     default: kind = .other
     }
     mode = info.mode & 0o7777
@@ -323,7 +328,7 @@ public struct VolumeStatus: Sendable {
   public let forbidsExecution: Bool
   public let isReadOnly: Bool
 
-  init(_ info: posix_volume_t) {
+  init(_ info: cposix_volume_t) {
     bytesAvailable = info.bytes_available
     nodesTotal = info.nodes_total
     nodesAvailable = info.nodes_available

@@ -4,13 +4,14 @@ internal import CPosix
 extension DirectoryHandle {
   /// The corresponding C function is `fstatat`; `follow` resolves a final symlink.
   public func status(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus {
-    var info = posix_stat_t()
-    try call("read the status of", name) { posix_fstatat(rawValue, $0, follow ? 1 : 0, &info) }
+    var info = cposix_stat_t()
+    try call("read the status of", name) { cposix_fstatat(rawValue, $0, follow ? 1 : 0, &info) }
     return FileStatus(info)
   }
 
   /// `status(of:)`, or nil where there is no such file.
-  public func statusIfExists(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus? {
+  public func statusIfExists(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus?
+  {
     do throws(SystemError) {
       return try status(of: name, follow: follow)
     } catch {
@@ -19,15 +20,25 @@ extension DirectoryHandle {
     }
   }
 
+  /// `status(of:)` of a path that ends with a NUL; nil where it can't be had. For long tables of paths,
+  /// without a copy of each.
+  public func statusIfPresent(ofCString path: Span<UInt8>) -> FileStatus? {
+    var info = cposix_stat_t()
+    let result = path.withUnsafeBytes { bytes in
+      cposix_fstatat(rawValue, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), 0, &info)
+    }
+    return result == 0 ? FileStatus(info) : nil
+  }
+
   /// The corresponding C function is `mkdirat`.
   public func createDirectory(_ name: Path, mode: UInt32) throws(SystemError) {
-    try call("create the directory", name) { posix_mkdirat(rawValue, $0, mode) }
+    try call("create the directory", name) { cposix_mkdirat(rawValue, $0, mode) }
   }
 
   /// The corresponding C function is `symlinkat`.
   public func createSymlink(_ name: Path, to target: Path) throws(SystemError) {
     try call("create the symlink", name) { pointer in
-      target.withCString { posix_symlinkat($0, rawValue, pointer) }
+      target.withCString { cposix_symlinkat($0, rawValue, pointer) }
     }
   }
 
@@ -36,29 +47,29 @@ extension DirectoryHandle {
     throws(SystemError)
   {
     try call("create the hard link", name) { pointer in
-      existing.withCString { posix_linkat(other.rawValue, $0, rawValue, pointer, 0) }
+      existing.withCString { cposix_linkat(other.rawValue, $0, rawValue, pointer, 0) }
     }
   }
 
   /// The corresponding C function is `unlinkat`.
   public func removeFile(_ name: Path) throws(SystemError) {
-    try call("remove", name) { posix_unlinkat(rawValue, $0, 0) }
+    try call("remove", name) { cposix_unlinkat(rawValue, $0, 0) }
   }
 
   /// Removes an empty directory. The corresponding C function is `unlinkat` with `AT_REMOVEDIR`.
   public func removeDirectory(_ name: Path) throws(SystemError) {
-    try call("remove the directory", name) { posix_unlinkat(rawValue, $0, 1) }
+    try call("remove the directory", name) { cposix_unlinkat(rawValue, $0, 1) }
   }
 
   /// Follows a final symlink. The corresponding C function is `fchmodat`.
   public func setMode(of name: Path, _ mode: UInt32) throws(SystemError) {
-    try call("set the mode of", name) { posix_fchmodat(rawValue, $0, mode) }
+    try call("set the mode of", name) { cposix_fchmodat(rawValue, $0, mode) }
   }
 
   /// The corresponding C function is `utimensat`.
   public func setModificationTime(of name: Path, _ time: FileTime) throws(SystemError) {
     try call("set the time of", name) {
-      posix_utimensat(rawValue, $0, time.seconds, time.nanoseconds)
+      cposix_utimensat(rawValue, $0, time.seconds, time.nanoseconds)
     }
   }
 
@@ -70,7 +81,7 @@ extension DirectoryHandle {
       var length = 0
       try call("read the symlink", name) { pointer in
         length = buffer.withUnsafeMutableBytes {
-          posix_readlinkat(
+          cposix_readlinkat(
             rawValue, pointer, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
         }
         return length
@@ -83,7 +94,7 @@ extension DirectoryHandle {
   /// Replaces `newName`. The corresponding C function is `renameat`.
   public func rename(_ name: Path, to newName: Path) throws(SystemError) {
     try call("rename", name) { old in
-      newName.withCString { posix_renameat(rawValue, old, rawValue, $0) }
+      newName.withCString { cposix_renameat(rawValue, old, rawValue, $0) }
     }
   }
 
@@ -94,7 +105,7 @@ extension DirectoryHandle {
     do throws(SystemError) {
       try call("rename", name) { old in
         newName.withCString {
-          posix_renameat2(rawValue, old, rawValue, $0, 0)
+          cposix_renameat2(rawValue, old, rawValue, $0, 0)
         }
       }
     } catch {
@@ -107,7 +118,7 @@ extension DirectoryHandle {
   public func exchange(_ name: Path, with other: Path) throws(SystemError) {
     try call("exchange", name) { old in
       other.withCString {
-        posix_renameat2(rawValue, old, rawValue, $0, 1)
+        cposix_renameat2(rawValue, old, rawValue, $0, 1)
       }
     }
   }
@@ -116,7 +127,7 @@ extension DirectoryHandle {
   ///
   /// The corresponding C function is `faccessat` with `AT_EACCESS`.
   public func isAccessible(_ name: Path, write: Bool) -> Bool {
-    name.withCString { posix_faccessat(rawValue, $0, write ? 1 : 0) } == 0
+    name.withCString { cposix_faccessat(rawValue, $0, write ? 1 : 0) } == 0
   }
 
   /// The names in the directory `name` (this one where it is empty), without "." and "..", in the order
@@ -127,14 +138,14 @@ extension DirectoryHandle {
     let descriptor = try FileDescriptor.open(name, in: self, .directory)
     let full = descriptor.path
     var status = 0
-    guard let stream = posix_fdopendir(descriptor.release(), &status) else {
+    guard let stream = cposix_fdopendir(descriptor.release(), &status) else {
       throw SystemError("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -status)))
     }
     defer { closedir(stream) }
     var result: [[UInt8]] = []
     while true {
       var pointer: UnsafePointer<CChar>? = nil
-      let length = posix_readdir(stream, &pointer)
+      let length = cposix_readdir(stream, &pointer)
       if length < 0 {
         throw SystemError("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -length)))
       }

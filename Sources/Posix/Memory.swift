@@ -7,11 +7,11 @@ public struct Buffer: ~Copyable {
 
   /// - Parameter count: the size in bytes; 0 is taken as 1.
   public init(count: Int) throws(SystemError) {
-    guard let address = posix_map_anonymous(max(count, 1)) else {
+    guard let address = cposix_map_anonymous(max(count, 1)) else {
       throw SystemError("allocate memory", Path(), .outOfMemory)
     }
     bytes = UnsafeMutableRawBufferPointer(start: address, count: max(count, 1))
   }
 
-  deinit { posix_unmap(bytes.baseAddress!, bytes.count) }
+  deinit { cposix_unmap(bytes.baseAddress!, bytes.count) }
 }

@@ -74,7 +74,9 @@ public struct Path: Sendable {
   /// The path of `name` in this directory; `name` itself where this path is empty.
   public func appending(_ name: some Sequence<UInt8>) -> Path {
     var result = self
-    if !isEmpty && storage[count - 1] != UInt8(ascii: "/") { result.append(byte: UInt8(ascii: "/")) }
+    if !isEmpty && storage[count - 1] != UInt8(ascii: "/") {
+      result.append(byte: UInt8(ascii: "/"))
+    }
     result.append(contentsOf: name)
     return result
   }

@@ -4,13 +4,13 @@ internal import CPosix
 public enum ProcessContext {
   /// The value of an environment variable, as bytes; nil where it is not set.
   public static func environment(_ name: StaticString) -> Path? {
-    Path(name).withCString { posix_environment($0) }.map { Path(cString: $0) }
+    Path(name).withCString { cposix_environment($0) }.map { Path(cString: $0) }
   }
 
   /// Every "NAME=value" of the environment, in its order.
   public static func environmentEntries() -> [Path] {
     var result: [Path] = []
-    guard var next = posix_environment_block() else { return result }
+    guard var next = cposix_environment_block() else { return result }
     while let entry = next.pointee {
       result.append(Path(cString: entry))
       next += 1
@@ -19,42 +19,42 @@ public enum ProcessContext {
   }
 
   /// Set-uid, set-gid or with file capabilities: `AT_SECURE` of getauxval(3).
-  public static var isSecure: Bool { posix_is_secure() != 0 }
+  public static var isSecure: Bool { cposix_is_secure() != 0 }
 
   /// The name that `execve` was called with: `AT_EXECFN`.
   public static var executableName: Path {
-    posix_executable_name().map { Path(cString: $0) } ?? Path()
+    cposix_executable_name().map { Path(cString: $0) } ?? Path()
   }
 
   public static var effectiveUser: UInt32 { geteuid() }
   public static var processIdentifier: Int32 { getpid() }
 
   /// Processors that this process may run on, at least 1.
-  public static var processorCount: Int { Int(posix_processor_count()) }
+  public static var processorCount: Int { Int(cposix_processor_count()) }
 
   /// The corresponding C function is `umask`; returns the mask before.
   @discardableResult
-  public static func setFileModeMask(_ mask: UInt32) -> UInt32 { posix_set_umask(mask) }
+  public static func setFileModeMask(_ mask: UInt32) -> UInt32 { cposix_set_umask(mask) }
 
-  public static func isTerminal(_ descriptor: Int32) -> Bool { posix_is_terminal(descriptor) != 0 }
+  public static func isTerminal(_ descriptor: Int32) -> Bool { cposix_is_terminal(descriptor) != 0 }
 
   /// Raises the soft limit of open descriptors, to at most `most`. Returns the limit in force, and the
   /// one to restore (0 where it is unknown).
   public static func raiseDescriptorLimit(most: Int) -> (current: Int, previous: UInt64) {
     var previous: UInt64 = 0
-    let current = posix_raise_descriptor_limit(UInt64(most), &previous)
+    let current = cposix_raise_descriptor_limit(UInt64(most), &previous)
     return (Int(clamping: current), previous)
   }
 
   public static func restoreDescriptorLimit(_ previous: UInt64) {
-    posix_set_descriptor_limit(previous)
+    cposix_set_descriptor_limit(previous)
   }
 
   /// Replaces the program; returns only on failure. The corresponding C function is `execve`.
   public static func execute(_ path: Path, arguments: [Path], environment: [Path]) -> SystemError {
     let result = path.withCString { path in
       withPointers(arguments) { arguments in
-        withPointers(environment) { posix_execve(path, arguments, $0) }
+        withPointers(environment) { cposix_execve(path, arguments, $0) }
       }
     }
     return SystemError("execute", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
@@ -83,70 +83,57 @@ public enum ProcessContext {
   }
 }
 
-/// Signals that ask the process to end, noted instead of obeyed while something must be cleaned up.
+/// Signals that would end the process while something must be cleaned up.
 public enum TerminationSignals {
-  /// Notes SIGHUP, SIGINT, SIGQUIT and SIGTERM from now on. Ignored ones stay ignored.
-  public static func hold() { posix_catch_termination(1) }
+  /// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM are noted instead of obeyed (ignored ones stay
+  /// ignored), and writing to a closed pipe or past a file size limit is an error and not a signal.
+  public static func hold() { cposix_hold_signals(1) }
 
-  /// Lets them end the process again.
-  public static func release() { posix_catch_termination(0) }
+  /// Undoes `hold`, which must have been called once.
+  public static func release() { cposix_hold_signals(0) }
 
   /// The signal that came, or nil.
   public static var pending: Int32? {
-    let number = posix_pending_signal()
+    let number = cposix_pending_signal()
     return number == 0 ? nil : number
   }
 
   /// Ends the process by `number`, as if it had never been held.
   public static func endProcess(by number: Int32) -> Never {
-    posix_end_by_signal(number)
+    cposix_end_by_signal(number)
     _exit(128 + number)
-  }
-}
-
-/// While it lives, writing to a closed pipe or past a file size limit is an error and not a signal.
-public struct WriteSignalGuard: ~Copyable {
-  private var saved: (sigaction, sigaction)
-
-  public init() {
-    saved = (sigaction(), sigaction())
-    withUnsafeMutableBytes(of: &saved) {
-      posix_ignore_write_signals($0.baseAddress!.assumingMemoryBound(to: sigaction.self), 0)
-    }
-  }
-
-  /// Puts back what the process was started with; a program that is executed inherits it.
-  public consuming func restore() {
-    withUnsafeMutableBytes(of: &saved) {
-      posix_ignore_write_signals($0.baseAddress!.assumingMemoryBound(to: sigaction.self), 1)
-    }
   }
 }
 
 /// A clock for progress and summaries, which never goes back.
 public enum MonotonicClock {
   /// Nanoseconds since an arbitrary point.
-  public static var now: Int64 { posix_monotonic_nanoseconds() }
+  public static var now: Int64 { cposix_monotonic_nanoseconds() }
 
-  public static func sleep(milliseconds: UInt32) { posix_sleep_milliseconds(milliseconds) }
+  public static func sleep(milliseconds: UInt32) { cposix_sleep_milliseconds(milliseconds) }
 }
 
 /// Bytes from the kernel's random generator (getrandom(2)).
 public func randomBytes(_ count: Int) throws(SystemError) -> [UInt8] {
   var result = [UInt8](repeating: 0, count: count)
   do throws(Errno) {
-    _ = try retrying { result.withUnsafeMutableBytes { posix_random($0.baseAddress!, $0.count) } }
+    _ = try retrying { result.withUnsafeMutableBytes { cposix_random($0.baseAddress!, $0.count) } }
   } catch { throw SystemError("read random bytes", Path(), error) }
   return result
 }
 
 /// Writes text to a descriptor; what fails is ignored, because there is nowhere left to say so.
 public func writeText(_ text: String, to descriptor: Int32) {
-  var bytes = [UInt8](text.utf8)[...]
-  while !bytes.isEmpty {
-    let written = bytes.withUnsafeBytes { posix_write(descriptor, $0.baseAddress!, $0.count) }
+  writeBytes([UInt8](text.utf8), to: descriptor)
+}
+
+/// Writes bytes as `writeText` does.
+public func writeBytes(_ bytes: [UInt8], to descriptor: Int32) {
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let written = rest.withUnsafeBytes { cposix_write(descriptor, $0.baseAddress!, $0.count) }
     if written == Int(-EINTR) { continue }
     if written <= 0 { return }
-    bytes = bytes.dropFirst(written)
+    rest = rest.dropFirst(written)
   }
 }

@@ -16,7 +16,9 @@ private func removeDirectory(_ name: Path, in directory: DirectoryHandle, device
 {
   do throws(SystemError) {
     let opened = try openForRemoval(name, in: directory)
-    if try opened.status().device != device { throw SystemError("remove", opened.path, .notSupported) }
+    if try opened.status().device != device {
+      throw SystemError("remove", opened.path, .notSupported)
+    }
     let handle = opened.handle
     for bytes in try handle.names() {
       let child = Path(bytes)

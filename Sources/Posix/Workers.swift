@@ -1,10 +1,11 @@
 internal import CPosix
+internal import Synchronization
 
 /// Runs `body` on `count` threads, the calling one included, with the numbers 0 (the calling thread) to
 /// `count` - 1, and returns when all have ended. Where a thread can't be started, fewer run; `body` must
 /// therefore take its work from a shared counter and not from its number.
 public func runWorkers(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-  var threads: [pthread_t] = []
+  var threads: [UnsafeMutableRawPointer] = []
   var number = 1
   while number < count {
     let start = Unmanaged.passRetained(WorkerStart(number: number, body: body))
@@ -16,7 +17,7 @@ public func runWorkers(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
     number += 1
   }
   body(0)
-  for thread in threads { posix_join_thread(thread) }
+  for thread in threads { cposix_join_thread(thread) }
 }
 
 private final class WorkerStart: Sendable {
@@ -29,17 +30,60 @@ private final class WorkerStart: Sendable {
   }
 }
 
-private func startThread(_ context: UnsafeMutableRawPointer) -> pthread_t? {
-  // musl's pthread_t is a pointer, glibc's a number: zeroed memory serves both.
-  let thread = UnsafeMutablePointer<pthread_t>.allocate(capacity: 1)
-  defer { thread.deallocate() }
-  let status = posix_start_thread(
-    thread,
+private func startThread(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+  cposix_start_thread(
     { context in
       guard let context else { return nil }
       let start = Unmanaged<WorkerStart>.fromOpaque(context).takeRetainedValue()
       start.body(start.number)
       return nil
     }, context)
-  return status == 0 ? thread.pointee : nil
+}
+
+/// Work that several threads share: numbered items, the first error, and a count of bytes done.
+///
+/// Where termination signals are held, one of them ends the work with the error that `interrupted` makes
+/// of its number.
+public final class SharedWork<Failure: Error>: Sendable {
+  private let next = Atomic<Int>(0)
+  private let hasFailed = Atomic<Bool>(false)
+  private let done = Atomic<Int>(0)
+  private let count: Int
+  private let interrupted: @Sendable (Int32) -> Failure
+  // Written once, by whoever sets `hasFailed`; read after all threads have ended.
+  nonisolated(unsafe) private var error: Failure? = nil
+
+  public init(count: Int, interrupted: @escaping @Sendable (Int32) -> Failure) {
+    self.count = count
+    self.interrupted = interrupted
+  }
+
+  /// The next item, 0 to `count` - 1, or nil where none is left or another worker has failed.
+  public func take() -> Int? {
+    guard !hasFailed.load(ordering: .relaxed) else { return nil }
+    if let signal = TerminationSignals.pending {
+      fail(interrupted(signal))
+      return nil
+    }
+    let item = next.wrappingAdd(1, ordering: .relaxed).oldValue
+    return item < count ? item : nil
+  }
+
+  /// Keeps the first error and stops all workers.
+  public func fail(_ error: Failure) {
+    let exchange = hasFailed.compareExchange(
+      expected: false, desired: true, ordering: .acquiringAndReleasing)
+    if exchange.exchanged { self.error = error }
+  }
+
+  /// Whether a worker has failed.
+  public var isFailing: Bool { hasFailed.load(ordering: .relaxed) }
+
+  public func add(bytes: Int) { done.wrappingAdd(bytes, ordering: .relaxed) }
+  public var bytesDone: UInt64 { UInt64(done.load(ordering: .relaxed)) }
+
+  /// Throws the first error. To be called when all workers have ended.
+  public func finish() throws(Failure) {
+    if let error { throw error }
+  }
 }

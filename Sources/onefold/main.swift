@@ -1,1 +1,8 @@
-print("hi")
+import OnefoldCLI
+import Posix
+
+var arguments: [Path] = []
+for index in 1..<max(1, Int(CommandLine.argc)) {
+  if let argument = CommandLine.unsafeArgv[index] { arguments.append(Path(cString: argument)) }
+}
+ProcessContext.exit(OnefoldCLI.run(arguments))

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,44 +21,45 @@
 
 // MARK: Files
 
-static const int POSIX_O_RDONLY = O_RDONLY;
-static const int POSIX_O_WRONLY = O_WRONLY;
-static const int POSIX_O_RDWR = O_RDWR;
-static const int POSIX_O_CREAT = O_CREAT;
-static const int POSIX_O_EXCL = O_EXCL;
-static const int POSIX_O_CLOEXEC = O_CLOEXEC;
-static const int POSIX_O_NOFOLLOW = O_NOFOLLOW;
-static const int POSIX_O_DIRECTORY = O_DIRECTORY;
-static const int POSIX_O_NONBLOCK = O_NONBLOCK;
-static const int POSIX_AT_FDCWD = AT_FDCWD;
+static const int CPOSIX_O_RDONLY = O_RDONLY;
+static const int CPOSIX_O_WRONLY = O_WRONLY;
+static const int CPOSIX_O_RDWR = O_RDWR;
+static const int CPOSIX_O_CREAT = O_CREAT;
+static const int CPOSIX_O_EXCL = O_EXCL;
+static const int CPOSIX_O_CLOEXEC = O_CLOEXEC;
+static const int CPOSIX_O_NOFOLLOW = O_NOFOLLOW;
+static const int CPOSIX_O_DIRECTORY = O_DIRECTORY;
+static const int CPOSIX_O_NONBLOCK = O_NONBLOCK;
+static const int CPOSIX_AT_FDCWD = AT_FDCWD;
 
-long posix_openat(int dir, const char *path, int flags, unsigned mode);
+long cposix_openat(int dir, const char *path, int flags, unsigned mode);
 // An unnamed file for reading and writing (O_TMPFILE) in the directory `path`.
-long posix_open_unnamed(int dir, const char *path, unsigned mode);
-long posix_close(int fd);
-long posix_read(int fd, void *buffer, size_t count);
-long posix_pread(int fd, void *buffer, size_t count, int64_t offset);
-long posix_write(int fd, const void *buffer, size_t count);
-long posix_pwrite(int fd, const void *buffer, size_t count, int64_t offset);
-long posix_ftruncate(int fd, int64_t size);
-long posix_fchmod(int fd, unsigned mode);
-long posix_fchmodat(int dir, const char *path, unsigned mode);
-long posix_mkdirat(int dir, const char *path, unsigned mode);
-long posix_symlinkat(const char *target, int dir, const char *path);
-long posix_linkat(int old_dir, const char *old_path, int new_dir, const char *new_path, int follow);
-long posix_unlinkat(int dir, const char *path, int directory);
-long posix_readlinkat(int dir, const char *path, char *buffer, size_t count);
-long posix_renameat(int old_dir, const char *old_path, int new_dir, const char *new_path);
+long cposix_open_unnamed(int dir, const char *path, unsigned mode);
+long cposix_close(int fd);
+long cposix_read(int fd, void *buffer, size_t count);
+long cposix_pread(int fd, void *buffer, size_t count, int64_t offset);
+long cposix_write(int fd, const void *buffer, size_t count);
+long cposix_pwrite(int fd, const void *buffer, size_t count, int64_t offset);
+long cposix_ftruncate(int fd, int64_t size);
+long cposix_fchmod(int fd, unsigned mode);
+long cposix_fchmodat(int dir, const char *path, unsigned mode);
+long cposix_mkdirat(int dir, const char *path, unsigned mode);
+long cposix_symlinkat(const char *target, int dir, const char *path);
+long cposix_linkat(int old_dir, const char *old_path, int new_dir, const char *new_path, int follow);
+long cposix_unlinkat(int dir, const char *path, int directory);
+long cposix_readlinkat(int dir, const char *path, char *buffer, size_t count);
+long cposix_renameat(int old_dir, const char *old_path, int new_dir, const char *new_path);
 // `exchange`: RENAME_EXCHANGE; otherwise RENAME_NOREPLACE.
-long posix_renameat2(int old_dir, const char *old_path, int new_dir, const char *new_path, int exchange);
-long posix_faccessat(int dir, const char *path, int write);
-long posix_flock(int fd, int operation);
-static const int POSIX_LOCK_SH = LOCK_SH;
-static const int POSIX_LOCK_EX = LOCK_EX;
-static const int POSIX_LOCK_NB = LOCK_NB;
-long posix_set_close_on_exec(int fd, int on);
-long posix_futimens(int fd, int64_t seconds, uint32_t nanoseconds);
-long posix_utimensat(int dir, const char *path, int64_t seconds, uint32_t nanoseconds);
+long cposix_renameat2(int old_dir, const char *old_path, int new_dir, const char *new_path, int exchange);
+long cposix_faccessat(int dir, const char *path, int write);
+long cposix_flock(int fd, int operation);
+static const int CPOSIX_LOCK_SH = LOCK_SH;
+static const int CPOSIX_LOCK_EX = LOCK_EX;
+static const int CPOSIX_LOCK_NB = LOCK_NB;
+long cposix_set_close_on_exec(int fd, int on);
+long cposix_syncfs(int fd);
+long cposix_futimens(int fd, int64_t seconds, uint32_t nanoseconds);
+long cposix_utimensat(int dir, const char *path, int64_t seconds, uint32_t nanoseconds);
 
 // MARK: File information
 
@@ -67,71 +67,72 @@ typedef struct {
   uint64_t device, inode, links, blocks;
   int64_t size, modified_seconds;
   uint32_t mode, user, group, modified_nanoseconds;
-} posix_stat_t;
+} cposix_stat_t;
 
-static const int POSIX_S_IFMT = S_IFMT;
-static const int POSIX_S_IFREG = S_IFREG;
-static const int POSIX_S_IFDIR = S_IFDIR;
-static const int POSIX_S_IFLNK = S_IFLNK;
-static const int POSIX_S_IFIFO = S_IFIFO;
-static const int POSIX_S_IFSOCK = S_IFSOCK;
-static const int POSIX_S_IFCHR = S_IFCHR;
-static const int POSIX_S_IFBLK = S_IFBLK;
+static const int CPOSIX_S_IFMT = S_IFMT;
+static const int CPOSIX_S_IFREG = S_IFREG;
+static const int CPOSIX_S_IFDIR = S_IFDIR;
+static const int CPOSIX_S_IFLNK = S_IFLNK;
+static const int CPOSIX_S_IFIFO = S_IFIFO;
+static const int CPOSIX_S_IFSOCK = S_IFSOCK;
+static const int CPOSIX_S_IFCHR = S_IFCHR;
+static const int CPOSIX_S_IFBLK = S_IFBLK;
 
-long posix_fstat(int fd, posix_stat_t *out);
+long cposix_fstat(int fd, cposix_stat_t *out);
 // An empty path means the descriptor itself (AT_EMPTY_PATH).
-long posix_fstatat(int dir, const char *path, int follow, posix_stat_t *out);
+long cposix_fstatat(int dir, const char *path, int follow, cposix_stat_t *out);
 
 typedef struct {
   uint64_t bytes_available, nodes_total, nodes_available;
   int no_exec, read_only;
-} posix_volume_t;
+} cposix_volume_t;
 
-long posix_fstatvfs(int fd, posix_volume_t *out);
+long cposix_fstatvfs(int fd, cposix_volume_t *out);
 
 // MARK: Directories
 
 // Takes ownership of `fd`, also when it fails.
-DIR *posix_fdopendir(int fd, long *error);
+DIR *cposix_fdopendir(int fd, long *error);
 // Returns the length of the next name and points `name` at it; 0 at the end; -errno on failure.
-long posix_readdir(DIR *stream, const char **name);
+long cposix_readdir(DIR *stream, const char **name);
 
 // MARK: Process
 
-const char *posix_environment(const char *name);
-char **posix_environment_block(void);
-long posix_execve(const char *path, char *const *arguments, char *const *environment);
-int posix_is_secure(void);
-const char *posix_executable_name(void);
-long posix_random(void *buffer, size_t count);
-unsigned posix_processor_count(void);
-int64_t posix_monotonic_nanoseconds(void);
-void posix_sleep_milliseconds(unsigned milliseconds);
-unsigned posix_set_umask(unsigned mask);
-int posix_is_terminal(int fd);
+const char *cposix_environment(const char *name);
+char **cposix_environment_block(void);
+long cposix_execve(const char *path, char *const *arguments, char *const *environment);
+int cposix_is_secure(void);
+const char *cposix_executable_name(void);
+long cposix_random(void *buffer, size_t count);
+unsigned cposix_processor_count(void);
+int64_t cposix_monotonic_nanoseconds(void);
+void cposix_sleep_milliseconds(unsigned milliseconds);
+unsigned cposix_set_umask(unsigned mask);
+int cposix_is_terminal(int fd);
 
 // Raises the soft limit of open descriptors to the hard one (at most `most`). Returns the limit now in
 // force and stores the one before in `previous`.
-uint64_t posix_raise_descriptor_limit(uint64_t most, uint64_t *previous);
-void posix_set_descriptor_limit(uint64_t soft);
+uint64_t cposix_raise_descriptor_limit(uint64_t most, uint64_t *previous);
+void cposix_set_descriptor_limit(uint64_t soft);
 
-void *posix_map_anonymous(size_t count);
-void posix_unmap(void *address, size_t count);
+void *cposix_map_anonymous(size_t count);
+void cposix_unmap(void *address, size_t count);
 
 // MARK: Signals
 
-int posix_pending_signal(void);
+int cposix_pending_signal(void);
 
-// The signals that ask a process to end; ignored ones (nohup) stay ignored.
-void posix_catch_termination(int catch);
-void posix_end_by_signal(int number);
-// SIGPIPE would end a launch that reports to a closed pipe; SIGXFSZ one that meets a file size limit.
-// Both then fail with EPIPE and EFBIG. `restore` puts back what the program was started with.
-void posix_ignore_write_signals(struct sigaction saved[2], int restore);
+// Holding: SIGHUP, SIGINT, SIGQUIT and SIGTERM are noted for cposix_pending_signal instead of ending the
+// process (ignored ones, as of nohup, stay ignored), and SIGPIPE and SIGXFSZ are ignored, so that writing
+// fails with EPIPE or EFBIG. Letting go puts back what was there; a program that is executed inherits it.
+void cposix_hold_signals(int hold);
+void cposix_end_by_signal(int number);
 
 // MARK: Threads
 
-int posix_start_thread(pthread_t *thread, void *(*body)(void *), void *context);
-void posix_join_thread(pthread_t thread);
+// Returns a handle for cposix_join_thread, which frees it; NULL where no thread can be started. (pthread_t
+// is a pointer in musl and a number in glibc, which Swift imports differently.)
+void *cposix_start_thread(void *(*body)(void *), void *context);
+void cposix_join_thread(void *thread);
 
 #endif

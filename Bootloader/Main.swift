@@ -1,0 +1,44 @@
+import CacheDirectory
+import PayloadReader
+import Posix
+
+/// The program's entry point. In Embedded Swift it needs a C name; SwiftPM links `main` to it.
+@c(Bootloader_main)
+public func main(
+  argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+) -> Int32 {
+  var arguments: [Path] = []
+  for index in 0..<Int(argc) {
+    if let argument = argv[index] { arguments.append(Path(cString: argument)) }
+  }
+  // One who asks for set-uid trusts the file's owner, not the environment that chooses cache and verbs.
+  if ProcessContext.isSecure {
+    return fail(
+      "refused to run set-uid or with file capabilities: remove the bit and start it again")
+  }
+  do throws(LaunchError) {
+    try dispatch(arguments)
+    return 0
+  } catch {
+    if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
+    return fail(error.message, error.exitCode)
+  }
+}
+
+/// Runs the verb that `ONEFOLD` names, or launches.
+private func dispatch(_ arguments: [Path]) throws(LaunchError) {
+  let own = OwnExecutable()
+  guard let verb = ProcessContext.environment("ONEFOLD"), !verb.isEmpty else {
+    return try launch(own, arguments)
+  }
+  for known in Verb.allCases where verb.elementsEqual(Path(known.name)) {
+    return try run(known, own, arguments)
+  }
+  throw LaunchError(
+    "unknown verb \(verb.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
+}
+
+private func fail(_ message: String, _ exitCode: Int32 = ExitCode.failure) -> Int32 {
+  writeText("onefold: \(message)\n", to: 2)
+  return exitCode
+}

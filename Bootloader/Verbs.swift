@@ -1,0 +1,140 @@
+import CacheDirectory
+import PayloadFormat
+import PayloadReader
+import Posix
+
+/// What the person who holds only the file can ask of it, by `ONEFOLD=<verb>`.
+enum Verb: CaseIterable {
+  case help, inspect, verify, extract, prewarm, path, clean
+
+  var name: StaticString {
+    switch self {
+    case .help: "help"
+    case .inspect: "inspect"
+    case .verify: "verify"
+    case .extract: "extract"
+    case .prewarm: "prewarm"
+    case .path: "path"
+    case .clean: "clean"
+    }
+  }
+
+  private var summary: StaticString {
+    switch self {
+    case .help: "show this"
+    case .inspect: "show what the file holds and how it is launched"
+    case .verify: "check every byte of the file"
+    case .extract: "unpack to the directory that is the first argument"
+    case .prewarm: "unpack to the cache, run nothing, print the tree's directory"
+    case .path: "print the tree's directory in the cache"
+    case .clean: "remove the tree from the cache"
+    }
+  }
+
+  static var list: String {
+    var text = ""
+    for verb in allCases {
+      if !text.isEmpty { text += ", " }
+      text += verb.name.description
+    }
+    return text
+  }
+
+  static var helpText: String {
+    var text =
+      "ONEFOLD=<verb> in the environment asks this file for something else than a launch:\n\n"
+    for verb in allCases {
+      text += "  \(verb.name.description)"
+      for _ in verb.name.utf8CodeUnitCount..<10 { text += " " }
+      text += "\(verb.summary.description)\n"
+    }
+    return text + """
+
+      Other variables:
+
+        ONEFOLD_CACHE=DIR   the cache directory, instead of the first that will do of
+                            $XDG_CACHE_HOME/onefold, ~/.cache/onefold, /var/tmp/onefold-<uid>,
+                            $TMPDIR/onefold-<uid>, /tmp/onefold-<uid>
+        ONEFOLD_CHECK=CHECK what is checked of a tree that is there: seal, dirs (default),
+                            files or full
+
+      """
+  }
+}
+
+func run(_ verb: Verb, _ own: OwnExecutable, _ arguments: [Path]) throws(LaunchError) {
+  let payload = try own.open()
+  if verb == .extract {
+    guard arguments.count == 2 else {
+      throw LaunchError("ONEFOLD=extract needs one argument, the directory to unpack to")
+    }
+  } else if arguments.count > 1 {
+    throw LaunchError("ONEFOLD=\(verb.name.description) takes no arguments")
+  }
+  switch verb {
+  case .help: showHelp(payload)
+  case .inspect:
+    let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
+    writeText(inspectionText(payload, manifest), to: 1)
+  case .verify: try verifyPayload(payload)
+  case .extract: try extractPayload(payload, to: arguments[1])
+  case .prewarm:
+    let tree = try ready(payload)
+    writeLine(tree.root)
+  case .path:
+    do throws(CacheError) { writeLine(try treePath(of: payload)) } catch {
+      throw LaunchError(error)
+    }
+  case .clean: try clean(payload)
+  }
+}
+
+private func showHelp(_ payload: Payload) {
+  let record = payload.record
+  var title = escapedText(record.name)
+  if !record.version.isEmpty { title += " \(escapedText(record.version))" }
+  writeText("\(title), packed by \(escapedText(record.packer))\n\n\(Verb.helpText)", to: 1)
+}
+
+private func verifyPayload(_ payload: Payload) throws(LaunchError) {
+  let progress = TerminalProgress()
+  let manifest = try reading { () throws(PayloadError) in
+    defer { progress.finish() }
+    return try verify(payload) { progress.show("verifying", done: $0, total: $1) }
+  }
+  let files = grouped(UInt64(manifest.fileCount))
+  writeText("verified: \(files) files, \(grouped(manifest.contentLength)) bytes\n", to: 2)
+}
+
+private func extractPayload(_ payload: Payload, to target: Path) throws(LaunchError) {
+  let progress = TerminalProgress()
+  TerminationSignals.hold()
+  let manifest = try reading { () throws(PayloadError) in
+    defer { progress.finish() }
+    return try extract(payload, to: target) { progress.show("unpacking", done: $0, total: $1) }
+  }
+  let files = grouped(UInt64(manifest.fileCount))
+  writeText("extracted to \(target.quoted): \(files) files\n", to: 2)
+}
+
+private func clean(_ payload: Payload) throws(LaunchError) {
+  let removed: [Path]
+  do throws(CacheError) { removed = try removeTrees(of: payload) } catch {
+    throw LaunchError(error)
+  }
+  for path in removed { writeText("removed \(path.quoted)\n", to: 2) }
+  if removed.isEmpty { writeText("there is nothing to remove\n", to: 2) }
+}
+
+/// The path as it is, whatever its bytes, for a program that reads it.
+private func writeLine(_ path: Path) {
+  var line = [UInt8](path.bytes)
+  line.append(UInt8(ascii: "\n"))
+  writeBytes(line, to: 1)
+}
+
+private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(LaunchError)
+  -> Result
+{
+  do throws(PayloadError) { return try body() } catch { throw LaunchError(error) }
+}

@@ -1,0 +1,49 @@
+public import PayloadReader
+public import Posix
+
+/// Why no cached tree can be had.
+public enum CacheError: Error, Sendable {
+  case payload(PayloadError)
+  /// No candidate will do; one line for each says why.
+  case noDirectory([SkippedCandidate])
+  /// A running program holds the lease.
+  case inUse(Path)
+
+  /// One line without a final full stop.
+  public var description: String {
+    switch self {
+    case .payload(let error): return error.description
+    case .noDirectory(let skipped):
+      var text = "no directory to unpack to: "
+      for (index, candidate) in skipped.enumerated() {
+        if index > 0 { text += "; " }
+        text += "\(candidate.path.quoted) \(candidate.reason.description)"
+      }
+      return text
+    case .inUse(let path): return "\(path.quoted) is in use by a running program"
+    }
+  }
+}
+
+/// A directory that was not used as the cache, and why.
+public struct SkippedCandidate: Sendable {
+  public var path: Path
+  /// To be read after the path: "is on a noexec mount".
+  public var reason: StaticString
+}
+
+/// Runs calls of the system and turns their error into this module's.
+@inline(__always)
+func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(CacheError)
+  -> Result
+{
+  do throws(SystemError) { return try body() } catch { throw .payload(.system(error)) }
+}
+
+/// Runs calls of the reader and turns their error into this module's.
+@inline(__always)
+func reading<Result: ~Copyable>(_ body: () throws(PayloadError) -> Result) throws(CacheError)
+  -> Result
+{
+  do throws(PayloadError) { return try body() } catch { throw .payload(error) }
+}

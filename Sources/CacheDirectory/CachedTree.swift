@@ -1,0 +1,191 @@
+internal import PayloadFormat
+public import PayloadReader
+public import Posix
+
+/// How much of a cached tree is checked before it is used (docs/launch.md, "Checks").
+public enum CheckPolicy: UInt8, CaseIterable, Sendable {
+  /// The seal alone.
+  case seal
+  /// The seal, and a `stat` of every directory.
+  case dirs
+  /// Type, mode, size and time of every entry.
+  case files
+  /// Everything, contents included.
+  case full
+
+  public var name: StaticString {
+    switch self {
+    case .seal: "seal"
+    case .dirs: "dirs"
+    case .files: "files"
+    case .full: "full"
+    }
+  }
+}
+
+/// A cached tree that is ready to be used, and the lease on it.
+public struct CachedTree: ~Copyable {
+  /// The tree's own directory: what `{root}` stands for. Absolute.
+  public let root: Path
+  /// The lease: a shared lock on the directory that holds tree and seal, for as long as this is open.
+  public let lease: FileDescriptor
+  /// Whether it had to be unpacked.
+  public let wasUnpacked: Bool
+}
+
+/// Is told what happens while a tree is made ready, to show it to a person.
+public struct CacheObserver: Sendable {
+  public var unpacking: UnpackProgress
+  public var checking: UnpackProgress
+  /// Another instance is unpacking the same tree; called again and again until it is done.
+  public var waiting: @Sendable () -> Void
+
+  public init(
+    unpacking: @escaping UnpackProgress, checking: @escaping UnpackProgress,
+    waiting: @escaping @Sendable () -> Void
+  ) {
+    self.unpacking = unpacking
+    self.checking = checking
+    self.waiting = waiting
+  }
+}
+
+extension Payload {
+  /// The name of the tree's directory in a cache directory: the first 16 bytes of the tree id, in hexadecimal.
+  public var treeName: Path { Path([UInt8](hexText(treeID.bytes.prefix(16)).utf8)) }
+}
+
+/// The name of the tree below the directory that `Payload.treeName` names.
+let treeDirectory = Path("tree")
+
+/// Finds the tree of `payload` in a cache directory, or unpacks it there.
+///
+/// The first candidate that holds the tree or can be written to is used. Termination signals must be held:
+/// where one comes, what was begun is removed and `PayloadError.interrupted` thrown.
+public func openTree(
+  of payload: Payload, check: CheckPolicy, observer: CacheObserver
+) throws(CacheError) -> CachedTree {
+  var skipped: [SkippedCandidate] = []
+  for candidate in Candidates().list {
+    var reason: StaticString = candidate.refusal ?? ""
+    guard candidate.refusal == nil,
+      let cache = CacheDirectory.open(candidate.path, create: true, reason: &reason)
+    else {
+      skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
+      continue
+    }
+    if let tree = try cache.lookUp(payload, check, observer) { return tree }
+    if cache.isWritable { return try cache.install(payload, check, observer) }
+    skipped.append(SkippedCandidate(path: candidate.path, reason: "can't be written to"))
+  }
+  throw .noDirectory(skipped)
+}
+
+/// Where the tree of `payload` is, or would be unpacked to.
+public func treePath(of payload: Payload) throws(CacheError) -> Path {
+  var skipped: [SkippedCandidate] = []
+  for candidate in Candidates().list {
+    var reason: StaticString = candidate.refusal ?? ""
+    guard candidate.refusal == nil,
+      let cache = CacheDirectory.open(candidate.path, create: true, reason: &reason)
+    else {
+      skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
+      continue
+    }
+    if cache.isWritable || cache.holds(payload) { return cache.treePath(payload) }
+    skipped.append(SkippedCandidate(path: candidate.path, reason: "can't be written to"))
+  }
+  throw .noDirectory(skipped)
+}
+
+/// Removes the tree of `payload`, and what interrupted launches left of it, from every cache directory.
+/// Returns the directories that were removed.
+public func removeTrees(of payload: Payload) throws(CacheError) -> [Path] {
+  var removed: [Path] = []
+  for candidate in Candidates().list where candidate.refusal == nil {
+    var reason: StaticString = ""
+    guard let cache = CacheDirectory.open(candidate.path, create: false, reason: &reason),
+      cache.isWritable
+    else { continue }
+    if try cache.remove(payload) { removed.append(cache.path.appending(payload.treeName.bytes)) }
+    cache.reclaimStaging(of: payload)
+  }
+  return removed
+}
+
+extension CacheDirectory {
+  func treePath(_ payload: Payload) -> Path {
+    path.appending(payload.treeName.bytes).appending(treeDirectory.bytes)
+  }
+
+  /// Whether the tree is there, sealed.
+  func holds(_ payload: Payload) -> Bool {
+    openSealed(payload, withTable: false) != nil
+  }
+
+  /// The tree, if it is there and passes the check. Writes nothing, so that a read-only cache will do.
+  func lookUp(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
+    throws(CacheError) -> CachedTree?
+  {
+    guard let sealed = openSealed(payload, withTable: check == .dirs) else { return nil }
+    if sealed.seal.isConfirmed {
+      switch check {
+      case .seal:
+        return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
+      case .dirs:
+        if let root = sealed.openRoot(), sealed.seal.directoriesMatch(in: root.handle) {
+          return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
+        }
+      case .files, .full: break
+      }
+    }
+    // A check that failed escalates. Where the tree can be mended, that is done under the lock.
+    if isWritable && check != .files && check != .full { return nil }
+    guard let root = sealed.openRoot() else { return nil }
+    let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
+    let hashing = check != .files || !sealed.seal.isConfirmed
+    let matches = try reading { () throws(PayloadError) in
+      try treeMatches(root.handle, manifest, hashing: hashing, progress: observer.checking)
+    }
+    guard matches && (sealed.seal.isConfirmed || !isWritable) else { return nil }
+    return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
+  }
+
+  /// Opens the directory of a tree whose seal is whole, and takes the lease.
+  func openSealed(_ payload: Payload, withTable: Bool) -> SealedDirectory? {
+    guard let directory = openOwned(payload) else { return nil }
+    // Where locks don't work there is no lease, and all else is the same. A lock that somebody holds
+    // alone means that the tree is being removed.
+    if let isLocked = try? directory.lock(exclusive: false, wait: false), !isLocked { return nil }
+    guard let seal = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: withTable)
+    else { return nil }
+    return SealedDirectory(directory: directory, seal: seal)
+  }
+
+  /// Opens the directory of the tree, if it is the user's or root's and nobody else can write to it.
+  func openOwned(_ payload: Payload) -> FileDescriptor? {
+    guard let directory = try? FileDescriptor.open(payload.treeName, in: handle, .directory),
+      let status = try? directory.status(),
+      status.user == ProcessContext.effectiveUser || status.user == 0, status.mode & 0o022 == 0
+    else { return nil }
+    return directory
+  }
+}
+
+/// The open directory of a tree, and its seal.
+struct SealedDirectory: ~Copyable {
+  let directory: FileDescriptor
+  let seal: Seal
+
+  func openRoot() -> FileDescriptor? {
+    try? FileDescriptor.open(treeDirectory, in: directory.handle, .directory)
+  }
+
+  consuming func release() -> FileDescriptor { directory }
+}
+
+extension Seal {
+  /// Whether no power cut can have undone what the seal says: it was written in this boot, or confirmed
+  /// after one.
+  var isConfirmed: Bool { isDurable || bootID == currentBootID() }
+}

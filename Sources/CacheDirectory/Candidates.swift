@@ -1,0 +1,147 @@
+public import Posix
+
+/// An open cache directory that passed all checks.
+public struct CacheDirectory: ~Copyable {
+  let directory: FileDescriptor
+  /// Absolute.
+  public let path: Path
+  /// Whether trees can be added.
+  let isWritable: Bool
+
+  var handle: DirectoryHandle { directory.handle }
+}
+
+/// The directories that may become the cache, in the order in which they are tried (docs/launch.md, "The
+/// cache directory").
+struct Candidates {
+  struct Candidate {
+    var path: Path
+    /// Why it is not even looked at; nil for most.
+    var refusal: StaticString?
+  }
+
+  private(set) var list: [Candidate] = []
+  private let user = ProcessContext.effectiveUser
+
+  init() {
+    if let given = Candidates.variable("ONEFOLD_CACHE") {
+      list.append(Candidate(path: absolute(given), refusal: nil))
+      return
+    }
+    if let cache = Candidates.variable("XDG_CACHE_HOME") { add(home: cache, "onefold") }
+    if let home = Candidates.variable("HOME") { add(home: home, ".cache/onefold") }
+    list.append(Candidate(path: named(below: Path("/var/tmp")), refusal: nil))
+    if let temporary = Candidates.variable("TMPDIR") {
+      list.append(
+        Candidate(
+          path: named(below: temporary), refusal: temporary.isAbsolute ? nil : "is not absolute"))
+    }
+    list.append(Candidate(path: named(below: Path("/tmp")), refusal: nil))
+  }
+
+  /// A variable that is set and not empty.
+  private static func variable(_ name: StaticString) -> Path? {
+    guard let value = ProcessContext.environment(name), !value.isEmpty else { return nil }
+    return value
+  }
+
+  /// Under `sudo` the home is often another user's: files of root there would lock that user out.
+  private mutating func add(home: Path, _ name: StaticString) {
+    var refusal: StaticString? = home.isAbsolute ? nil : "is not absolute"
+    if refusal == nil, user == 0,
+      let status = try? DirectoryHandle.current.statusIfExists(of: home, follow: true),
+      status.user != 0
+    {
+      refusal = "is in another user's home"
+    }
+    list.append(Candidate(path: home.appending(name), refusal: refusal))
+  }
+
+  private func named(below directory: Path) -> Path {
+    directory.appending("onefold-\(user)".utf8)
+  }
+
+  private func absolute(_ path: Path) -> Path {
+    guard !path.isAbsolute, let current = try? ProcessContext.workingDirectory() else {
+      return path
+    }
+    return current.appending(path.bytes)
+  }
+}
+
+extension CacheDirectory {
+  /// Opens and checks one candidate. Returns nil, and says why in `reason`, where it can't be used.
+  static func open(_ path: Path, create: Bool, reason: inout StaticString) -> CacheDirectory? {
+    guard let directory = openOrCreate(path, create: create, reason: &reason) else { return nil }
+    guard let status = try? directory.status() else {
+      reason = "can't be examined"
+      return nil
+    }
+    let user = ProcessContext.effectiveUser
+    guard status.user == user || status.user == 0 else {
+      reason = "belongs to another user"
+      return nil
+    }
+    guard status.mode & 0o022 == 0 else {
+      reason = "can be written to by others"
+      return nil
+    }
+    var isReadOnly = false
+    if let volume = try? directory.volume() {
+      guard !volume.forbidsExecution else {
+        reason = "is on a noexec mount"
+        return nil
+      }
+      isReadOnly = volume.isReadOnly
+    }
+    let isWritable = !isReadOnly && directory.handle.isAccessible(Path("."), write: true)
+    return CacheDirectory(directory: directory, path: path, isWritable: isWritable)
+  }
+
+  private static func openOrCreate(_ path: Path, create: Bool, reason: inout StaticString)
+    -> FileDescriptor?
+  {
+    for attempt in 0..<2 {
+      do throws(SystemError) {
+        return try FileDescriptor.open(path, .directory)
+      } catch {
+        switch error.errno {
+        case .noSuchFile where create && attempt == 0:
+          guard makeDirectories(path, reason: &reason) else { return nil }
+        case .noSuchFile: reason = "does not exist"
+        case .symlinkLoop: reason = "is a symlink"
+        case .notDirectory: reason = "is a symlink or no directory"
+        case .accessDenied: reason = "can't be entered"
+        default: reason = "can't be opened"
+        }
+      }
+    }
+    return nil
+  }
+
+  /// Makes `path` and the directories above it that are missing, for the user alone.
+  private static func makeDirectories(_ path: Path, reason: inout StaticString) -> Bool {
+    var missing: [Path] = []
+    var next = path
+    while next.count > 1 {
+      missing.append(next)
+      next = next.parent
+      if (try? DirectoryHandle.current.statusIfExists(of: next, follow: true)) != nil { break }
+    }
+    for directory in missing.reversed() {
+      do throws(SystemError) {
+        try DirectoryHandle.current.createDirectory(directory, mode: 0o700)
+      } catch {
+        switch error.errno {
+        case .exists: continue
+        case .accessDenied, .notPermitted: reason = "can't be created: permission denied"
+        case .readOnly: reason = "can't be created: read-only file system"
+        case .noSpace, .quotaExceeded: reason = "can't be created: no space left"
+        default: reason = "can't be created"
+        }
+        return false
+      }
+    }
+    return true
+  }
+}

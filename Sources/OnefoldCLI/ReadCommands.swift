@@ -1,0 +1,186 @@
+import PayloadFormat
+import PayloadReader
+import Posix
+
+let inspectCommand = Command(
+  name: "inspect",
+  summary: "show what a onefile holds and how it is launched",
+  discussion: "Shows the launch record, the sizes and, on demand, the files of a onefile.",
+  arguments: [("FILE", "a file made by onefold pack")],
+  options: [
+    Option(name: "--files", help: "list the entries of the tree as well"),
+    Option(name: "--json", help: "print JSON"),
+  ])
+
+let verifyCommand = Command(
+  name: "verify",
+  summary: "check every byte of a onefile",
+  discussion: """
+    Checks the bootloader, the launch record, the manifest, every frame and the content of
+    every file against their hashes. Unpacks nothing.
+    """,
+  arguments: [("FILE", "a file made by onefold pack")],
+  options: [Option(name: "--json", help: "print the result as JSON")])
+
+let extractCommand = Command(
+  name: "extract",
+  summary: "unpack the tree of a onefile",
+  discussion: """
+    Unpacks the tree into a directory, verified, with modes, times and links as they were.
+    Where it fails nothing is left.
+    """,
+  arguments: [
+    ("FILE", "a file made by onefold pack"),
+    ("DIR", "where to; must not exist, or be an empty directory"),
+  ],
+  options: [Option(name: "--json", help: "print the result as JSON")])
+
+func runInspect(_ arguments: Arguments) throws(CommandFailure) {
+  let (payload, manifest) = try reading { () throws(PayloadError) in
+    let payload = try Payload.open(arguments.positional[0])
+    return (payload, try payload.readManifest())
+  }
+  if arguments.has("--json") {
+    writeText(json(payload, manifest, files: arguments.has("--files")).encoded, to: 1)
+    return
+  }
+  var text = inspectionText(payload, manifest)
+  if arguments.has("--files") {
+    text += "\n"
+    for index in 0..<manifest.entryCount { text += line(manifest, index) }
+  }
+  writeText(text, to: 1)
+}
+
+func runVerify(_ arguments: Arguments) throws(CommandFailure) {
+  let progress = TerminalProgress()
+  let (payload, manifest) = try reading { () throws(PayloadError) in
+    defer { progress.finish() }
+    let payload = try Payload.open(arguments.positional[0])
+    let manifest = try verify(payload) { done, total in
+      progress.show("verifying", done: done, total: total)
+    }
+    return (payload, manifest)
+  }
+  report(payload, manifest, "verified", arguments)
+}
+
+func runExtract(_ arguments: Arguments) throws(CommandFailure) {
+  let progress = TerminalProgress()
+  TerminationSignals.hold()
+  let (payload, manifest) = try reading { () throws(PayloadError) in
+    defer { progress.finish() }
+    let payload = try Payload.open(arguments.positional[0])
+    let manifest = try extract(payload, to: arguments.positional[1]) { done, total in
+      progress.show("unpacking", done: done, total: total)
+    }
+    return (payload, manifest)
+  }
+  report(payload, manifest, "extracted", arguments)
+}
+
+private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(CommandFailure)
+  -> Result
+{
+  do throws(PayloadError) { return try body() } catch {
+    if case .interrupted(let signal) = error { TerminationSignals.endProcess(by: signal) }
+    throw .failed(error.description)
+  }
+}
+
+private func report(
+  _ payload: Payload, _ manifest: Manifest, _ verb: String, _ arguments: Arguments
+) {
+  if arguments.has("--json") {
+    let result = JSON.object([
+      (verb, .bool(true)),
+      ("tree_id", .string(hexText(payload.treeID.bytes))),
+      ("files", .number(UInt64(manifest.fileCount))),
+      ("bytes", .number(manifest.contentLength)),
+    ])
+    writeText(result.encoded, to: 1)
+  } else {
+    let files = grouped(UInt64(manifest.fileCount))
+    writeText(
+      "\(verb) \(payload.path.quoted): \(files) files, \(grouped(manifest.contentLength)) bytes\n",
+      to: 2)
+  }
+}
+
+// MARK: Entries
+
+private func typeName(_ type: Manifest.EntryType) -> String {
+  switch type {
+  case .directory: "directory"
+  case .file: "file"
+  case .symlink: "symlink"
+  case .hardLink: "hard link"
+  }
+}
+
+/// "755       123456 path", "hard link" and "symlink" with what they point to.
+private func line(_ manifest: Manifest, _ index: Int) -> String {
+  let entry = manifest.entry(index)
+  let mode = String(entry.mode, radix: 8)
+  let size = grouped(entry.size)
+  var text = String(repeating: " ", count: max(0, 4 - mode.utf8.count)) + mode
+  text += String(repeating: " ", count: max(1, 16 - size.utf8.count)) + size + " "
+  text += index == 0 ? "." : escapedText(manifest.path(of: index))
+  switch entry.type {
+  case .directory: text += "/"
+  case .file: break
+  case .symlink: text += " -> \(escapedText(manifest.target(of: entry)))"
+  case .hardLink: text += " = \(escapedText(manifest.path(of: entry.hardLinkTarget)))"
+  }
+  return text + "\n"
+}
+
+private func json(_ payload: Payload, _ manifest: Manifest, files: Bool) -> JSON {
+  let record = payload.record
+  var members: [(String, JSON)] = [
+    ("format", .number(1)),
+    ("name", .text(record.name)),
+    ("version", .text(record.version)),
+    ("target", .text(record.target)),
+    ("packer", .text(record.packer)),
+    ("entry", .text(record.entry)),
+    ("arguments", .array(record.arguments.map { .text($0) })),
+    ("environment", .array(record.variables.map { .text($0) })),
+    ("unset", .array(record.removedVariables.map { .text($0) })),
+    ("tree_id", .string(hexText(payload.treeID.bytes))),
+    ("bootloader_bytes", .number(payload.trailer.bootloaderLength)),
+    ("frames", .number(UInt64(manifest.frameCount))),
+    ("frame_bytes", .number(manifest.framesLength)),
+    ("manifest_bytes", .number(payload.trailer.manifestStoredLength)),
+    ("appended_bytes", .number(payload.appendedLength)),
+    ("files", .number(UInt64(manifest.fileCount))),
+    ("directories", .number(UInt64(manifest.directoryCount))),
+    ("symlinks", .number(UInt64(manifest.symlinkCount))),
+    ("hard_links", .number(UInt64(manifest.hardLinkCount))),
+    ("bytes", .number(manifest.contentLength)),
+  ]
+  if files {
+    members.append(("entries", .array((0..<manifest.entryCount).map { json(manifest, $0) })))
+  }
+  return .object(members)
+}
+
+private func json(_ manifest: Manifest, _ index: Int) -> JSON {
+  let entry = manifest.entry(index)
+  var members = JSON.members(path: manifest.path(of: index))
+  members.append(("type", .string(typeName(entry.type))))
+  switch entry.type {
+  case .hardLink:
+    members += JSON.members(path: manifest.path(of: entry.hardLinkTarget), name: "target")
+    return .object(members)
+  case .symlink: members += JSON.members(path: [UInt8](manifest.target(of: entry)), name: "target")
+  case .file:
+    members.append(("mode", .string(String(entry.mode, radix: 8))))
+    members.append(("size", .number(entry.size)))
+    members.append(("sha256", .string(hexText(entry.hash.bytes))))
+  case .directory: members.append(("mode", .string(String(entry.mode, radix: 8))))
+  }
+  members.append(("mtime", .signed(entry.modifiedSeconds)))
+  members.append(("mtime_nanoseconds", .number(UInt64(entry.modifiedNanoseconds))))
+  return .object(members)
+}

@@ -1,0 +1,60 @@
+public import PayloadFormat
+internal import Posix
+
+/// What a person wants to know of a onefile, as lines of a label and a value.
+public func inspectionLines(_ payload: Payload, _ manifest: Manifest) -> [(
+  label: StaticString, value: String
+)] {
+  let record = payload.record
+  var lines: [(label: StaticString, value: String)] = []
+  lines.append(("name", escapedText(record.name)))
+  if !record.version.isEmpty { lines.append(("version", escapedText(record.version))) }
+  lines.append(("target", escapedText(record.target)))
+  lines.append(("entry", escapedText(record.entry)))
+  for argument in record.arguments { lines.append(("argument", escapedText(argument))) }
+  for name in record.removedVariables { lines.append(("unset", escapedText(name))) }
+  for variable in record.variables { lines.append(("environment", escapedText(variable))) }
+  lines.append(("tree id", hexText(payload.treeID.bytes)))
+  if !record.packer.isEmpty { lines.append(("packed by", escapedText(record.packer))) }
+  lines.append(("bootloader", "\(grouped(payload.trailer.bootloaderLength)) bytes"))
+  lines.append(
+    (
+      "frames",
+      "\(grouped(UInt64(manifest.frameCount))), \(grouped(manifest.framesLength)) bytes (\(codecs(manifest)))"
+    ))
+  lines.append(
+    (
+      "tree",
+      "\(grouped(manifest.contentLength)) bytes in \(grouped(UInt64(manifest.fileCount))) files, "
+        + "\(grouped(UInt64(manifest.directoryCount))) directories, "
+        + "\(grouped(UInt64(manifest.symlinkCount))) symlinks, "
+        + "\(grouped(UInt64(manifest.hardLinkCount))) hard links"
+    ))
+  if payload.appendedLength > 0 {
+    lines.append(("appended", "\(grouped(payload.appendedLength)) bytes after the trailer"))
+  }
+  return lines
+}
+
+/// `inspectionLines` as text, values aligned.
+public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> String {
+  var text = ""
+  for (label, value) in inspectionLines(payload, manifest) {
+    text += label.description
+    for _ in label.utf8CodeUnitCount..<12 { text += " " }
+    text += value
+    text += "\n"
+  }
+  return text
+}
+
+private func codecs(_ manifest: Manifest) -> String {
+  var counts = [0, 0, 0]
+  for index in 0..<manifest.frameCount { counts[Int(manifest.frame(index).codec.rawValue)] += 1 }
+  var text = ""
+  for codec in Codec.allCases where counts[Int(codec.rawValue)] > 0 {
+    if !text.isEmpty { text += ", " }
+    text += "\(counts[Int(codec.rawValue)]) \(codec.name.description)"
+  }
+  return text.isEmpty ? "none" : text
+}

@@ -1,0 +1,127 @@
+internal import ContentHash
+public import PayloadFormat
+internal import Posix
+
+/// Checks everything there is to check in a onefile, in parallel: bootloader, manifest, the hash of each
+/// frame, that it decodes to what it should hold, and the hash of each file's content. Writes nothing.
+public func verify(_ payload: Payload, progress: UnpackProgress? = nil) throws(PayloadError)
+  -> Manifest
+{
+  try payload.verifyPrefix()
+  let manifest = try payload.readManifest()
+  let verifier = Verifier(payload, manifest)
+  try verifier.run(workers: workerCount(for: manifest), progress: progress)
+  return manifest
+}
+
+private final class Verifier: Sendable {
+  private let payload: Payload
+  private let manifest: Manifest
+  private let plan: FramePlan
+  /// Files of which no single frame holds all: their content is put together to be hashed.
+  private let largeFiles: [Int]
+  /// Frames that hold whole contents, or nothing that a large file needs.
+  private let frames: [Int]
+
+  init(_ payload: Payload, _ manifest: Manifest) {
+    self.payload = payload
+    self.manifest = manifest
+    plan = FramePlan(manifest)
+    var largeFiles: [Int] = []
+    var isOfLargeFile = [Bool](repeating: false, count: manifest.frameCount)
+    // For each segment, the last file that starts with it.
+    var fileOfSegment = [Int](repeating: -1, count: manifest.segmentCount)
+    for index in 0..<manifest.entryCount {
+      let entry = manifest.entry(index)
+      guard entry.type == .file && !manifest.isOnePiece(entry) else { continue }
+      for number in entry.segments {
+        if let frame = manifest.segment(number).frame { isOfLargeFile[frame] = true }
+      }
+      // Files of identical content are hashed once, if their hashes agree.
+      if !entry.segments.isEmpty {
+        let first = entry.segments.lowerBound
+        let twin = fileOfSegment[first]
+        fileOfSegment[first] = index
+        if twin >= 0 && manifest.hasSameContent(manifest.entry(twin), entry) { continue }
+      }
+      largeFiles.append(index)
+    }
+    var frames: [Int] = []
+    for frame in 0..<manifest.frameCount {
+      let whole = plan.pieces(of: frame).contains {
+        manifest.isOnePiece(manifest.entry(Int($0.entry)))
+      }
+      if whole || !isOfLargeFile[frame] { frames.append(frame) }
+    }
+    self.largeFiles = largeFiles
+    self.frames = frames
+  }
+
+  func run(workers: Int, progress: UnpackProgress?) throws(PayloadError) {
+    // Large files first, because they take longest.
+    let count = largeFiles.count + frames.count
+    let work = SharedWork<PayloadError>(count: count) { .interrupted(signal: $0) }
+    runWorkers(max(1, min(workers, count))) { number in
+      do throws(PayloadError) {
+        let decoder = try FrameDecoder(
+          longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
+        )
+        while let item = work.take() {
+          if item < self.largeFiles.count {
+            try self.check(file: self.largeFiles[item], decoder, work)
+          } else {
+            try self.check(frame: self.frames[item - self.largeFiles.count], decoder, work)
+          }
+          if number == 0, let progress { progress(work.bytesDone, self.manifest.allocatedLength) }
+        }
+      } catch { work.fail(error) }
+    }
+    try work.finish()
+  }
+
+  private func check(
+    frame: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>
+  ) throws(PayloadError) {
+    let bytes = try decoder.decode(frame, of: payload, manifest)
+    for piece in plan.pieces(of: frame) {
+      let entry = manifest.entry(Int(piece.entry))
+      guard manifest.isOnePiece(entry) else { continue }
+      let start = Int(piece.offset)
+      let content = UnsafeRawBufferPointer(rebasing: bytes[start..<start + Int(piece.length)])
+      guard SHA256Hasher.digest(of: content) == entry.hash else {
+        throw wrongContent(Int(piece.entry))
+      }
+      work.add(bytes: content.count)
+    }
+  }
+
+  private func check(
+    file index: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>
+  ) throws(PayloadError) {
+    let entry = manifest.entry(index)
+    var hasher = SHA256Hasher()
+    for number in entry.segments {
+      let segment = manifest.segment(number)
+      if let frame = segment.frame {
+        let bytes = try decoder.decode(frame, of: payload, manifest)
+        hasher.update(
+          UnsafeRawBufferPointer(
+            rebasing: bytes[segment.offset..<segment.offset + Int(segment.length)]))
+        work.add(bytes: Int(segment.length))
+      } else {
+        hasher.update(zeros: segment.length)
+      }
+    }
+    guard hasher.finish() == entry.hash else { throw wrongContent(index) }
+  }
+
+  private func wrongContent(_ index: Int) -> PayloadError {
+    .damaged(.content(path: manifest.path(of: index)), payload.path)
+  }
+}
+
+extension Manifest {
+  fileprivate func hasSameContent(_ a: Entry, _ b: Entry) -> Bool {
+    a.segments == b.segments && a.hash == b.hash
+  }
+}

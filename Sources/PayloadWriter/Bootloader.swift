@@ -1,0 +1,49 @@
+import PayloadFormat
+public import Posix
+
+/// The static executable that a payload is appended to.
+public struct Bootloader: Sendable {
+  public let path: Path
+  let bytes: [UInt8]
+  /// What it runs on, such as `x86_64-linux`.
+  public let target: String
+  private let machine: UInt16
+
+  /// Reads the executable at `path`.
+  public init(_ path: Path) throws(PackError) {
+    let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
+    let size = try system { () throws(SystemError) in try file.status() }.size
+    guard size >= 64 && size <= 64 << 20 else {
+      throw .bootloader(path, "is not a program of a sensible size")
+    }
+    let bytes = try system { () throws(SystemError) in
+      try file.bytes(at: 0, count: Int(size))
+    }
+    guard let machine = elfMachine(bytes), let target = Bootloader.targets[machine] else {
+      throw .bootloader(path, "is not a Linux program for a processor that Onefold knows")
+    }
+    guard Trailer.find(in: bytes.span, tailOffset: 0) == nil else {
+      throw .bootloader(path, "has a payload already")
+    }
+    self.path = path
+    self.bytes = bytes
+    self.machine = machine
+    self.target = target
+  }
+
+  private static let targets: [UInt16: String] = [62: "x86_64-linux", 183: "aarch64-linux"]
+
+  /// Whether a program that begins with `head` can't run where this bootloader runs. What is not an ELF
+  /// file, such as a script, is not judged.
+  func isForeign(_ head: [UInt8]) -> Bool {
+    guard let other = elfMachine(head) else { return false }
+    return other != machine
+  }
+}
+
+/// `e_machine` of a 64-bit little-endian ELF header (System V gABI, chapter 4); 0 for other ELF files.
+private func elfMachine(_ head: [UInt8]) -> UInt16? {
+  guard head.count >= 20, head.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else { return nil }
+  guard head[4] == 2 && head[5] == 1 else { return 0 }
+  return UInt16(head[18]) | UInt16(head[19]) << 8
+}

@@ -1,0 +1,105 @@
+import CLZMA
+import CZstd
+public import PayloadFormat
+import Posix
+
+/// How frames are compressed.
+public struct Compression: Equatable, Sendable {
+  public var codec: Codec
+  /// zstd: 1 to 22; xz: 0 to 9; not used by store.
+  public var level: Int
+  /// Raw bytes of a frame at most: 65,536 to 16,777,216.
+  public var frameSize: Int
+
+  public init(codec: Codec, level: Int, frameSize: Int) {
+    self.codec = codec
+    self.level = level
+    self.frameSize = frameSize
+  }
+
+  /// The levels that a codec has.
+  public static func levels(of codec: Codec) -> ClosedRange<Int> {
+    switch codec {
+    case .store: 0...0
+    case .zstd: 1...22
+    case .xz: 0...9
+    }
+  }
+
+  /// Measured in docs/decisions/0003-compression.md.
+  public static func defaultLevel(of codec: Codec) -> Int {
+    switch codec {
+    case .store: 0
+    case .zstd: 19
+    case .xz: 6
+    }
+  }
+
+  /// Measured in docs/decisions/0003-compression.md.
+  public static let defaultFrameSize = 4 << 20
+  public static let frameSizes = (64 << 10)...Limits.frameRawLength
+}
+
+/// Compresses with one context and one buffer that are used again. One worker owns one encoder.
+struct FrameEncoder: ~Copyable {
+  private let compression: Compression
+  private let context: OpaquePointer
+  private let output: Buffer
+
+  /// For sources up to `longest` bytes.
+  init(_ compression: Compression, longest: Int) throws(PackError) {
+    let bound = max(ZSTD_compressBound(longest), lzma_stream_buffer_bound(longest))
+    let output = try system { () throws(SystemError) in try Buffer(count: bound) }
+    guard let context = ZSTD_createCCtx() else { throw .compression("no memory") }
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(compression.level))
+    self.compression = compression
+    self.context = context
+    self.output = output
+  }
+
+  deinit { ZSTD_freeCCtx(context) }
+
+  /// The stored bytes of `source` and their codec, valid until the next call. What compression does not
+  /// make smaller is stored.
+  func encode(_ source: UnsafeRawBufferPointer) throws(PackError) -> (
+    bytes: UnsafeRawBufferPointer, codec: Codec
+  ) {
+    let length: Int
+    switch compression.codec {
+    case .store: return (source, .store)
+    case .zstd: length = try encodeZstd(source)
+    case .xz: length = try encodeXZ(source)
+    }
+    guard length < source.count else { return (source, .store) }
+    return (UnsafeRawBufferPointer(rebasing: output.bytes[..<length]), compression.codec)
+  }
+
+  private func encodeZstd(_ source: UnsafeRawBufferPointer) throws(PackError) -> Int {
+    let result = ZSTD_compress2(
+      context, output.bytes.baseAddress, output.bytes.count, source.baseAddress, source.count)
+    guard ZSTD_isError(result) == 0 else { throw .compression("zstd") }
+    return result
+  }
+
+  private func encodeXZ(_ source: UnsafeRawBufferPointer) throws(PackError) -> Int {
+    var options = lzma_options_lzma()
+    guard lzma_lzma_preset(&options, UInt32(compression.level)) == 0 else {
+      throw .compression("xz: level")
+    }
+    // A larger dictionary than the frame only costs the reader memory.
+    options.dict_size = max(4096, min(options.dict_size, UInt32(source.count)))
+    var length = 0
+    let status = withUnsafeMutablePointer(to: &options) { options in
+      var filters = [
+        lzma_filter(id: lzma_vli(0x21), options: options),
+        lzma_filter(id: lzma_vli.max, options: nil),
+      ]
+      return lzma_stream_buffer_encode(
+        &filters, LZMA_CHECK_CRC32, nil, source.assumingMemoryBound(to: UInt8.self).baseAddress,
+        source.count, output.bytes.assumingMemoryBound(to: UInt8.self).baseAddress, &length,
+        output.bytes.count)
+    }
+    guard status == LZMA_OK else { throw .compression("xz") }
+    return length
+  }
+}

@@ -1,0 +1,76 @@
+import Posix
+
+/// A file that appears under its name only when it is complete.
+///
+/// It has no name while it is written where the file system allows that (open(2), O_TMPFILE), so that not
+/// even SIGKILL leaves a part of it behind; elsewhere a hidden name beside its own. One thread at a time
+/// uses it.
+final class OutputFile: @unchecked Sendable {
+  private let path: Path
+  private let file: FileDescriptor
+  /// The hidden name, where there is one.
+  private var temporary: Path?
+  private(set) var length: UInt64 = 0
+
+  init(_ path: Path) throws(PackError) {
+    if try system({ () throws(SystemError) in
+      try DirectoryHandle.current.statusIfExists(of: path, follow: true)
+    })?.kind == .directory {
+      throw .outputDirectory(path)
+    }
+    let hidden = try OutputFile.hiddenName(path)
+    let opened: FileDescriptor
+    var name: Path? = nil
+    do throws(SystemError) {
+      opened = try FileDescriptor.openUnnamed(in: path.parent, mode: 0o777)
+    } catch {
+      switch error.errno {
+      case .notSupported, .isDirectory, .invalidArgument:
+        opened = try system { () throws(SystemError) in
+          try FileDescriptor.open(hidden, .createNew, mode: 0o777)
+        }
+        name = hidden
+      default: throw .system(SystemError("create", path, error.errno))
+      }
+    }
+    self.path = path
+    file = opened
+    temporary = name
+  }
+
+  deinit {
+    if let temporary { try? DirectoryHandle.current.removeFile(temporary) }
+  }
+
+  private static func hiddenName(_ path: Path) throws(PackError) -> Path {
+    let random = try system { () throws(SystemError) in try randomBytes(8) }
+    var name: [UInt8] = [UInt8(ascii: ".")]
+    name.append(contentsOf: path.lastComponent.prefix(200))
+    name.append(contentsOf: ".\(hexText(random)).partial".utf8)
+    return path.parent.appending(name)
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws(PackError) {
+    do throws(SystemError) { try file.write(bytes) } catch {
+      throw .system(SystemError("write", path, error.errno))
+    }
+    length += UInt64(bytes.count)
+  }
+
+  func write(_ bytes: [UInt8]) throws(PackError) {
+    try bytes.span.withUnsafeBytes { (buffer) throws(PackError) -> Void in try write(buffer) }
+  }
+
+  /// Puts the file under its name, over one that is there.
+  func publish() throws(PackError) {
+    if temporary == nil {
+      let hidden = try OutputFile.hiddenName(path)
+      try system { () throws(SystemError) in try file.link(as: hidden) }
+      temporary = hidden
+    }
+    guard let name = temporary else { return }
+    let path = self.path
+    try system { () throws(SystemError) in try DirectoryHandle.current.rename(name, to: path) }
+    temporary = nil
+  }
+}

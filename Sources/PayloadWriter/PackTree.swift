@@ -1,0 +1,293 @@
+import ContentHash
+import CZstd
+public import PayloadFormat
+public import Posix
+import Synchronization
+
+/// What the packer is doing, and how far it is: bytes done, and in all. Called on the calling thread.
+public typealias PackProgress =
+  @Sendable (_ phase: PackPhase, _ done: UInt64, _ total: UInt64) ->
+  Void
+
+public enum PackPhase: Sendable { case reading, compressing }
+
+/// What to pack, and how.
+public struct PackRequest: Sendable {
+  public var tree: Path
+  /// Where the onefile goes; what is there is replaced when the new one is complete.
+  public var output: Path
+  public var bootloader: Bootloader
+  /// Name, entry, arguments and so on; the target is taken from the bootloader.
+  public var record: LaunchRecord
+  public var compression: Compression
+  /// Threads, at least 1. The output does not depend on it.
+  public var workers: Int
+
+  public init(
+    tree: Path, output: Path, bootloader: Bootloader, record: LaunchRecord,
+    compression: Compression, workers: Int
+  ) {
+    self.tree = tree
+    self.output = output
+    self.bootloader = bootloader
+    self.record = record
+    self.compression = compression
+    self.workers = workers
+  }
+}
+
+/// What a packing made.
+public struct PackSummary: Sendable {
+  public var files = 0
+  public var directories = 0
+  public var symlinks = 0
+  public var hardLinks = 0
+  /// Distinct contents of files that are not empty.
+  public var contents = 0
+  public var frames = 0
+  /// Bytes of all files, identical ones counted each time.
+  public var bytesIn: UInt64 = 0
+  /// Bytes of the onefile.
+  public var bytesOut: UInt64 = 0
+  public var treeID: Digest = .zero
+}
+
+/// Packs a tree into a onefile. The same tree and request give the same bytes (for the same versions of
+/// the compression libraries). Nothing is left behind where it fails.
+public func packTree(_ request: PackRequest, progress: PackProgress? = nil) throws(PackError)
+  -> PackSummary
+{
+  let record = try checkRecord(request)
+  try checkOutput(request)
+  let tree = try scanTree(request.tree)
+  try checkEntry(request)
+  let index = try ContentIndex(tree, workers: request.workers, progress: progress)
+  let layout = FrameLayout(tree, index, frameSize: request.compression.frameSize)
+
+  let output = try OutputFile(request.output)
+  let prefix = paddedPrefix(request.bootloader)
+  try output.write(prefix)
+  let frames = try writeFrames(request, tree, index, layout, output, progress)
+
+  let (raw, summary) = makeManifest(tree, index, layout, frames)
+  let manifest = try compressManifest(raw)
+  try output.write(manifest)
+  try output.write(record)
+  let trailer = Trailer(
+    manifestCodec: .zstd, bootloaderLength: UInt64(request.bootloader.bytes.count),
+    framesLength: frames.reduce(0) { $0 + UInt64($1.storedLength) },
+    manifestStoredLength: UInt64(manifest.count), manifestRawLength: UInt64(raw.count),
+    recordLength: UInt64(record.count), prefixHash: SHA256Hasher.digest(of: prefix.span),
+    manifestHash: SHA256Hasher.digest(of: manifest.span),
+    recordHash: SHA256Hasher.digest(of: record.span))
+  var trailerBytes = trailer.encodedWithoutHash()
+  let trailerHash = SHA256Hasher.digest(of: trailerBytes.span)
+  trailerBytes.append(contentsOf: trailerHash.bytes)
+  try output.write(trailerBytes)
+
+  var result = summary
+  result.bytesOut = output.length
+  result.treeID = trailer.manifestHash
+  if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
+  try output.publish()
+  return result
+}
+
+// MARK: Checks
+
+private func checkRecord(_ request: PackRequest) throws(PackError) -> [UInt8] {
+  var record = request.record
+  record.target = [UInt8](request.bootloader.target.utf8)
+  let bytes = record.encoded()
+  guard bytes.count <= Limits.recordLength else {
+    throw .record("the arguments and variables are longer than 65536 bytes in all")
+  }
+  do throws(FormatError) { _ = try LaunchRecord(parsing: bytes.span) } catch {
+    if error.fault == .recordEntry { throw .entryPath(Path(record.entry)) }
+    throw .record(error.description)
+  }
+  return bytes
+}
+
+private func checkOutput(_ request: PackRequest) throws(PackError) {
+  let current = DirectoryHandle.current
+  let tree = try system { () throws(SystemError) in
+    try current.status(of: request.tree, follow: true)
+  }
+  // From the output's directory upwards: does one of them be the tree?
+  var directory = request.output.parent
+  for _ in 0..<256 {
+    let status = try system { () throws(SystemError) in
+      try current.status(of: directory, follow: true)
+    }
+    if status.isSameFile(as: tree) { throw .output(request.output, inside: request.tree) }
+    let above = directory.appending("..")
+    let next = try system { () throws(SystemError) in try current.status(of: above, follow: true) }
+    if next.isSameFile(as: status) { return }
+    directory = above
+  }
+}
+
+private func checkEntry(_ request: PackRequest) throws(PackError) {
+  let entry = Path(request.record.entry)
+  let path = request.tree.appending(entry.bytes)
+  let status: FileStatus
+  do throws(SystemError) {
+    status = try DirectoryHandle.current.status(of: path, follow: true)
+  } catch {
+    switch error.errno {
+    case .noSuchFile, .notDirectory: throw .entryMissing(entry, tree: request.tree)
+    default: throw .system(error)
+    }
+  }
+  guard status.kind == .file else { throw .entryNotFile(entry) }
+  guard status.mode & 0o111 != 0 else { throw .entryNotExecutable(entry) }
+  let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
+  let head = try system { () throws(SystemError) in try file.bytes(at: 0, count: 20) }
+  if request.bootloader.isForeign(head) {
+    throw .entryArchitecture(entry, target: request.bootloader.target)
+  }
+}
+
+// MARK: Parts
+
+private func paddedPrefix(_ bootloader: Bootloader) -> [UInt8] {
+  var bytes = bootloader.bytes
+  let end = Int(Trailer.payloadOffset(afterBootloader: UInt64(bytes.count)))
+  bytes.append(contentsOf: repeatElement(0, count: end - bytes.count))
+  return bytes
+}
+
+/// Frames that were compressed before their turn came, and the output that they wait for.
+private struct FrameSink: Sendable {
+  var next = 0
+  var waiting: [Int: (bytes: [UInt8], frame: Manifest.Frame)] = [:]
+  var frames: [Manifest.Frame] = []
+  var offset: UInt64 = 0
+}
+
+private func writeFrames(
+  _ request: PackRequest, _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout,
+  _ output: OutputFile, _ progress: PackProgress?
+) throws(PackError) -> [Manifest.Frame] {
+  let total = layout.frames.reduce(UInt64(0)) { sum, frame in
+    frame.reduce(sum) { $0 + UInt64($1.length) }
+  }
+  let work = SharedWork<PackError>(count: layout.frames.count) { .interrupted(signal: $0) }
+  let sink = Mutex(FrameSink())
+  let mostAhead = request.workers * 4
+  let frameSize = request.compression.frameSize
+  runWorkers(max(1, min(request.workers, layout.frames.count))) { number in
+    do throws(PackError) {
+      let raw = try system { () throws(SystemError) in try Buffer(count: frameSize) }
+      let encoder = try FrameEncoder(request.compression, longest: frameSize)
+      while let item = work.take() {
+        let source = try fill(raw.bytes, layout.frames[item], tree, index)
+        let (bytes, codec) = try encoder.encode(source)
+        let frame = Manifest.Frame(
+          offset: 0, storedLength: bytes.count, rawLength: source.count, codec: codec,
+          hash: SHA256Hasher.digest(of: bytes))
+        let copy = [UInt8](bytes)
+        var failure: PackError? = nil
+        sink.withLock { state in
+          state.waiting[item] = (copy, frame)
+          while failure == nil, var ready = state.waiting.removeValue(forKey: state.next) {
+            ready.frame.offset = state.offset
+            state.offset += UInt64(ready.bytes.count)
+            state.frames.append(ready.frame)
+            state.next += 1
+            do throws(PackError) { try output.write(ready.bytes) } catch { failure = error }
+          }
+        }
+        if let failure { throw failure }
+        work.add(bytes: source.count)
+        if number == 0, let progress { progress(.compressing, work.bytesDone, total) }
+        // One slow frame must not let the others pile up in memory.
+        while !work.isFailing && sink.withLock({ item - $0.next }) > mostAhead {
+          MonotonicClock.sleep(milliseconds: 1)
+        }
+      }
+    } catch { work.fail(error) }
+  }
+  try work.finish()
+  return sink.withLock { $0.frames }
+}
+
+/// Puts a frame's raw bytes together.
+private func fill(
+  _ buffer: UnsafeMutableRawBufferPointer, _ pieces: [FrameLayout.Piece], _ tree: ScannedTree,
+  _ index: ContentIndex
+) throws(PackError) -> UnsafeRawBufferPointer {
+  var used = 0
+  for piece in pieces {
+    let entry = index.contents[piece.content].entry
+    let file = try openUnchanged(tree, entry)
+    let target = UnsafeMutableRawBufferPointer(rebasing: buffer[used..<used + piece.length])
+    let read = try system { () throws(SystemError) in
+      try file.read(into: target, at: Int64(piece.offset))
+    }
+    guard read == piece.length else { throw .changed(tree.path(entry)) }
+    used += piece.length
+  }
+  return UnsafeRawBufferPointer(rebasing: buffer[..<used])
+}
+
+private func makeManifest(
+  _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout, _ frames: [Manifest.Frame]
+) -> (bytes: [UInt8], summary: PackSummary) {
+  var builder = ManifestBuilder()
+  var summary = PackSummary()
+  for frame in frames { builder.append(frame) }
+  var ranges = [Range<Int>?](repeating: nil, count: index.contents.count)
+  for (number, entry) in tree.entries.enumerated() {
+    let header = ManifestBuilder.Header(
+      parent: entry.parent, name: entry.name, mode: entry.mode,
+      modifiedSeconds: entry.modified.seconds, modifiedNanoseconds: entry.modified.nanoseconds)
+    switch entry.kind {
+    case .directory:
+      builder.appendDirectory(header)
+      summary.directories += 1
+    case .symlink(let target):
+      builder.appendSymlink(header, target: target)
+      summary.symlinks += 1
+    case .hardLink(let target):
+      builder.appendHardLink(parent: entry.parent, name: entry.name, target: target)
+      summary.hardLinks += 1
+    case .file:
+      var segments = 0..<0
+      if let content = index.contentOfEntry[number] {
+        if let known = ranges[content] {
+          segments = known
+        } else {
+          let start = builder.segmentCount
+          for segment in layout.segments[content] { builder.append(segment) }
+          segments = start..<builder.segmentCount
+          ranges[content] = segments
+        }
+      }
+      builder.appendFile(header, size: entry.size, segments: segments, hash: index.hashes[number])
+      summary.files += 1
+      summary.bytesIn += entry.size
+    }
+  }
+  summary.contents = index.contents.count
+  summary.frames = frames.count
+  return (builder.encoded(), summary)
+}
+
+/// The manifest's stored bytes. The level is fixed, so that the tree id depends on the frames alone.
+private func compressManifest(_ raw: [UInt8]) throws(PackError) -> [UInt8] {
+  guard raw.count <= Limits.manifestLength else { throw .tooLarge("too many entries") }
+  do throws(FormatError) { _ = try Manifest(parsing: raw) } catch {
+    // What the scan accepts the format holds, but for its limits.
+    switch error.fault {
+    case .entryTotal: throw .tooLarge("too many bytes or pieces of files")
+    default: throw .record("internal error: the manifest is not valid: \(error.description)")
+    }
+  }
+  var result = [UInt8](repeating: 0, count: ZSTD_compressBound(raw.count))
+  let length = ZSTD_compress(&result, result.count, raw, raw.count, 19)
+  guard ZSTD_isError(length) == 0 else { throw .compression("the manifest") }
+  result.removeLast(result.count - length)
+  return result
+}

@@ -1,0 +1,60 @@
+/// One line on stderr that shows how far something is, where stderr is a terminal and it takes longer
+/// than 300 ms. Nothing elsewhere.
+///
+/// One thread uses it.
+public final class TerminalProgress: @unchecked Sendable {
+  private let isEnabled: Bool
+  private let start = MonotonicClock.now
+  private var lastShown: Int64 = 0
+  private var isShown = false
+
+  public init() { isEnabled = ProcessContext.isTerminal(2) }
+
+  /// Shows "`label`: 42 % (120.0 of 285.4 MB)", at most ten times a second.
+  public func show(_ label: String, done: UInt64, total: UInt64) {
+    guard isDue() else { return }
+    let percent = total == 0 ? 100 : done * 100 / total
+    write("\(label): \(percent) % (\(megabytes(done)) of \(megabytes(total)) MB)")
+  }
+
+  /// Shows a text that has no number.
+  public func show(_ text: String) {
+    if isDue() { write(text) }
+  }
+
+  /// Removes the line.
+  public func finish() {
+    guard isShown else { return }
+    isShown = false
+    writeText("\r\u{1B}[K", to: 2)
+  }
+
+  private func isDue() -> Bool {
+    guard isEnabled else { return false }
+    let now = MonotonicClock.now
+    guard now - start >= 300_000_000 && now - lastShown >= 100_000_000 else { return false }
+    lastShown = now
+    return true
+  }
+
+  private func write(_ text: String) {
+    isShown = true
+    writeText("\r\(text)\u{1B}[K", to: 2)
+  }
+}
+
+/// Megabytes (10^6 bytes) with one decimal, rounded down.
+public func megabytes(_ bytes: UInt64) -> String {
+  "\(bytes / 1_000_000).\(bytes / 100_000 % 10)"
+}
+
+/// A number with commas between groups of three digits.
+public func grouped(_ number: UInt64) -> String {
+  let digits = [UInt8](String(number).utf8)
+  var result: [UInt8] = []
+  for (index, digit) in digits.enumerated() {
+    if index > 0 && (digits.count - index) % 3 == 0 { result.append(UInt8(ascii: ",")) }
+    result.append(digit)
+  }
+  return String(decoding: result, as: UTF8.self)
+}

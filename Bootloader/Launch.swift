@@ -89,7 +89,7 @@ private func makeEnvironment(_ record: LaunchRecord, root: Path, executable: Pat
   var result: [Path] = []
   for entry in ProcessContext.environmentEntries() {
     let name = entry.variableName
-    if name.elementsEqual("ONEFOLD".utf8) { continue }
+    if name.elementsEqual(Path("ONEFOLD").bytes) { continue }
     if record.removedVariables.contains(where: { $0.elementsEqual(name) }) { continue }
     if added.contains(where: { $0.variableName.elementsEqual(name) }) { continue }
     result.append(entry)

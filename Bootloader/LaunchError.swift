@@ -14,12 +14,12 @@ enum ExitCode {
 
 /// Why a launch or a verb ends: one line, and an exit code or a signal.
 struct LaunchError: Error {
-  let message: String
+  let message: Text
   var exitCode = ExitCode.failure
   /// The signal that asked to end, after everything was cleaned up.
   var signal: Int32? = nil
 
-  init(_ message: String, exitCode: Int32 = ExitCode.failure) {
+  init(_ message: Text, exitCode: Int32 = ExitCode.failure) {
     self.message = message
     self.exitCode = exitCode
   }

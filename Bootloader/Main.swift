@@ -38,7 +38,7 @@ private func dispatch(_ arguments: [Path]) throws(LaunchError) {
     "unknown verb \(verb.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
 }
 
-private func fail(_ message: String, _ exitCode: Int32 = ExitCode.failure) -> Int32 {
+private func fail(_ message: Text, _ exitCode: Int32 = ExitCode.failure) -> Int32 {
   writeText("onefold: \(message)\n", to: 2)
   return exitCode
 }

@@ -31,22 +31,22 @@ enum Verb: CaseIterable {
     }
   }
 
-  static var list: String {
-    var text = ""
+  static var list: Text {
+    var text: Text = ""
     for verb in allCases {
       if !text.isEmpty { text += ", " }
-      text += verb.name.description
+      text += "\(verb.name)"
     }
     return text
   }
 
-  static var helpText: String {
-    var text =
+  static var helpText: Text {
+    var text: Text =
       "ONEFOLD=<verb> in the environment asks this file for something else than a launch:\n\n"
     for verb in allCases {
-      text += "  \(verb.name.description)"
-      for _ in verb.name.utf8CodeUnitCount..<10 { text += " " }
-      text += "\(verb.summary.description)\n"
+      var line: Text = "  \(verb.name)"
+      line.pad(to: 12)
+      text += "\(line)\(verb.summary)\n"
     }
     return text + """
 
@@ -69,7 +69,7 @@ func run(_ verb: Verb, _ own: OwnExecutable, _ arguments: [Path]) throws(LaunchE
       throw LaunchError("ONEFOLD=extract needs one argument, the directory to unpack to")
     }
   } else if arguments.count > 1 {
-    throw LaunchError("ONEFOLD=\(verb.name.description) takes no arguments")
+    throw LaunchError("ONEFOLD=\(verb.name) takes no arguments")
   }
   switch verb {
   case .help: showHelp(payload)

@@ -10,14 +10,14 @@ public enum CacheError: Error, Sendable {
   case inUse(Path)
 
   /// One line without a final full stop.
-  public var description: String {
+  public var description: Text {
     switch self {
     case .payload(let error): return error.description
     case .noDirectory(let skipped):
-      var text = "no directory to unpack to: "
+      var text: Text = "no directory to unpack to: "
       for (index, candidate) in skipped.enumerated() {
         if index > 0 { text += "; " }
-        text += "\(candidate.path.quoted) \(candidate.reason.description)"
+        text += "\(candidate.path.quoted) \(candidate.reason)"
       }
       return text
     case .inUse(let path): return "\(path.quoted) is in use by a running program"

@@ -52,7 +52,7 @@ public struct CacheObserver: Sendable {
 
 extension Payload {
   /// The name of the tree's directory in a cache directory: the first 16 bytes of the tree id, in hexadecimal.
-  public var treeName: Path { Path([UInt8](hexText(treeID.bytes.prefix(16)).utf8)) }
+  public var treeName: Path { Path(hexText(treeID.bytes.prefix(16)).bytes) }
 }
 
 /// The name of the tree below the directory that `Payload.treeName` names.

@@ -58,7 +58,7 @@ struct Candidates {
   }
 
   private func named(below directory: Path) -> Path {
-    directory.appending("onefold-\(user)".utf8)
+    directory.appending(("onefold-\(UInt64(user))" as Text).bytes)
   }
 
   private func absolute(_ path: Path) -> Path {

@@ -208,7 +208,7 @@ private struct InstallLock: ~Copyable {
     throws(CacheError)
   {
     var name = payload.treeName
-    name.append(contentsOf: ".lock".utf8)
+    name.append(contentsOf: Path(".lock").bytes)
     let handle = cache.handle
     let lockName = name
     let opened = try system { () throws(SystemError) in

@@ -160,7 +160,7 @@ struct Seal {
   /// Writes the seal anew in `directory`, and renames it into place.
   func write(in directory: DirectoryHandle) throws(SystemError) {
     var temporary = Path("seal.")
-    temporary.append(contentsOf: hexText(try randomBytes(8)).utf8)
+    temporary.append(contentsOf: hexText(try randomBytes(8)).bytes)
     do throws(SystemError) {
       let file = try FileDescriptor.open(temporary, in: directory, .createNew, mode: 0o600)
       try file.write(encoded())

@@ -15,13 +15,13 @@ enum JSON: Sendable {
   /// Bytes that should be text. What is no UTF-8 is escaped as messages do.
   static func text(_ bytes: some Sequence<UInt8>) -> JSON {
     let all = [UInt8](bytes)
-    return .string(String(validating: all, as: UTF8.self) ?? escapedText(all))
+    return .string(String(validating: all, as: UTF8.self) ?? escapedText(all).string)
   }
 
   /// The members that name a path: `path`, and where it is no UTF-8 also its bytes in hexadecimal.
   static func members(path: [UInt8], name: String = "path") -> [(String, JSON)] {
     if String(validating: path, as: UTF8.self) != nil { return [(name, .text(path))] }
-    return [(name, .text(path)), ("\(name)_hex", .string(hexText(path)))]
+    return [(name, .text(path)), ("\(name)_hex", .string(hexText(path).string))]
   }
 
   /// Indented by two spaces.
@@ -75,7 +75,7 @@ enum JSON: Sendable {
       case "\\": text += "\\\\"
       case "\u{0}"..<"\u{20}", "\u{7F}":
         let byte = UInt8(scalar.value)
-        text += "\\u00" + hexText([byte])
+        text += "\\u00\(hexText([byte]))"
       default: text.unicodeScalars.append(scalar)
       }
     }

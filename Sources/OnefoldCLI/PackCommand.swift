@@ -60,7 +60,7 @@ func runPack(_ arguments: Arguments) throws(CommandFailure) {
     }
   } catch {
     if case .interrupted(let signal) = error { TerminationSignals.endProcess(by: signal) }
-    throw .failed(error.description)
+    throw .failed(error.description.string)
   }
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   if arguments.has("--json") {
@@ -77,7 +77,9 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
   guard let given = arguments.value("--entry") else { throw .usage("option '--entry' is missing") }
   var entry = [UInt8](given.bytes)
   while entry.starts(with: [UInt8(ascii: "."), UInt8(ascii: "/")]) { entry.removeFirst(2) }
-  guard PathRules.isPath(entry.span) else { throw .failed(PackError.entryPath(given).description) }
+  guard PathRules.isPath(entry.span) else {
+    throw .failed(PackError.entryPath(given).description.string)
+  }
 
   let name = arguments.value("--name").map { [UInt8]($0.bytes) } ?? defaultName(entry)
   guard LaunchRecord.isName(name.span) else {
@@ -166,7 +168,9 @@ private func findBootloader(_ given: Path?) throws(CommandFailure) -> Bootloader
 }
 
 private func read(_ path: Path) throws(CommandFailure) -> Bootloader {
-  do throws(PackError) { return try Bootloader(path) } catch { throw .failed(error.description) }
+  do throws(PackError) { return try Bootloader(path) } catch {
+    throw .failed(error.description.string)
+  }
 }
 
 // MARK: Summary
@@ -191,7 +195,7 @@ private func json(_ request: PackRequest, _ summary: PackSummary, _ milliseconds
     JSON.members(path: [UInt8](request.output.bytes), name: "output") + [
       ("name", .text(request.record.name)),
       ("version", .text(request.record.version)),
-      ("tree_id", .string(hexText(summary.treeID.bytes))),
+      ("tree_id", .string(hexText(summary.treeID.bytes).string)),
       ("files", .number(UInt64(summary.files))),
       ("directories", .number(UInt64(summary.directories))),
       ("symlinks", .number(UInt64(summary.symlinks))),

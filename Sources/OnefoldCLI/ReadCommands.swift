@@ -44,7 +44,7 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
     writeText(json(payload, manifest, files: arguments.has("--files")).encoded, to: 1)
     return
   }
-  var text = inspectionText(payload, manifest)
+  var text = inspectionText(payload, manifest).string
   if arguments.has("--files") {
     text += "\n"
     for index in 0..<manifest.entryCount { text += line(manifest, index) }
@@ -84,7 +84,7 @@ private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(C
 {
   do throws(PayloadError) { return try body() } catch {
     if case .interrupted(let signal) = error { TerminationSignals.endProcess(by: signal) }
-    throw .failed(error.description)
+    throw .failed(error.description.string)
   }
 }
 
@@ -94,7 +94,7 @@ private func report(
   if arguments.has("--json") {
     let result = JSON.object([
       (verb, .bool(true)),
-      ("tree_id", .string(hexText(payload.treeID.bytes))),
+      ("tree_id", .string(hexText(payload.treeID.bytes).string)),
       ("files", .number(UInt64(manifest.fileCount))),
       ("bytes", .number(manifest.contentLength)),
     ])
@@ -122,10 +122,10 @@ private func typeName(_ type: Manifest.EntryType) -> String {
 private func line(_ manifest: Manifest, _ index: Int) -> String {
   let entry = manifest.entry(index)
   let mode = String(entry.mode, radix: 8)
-  let size = grouped(entry.size)
+  let size = grouped(entry.size).string
   var text = String(repeating: " ", count: max(0, 4 - mode.utf8.count)) + mode
   text += String(repeating: " ", count: max(1, 16 - size.utf8.count)) + size + " "
-  text += index == 0 ? "." : escapedText(manifest.path(of: index))
+  text += index == 0 ? "." : escapedText(manifest.path(of: index)).string
   switch entry.type {
   case .directory: text += "/"
   case .file: break
@@ -147,7 +147,7 @@ private func json(_ payload: Payload, _ manifest: Manifest, files: Bool) -> JSON
     ("arguments", .array(record.arguments.map { .text($0) })),
     ("environment", .array(record.variables.map { .text($0) })),
     ("unset", .array(record.removedVariables.map { .text($0) })),
-    ("tree_id", .string(hexText(payload.treeID.bytes))),
+    ("tree_id", .string(hexText(payload.treeID.bytes).string)),
     ("bootloader_bytes", .number(payload.trailer.bootloaderLength)),
     ("frames", .number(UInt64(manifest.frameCount))),
     ("frame_bytes", .number(manifest.framesLength)),
@@ -177,7 +177,7 @@ private func json(_ manifest: Manifest, _ index: Int) -> JSON {
   case .file:
     members.append(("mode", .string(String(entry.mode, radix: 8))))
     members.append(("size", .number(entry.size)))
-    members.append(("sha256", .string(hexText(entry.hash.bytes))))
+    members.append(("sha256", .string(hexText(entry.hash.bytes).string)))
   case .directory: members.append(("mode", .string(String(entry.mode, radix: 8))))
   }
   members.append(("mtime", .signed(entry.modifiedSeconds)))

@@ -51,6 +51,11 @@ extension [UInt8] {
     }
   }
 
+  mutating func append(decimal value: Int) {
+    if value >= 10 { append(decimal: value / 10) }
+    append(UInt8(ascii: "0") + UInt8(value % 10))
+  }
+
   mutating func append(zeros count: Int) {
     for _ in 0..<count { append(0) }
   }

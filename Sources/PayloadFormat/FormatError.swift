@@ -9,10 +9,17 @@ public struct FormatError: Error, Equatable, Sendable {
     self.index = index
   }
 
-  /// "a name is not a valid file name (entry 3)".
-  public var description: String {
-    guard let index else { return fault.message.description }
-    return "\(fault.message.description) (\(fault.unit.description) \(index))"
+  /// "an entry's name is not a valid file name (entry 3)", in ASCII.
+  public var message: [UInt8] {
+    var text: [UInt8] = []
+    text.append(ascii: fault.message)
+    guard let index else { return text }
+    text.append(ascii: " (")
+    text.append(ascii: fault.unit)
+    text.append(ascii: " ")
+    text.append(decimal: index)
+    text.append(ascii: ")")
+    return text
   }
 
   public enum Fault: UInt8, CaseIterable, Sendable {

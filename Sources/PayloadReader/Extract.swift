@@ -77,7 +77,7 @@ public func makeStaging(named name: ArraySlice<UInt8>, in directory: DirectoryHa
     var staging = Path([UInt8(ascii: ".")])
     staging.append(contentsOf: name.prefix(200))
     staging.append(byte: UInt8(ascii: "."))
-    staging.append(contentsOf: hexText(try randomBytes(8)).utf8)
+    staging.append(contentsOf: hexText(try randomBytes(8)).bytes)
     try directory.createDirectory(staging, mode: 0o700)
     return staging
   }

@@ -1,12 +1,12 @@
 public import PayloadFormat
-internal import Posix
+public import Posix
 
 /// What a person wants to know of a onefile, as lines of a label and a value.
 public func inspectionLines(_ payload: Payload, _ manifest: Manifest) -> [(
-  label: StaticString, value: String
+  label: StaticString, value: Text
 )] {
   let record = payload.record
-  var lines: [(label: StaticString, value: String)] = []
+  var lines: [(label: StaticString, value: Text)] = []
   lines.append(("name", escapedText(record.name)))
   if !record.version.isEmpty { lines.append(("version", escapedText(record.version))) }
   lines.append(("target", escapedText(record.target)))
@@ -37,24 +37,23 @@ public func inspectionLines(_ payload: Payload, _ manifest: Manifest) -> [(
 }
 
 /// `inspectionLines` as text, values aligned.
-public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> String {
-  var text = ""
+public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
+  var text: Text = ""
   for (label, value) in inspectionLines(payload, manifest) {
-    text += label.description
-    for _ in label.utf8CodeUnitCount..<12 { text += " " }
-    text += value
-    text += "\n"
+    var line = Text(stringLiteral: label)
+    line.pad(to: 12)
+    text += "\(line)\(value)\n"
   }
   return text
 }
 
-private func codecs(_ manifest: Manifest) -> String {
+private func codecs(_ manifest: Manifest) -> Text {
   var counts = [0, 0, 0]
   for index in 0..<manifest.frameCount { counts[Int(manifest.frame(index).codec.rawValue)] += 1 }
-  var text = ""
+  var text: Text = ""
   for codec in Codec.allCases where counts[Int(codec.rawValue)] > 0 {
     if !text.isEmpty { text += ", " }
-    text += "\(counts[Int(codec.rawValue)]) \(codec.name.description)"
+    text += "\(counts[Int(codec.rawValue)]) \(codec.name)"
   }
   return text.isEmpty ? "none" : text
 }

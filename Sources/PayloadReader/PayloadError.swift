@@ -30,14 +30,14 @@ public enum PayloadError: Error, Sendable {
   }
 
   /// One line without a final full stop.
-  public var description: String {
+  public var description: Text {
     switch self {
     case .system(let error): return error.description
     case .noPayload(let path):
       return
         "\(path.quoted) holds no payload: it was cut short or stripped, or is not a onefile"
     case .format(let error, let path):
-      return "\(path.quoted) is damaged: \(error.description)"
+      return "\(path.quoted) is damaged: \(Text(utf8: error.message))"
     case .damaged(let part, let path):
       return "\(path.quoted) is damaged: \(PayloadError.describe(part))"
     case .noSpace(let directory, let needed, let available):
@@ -52,7 +52,7 @@ public enum PayloadError: Error, Sendable {
     }
   }
 
-  private static func describe(_ part: Part) -> String {
+  private static func describe(_ part: Part) -> Text {
     switch part {
     case .trailer: return "the trailer's hash is wrong"
     case .record: return "the launch record's hash is wrong"

@@ -6,7 +6,7 @@ public struct Bootloader: Sendable {
   public let path: Path
   let bytes: [UInt8]
   /// What it runs on, such as `x86_64-linux`.
-  public let target: String
+  public let target: StaticString
   private let machine: UInt16
 
   /// Reads the executable at `path`.
@@ -31,7 +31,7 @@ public struct Bootloader: Sendable {
     self.target = target
   }
 
-  private static let targets: [UInt16: String] = [62: "x86_64-linux", 183: "aarch64-linux"]
+  private static let targets: [UInt16: StaticString] = [62: "x86_64-linux", 183: "aarch64-linux"]
 
   /// Whether a program that begins with `head` can't run where this bootloader runs. What is not an ELF
   /// file, such as a script, is not judged.

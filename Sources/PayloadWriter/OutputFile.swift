@@ -46,7 +46,7 @@ final class OutputFile: @unchecked Sendable {
     let random = try system { () throws(SystemError) in try randomBytes(8) }
     var name: [UInt8] = [UInt8(ascii: ".")]
     name.append(contentsOf: path.lastComponent.prefix(200))
-    name.append(contentsOf: ".\(hexText(random)).partial".utf8)
+    name.append(contentsOf: (".\(hexText(random)).partial" as Text).bytes)
     return path.parent.appending(name)
   }
 

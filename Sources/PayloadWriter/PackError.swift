@@ -20,18 +20,18 @@ public enum PackError: Error, Sendable {
   case entryMissing(Path, tree: Path)
   case entryNotFile(Path)
   case entryNotExecutable(Path)
-  case entryArchitecture(Path, target: String)
+  case entryArchitecture(Path, target: Text)
   case output(Path, inside: Path)
   case outputDirectory(Path)
   case bootloader(Path, StaticString)
   /// What the launch record can't hold; a sentence.
-  case record(String)
+  case record(Text)
   case compression(StaticString)
   case tooLarge(StaticString)
   case interrupted(signal: Int32)
 
   /// One line without a final full stop, which says what to do where that is not plain.
-  public var description: String {
+  public var description: Text {
     switch self {
     case .system(let error): return error.description
     case .unsupported(let path, let kind):
@@ -64,15 +64,15 @@ public enum PackError: Error, Sendable {
       return "the output \(path.quoted) lies in the tree \(tree.quoted): give another with -o"
     case .outputDirectory(let path):
       return "the output \(path.quoted) is a directory: give another with -o"
-    case .bootloader(let path, let why): return "the bootloader \(path.quoted) \(why.description)"
+    case .bootloader(let path, let why): return "the bootloader \(path.quoted) \(why)"
     case .record(let why): return why
-    case .compression(let what): return "compression failed: \(what.description)"
-    case .tooLarge(let what): return "the tree is too large for the format: \(what.description)"
+    case .compression(let what): return "compression failed: \(what)"
+    case .tooLarge(let what): return "the tree is too large for the format: \(what)"
     case .interrupted(let signal): return "interrupted by signal \(signal)"
     }
   }
 
-  private static func name(_ kind: FileStatus.Kind) -> String {
+  private static func name(_ kind: FileStatus.Kind) -> Text {
     switch kind {
     case .socket: "a socket"
     case .fifo: "a FIFO"

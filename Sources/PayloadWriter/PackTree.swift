@@ -97,14 +97,14 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
 
 private func checkRecord(_ request: PackRequest) throws(PackError) -> [UInt8] {
   var record = request.record
-  record.target = [UInt8](request.bootloader.target.utf8)
+  record.target = ("\(request.bootloader.target)" as Text).bytes
   let bytes = record.encoded()
   guard bytes.count <= Limits.recordLength else {
     throw .record("the arguments and variables are longer than 65536 bytes in all")
   }
   do throws(FormatError) { _ = try LaunchRecord(parsing: bytes.span) } catch {
     if error.fault == .recordEntry { throw .entryPath(Path(record.entry)) }
-    throw .record(error.description)
+    throw .record(Text(utf8: error.message))
   }
   return bytes
 }
@@ -145,7 +145,7 @@ private func checkEntry(_ request: PackRequest) throws(PackError) {
   let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
   let head = try system { () throws(SystemError) in try file.bytes(at: 0, count: 20) }
   if request.bootloader.isForeign(head) {
-    throw .entryArchitecture(entry, target: request.bootloader.target)
+    throw .entryArchitecture(entry, target: "\(request.bootloader.target)")
   }
 }
 
@@ -282,7 +282,8 @@ private func compressManifest(_ raw: [UInt8]) throws(PackError) -> [UInt8] {
     // What the scan accepts the format holds, but for its limits.
     switch error.fault {
     case .entryTotal: throw .tooLarge("too many bytes or pieces of files")
-    default: throw .record("internal error: the manifest is not valid: \(error.description)")
+    default:
+      throw .record("internal error: the manifest is not valid: \(Text(utf8: error.message))")
     }
   }
   var result = [UInt8](repeating: 0, count: ZSTD_compressBound(raw.count))

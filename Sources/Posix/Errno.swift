@@ -29,9 +29,9 @@ public struct Errno: Error, Equatable, Sendable {
   public static var tryAgain: Errno { Errno(rawValue: EAGAIN) }
 
   /// The C library's text, as of `strerror`.
-  public var description: String {
+  public var description: Text {
     guard let text = strerror(rawValue) else { return "error \(rawValue)" }
-    return String(cString: text)
+    return Text(utf8: [UInt8](Path(cString: text).bytes))
   }
 }
 
@@ -50,9 +50,9 @@ public struct SystemError: Error, Sendable {
   }
 
   /// "cannot open '/x': No such file or directory".
-  public var description: String {
-    let place = path.isEmpty ? "" : " \(path.quoted)"
-    return "cannot \(operation.description)\(place): \(errno.description)"
+  public var description: Text {
+    let place: Text = path.isEmpty ? "" : " \(path.quoted)"
+    return "cannot \(operation)\(place): \(errno.description)"
   }
 }
 

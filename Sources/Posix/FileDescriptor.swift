@@ -248,7 +248,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Gives a file that was opened by `openUnnamed` a name, which must not exist.
   public func link(as name: Path, in directory: DirectoryHandle = .current) throws(SystemError) {
     var own = Path("/proc/self/fd/")
-    own.append(contentsOf: String(rawValue).utf8)
+    own.append(contentsOf: ("\(rawValue)" as Text).bytes)
     do throws(Errno) {
       _ = try retrying {
         own.withCString { from in

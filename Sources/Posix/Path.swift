@@ -106,15 +106,19 @@ public struct Path: Sendable {
 
   /// The path as a message shows it: in single quotes, with control characters, quotes, backslashes and
   /// bytes that are not UTF-8 as `\xNN`, so that a hostile name can't forge output.
-  public var quoted: String { quotedText(bytes) }
+  public var quoted: Text { quotedText(bytes) }
 }
 
 /// See `Path.quoted`.
-public func quotedText(_ bytes: some Sequence<UInt8>) -> String { "'\(escapedText(bytes))'" }
+public func quotedText(_ bytes: some Sequence<UInt8>) -> Text { "'\(escapedText(bytes))'" }
 
 /// `bytes` as text, escaped as `Path.quoted` does but without the quotes.
-public func escapedText(_ source: some Sequence<UInt8>) -> String {
-  let bytes = [UInt8](source)
+public func escapedText(_ source: some Sequence<UInt8>) -> Text {
+  Text(utf8: escaped([UInt8](source)))
+}
+
+@inline(never)
+private func escaped(_ bytes: [UInt8]) -> [UInt8] {
   var text: [UInt8] = []
   text.reserveCapacity(bytes.count)
   var index = 0
@@ -132,17 +136,17 @@ public func escapedText(_ source: some Sequence<UInt8>) -> String {
       index += 1
     }
   }
-  return String(decoding: text, as: UTF8.self)
+  return text
 }
 
 /// Lower-case hexadecimal text, two digits a byte.
-public func hexText(_ bytes: some Sequence<UInt8>) -> String {
+public func hexText(_ bytes: some Sequence<UInt8>) -> Text {
   var text: [UInt8] = []
   for byte in bytes {
     text.append(hexDigit(byte >> 4))
     text.append(hexDigit(byte & 15))
   }
-  return String(decoding: text, as: UTF8.self)
+  return Text(utf8: text)
 }
 
 @inline(never)

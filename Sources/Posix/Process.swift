@@ -123,8 +123,8 @@ public func randomBytes(_ count: Int) throws(SystemError) -> [UInt8] {
 }
 
 /// Writes text to a descriptor; what fails is ignored, because there is nowhere left to say so.
-public func writeText(_ text: String, to descriptor: Int32) {
-  writeBytes([UInt8](text.utf8), to: descriptor)
+public func writeText(_ text: Text, to descriptor: Int32) {
+  writeBytes(text.bytes, to: descriptor)
 }
 
 /// Writes bytes as `writeText` does.

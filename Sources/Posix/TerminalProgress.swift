@@ -11,14 +11,14 @@ public final class TerminalProgress: @unchecked Sendable {
   public init() { isEnabled = ProcessContext.isTerminal(2) }
 
   /// Shows "`label`: 42 % (120.0 of 285.4 MB)", at most ten times a second.
-  public func show(_ label: String, done: UInt64, total: UInt64) {
+  public func show(_ label: Text, done: UInt64, total: UInt64) {
     guard isDue() else { return }
     let percent = total == 0 ? 100 : done * 100 / total
     write("\(label): \(percent) % (\(megabytes(done)) of \(megabytes(total)) MB)")
   }
 
   /// Shows a text that has no number.
-  public func show(_ text: String) {
+  public func show(_ text: Text) {
     if isDue() { write(text) }
   }
 
@@ -37,24 +37,24 @@ public final class TerminalProgress: @unchecked Sendable {
     return true
   }
 
-  private func write(_ text: String) {
+  private func write(_ text: Text) {
     isShown = true
     writeText("\r\(text)\u{1B}[K", to: 2)
   }
 }
 
 /// Megabytes (10^6 bytes) with one decimal, rounded down.
-public func megabytes(_ bytes: UInt64) -> String {
+public func megabytes(_ bytes: UInt64) -> Text {
   "\(bytes / 1_000_000).\(bytes / 100_000 % 10)"
 }
 
 /// A number with commas between groups of three digits.
-public func grouped(_ number: UInt64) -> String {
-  let digits = [UInt8](String(number).utf8)
+public func grouped(_ number: UInt64) -> Text {
+  let digits = ("\(number)" as Text).bytes
   var result: [UInt8] = []
   for (index, digit) in digits.enumerated() {
     if index > 0 && (digits.count - index) % 3 == 0 { result.append(UInt8(ascii: ",")) }
     result.append(digit)
   }
-  return String(decoding: result, as: UTF8.self)
+  return Text(utf8: result)
 }

@@ -94,7 +94,13 @@ private func makeEnvironment(_ record: LaunchRecord, root: Path, executable: Pat
     if added.contains(where: { $0.variableName.elementsEqual(name) }) { continue }
     result.append(entry)
   }
-  return result + added
+  for (index, entry) in added.enumerated() {
+    let name = entry.variableName
+    // The last of several counts.
+    if added[(index + 1)...].contains(where: { $0.variableName.elementsEqual(name) }) { continue }
+    result.append(entry)
+  }
+  return result
 }
 
 extension Path {

@@ -78,7 +78,8 @@ public struct Trailer: Equatable, Sendable {
     let longest = UInt64(Limits.manifestLength)
     guard manifestOffset >= payloadOffset && manifestOffset <= position,
       manifestStoredLength >= 1 && manifestStoredLength <= longest,
-      manifestRawLength >= UInt64(Manifest.smallestByteCount) && manifestRawLength <= longest
+      manifestRawLength >= UInt64(Manifest.smallestByteCount) && manifestRawLength <= longest,
+      manifestCodec != .store || manifestStoredLength == manifestRawLength
     else { throw FormatError(.trailerManifest) }
     guard recordOffset == manifestOffset + manifestStoredLength && recordOffset <= position,
       recordLength >= UInt64(LaunchRecord.headerByteCount),

@@ -1,0 +1,29 @@
+"""Runs the end-to-end tests: python3 Tests/EndToEnd [PATTERN...]
+
+Each PATTERN names tests as `unittest -k` does. Binaries come from $ONEFOLD_DIST, else dist/.
+"""
+
+import sys
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main():
+    sys.path.insert(0, str(HERE))
+    loader = unittest.TestLoader()
+    if sys.argv[1:]:
+        loader.testNamePatterns = [
+            name if "*" in name else f"*{name}*" for name in sys.argv[1:]
+        ]
+    result = unittest.TextTestRunner(verbosity=1, buffer=False).run(
+        loader.discover(str(HERE), top_level_dir=str(HERE))
+    )
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    skipped = len(result.skipped)
+    print(f"{result.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
+
+
+main()

@@ -13,7 +13,7 @@ func launch(_ own: OwnExecutable, _ arguments: [Path]) throws(LaunchError) {
   try execute(payload.record, root: tree.root, executable: own.path, arguments)
 }
 
-/// Unpacks the tree, or finds it. Termination signals are held meanwhile.
+/// Unpacks the tree, or finds it.
 func ready(_ payload: Payload) throws(LaunchError) -> CachedTree {
   let check = try checkPolicy()
   let name = escapedText(payload.record.name)
@@ -22,11 +22,7 @@ func ready(_ payload: Payload) throws(LaunchError) -> CachedTree {
     unpacking: { progress.show("unpacking \(name)", done: $0, total: $1) },
     checking: { progress.show("checking \(name)", done: $0, total: $1) },
     waiting: { progress.show("waiting for another instance to unpack \(name)") })
-  TerminationSignals.hold()
-  defer {
-    progress.finish()
-    TerminationSignals.release()
-  }
+  defer { progress.finish() }
   do throws(CacheError) {
     return try openTree(of: payload, check: check, observer: observer)
   } catch { throw LaunchError(error) }

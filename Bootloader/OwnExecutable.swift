@@ -5,16 +5,21 @@ import Posix
 struct OwnExecutable {
   /// Opens the file that the kernel runs, which need not be the one that now has its name.
   func open() throws(LaunchError) -> Payload {
-    let kernelPath = Path("/proc/self/exe")
-    do throws(PayloadError) {
-      do throws(PayloadError) {
-        return try Payload.open(kernelPath)
-      } catch {
-        // No /proc in a bare chroot: the name it was started by is the next best.
-        guard case .system(let inner) = error, inner.errno == .noSuchFile else { throw error }
-        return try Payload.open(path)
+    do throws(PayloadError) { return try Payload.read(try openFile(), named: path) } catch {
+      throw LaunchError(error)
+    }
+  }
+
+  private func openFile() throws(PayloadError) -> FileDescriptor {
+    do throws(SystemError) { return try FileDescriptor.open(Path("/proc/self/exe"), .read) } catch {
+      guard error.errno == .noSuchFile else {
+        throw .system(SystemError("open", path, error.errno))
       }
-    } catch { throw LaunchError(named(error)) }
+    }
+    // No /proc in a bare chroot: the name it was started by is the next best.
+    do throws(SystemError) { return try FileDescriptor.open(path, .read) } catch {
+      throw .system(error)
+    }
   }
 
   /// Absolute: what `{exe}` stands for.
@@ -27,15 +32,5 @@ struct OwnExecutable {
       return name
     }
     return current.appending(name.bytes)
-  }
-
-  /// Messages should show the name that the user knows.
-  private func named(_ error: PayloadError) -> PayloadError {
-    switch error {
-    case .noPayload: return .noPayload(path)
-    case .format(let inner, _): return .format(inner, path)
-    case .damaged(let part, _): return .damaged(part, path)
-    default: return error
-    }
   }
 }

@@ -60,8 +60,8 @@ let treeDirectory = Path("tree")
 
 /// Finds the tree of `payload` in a cache directory, or unpacks it there.
 ///
-/// The first candidate that holds the tree or can be written to is used. Termination signals must be held:
-/// where one comes, what was begun is removed and `PayloadError.interrupted` thrown.
+/// The first candidate that holds the tree or can be written to is used. Termination signals are held while
+/// something is written: where one comes, what was begun is removed and `PayloadError.interrupted` thrown.
 public func openTree(
   of payload: Payload, check: CheckPolicy, observer: CacheObserver
 ) throws(CacheError) -> CachedTree {
@@ -75,7 +75,12 @@ public func openTree(
       continue
     }
     if let tree = try cache.lookUp(payload, check, observer) { return tree }
-    if cache.isWritable { return try cache.install(payload, check, observer) }
+    if cache.isWritable {
+      let tree = try cache.installHoldingSignals(payload, check, observer)
+      // From here on a signal ends the process by itself.
+      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+      return tree
+    }
     skipped.append(SkippedCandidate(path: candidate.path, reason: "can't be written to"))
   }
   throw .noDirectory(skipped)

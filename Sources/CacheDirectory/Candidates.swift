@@ -5,8 +5,12 @@ public struct CacheDirectory: ~Copyable {
   let directory: FileDescriptor
   /// Absolute.
   public let path: Path
+  let isOnReadOnlyVolume: Bool
+
   /// Whether trees can be added.
-  let isWritable: Bool
+  var isWritable: Bool {
+    !isOnReadOnlyVolume && handle.isAccessible(Path("."), write: true)
+  }
 
   var handle: DirectoryHandle { directory.handle }
 }
@@ -94,8 +98,7 @@ extension CacheDirectory {
       }
       isReadOnly = volume.isReadOnly
     }
-    let isWritable = !isReadOnly && directory.handle.isAccessible(Path("."), write: true)
-    return CacheDirectory(directory: directory, path: path, isWritable: isWritable)
+    return CacheDirectory(directory: directory, path: path, isOnReadOnlyVolume: isReadOnly)
   }
 
   private static func openOrCreate(_ path: Path, create: Bool, reason: inout StaticString)

@@ -9,9 +9,20 @@ internal import Posix
 private let longestWait: Int64 = 600 * 1_000_000_000
 
 extension CacheDirectory {
+  /// `install`, so that no signal ends the process before what was begun is removed, and none is lost.
+  func installHoldingSignals(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
+    throws(CacheError) -> CachedTree
+  {
+    TerminationSignals.hold()
+    defer { TerminationSignals.release() }
+    do throws(CacheError) { return try install(payload, check, observer) } catch {
+      throw roomError(error, payload)
+    }
+  }
+
   /// Makes the tree ready: unpacks it, or, where it is there and did not pass its check, confirms or
   /// replaces it.
-  func install(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
+  private func install(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
     throws(CacheError) -> CachedTree
   {
     let lock = try InstallLock(self, payload, observer)
@@ -75,7 +86,7 @@ extension CacheDirectory {
       try publish(staging, payload, replacing: replacing)
     } catch {
       try? removeTree(staging, in: handle)
-      throw roomError(error, manifest)
+      throw error
     }
   }
 
@@ -147,9 +158,10 @@ extension CacheDirectory {
   }
 
   /// A failed write for want of room, as what it means for the person who can make some.
-  private func roomError(_ error: CacheError, _ manifest: Manifest) -> CacheError {
+  private func roomError(_ error: CacheError, _ payload: Payload) -> CacheError {
     guard case .payload(.system(let inner)) = error,
-      inner.errno == .noSpace || inner.errno == .quotaExceeded
+      inner.errno == .noSpace || inner.errno == .quotaExceeded,
+      let manifest = try? payload.readManifest()
     else { return error }
     let available = (try? directory.volume())?.bytesAvailable ?? 0
     return .payload(

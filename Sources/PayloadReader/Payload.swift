@@ -10,7 +10,8 @@ public final class Payload: Sendable {
   /// Bytes after the trailer, such as an appended signature: 0 to 65,536.
   public let appendedLength: UInt64
 
-  public var path: Path { file.path }
+  /// The file's name, for messages.
+  public let path: Path
   /// The tree id: the hash of the stored manifest.
   public var treeID: Digest { trailer.manifestHash }
 
@@ -18,34 +19,37 @@ public final class Payload: Sendable {
   private static var tailLength: Int { 8 << 10 }
 
   private init(
-    _ file: consuming FileDescriptor, _ trailer: Trailer, _ record: LaunchRecord,
+    _ file: consuming FileDescriptor, named path: Path, _ trailer: Trailer, _ record: LaunchRecord,
     appendedLength: UInt64
   ) {
     self.file = file
+    self.path = path
     self.trailer = trailer
     self.record = record
     self.appendedLength = appendedLength
   }
 
-  /// Takes `file`, and reads and verifies its trailer and launch record.
-  public static func read(_ file: consuming FileDescriptor) throws(PayloadError) -> Payload {
-    let path = file.path
-    let tail = try readTail(file)
+  /// Takes `file`, and reads and verifies its trailer and launch record. Messages call it `path`.
+  public static func read(_ file: consuming FileDescriptor, named path: Path) throws(PayloadError)
+    -> Payload
+  {
+    let tail = try readTail(file, path)
     let trailerEnd = tail.trailer + Trailer.byteCount
     let trailer = try parseTrailer(
       [UInt8](tail.bytes[tail.trailer..<trailerEnd]), at: tail.offset + UInt64(tail.trailer), path)
     let recordBytes =
       trailer.recordOffset >= tail.offset
       ? [UInt8](tail.bytes[Int(trailer.recordOffset - tail.offset)..<tail.trailer])
-      : try bytes(of: file, at: trailer.recordOffset, count: Int(trailer.recordLength))
+      : try bytes(of: file, path, at: trailer.recordOffset, count: Int(trailer.recordLength))
     let record = try parseRecord(recordBytes, trailer, path)
     return Payload(
-      file, trailer, record, appendedLength: UInt64(tail.bytes.count - trailerEnd))
+      file, named: path, trailer, record, appendedLength: UInt64(tail.bytes.count - trailerEnd))
   }
 
   /// Opens the file at `path`, following symlinks.
   public static func open(_ path: Path) throws(PayloadError) -> Payload {
-    try read(try system { () throws(SystemError) in try FileDescriptor.open(path, .read) })
+    try read(
+      try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }, named: path)
   }
 
   private static func parseTrailer(_ bytes: [UInt8], at position: UInt64, _ path: Path)
@@ -74,7 +78,7 @@ public final class Payload: Sendable {
   /// Reads and verifies the manifest, and decodes it. Checks that it fits the trailer.
   public func readManifest() throws(PayloadError) -> Manifest {
     let stored = try Payload.bytes(
-      of: file, at: trailer.manifestOffset, count: Int(trailer.manifestStoredLength))
+      of: file, path, at: trailer.manifestOffset, count: Int(trailer.manifestStoredLength))
     guard SHA256Hasher.digest(of: stored.span) == trailer.manifestHash else {
       throw .damaged(.manifest, path)
     }
@@ -101,7 +105,7 @@ public final class Payload: Sendable {
     let chunk = 256 << 10
     while offset < trailer.payloadOffset {
       let count = Int(min(UInt64(chunk), trailer.payloadOffset - offset))
-      let bytes = try Payload.bytes(of: file, at: offset, count: count)
+      let bytes = try Payload.bytes(of: file, path, at: offset, count: count)
       hasher.update(bytes.span)
       offset += UInt64(count)
     }
@@ -116,13 +120,13 @@ public final class Payload: Sendable {
     guard count == buffer.count else { throw .format(FormatError(.trailerOffset), path) }
   }
 
-  private static func bytes(of file: borrowing FileDescriptor, at offset: UInt64, count: Int)
-    throws(PayloadError) -> [UInt8]
-  {
+  private static func bytes(
+    of file: borrowing FileDescriptor, _ path: Path, at offset: UInt64, count: Int
+  ) throws(PayloadError) -> [UInt8] {
     let bytes = try system { () throws(SystemError) in
       try file.bytes(at: Int64(offset), count: count)
     }
-    guard bytes.count == count else { throw .format(FormatError(.trailerOffset), file.path) }
+    guard bytes.count == count else { throw .format(FormatError(.trailerOffset), path) }
     return bytes
   }
 
@@ -134,19 +138,21 @@ public final class Payload: Sendable {
     var trailer: Int
   }
 
-  private static func readTail(_ file: borrowing FileDescriptor) throws(PayloadError) -> Tail {
+  private static func readTail(_ file: borrowing FileDescriptor, _ path: Path) throws(PayloadError)
+    -> Tail
+  {
     let status = try system { () throws(SystemError) in try file.status() }
-    guard status.kind == .file else { throw .noPayload(file.path) }
+    guard status.kind == .file else { throw .noPayload(path) }
     let size = UInt64(status.size)
 
     for length in [tailLength, Limits.signatureLength + Trailer.byteCount] {
       let count = Int(min(UInt64(length), size))
       let offset = size - UInt64(count)
-      let bytes = try bytes(of: file, at: offset, count: count)
+      let bytes = try bytes(of: file, path, at: offset, count: count)
       if let trailer = Trailer.find(in: bytes.span, tailOffset: offset) {
         return Tail(bytes: bytes, offset: offset, trailer: trailer)
       }
     }
-    throw .noPayload(file.path)
+    throw .noPayload(path)
   }
 }

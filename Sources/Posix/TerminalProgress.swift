@@ -3,12 +3,11 @@
 ///
 /// One thread uses it.
 public final class TerminalProgress: @unchecked Sendable {
-  private let isEnabled: Bool
   private let start = MonotonicClock.now
   private var lastShown: Int64 = 0
   private var isShown = false
 
-  public init() { isEnabled = ProcessContext.isTerminal(2) }
+  public init() {}
 
   /// Shows "`label`: 42 % (120.0 of 285.4 MB)", at most ten times a second.
   public func show(_ label: Text, done: UInt64, total: UInt64) {
@@ -30,11 +29,10 @@ public final class TerminalProgress: @unchecked Sendable {
   }
 
   private func isDue() -> Bool {
-    guard isEnabled else { return false }
     let now = MonotonicClock.now
     guard now - start >= 300_000_000 && now - lastShown >= 100_000_000 else { return false }
     lastShown = now
-    return true
+    return ProcessContext.isTerminal(2)
   }
 
   private func write(_ text: Text) {

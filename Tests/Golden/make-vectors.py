@@ -128,6 +128,7 @@ def trailers() -> Vectors:
         "invalid-trailerManifest-raw-111": trailer(manifest_raw=111),
         "invalid-trailerManifest-raw-too-long": trailer(manifest_raw=2**28 + 1),
         "invalid-trailerManifest-raw-overflow": trailer(manifest_raw=U64),
+        "invalid-trailerManifest-store-not-raw-length": trailer(codec=STORE, manifest_raw=1001),
         "invalid-trailerManifest-offset-overflow": trailer(manifest=U64 - 999, record=0),
         "invalid-trailerRecord-gap": trailer(manifest=last - 1),
         "invalid-trailerRecord-overlap": trailer(manifest=last + 1),

@@ -39,16 +39,8 @@ uint64_t lzma_delta_coder_memusage(const void *options) {
   return UINT64_MAX;
 }
 
-// Checks other than CRC32: their values never match.
+// The check CRC64: its values never match. (SHA-256 stays: liblzma compares its index by it.)
 uint64_t lzma_crc64(const uint8_t *bytes, size_t size, uint64_t crc) {
   (void)bytes, (void)size;
   return ~crc;
 }
-
-void lzma_sha256_init(void *state) { (void)state; }
-
-void lzma_sha256_update(const uint8_t *bytes, size_t size, void *state) {
-  (void)bytes, (void)size, (void)state;
-}
-
-void lzma_sha256_finish(void *state) { (void)state; }

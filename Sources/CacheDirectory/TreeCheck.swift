@@ -10,6 +10,7 @@ internal import Posix
 func treeMatches(
   _ root: DirectoryHandle, _ manifest: Manifest, hashing: Bool, progress: UnpackProgress?
 ) throws(PayloadError) -> Bool {
+  SHA256Hasher.prepareForBulk()
   let work = SharedWork<TreeCheckEnd>(count: manifest.entryCount) { .interrupted(signal: $0) }
   runWorkers(ProcessContext.processorCount) { number in
     do throws(TreeCheckEnd) {

@@ -7,6 +7,9 @@ public struct SHA256Hasher: ~Copyable {
 
   public init() { SHA256_Init(&context) }
 
+  /// To be called before much is hashed, on one thread: makes hashing use all that the processor has.
+  public static func prepareForBulk() { ccrypto_find_processor_features() }
+
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
     guard let start = bytes.baseAddress, bytes.count > 0 else { return }
     SHA256_Update(&context, start, bytes.count)

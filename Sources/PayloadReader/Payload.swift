@@ -100,6 +100,7 @@ public final class Payload: Sendable {
 
   /// Checks the hash of the bootloader and its padding.
   public func verifyPrefix() throws(PayloadError) {
+    SHA256Hasher.prepareForBulk()
     var hasher = SHA256Hasher()
     var offset: UInt64 = 0
     let chunk = 256 << 10

@@ -1,3 +1,4 @@
+internal import ContentHash
 public import PayloadFormat
 public import Posix
 
@@ -18,6 +19,7 @@ public func unpackTree(
   of payload: Payload, _ manifest: Manifest, into root: DirectoryHandle, workers: Int,
   progress: UnpackProgress? = nil
 ) throws(PayloadError) {
+  SHA256Hasher.prepareForBulk()
   let mask = ProcessContext.setFileModeMask(0)
   let limit = ProcessContext.raiseDescriptorLimit(most: manifest.directoryCount + 256)
   defer {

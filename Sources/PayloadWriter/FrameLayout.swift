@@ -3,10 +3,10 @@ import Posix
 
 /// Which stretches of which contents each frame holds.
 ///
-/// Contents of at least a frame's size get frames of their own, first. The others are sorted by kind (the
-/// end of the name from the last dot) and then by path, so that like stands beside like, and fill one frame after another. A
-/// frame that is at least half full ends where the top-level package changes, so that a change in one
-/// package leaves most frames of the others as they were (docs/decisions/0004-frames.md).
+/// Contents of at least a frame's size get frames of their own, first. The others stand in the order of
+/// their paths, so that the files of a package are together, and fill one frame after another. A frame that is at least half full
+/// also ends before one path of 64 (by the path's hash): after a change the frames soon begin at the same
+/// paths again, and are the same bytes (docs/decisions/0004-frames.md).
 struct FrameLayout: Sendable {
   struct Piece: Sendable {
     var content: Int
@@ -25,35 +25,40 @@ struct FrameLayout: Sendable {
         Manifest.Segment(frame: nil, offset: 0, length: $0.length)
       }
     }
-    var small: [SortKey] = []
+    var small: [(path: [UInt8], content: Int)] = []
     for (number, content) in index.contents.enumerated() {
       let stored = content.extents.reduce(UInt64(0)) { $0 + ($1.isHole ? 0 : $1.length) }
       if stored >= UInt64(frameSize) || content.extents.count > 1 {
         segments[number] = Self.split(content, number, frameSize, &frames)
       } else if stored > 0 {
-        small.append(SortKey(tree, content.entry, number))
+        small.append(([UInt8](tree.relativePath(content.entry).bytes), number))
       }
     }
-    small.sort()
+    small.sort { $0.path.lexicographicallyPrecedes($1.path) }
 
     var used = 0
-    var package: ArraySlice<UInt8> = []
-    for key in small {
-      let length = Int(index.contents[key.content].extents[0].length)
+    for (path, content) in small {
+      let length = Int(index.contents[content].extents[0].length)
       let isFull = used + length > frameSize
-      let isBoundary = used >= frameSize / 2 && key.package != package
-      if frames.isEmpty || used == 0 || isFull || isBoundary {
+      let isBoundary = used >= frameSize / 2 && Self.hash(path) % 64 == 0
+      if used == 0 || isFull || isBoundary {
         frames.append([])
         used = 0
       }
-      segments[key.content] = [
+      segments[content] = [
         Manifest.Segment(frame: frames.count - 1, offset: used, length: UInt64(length))
       ]
-      frames[frames.count - 1].append(Piece(content: key.content, offset: 0, length: length))
+      frames[frames.count - 1].append(Piece(content: content, offset: 0, length: length))
       used += length
-      package = key.package
     }
     self.segments = segments
+  }
+
+  /// FNV-1a, folded: cheap, and the same everywhere. Not for security.
+  private static func hash(_ bytes: [UInt8]) -> UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    return hash ^ (hash >> 32)
   }
 
   /// Frames of their own for one content.
@@ -76,34 +81,5 @@ struct FrameLayout: Sendable {
       }
     }
     return result
-  }
-
-  private struct SortKey: Comparable {
-    let content: Int
-    let path: [UInt8]
-    let kind: ArraySlice<UInt8>
-    /// What contents of one distribution have in common: the path's first three components.
-    let package: ArraySlice<UInt8>
-
-    init(_ tree: ScannedTree, _ entry: Int, _ content: Int) {
-      self.content = content
-      let path = [UInt8](tree.relativePath(entry).bytes)
-      let name = path.lastIndex(of: UInt8(ascii: "/")).map { path[($0 + 1)...] } ?? path[...]
-      kind = name.lastIndex(of: UInt8(ascii: ".")).map { name[$0...] } ?? []
-      var slashes = 0
-      let end = path.firstIndex { byte in
-        if byte == UInt8(ascii: "/") { slashes += 1 }
-        return slashes == 3
-      }
-      package = path[..<(end ?? path.endIndex)]
-      self.path = path
-    }
-
-    static func < (a: SortKey, b: SortKey) -> Bool {
-      if a.kind != b.kind { return a.kind.lexicographicallyPrecedes(b.kind) }
-      return a.path.lexicographicallyPrecedes(b.path)
-    }
-
-    static func == (a: SortKey, b: SortKey) -> Bool { a.path == b.path }
   }
 }

@@ -114,6 +114,7 @@ public func removeTrees(of payload: Payload) throws(CacheError) -> [Path] {
     else { continue }
     if try cache.remove(payload) { removed.append(cache.path.appending(payload.treeName.bytes)) }
     cache.reclaimStaging(of: payload)
+    cache.reclaimLock(of: payload)
   }
   return removed
 }

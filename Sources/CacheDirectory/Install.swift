@@ -25,23 +25,34 @@ extension CacheDirectory {
   private func install(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
     throws(CacheError) -> CachedTree
   {
-    let lock = try InstallLock(self, payload, observer)
+    var lock = try InstallLock(in: handle, payload)
     defer { lock.release() }
-    if lock.wasContended, let tree = try lookUp(payload, check, observer) { return tree }
+    let start = MonotonicClock.now
+    while !lock.take() && MonotonicClock.now - start < longestWait {
+      if check == .seal || check == .dirs, let tree = try lookUp(payload, check, observer) {
+        return tree
+      }
+      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+      observer.waiting()
+      MonotonicClock.sleep(milliseconds: 10)
+    }
+    if let tree = try lookUp(payload, check, observer) { return tree }
     reclaimStaging(of: payload)
 
     let manifest = try reading { () throws(PayloadError) in
       try payload.verifyPrefix()
       return try payload.readManifest()
     }
-    let isPresent = openOwned(payload) != nil
-    if isPresent, let tree = try confirm(payload, manifest, observer) { return tree }
-    try unpack(payload, manifest, replacing: isPresent, observer)
-    guard let sealed = openSealed(payload, withTable: false) else {
-      // Removed between the rename and now.
-      throw .payload(.system(SystemError("open", treePath(payload), .noSuchFile)))
+    // More than one round only where somebody removes trees as fast as they come.
+    for _ in 0..<8 {
+      let isPresent = openOwned(payload) != nil
+      if isPresent, let tree = try confirm(payload, manifest, observer) { return tree }
+      if let lease = try unpack(payload, manifest, replacing: isPresent, observer) {
+        return CachedTree(root: treePath(payload), lease: lease, wasUnpacked: true)
+      }
+      if let tree = try lookUp(payload, check, observer) { return tree }
     }
-    return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: true)
+    throw .payload(.system(SystemError("open", treePath(payload), .noSuchFile)))
   }
 
   /// Checks a tree in full that did not pass its check, and seals it anew if it is right.
@@ -57,21 +68,28 @@ extension CacheDirectory {
     guard matches else { return nil }
     let boot = currentBootID()
     let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
-    // What was read back after a reboot was on the disk.
-    let isDurable = old.map { $0.isDurable || $0.bootID != boot } ?? false
-    try system { () throws(SystemError) in
+    do throws(SystemError) {
+      // What was read back after a reboot was on the disk.
       let seal = try Seal(
-        of: manifest, treeID: payload.treeID, in: root.handle, bootID: boot, isDurable: isDurable)
+        of: manifest, treeID: payload.treeID, in: root.handle, bootID: boot,
+        isDurable: old.map { $0.isDurable || $0.bootID != boot } ?? false)
       try seal.write(in: directory.handle)
+    } catch {
+      // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
+      // the way, or the tree was replaced meanwhile.
+      guard error.errno == .noSpace || error.errno == .quotaExceeded else { return nil }
     }
     _ = try? directory.lock(exclusive: false, wait: false)
     return CachedTree(root: treePath(payload), lease: directory, wasUnpacked: false)
   }
 
   /// Unpacks to a staging directory, seals, and renames it into place. Removes it where that fails.
+  ///
+  /// Returns the lease, which is held since before the tree had its name; nil where another instance was
+  /// first, whose tree is as good.
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ observer: CacheObserver
-  ) throws(CacheError) {
+  ) throws(CacheError) -> FileDescriptor? {
     try reading { () throws(PayloadError) in try requireRoom(for: manifest, in: directory) }
     let staging = try reading { () throws(PayloadError) in
       try makeStaging(named: payload.treeName.bytes, in: handle)
@@ -83,7 +101,10 @@ extension CacheDirectory {
       // Tells reclaimStaging that somebody is at work here.
       _ = try? owner.lock(exclusive: true, wait: false)
       try fill(owner, payload, manifest, observer)
-      try publish(staging, payload, replacing: replacing)
+      // Shared from here on: who finds the published tree must get the lease.
+      _ = try? owner.lock(exclusive: false, wait: false)
+      if try publish(staging, payload, replacing: replacing) { return owner }
+      return nil
     } catch {
       try? removeTree(staging, in: handle)
       throw error
@@ -116,45 +137,49 @@ extension CacheDirectory {
     if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
   }
 
-  /// Renames `staging` into place. `replacing`: what is there is damaged; otherwise it is another
-  /// instance's, and as good.
-  private func publish(_ staging: Path, _ payload: Payload, replacing: Bool) throws(CacheError) {
+  /// Renames `staging` into place, and returns true; or removes it, where another instance was first, and
+  /// returns false. `replacing`: what is there is damaged; otherwise it is another instance's, and as good.
+  private func publish(_ staging: Path, _ payload: Payload, replacing: Bool) throws(CacheError)
+    -> Bool
+  {
     let name = payload.treeName
-    var attempts = 0
-    while true {
-      attempts += 1
+    for _ in 0..<8 {
       do throws(SystemError) {
         try handle.renameWithoutReplacing(staging, to: name)
-        return
+        return true
       } catch {
-        guard error.errno == .exists || error.errno == .notEmpty || error.errno == .notDirectory,
-          attempts < 8
-        else { throw .payload(.system(error)) }
+        switch error.errno {
+        case .exists, .notEmpty, .notDirectory: break
+        default: throw .payload(.system(error))
+        }
       }
       if !replacing && holds(payload) {
         try? removeTree(staging, in: handle)
-        return
+        return false
       }
-      try replace(name, by: staging)
-      if holds(payload) { return }
+      if try replace(name, by: staging) { return true }
     }
+    throw .payload(.system(SystemError("rename", path.appending(staging.bytes), .exists)))
   }
 
   /// Puts `staging` in the place of `name`, and removes what was there. Programs that run from there keep
-  /// the files that they have open, and find equal ones under the old paths.
-  private func replace(_ name: Path, by staging: Path) throws(CacheError) {
+  /// the files that they have open, and find equal ones under the old paths. Returns false where `name` is
+  /// free now.
+  private func replace(_ name: Path, by staging: Path) throws(CacheError) -> Bool {
     do throws(SystemError) {
       try handle.exchange(staging, with: name)
-      try? removeTree(staging, in: handle)
     } catch {
       switch error.errno {
-      case .noSuchFile: return
+      case .noSuchFile: return false
       case .invalidArgument, .noSystemCall, .notSupported:
         // No atomic exchange on this file system: there is a moment without a tree.
         try system { () throws(SystemError) in try removeTree(name, in: handle) }
+        return false
       default: throw .payload(.system(error))
       }
     }
+    try? removeTree(staging, in: handle)
+    return true
   }
 
   /// A failed write for want of room, as what it means for the person who can make some.
@@ -186,6 +211,15 @@ extension CacheDirectory {
     }
   }
 
+  /// Removes the lock file that a killed launch left, unless somebody holds it.
+  func reclaimLock(of payload: Payload) {
+    let name = InstallLock.name(payload)
+    guard let file = try? FileDescriptor.open(name, in: handle, .readNoFollow),
+      (try? file.lock(exclusive: true, wait: false)) == true
+    else { return }
+    try? handle.removeFile(name)
+  }
+
   /// Removes the tree, if there is one. Returns whether there was.
   func remove(_ payload: Payload) throws(CacheError) -> Bool {
     let name = payload.treeName
@@ -209,47 +243,34 @@ extension CacheDirectory {
 /// The lock that only one of many simultaneous first launches holds.
 private struct InstallLock: ~Copyable {
   private let file: FileDescriptor
-  private let holdsLock: Bool
   private let directory: DirectoryHandle
   private let name: Path
-  /// Whether somebody else may have done the work meanwhile.
-  let wasContended: Bool
+  private var isHeld = false
 
-  /// Waits until nobody else holds the lock, the tree is there, or ten minutes have passed.
-  init(_ cache: borrowing CacheDirectory, _ payload: Payload, _ observer: CacheObserver)
-    throws(CacheError)
-  {
+  static func name(_ payload: Payload) -> Path {
     var name = payload.treeName
     name.append(contentsOf: Path(".lock").bytes)
-    let handle = cache.handle
-    let lockName = name
-    let opened = try system { () throws(SystemError) in
-      try FileDescriptor.open(lockName, in: handle, .createLock, mode: 0o600)
+    return name
+  }
+
+  init(in directory: DirectoryHandle, _ payload: Payload) throws(CacheError) {
+    let name = InstallLock.name(payload)
+    file = try system { () throws(SystemError) in
+      try FileDescriptor.open(name, in: directory, .createLock, mode: 0o600)
     }
-    let start = MonotonicClock.now
-    var waited = false
-    var holdsLock = false
-    while true {
-      guard let isLocked = try? opened.lock(exclusive: true, wait: false) else { break }
-      if isLocked {
-        holdsLock = true
-        break
-      }
-      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
-      waited = true
-      if cache.holds(payload) || MonotonicClock.now - start > longestWait { break }
-      observer.waiting()
-      MonotonicClock.sleep(milliseconds: 10)
-    }
-    self.name = lockName
-    directory = handle
-    wasContended = waited
-    self.holdsLock = holdsLock
-    file = opened
+    self.name = name
+    self.directory = directory
+  }
+
+  /// Returns false where somebody else holds it. Where locks don't work there is nothing to wait for.
+  mutating func take() -> Bool {
+    guard let isTaken = try? file.lock(exclusive: true, wait: false) else { return true }
+    isHeld = isTaken
+    return isTaken
   }
 
   /// Removes the lock file while it is locked; who waits for it looks at the tree anyway.
   func release() {
-    if holdsLock { try? directory.removeFile(name) }
+    if isHeld { try? directory.removeFile(name) }
   }
 }

@@ -64,9 +64,9 @@ private func entryMatches(
     return status.isSameFile(as: other)
   case .file:
     guard status.kind == .file, status.mode & 0o7777 == UInt32(entry.mode),
-      UInt64(status.size) == entry.size
+      UInt64(status.size) == entry.size, isStored(entry.modified, as: status.modified)
     else { return false }
-    guard let buffer else { return status.modified == entry.modified }
+    guard let buffer else { return true }
     let file = try orDamaged { () throws(SystemError) in
       try FileDescriptor.open(path, in: root, .readNoFollow)
     }
@@ -83,4 +83,10 @@ private func entryMatches(
       return hasher.finish() == entry.hash
     }
   }
+}
+
+/// Whether a file system that was given `time` may say `stored`: some keep whole seconds only.
+private func isStored(_ time: FileTime, as stored: FileTime) -> Bool {
+  stored.seconds == time.seconds
+    && (stored.nanoseconds == time.nanoseconds || stored.nanoseconds == 0)
 }

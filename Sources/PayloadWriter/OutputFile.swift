@@ -3,7 +3,8 @@ import Posix
 /// A file that appears under its name only when it is complete.
 ///
 /// It has no name while it is written where the file system allows that (open(2), O_TMPFILE), so that not
-/// even SIGKILL leaves a part of it behind; elsewhere a hidden name beside its own. One thread at a time
+/// even SIGKILL leaves a part of it behind; elsewhere a hidden name beside its own. (Replacing a file takes a
+/// hidden name for a moment, because no system call links over a name; the file is complete then.) One thread at a time
 /// uses it.
 final class OutputFile: @unchecked Sendable {
   private let path: Path
@@ -64,12 +65,17 @@ final class OutputFile: @unchecked Sendable {
   /// Puts the file under its name, over one that is there.
   func publish() throws(PackError) {
     if temporary == nil {
+      do throws(SystemError) {
+        try file.link(as: path)
+        return
+      } catch {
+        guard error.errno == .exists else { throw .system(error) }
+      }
       let hidden = try OutputFile.hiddenName(path)
       try system { () throws(SystemError) in try file.link(as: hidden) }
       temporary = hidden
     }
     guard let name = temporary else { return }
-    let path = self.path
     try system { () throws(SystemError) in try DirectoryHandle.current.rename(name, to: path) }
     temporary = nil
   }

@@ -111,9 +111,7 @@ private func checkRecord(_ request: PackRequest) throws(PackError) -> [UInt8] {
 
 private func checkOutput(_ request: PackRequest) throws(PackError) {
   let current = DirectoryHandle.current
-  let tree = try system { () throws(SystemError) in
-    try current.status(of: request.tree, follow: true)
-  }
+  let tree = try treeStatus(request.tree)
   // From the output's directory upwards: does one of them be the tree?
   var directory = request.output.parent
   for _ in 0..<256 {

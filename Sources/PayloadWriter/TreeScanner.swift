@@ -45,12 +45,20 @@ struct ScannedTree: Sendable {
   }
 }
 
+/// The status of the tree's own directory, which may be reached through a symlink.
+func treeStatus(_ root: Path) throws(PackError) -> FileStatus {
+  do throws(SystemError) {
+    let status = try DirectoryHandle.current.status(of: root, follow: true)
+    if status.kind == .directory { return status }
+  } catch {
+    guard error.errno == .noSuchFile || error.errno == .notDirectory else { throw .system(error) }
+  }
+  throw .notDirectory(root)
+}
+
 /// Lists the tree below `root`, which may be reached through a symlink. Reads no file's content.
 func scanTree(_ root: Path) throws(PackError) -> ScannedTree {
-  let status = try system { () throws(SystemError) in
-    try DirectoryHandle.current.status(of: root, follow: true)
-  }
-  guard status.kind == .directory else { throw .notDirectory(root) }
+  let status = try treeStatus(root)
   let descriptor = try system { () throws(SystemError) in
     try FileDescriptor.open(root, .directoryFollow)
   }

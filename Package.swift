@@ -61,5 +61,37 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "onefold", dependencies: ["OnefoldCLI", "Posix"], swiftSettings: strict),
+
+    // Tests.
+    .target(
+      name: "TestSupport", dependencies: ["PayloadFormat", "Posix", "ContentHash"],
+      path: "Tests/Support", swiftSettings: strict),
+    .target(
+      name: "FuzzTargets", dependencies: ["PayloadFormat"], path: "Tests/Fuzz",
+      exclude: ["Corpus"], swiftSettings: strict),
+    .testTarget(
+      name: "PayloadFormatTests",
+      dependencies: ["PayloadFormat", "FuzzTargets", "Posix", "TestSupport"],
+      path: "Tests/PayloadFormat", swiftSettings: strict),
+    .testTarget(
+      name: "PosixTests", dependencies: ["Posix", "TestSupport"], path: "Tests/Posix",
+      swiftSettings: strict),
+    .testTarget(
+      name: "PayloadReaderTests",
+      dependencies: [
+        "PayloadReader", "PayloadFormat", "Posix", "CZstd", "CLZMA", "TestSupport",
+      ],
+      path: "Tests/PayloadReader", swiftSettings: strict),
+    .testTarget(
+      name: "PayloadWriterTests",
+      dependencies: ["PayloadWriter", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
+      path: "Tests/PayloadWriter", swiftSettings: strict),
+    .testTarget(
+      name: "CacheDirectoryTests",
+      dependencies: ["CacheDirectory", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
+      path: "Tests/CacheDirectory", swiftSettings: strict),
+    .testTarget(
+      name: "OnefoldCLITests", dependencies: ["OnefoldCLI", "Posix", "TestSupport"],
+      path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
   ]
 )

@@ -72,28 +72,29 @@ func run(_ verb: Verb, _ own: OwnExecutable, _ arguments: [Path]) throws(LaunchE
     throw LaunchError("ONEFOLD=\(verb.name) takes no arguments")
   }
   switch verb {
-  case .help: showHelp(payload)
+  case .help: try showHelp(payload)
   case .inspect:
     let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
-    writeText(inspectionText(payload, manifest), to: 1)
+    try writeData(inspectionText(payload, manifest).bytes)
   case .verify: try verifyPayload(payload)
   case .extract: try extractPayload(payload, to: arguments[1])
   case .prewarm:
     let tree = try ready(payload)
-    writeLine(tree.root)
+    try writeLine(tree.root)
   case .path:
-    do throws(CacheError) { writeLine(try treePath(of: payload)) } catch {
-      throw LaunchError(error)
-    }
+    let path: Path
+    do throws(CacheError) { path = try treePath(of: payload) } catch { throw LaunchError(error) }
+    try writeLine(path)
   case .clean: try clean(payload)
   }
 }
 
-private func showHelp(_ payload: Payload) {
+private func showHelp(_ payload: Payload) throws(LaunchError) {
   let record = payload.record
   var title = escapedText(record.name)
   if !record.version.isEmpty { title += " \(escapedText(record.version))" }
-  writeText("\(title), packed by \(escapedText(record.packer))\n\n\(Verb.helpText)", to: 1)
+  let text: Text = "\(title), packed by \(escapedText(record.packer))\n\n\(Verb.helpText)"
+  try writeData(text.bytes)
 }
 
 private func verifyPayload(_ payload: Payload) throws(LaunchError) {
@@ -127,10 +128,16 @@ private func clean(_ payload: Payload) throws(LaunchError) {
 }
 
 /// The path as it is, whatever its bytes, for a program that reads it.
-private func writeLine(_ path: Path) {
+private func writeLine(_ path: Path) throws(LaunchError) {
   var line = [UInt8](path.bytes)
   line.append(UInt8(ascii: "\n"))
-  writeBytes(line, to: 1)
+  try writeData(line)
+}
+
+private func writeData(_ bytes: [UInt8]) throws(LaunchError) {
+  if let errno = writeBytes(bytes, to: 1) {
+    throw LaunchError("cannot write to the standard output: \(errno.description)")
+  }
 }
 
 private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(LaunchError)

@@ -189,6 +189,7 @@ static const int write_signals[] = {SIGPIPE, SIGXFSZ};
 static struct sigaction saved_write_actions[2];
 
 void cposix_hold_signals(int hold) {
+  if (hold) pending_signal = 0;
   for (unsigned i = 0; i < sizeof termination_signals / sizeof termination_signals[0]; i++) {
     struct sigaction action;
     if (sigaction(termination_signals[i], 0, &action) != 0 || action.sa_handler == SIG_IGN) continue;

@@ -124,6 +124,8 @@ extension CacheDirectory {
 
   /// Makes `path` and the directories above it that are missing, for the user alone.
   private static func makeDirectories(_ path: Path, reason: inout StaticString) -> Bool {
+    let mask = ProcessContext.setFileModeMask(0o022)
+    defer { ProcessContext.setFileModeMask(mask) }
     var missing: [Path] = []
     var next = path
     while next.count > 1 {

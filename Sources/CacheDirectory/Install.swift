@@ -14,7 +14,11 @@ extension CacheDirectory {
     throws(CacheError) -> CachedTree
   {
     TerminationSignals.hold()
-    defer { TerminationSignals.release() }
+    let mask = ProcessContext.setFileModeMask(0o022)
+    defer {
+      ProcessContext.setFileModeMask(mask)
+      TerminationSignals.release()
+    }
     do throws(CacheError) { return try install(payload, check, observer) } catch {
       throw roomError(error, payload)
     }
@@ -62,6 +66,8 @@ extension CacheDirectory {
     guard let directory = openOwned(payload),
       let root = try? FileDescriptor.open(treeDirectory, in: directory.handle, .directory)
     else { return nil }
+    // The lease first: who holds the lock alone is removing the tree.
+    if let isLocked = try? directory.lock(exclusive: false, wait: false), !isLocked { return nil }
     let matches = try reading { () throws(PayloadError) in
       try treeMatches(root.handle, manifest, hashing: true, progress: observer.checking)
     }
@@ -79,7 +85,6 @@ extension CacheDirectory {
       // the way, or the tree was replaced meanwhile.
       guard error.errno == .noSpace || error.errno == .quotaExceeded else { return nil }
     }
-    _ = try? directory.lock(exclusive: false, wait: false)
     return CachedTree(root: treePath(payload), lease: directory, wasUnpacked: false)
   }
 
@@ -101,6 +106,8 @@ extension CacheDirectory {
       // Tells reclaimStaging that somebody is at work here.
       _ = try? owner.lock(exclusive: true, wait: false)
       try fill(owner, payload, manifest, observer)
+      // Who may enter the cache directory may use what is in it: a tree that root prewarmed serves all.
+      try system { () throws(SystemError) in try owner.setMode(0o755) }
       // Shared from here on: who finds the published tree must get the lease.
       _ = try? owner.lock(exclusive: false, wait: false)
       if try publish(staging, payload, replacing: replacing) { return owner }
@@ -226,7 +233,10 @@ extension CacheDirectory {
     guard let directory = try? FileDescriptor.open(name, in: handle, .directory) else {
       return false
     }
-    if (try? directory.lock(exclusive: true, wait: false)) == false {
+    // Nobody else may put another tree in its place meanwhile.
+    var lock = try InstallLock(in: handle, payload)
+    defer { lock.release() }
+    guard lock.take(), (try? directory.lock(exclusive: true, wait: false)) != false else {
       throw .inUse(path.appending(name.bytes))
     }
     try system { () throws(SystemError) in
@@ -234,7 +244,9 @@ extension CacheDirectory {
       if try directory.handle.statusIfExists(of: Seal.fileName) != nil {
         try directory.handle.removeFile(Seal.fileName)
       }
-      try removeTree(name, in: handle)
+      let hidden = try stagingName(name.bytes)
+      try handle.rename(name, to: hidden)
+      try removeTree(hidden, in: handle)
     }
     return true
   }

@@ -162,7 +162,8 @@ struct Seal {
     var temporary = Path("seal.")
     temporary.append(contentsOf: hexText(try randomBytes(8)).bytes)
     do throws(SystemError) {
-      let file = try FileDescriptor.open(temporary, in: directory, .createNew, mode: 0o600)
+      let file = try FileDescriptor.open(temporary, in: directory, .createNew, mode: 0o644)
+      try file.setMode(0o644)
       try file.write(encoded())
       try file.close()
       try directory.rename(temporary, to: Seal.fileName)

@@ -34,42 +34,61 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(CommandFailu
 /// everything else to stderr.
 public func run(_ arguments: [Path]) -> Int32 {
   guard let first = arguments.first else {
-    writeText(overview(), to: 2)
+    writeMessage(overview())
     return ExitCode.usage
   }
   let name = String(decoding: first.bytes, as: UTF8.self)
-  switch name {
-  case "--version":
-    writeText("onefold \(version)\n", to: 1)
-    return ExitCode.success
-  case "--help", "-h", "help":
-    return help(arguments.count > 1 ? String(decoding: arguments[1].bytes, as: UTF8.self) : nil)
-  default: break
-  }
-  guard let (command, body) = commands.first(where: { $0.command.name == name }) else {
-    return unknownCommand(name)
-  }
+  let command = commands.first { $0.command.name == name }
+  let title = command == nil ? "onefold" : "onefold \(name)"
   do throws(CommandFailure) {
-    let parsed = try usage { () throws(UsageError) in
-      try Arguments(Array(arguments.dropFirst()), of: command)
-    }
-    if parsed.wantsHelp {
-      writeText(command.help, to: 1)
+    if let (command, body) = command {
+      try run(command, Array(arguments.dropFirst()), body)
     } else {
-      try body(parsed)
+      try runGeneral(name, arguments)
     }
     return ExitCode.success
   } catch {
     switch error {
     case .usage(let message):
-      writeText(
-        "onefold \(command.name): \(message)\nhint: onefold \(command.name) --help\n", to: 2)
+      writeMessage("\(title): \(message)\nhint: \(title) --help\n")
       return ExitCode.usage
     case .failed(let message):
-      writeText("onefold \(command.name): \(message)\n", to: 2)
+      writeMessage("\(title): \(message)\n")
       return ExitCode.failure
     }
   }
+}
+
+private func run(
+  _ command: Command, _ arguments: [Path], _ body: (Arguments) throws(CommandFailure) -> Void
+) throws(CommandFailure) {
+  let parsed = try usage { () throws(UsageError) in try Arguments(arguments, of: command) }
+  if parsed.wantsHelp {
+    try writeData(command.help)
+  } else {
+    try body(parsed)
+  }
+}
+
+/// What is no command: help and version.
+private func runGeneral(_ name: String, _ arguments: [Path]) throws(CommandFailure) {
+  switch name {
+  case "--version": try writeData("onefold \(version)\n")
+  case "--help", "-h", "help":
+    guard arguments.count > 1 else { return try writeData(overview()) }
+    let wanted = String(decoding: arguments[1].bytes, as: UTF8.self)
+    guard let (command, _) = commands.first(where: { $0.command.name == wanted }) else {
+      throw unknownCommand(wanted)
+    }
+    try writeData(command.help)
+  default: throw unknownCommand(name)
+  }
+}
+
+private func unknownCommand(_ name: String) -> CommandFailure {
+  let names = commands.map { $0.command.name } + ["help", "--help", "--version"]
+  let hint = nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
+  return .usage("unknown command \(quotedText(name.utf8))\(hint)")
 }
 
 private func overview() -> String {
@@ -92,24 +111,4 @@ private func overview() -> String {
   text += helpLine("--version", "show the version")
   text += helpLine("-h, --help", "show this help")
   return text
-}
-
-private func help(_ name: String?) -> Int32 {
-  guard let name else {
-    writeText(overview(), to: 1)
-    return ExitCode.success
-  }
-  guard let (command, _) = commands.first(where: { $0.command.name == name }) else {
-    return unknownCommand(name)
-  }
-  writeText(command.help, to: 1)
-  return ExitCode.success
-}
-
-private func unknownCommand(_ name: String) -> Int32 {
-  let names = commands.map { $0.command.name } + ["help", "--help", "--version"]
-  let hint = nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
-  writeText(
-    "onefold: unknown command \(quotedText(name.utf8))\(hint)\nhint: onefold --help\n", to: 2)
-  return ExitCode.usage
 }

@@ -171,7 +171,8 @@ struct Arguments: Sendable {
   /// A whole number in a range.
   func number(_ name: String, in range: ClosedRange<Int>) throws(UsageError) -> Int? {
     guard let value = value(name) else { return nil }
-    guard let number = Int(String(decoding: value.bytes, as: UTF8.self)), range.contains(number)
+    guard value.bytes.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+      let number = Int(String(decoding: value.bytes, as: UTF8.self)), range.contains(number)
     else {
       throw UsageError(
         "option '\(name)' needs a number from \(range.lowerBound) to \(range.upperBound), "

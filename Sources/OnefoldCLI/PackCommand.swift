@@ -64,9 +64,9 @@ func runPack(_ arguments: Arguments) throws(CommandFailure) {
   }
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   if arguments.has("--json") {
-    writeText(json(request, summary, milliseconds).encoded, to: 1)
+    try writeData(json(request, summary, milliseconds).encoded)
   } else {
-    writeText(text(request, summary, milliseconds), to: 2)
+    writeMessage(text(request, summary, milliseconds))
   }
 }
 
@@ -108,13 +108,15 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
     record.removedVariables.append([UInt8](variable.bytes))
   }
 
+  let compression = try makeCompression(arguments)
+  let workers = try usage { () throws(UsageError) in
+    try arguments.number("--jobs", in: 1...1024)
+  }
+  // Last, so that a mistake on the command line is told before a missing bootloader.
+  let bootloader = try findBootloader(arguments.value("--bootloader"))
   return PackRequest(
-    tree: tree, output: arguments.value("--output") ?? Path(name),
-    bootloader: try findBootloader(arguments.value("--bootloader")), record: record,
-    compression: try makeCompression(arguments),
-    workers: try usage { () throws(UsageError) in
-      try arguments.number("--jobs", in: 1...1024)
-    } ?? ProcessContext.processorCount)
+    tree: tree, output: arguments.value("--output") ?? Path(name), bootloader: bootloader,
+    record: record, compression: compression, workers: workers ?? ProcessContext.processorCount)
 }
 
 private func defaultName(_ entry: [UInt8]) -> [UInt8] {

@@ -41,7 +41,7 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
     return (payload, try payload.readManifest())
   }
   if arguments.has("--json") {
-    writeText(json(payload, manifest, files: arguments.has("--files")).encoded, to: 1)
+    try writeData(json(payload, manifest, files: arguments.has("--files")).encoded)
     return
   }
   var text = inspectionText(payload, manifest).string
@@ -49,7 +49,7 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
     text += "\n"
     for index in 0..<manifest.entryCount { text += line(manifest, index) }
   }
-  writeText(text, to: 1)
+  try writeData(text)
 }
 
 func runVerify(_ arguments: Arguments) throws(CommandFailure) {
@@ -62,7 +62,7 @@ func runVerify(_ arguments: Arguments) throws(CommandFailure) {
     }
     return (payload, manifest)
   }
-  report(payload, manifest, "verified", arguments)
+  try report(payload, manifest, "verified", arguments)
 }
 
 func runExtract(_ arguments: Arguments) throws(CommandFailure) {
@@ -76,7 +76,7 @@ func runExtract(_ arguments: Arguments) throws(CommandFailure) {
     }
     return (payload, manifest)
   }
-  report(payload, manifest, "extracted", arguments)
+  try report(payload, manifest, "extracted", arguments)
 }
 
 private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(CommandFailure)
@@ -90,7 +90,7 @@ private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(C
 
 private func report(
   _ payload: Payload, _ manifest: Manifest, _ verb: String, _ arguments: Arguments
-) {
+) throws(CommandFailure) {
   if arguments.has("--json") {
     let result = JSON.object([
       (verb, .bool(true)),
@@ -98,12 +98,11 @@ private func report(
       ("files", .number(UInt64(manifest.fileCount))),
       ("bytes", .number(manifest.contentLength)),
     ])
-    writeText(result.encoded, to: 1)
+    try writeData(result.encoded)
   } else {
     let files = grouped(UInt64(manifest.fileCount))
-    writeText(
-      "\(verb) \(payload.path.quoted): \(files) files, \(grouped(manifest.contentLength)) bytes\n",
-      to: 2)
+    writeMessage(
+      "\(verb) \(payload.path.quoted): \(files) files, \(grouped(manifest.contentLength)) bytes\n")
   }
 }
 

@@ -10,6 +10,12 @@ extension DefaultStringInterpolation {
   mutating func appendInterpolation(_ text: Text) { appendLiteral(text.string) }
 }
 
-func writeText(_ text: String, to descriptor: Int32) {
-  writeBytes([UInt8](text.utf8), to: descriptor)
+/// For stderr; what fails is ignored.
+func writeMessage(_ text: String) { writeBytes([UInt8](text.utf8), to: 2) }
+
+/// For stdout: data that can't be written is a failure.
+func writeData(_ text: String) throws(CommandFailure) {
+  if let errno = writeBytes([UInt8](text.utf8), to: 1) {
+    throw .failed("cannot write to the standard output: \(errno.description)")
+  }
 }

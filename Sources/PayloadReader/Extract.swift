@@ -31,26 +31,29 @@ public func requireRoom(for manifest: Manifest, in directory: borrowing FileDesc
 
 /// Unpacks the tree to `target`, which must not exist or be an empty directory.
 ///
-/// The tree is made beside `target` and then renamed, so that nothing is left where it fails, or where a
-/// held termination signal comes.
+/// The tree is made under a hidden name, beside `target` or in it, and then renamed, so that nothing is left
+/// where it fails, or where a held termination signal comes.
 public func extract(_ payload: Payload, to target: Path, progress: UnpackProgress? = nil)
   throws(PayloadError) -> Manifest
 {
   try payload.verifyPrefix()
   let manifest = try payload.readManifest()
-  let parent = try system { () throws(SystemError) in
-    try FileDescriptor.open(target.parent, .directoryFollow)
+  let existing = try system { () throws(SystemError) in
+    try DirectoryHandle.current.statusIfExists(of: target)
   }
-  let handle = parent.handle
-  let name = Path([UInt8](target.lastComponent))
-  if let status = try system({ () throws(SystemError) in try handle.statusIfExists(of: name) }) {
-    guard status.kind == .directory else { throw .occupied(target) }
-    let names = try system { () throws(SystemError) in try handle.names(in: name) }
+  guard existing == nil || existing?.kind == .directory else { throw .occupied(target) }
+  // A directory that is there stays the one that it is: it may be somebody's working directory, or a mount.
+  let place = try system { () throws(SystemError) in
+    try FileDescriptor.open(existing == nil ? target.parent : target, .directoryFollow)
+  }
+  let handle = place.handle
+  if existing != nil {
+    let names = try system { () throws(SystemError) in try handle.names() }
     guard names.isEmpty else { throw .occupied(target) }
   }
-  try requireRoom(for: manifest, in: parent)
+  try requireRoom(for: manifest, in: place)
 
-  let staging = try makeStaging(named: name.bytes, in: handle)
+  let staging = try makeStaging(named: target.lastComponent, in: handle)
   do throws(PayloadError) {
     let root = try system { () throws(SystemError) in
       try FileDescriptor.open(staging, in: handle, .directory)
@@ -58,9 +61,10 @@ public func extract(_ payload: Payload, to target: Path, progress: UnpackProgres
     try unpackTree(
       of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
       progress: progress)
-    // Onto nothing or an empty directory; anything else fails.
-    do throws(SystemError) { try handle.rename(staging, to: name) } catch {
-      throw error.errno == .notEmpty || error.errno == .exists ? .occupied(target) : .system(error)
+    if existing == nil {
+      try rename(staging, to: Path([UInt8](target.lastComponent)), in: handle, target)
+    } else {
+      try moveContent(of: staging, root.handle, to: place, manifest)
     }
   } catch {
     try? removeTree(staging, in: handle)
@@ -69,16 +73,60 @@ public func extract(_ payload: Payload, to target: Path, progress: UnpackProgres
   return manifest
 }
 
+private func rename(_ staging: Path, to name: Path, in parent: DirectoryHandle, _ target: Path)
+  throws(PayloadError)
+{
+  do throws(SystemError) { try parent.renameWithoutReplacing(staging, to: name) } catch {
+    switch error.errno {
+    case .exists, .notEmpty, .notDirectory: throw .occupied(target)
+    default: throw .system(error)
+    }
+  }
+}
+
+/// Moves what is in `staging`, a directory in `target`, up into `target`, which gets the root's mode and time.
+private func moveContent(
+  of staging: Path, _ root: DirectoryHandle, to target: borrowing FileDescriptor,
+  _ manifest: Manifest
+) throws(PayloadError) {
+  let handle = target.handle
+  try system { () throws(SystemError) in
+    // The root's own mode may forbid to rename what is in it.
+    try handle.setMode(of: staging, 0o700)
+    var moved: [Path] = []
+    do throws(SystemError) {
+      for name in try root.names() {
+        let child = Path(name)
+        try root.rename(child, to: child, in: handle)
+        moved.append(child)
+      }
+    } catch {
+      for child in moved { try? removeTree(child, in: handle) }
+      throw error
+    }
+    try handle.removeDirectory(staging)
+    let entry = manifest.entry(0)
+    try target.setModificationTime(entry.modified)
+    try target.setMode(UInt32(entry.mode))
+  }
+}
+
 /// Makes the directory `.<name>.<16 hexadecimal digits>`, which nobody else can enter, and returns its name.
 public func makeStaging(named name: ArraySlice<UInt8>, in directory: DirectoryHandle)
   throws(PayloadError) -> Path
 {
   try system { () throws(SystemError) in
-    var staging = Path([UInt8(ascii: ".")])
-    staging.append(contentsOf: name.prefix(200))
-    staging.append(byte: UInt8(ascii: "."))
-    staging.append(contentsOf: hexText(try randomBytes(8)).bytes)
+    let staging = try stagingName(name)
     try directory.createDirectory(staging, mode: 0o700)
     return staging
   }
+}
+
+/// A name for what is not there yet, or no more: `.<name>.<16 hexadecimal digits>`.
+public func stagingName(_ name: ArraySlice<UInt8>) throws(SystemError) -> Path {
+  var staging = Path([UInt8(ascii: ".")])
+  staging.append(contentsOf: name.prefix(200))
+  staging.append(byte: UInt8(ascii: "."))
+  staging.append(contentsOf: hexText(try randomBytes(8)).bytes)
+  return staging
 }

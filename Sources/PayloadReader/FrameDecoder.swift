@@ -53,6 +53,7 @@ public struct FrameDecoder: ~Copyable {
     switch codec {
     case .store: return true
     case .zstd:
+      guard isStandardZstd(source) else { return false }
       let result = ZSTD_decompressDCtx(
         context, target.baseAddress, target.count, source.baseAddress, source.count)
       // An error is a huge number, which imports as a negative one.
@@ -71,12 +72,28 @@ public struct FrameDecoder: ~Copyable {
       target.copyMemory(from: source)
       return true
     case .zstd:
+      guard isStandardZstd(source) else { return false }
       let result = ZSTD_decompress(
         target.baseAddress, target.count, source.baseAddress, source.count)
       return ZSTD_isError(result) == 0 && result == target.count
     case .xz: return decompressXZ(source, into: target)
     }
   }
+}
+
+/// Whether `source` is one or more whole frames of RFC 8878, and nothing that libzstd would decode or skip
+/// besides: formats before the standard, and skippable frames.
+private func isStandardZstd(_ source: UnsafeRawBufferPointer) -> Bool {
+  var rest = source
+  repeat {
+    guard rest.count >= 4,
+      UInt32(littleEndian: rest.loadUnaligned(as: UInt32.self)) == 0xFD2F_B528
+    else { return false }
+    let length = ZSTD_findFrameCompressedSize(rest.baseAddress, rest.count)
+    guard ZSTD_isError(length) == 0 else { return false }
+    rest = UnsafeRawBufferPointer(rebasing: rest[length...])
+  } while !rest.isEmpty
+  return true
 }
 
 /// Decodes one `.xz` stream that must fill `target` exactly. The memory limit allows the dictionary of 16

@@ -107,7 +107,9 @@ private func examine(
     while start < wanted {
       let length = min(holeBlock, wanted - start)
       let block = UnsafeRawBufferPointer(rebasing: chunk[start..<start + length])
-      extend(&extents, by: length, isHole: size > UInt64(holeBlock) && isZero(block))
+      // A last, shorter block counts only where it is not the first.
+      let mayBeHole = length == holeBlock || size > UInt64(holeBlock)
+      extend(&extents, by: length, isHole: mayBeHole && isZero(block))
       start += length
     }
     offset += UInt64(wanted)

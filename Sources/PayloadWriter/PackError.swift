@@ -5,8 +5,8 @@ public enum PackError: Error, Sendable {
   case system(SystemError)
   /// A socket, device, FIFO or the like.
   case unsupported(Path, FileStatus.Kind)
-  /// A file with a set-uid or set-gid bit.
-  case setUserID(Path)
+  /// A file with a set-uid, set-gid or sticky bit.
+  case specialBits(Path)
   /// A symlink whose target is absolute or climbs out of the tree.
   case symlinkLeaves(Path, target: Path)
   /// A path that is longer than the format carries.
@@ -37,10 +37,10 @@ public enum PackError: Error, Sendable {
     case .unsupported(let path, let kind):
       return
         "\(path.quoted) is \(PackError.name(kind)): only files, directories and links can be packed"
-    case .setUserID(let path):
+    case .specialBits(let path):
       return
-        "\(path.quoted) has its set-uid or set-gid bit set, which a onefile does not carry: "
-        + "remove the bit (chmod ug-s) or the file"
+        "\(path.quoted) has its set-uid, set-gid or sticky bit set, which a onefile does not carry: "
+        + "remove the bit (chmod ug-s,-t) or the file"
     case .symlinkLeaves(let path, let target):
       return
         "the symlink \(path.quoted) leaves the tree (its target is \(target.quoted)): "

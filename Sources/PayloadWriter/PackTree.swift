@@ -114,7 +114,7 @@ private func checkOutput(_ request: PackRequest) throws(PackError) {
   let tree = try treeStatus(request.tree)
   // From the output's directory upwards: does one of them be the tree?
   var directory = request.output.parent
-  for _ in 0..<256 {
+  for _ in 0..<4096 {
     let status = try system { () throws(SystemError) in
       try current.status(of: directory, follow: true)
     }

@@ -112,7 +112,7 @@ private struct TreeScanner {
     switch status.kind {
     case .directory: break
     case .file:
-      guard status.mode & 0o6000 == 0 else { throw .setUserID(full) }
+      guard status.mode & 0o7000 == 0 else { throw .specialBits(full) }
       entry.kind = .file
       entry.size = UInt64(status.size)
       if status.links > 1 {

@@ -91,10 +91,13 @@ extension DirectoryHandle {
     }
   }
 
-  /// Replaces `newName`. The corresponding C function is `renameat`.
-  public func rename(_ name: Path, to newName: Path) throws(SystemError) {
+  /// Renames to `newName` in `other` (this directory where it is nil), and replaces what is there. The
+  /// corresponding C function is `renameat`.
+  public func rename(_ name: Path, to newName: Path, in other: DirectoryHandle? = nil)
+    throws(SystemError)
+  {
     try call("rename", name) { old in
-      newName.withCString { cposix_renameat(rawValue, old, rawValue, $0) }
+      newName.withCString { cposix_renameat(rawValue, old, (other ?? self).rawValue, $0) }
     }
   }
 

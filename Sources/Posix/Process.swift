@@ -122,18 +122,24 @@ public func randomBytes(_ count: Int) throws(SystemError) -> [UInt8] {
   return result
 }
 
-/// Writes text to a descriptor; what fails is ignored, because there is nowhere left to say so.
-public func writeText(_ text: Text, to descriptor: Int32) {
+/// Writes text to a descriptor. Returns what went wrong; messages on stderr may ignore it, because there is
+/// nowhere left to say so.
+@discardableResult
+public func writeText(_ text: Text, to descriptor: Int32) -> Errno? {
   writeBytes(text.bytes, to: descriptor)
 }
 
 /// Writes bytes as `writeText` does.
-public func writeBytes(_ bytes: [UInt8], to descriptor: Int32) {
+@discardableResult
+public func writeBytes(_ bytes: [UInt8], to descriptor: Int32) -> Errno? {
   var rest = bytes[...]
   while !rest.isEmpty {
-    let written = rest.withUnsafeBytes { cposix_write(descriptor, $0.baseAddress!, $0.count) }
-    if written == Int(-EINTR) { continue }
-    if written <= 0 { return }
-    rest = rest.dropFirst(written)
+    do throws(Errno) {
+      let written = try retrying {
+        rest.withUnsafeBytes { cposix_write(descriptor, $0.baseAddress!, $0.count) }
+      }
+      rest = rest.dropFirst(written)
+    } catch { return error }
   }
+  return nil
 }

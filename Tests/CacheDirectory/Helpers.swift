@@ -1,0 +1,39 @@
+import PayloadFormat
+import PayloadReader
+import Posix
+import TestSupport
+
+@testable import CacheDirectory
+
+/// The sample tree, unpacked to `tree`.
+struct UnpackedSample {
+  let directory: TemporaryDirectory
+  let payload: Payload
+  let manifest: Manifest
+  let root: FileDescriptorBox
+
+  init() throws {
+    directory = try TemporaryDirectory()
+    payload = try Payload.open(try directory.write("onefile", Onefile.sample().encoded()))
+    manifest = try extract(payload, to: directory("tree"))
+    root = FileDescriptorBox(try FileDescriptor.open(directory("tree"), .directory))
+  }
+
+  func callAsFunction(_ name: String) -> String { "tree/\(name)" }
+
+  /// A seal of the tree as it is now.
+  func seal(bootID: [UInt8] = currentBootID(), isDurable: Bool = false) throws -> Seal {
+    try Seal(
+      of: manifest, treeID: payload.treeID, in: root.handle, bootID: bootID, isDurable: isDurable)
+  }
+}
+
+/// Keeps a descriptor open for a suite, which is copied.
+final class FileDescriptorBox: Sendable {
+  private let descriptor: FileDescriptor
+  var handle: DirectoryHandle { descriptor.handle }
+
+  init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+}
+
+let silent = CacheObserver(unpacking: { _, _ in }, checking: { _, _ in }, waiting: {})

@@ -1,0 +1,300 @@
+import PayloadFormat
+import PayloadReader
+import Posix
+import TestSupport
+import Testing
+
+@testable import CacheDirectory
+
+/// Each scenario runs in a process of its own: installing holds signals, which are the process's, and
+/// takes locks, which a process that another test starts at that moment would share until it executes
+/// its program.
+@Suite struct InstallTests {
+  @Test(arguments: Scenarios.all.keys.sorted())
+  func scenario(_ name: String) async {
+    await #expect(processExitsWith: .success) { [name = name as String] in
+      try Scenarios.all[name]?(Scenarios())
+    }
+  }
+}
+
+private struct Scenarios {
+  static let all: [String: @Sendable (Scenarios) throws -> Void] = [
+    "aTreeIsUnpackedOnceAndFoundAgain": { try $0.aTreeIsUnpackedOnceAndFoundAgain() },
+    "theNameIsOfTheTreeID": { try $0.theNameIsOfTheTreeID() },
+    "theCacheIsForItsUserAlone": { try $0.theCacheIsForItsUserAlone() },
+    "whatEachCheckNotices": { try $0.whatEachCheckNotices() },
+    "aDamagedTreeIsReplaced": { try $0.aDamagedTreeIsReplaced() },
+    "aTreeWithoutASealIsCheckedAndSealed": { try $0.aTreeWithoutASealIsCheckedAndSealed() },
+    "aTreeWithFurtherFilesIsSealedAnew": { try $0.aTreeWithFurtherFilesIsSealedAnew() },
+    "aTreeOfAnEarlierBootIsCheckedOnceAndIsDurableThen": {
+      try $0.aTreeOfAnEarlierBootIsCheckedOnceAndIsDurableThen()
+    },
+    "aTreeThatOthersCanWriteToIsNotUsed": { try $0.aTreeThatOthersCanWriteToIsNotUsed() },
+    "aSymlinkIsNoTree": { try $0.aSymlinkIsNoTree() },
+    "aDamagedPayloadLeavesNothing": { try $0.aDamagedPayloadLeavesNothing() },
+    "removing": { try $0.removing() },
+    "aTreeInUseIsNotRemoved": { try $0.aTreeInUseIsNotRemoved() },
+    "onlyAbandonedStagingOfThisTreeIsReclaimed": {
+      try $0.onlyAbandonedStagingOfThisTreeIsReclaimed()
+    },
+    "whatFailedItsCheckPassesItAfterwards seal": {
+      try $0.whatFailedItsCheckPassesItAfterwards(.seal)
+    },
+    "whatFailedItsCheckPassesItAfterwards dirs": {
+      try $0.whatFailedItsCheckPassesItAfterwards(.dirs)
+    },
+    "whatFailedItsCheckPassesItAfterwards files": {
+      try $0.whatFailedItsCheckPassesItAfterwards(.files)
+    },
+    "whatFailedItsCheckPassesItAfterwards full": {
+      try $0.whatFailedItsCheckPassesItAfterwards(.full)
+    },
+  ]
+
+  private let place: TemporaryDirectory
+  private let payload: Payload
+  private let name: String
+
+  init() throws {
+    place = try TemporaryDirectory()
+    payload = try Payload.open(try place.write("onefile", Onefile.sample().encoded()))
+    name = payload.treeName.string
+  }
+
+  private func open(create: Bool = true) throws -> CacheDirectory {
+    var reason: StaticString = ""
+    guard let cache = CacheDirectory.open(place("cache"), create: create, reason: &reason) else {
+      throw Refused(reason: "\(reason)")
+    }
+    return cache
+  }
+
+  private struct Refused: Error { var reason: String }
+
+  private func isFound(_ check: CheckPolicy = .dirs) throws -> Bool {
+    let cache = try open()
+    let tree = try cache.lookUp(payload, check, silent)
+    return tree != nil
+  }
+
+  /// Installs as a launch does, and returns whether that meant unpacking.
+  private func install(_ check: CheckPolicy = .dirs) throws -> Bool {
+    let cache = try open()
+    let tree = try cache.installHoldingSignals(payload, check, silent)
+    #expect(tree.root.elementsEqual(place("cache/\(name)/tree")))
+    return tree.wasUnpacked
+  }
+
+  private func damage(_ file: String) throws {
+    let opened = try FileDescriptor.open(place("cache/\(name)/tree/\(file)"), .write)
+    try opened.write([0xEE])
+  }
+
+  // MARK: First and later launches
+
+  func aTreeIsUnpackedOnceAndFoundAgain() throws {
+    #expect(try !isFound())
+    #expect(try install())
+    #expect(try place.list("cache") == [name])
+    #expect(try place.list("cache/\(name)") == ["seal", "tree"])
+    for check in CheckPolicy.allCases { #expect(try isFound(check), "\(check)") }
+    #expect(try !install())
+  }
+
+  func theNameIsOfTheTreeID() throws {
+    #expect(name == hexText(payload.treeID.bytes.prefix(16)).string)
+    #expect(name.utf8.count == 32)
+  }
+
+  func theCacheIsForItsUserAlone() throws {
+    #expect(try install())
+    #expect(try place.status("cache").mode == 0o700)
+    // What is in it may be used by all who may enter it: a tree that root prewarmed.
+    #expect(try place.status("cache/\(name)").mode == 0o755)
+  }
+
+  func whatEachCheckNotices() throws {
+    #expect(try install())
+    try damage("big")
+    #expect(try isFound(.seal) && isFound(.dirs))
+    #expect(try !isFound(.full))
+    #expect(try !isFound(.files))
+  }
+
+  func aDamagedTreeIsReplaced() throws {
+    #expect(try install())
+    try damage("big")
+    #expect(try install(.full))
+    #expect(try place.list("cache") == [name])
+    #expect(try isFound(.full))
+  }
+
+  func aTreeWithoutASealIsCheckedAndSealed() throws {
+    #expect(try install())
+    try place.remove("cache/\(name)/seal")
+    #expect(try !isFound(.seal))
+    #expect(try !install())
+    #expect(try isFound(.seal))
+  }
+
+  func aTreeWithFurtherFilesIsSealedAnew() throws {
+    #expect(try install())
+    try place.write("cache/\(name)/tree/directory/cached")
+    #expect(try !isFound(.dirs))
+    #expect(try !install())
+    #expect(try isFound(.dirs))
+    #expect(try place.exists("cache/\(name)/tree/directory/cached"))
+  }
+
+  /// Or else every launch would compare everything.
+  func whatFailedItsCheckPassesItAfterwards(_ check: CheckPolicy) throws {
+    #expect(try install())
+    try place.setTime("cache/\(name)/tree/big", seconds: 1)
+    try place.setTime("cache/\(name)/tree/directory", seconds: 1)
+    _ = try install(check)
+    #expect(try isFound(check))
+  }
+
+  func aTreeOfAnEarlierBootIsCheckedOnceAndIsDurableThen() throws {
+    #expect(try install())
+    let directory = try FileDescriptor.open(place("cache/\(name)"), .directory)
+    let tree = try FileDescriptor.open(place("cache/\(name)/tree"), .directory)
+    let manifest = try payload.readManifest()
+    try Seal(
+      of: manifest, treeID: payload.treeID, in: tree.handle, bootID: noise(16), isDurable: false
+    ).write(in: directory.handle)
+    for check in CheckPolicy.allCases { #expect(try !isFound(check), "\(check)") }
+    #expect(try !install(.seal))
+    #expect(try isFound(.seal))
+    let seal = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
+    #expect(seal?.isDurable == true)
+  }
+
+  func aTreeThatOthersCanWriteToIsNotUsed() throws {
+    #expect(try install())
+    try DirectoryHandle.current.setMode(of: place("cache/\(name)"), 0o722)
+    #expect(try !isFound(.seal))
+  }
+
+  func aSymlinkIsNoTree() throws {
+    #expect(try install())
+    try DirectoryHandle.current.rename(place("cache/\(name)"), to: place("cache/moved"))
+    try place.symlink("cache/\(name)", to: "moved")
+    #expect(try !isFound(.seal))
+  }
+
+  // MARK: Failures
+
+  func aDamagedPayloadLeavesNothing() throws {
+    var onefile = Onefile.sample()
+    onefile.frames[1].hash = .zero
+    let damaged = try Payload.open(try place.write("damaged", onefile.encoded()))
+    let cache = try open()
+    do throws(CacheError) {
+      _ = try cache.installHoldingSignals(damaged, .dirs, silent)
+      Issue.record("it was installed")
+    } catch {
+      guard case .payload(.damaged(.frame(1), _)) = error else {
+        Issue.record("\(error.description.string)")
+        return
+      }
+    }
+    #expect(try place.list("cache") == [])
+  }
+
+  // MARK: Removing
+
+  func removing() throws {
+    #expect(try install())
+    let cache = try open()
+    #expect(try cache.remove(payload))
+    #expect(try !cache.remove(payload))
+    #expect(try place.list("cache") == [])
+  }
+
+  func aTreeInUseIsNotRemoved() throws {
+    let cache = try open()
+    let tree = try cache.installHoldingSignals(payload, .dirs, silent)
+    do throws(CacheError) {
+      _ = try cache.remove(payload)
+      Issue.record("it was removed")
+    } catch {
+      guard case .inUse = error else {
+        Issue.record("\(error.description.string)")
+        return
+      }
+    }
+    #expect(try place.exists("cache/\(name)/seal"))
+    #expect(try FileDescriptor.open(tree.root, .directory).status().kind == .directory)
+  }
+
+  func onlyAbandonedStagingOfThisTreeIsReclaimed() throws {
+    let cache = try open()
+    try place.write("cache/.\(name).0123456789abcdef/tree/file")
+    try place.write("cache/.\(name).held/tree/file")
+    try place.write("cache/.other.0123456789abcdef/tree/file")
+    try place.write("cache/unrelated")
+    let held = try FileDescriptor.open(place("cache/.\(name).held"), .directory)
+    #expect(try held.lock(exclusive: true, wait: false))
+    cache.reclaimStaging(of: payload)
+    #expect(
+      try place.list("cache") == [".\(name).held", ".other.0123456789abcdef", "unrelated"])
+  }
+}
+
+@Suite struct CacheDirectoryTests {
+  private let place: TemporaryDirectory
+
+  init() throws { place = try TemporaryDirectory() }
+
+  private func refusal(create: Bool = true) -> String {
+    var reason: StaticString = ""
+    _ = CacheDirectory.open(place("cache"), create: create, reason: &reason)
+    return "\(reason)"
+  }
+
+  @Test func missingDirectoriesAreMade() throws {
+    var reason: StaticString = ""
+    guard let made = CacheDirectory.open(place("a/b/c"), create: true, reason: &reason) else {
+      Issue.record("\(reason)")
+      return
+    }
+    let isWritable = made.isWritable
+    #expect(isWritable)
+    #expect(try place.status("a/b").mode == 0o700)
+    #expect(refusal(create: false) == "does not exist")
+    #expect(try !place.exists("cache"))
+  }
+
+  @Test(arguments: [0o720, 0o702, 0o777, 0o1777] as [UInt32])
+  func directoriesThatOthersCanWriteTo(_ mode: UInt32) throws {
+    try place.makeDirectory("cache", mode: mode)
+    #expect(refusal() == "can be written to by others")
+  }
+
+  @Test func symlinksAndFiles() throws {
+    try place.makeDirectory("real", mode: 0o700)
+    try place.symlink("cache", to: "real")
+    #expect(refusal().hasPrefix("is a symlink"))
+    try place.remove("cache")
+    try place.symlink("cache", to: "nowhere")
+    #expect(refusal().hasPrefix("is a symlink"))
+    try place.remove("cache")
+    try place.write("cache")
+    #expect(refusal() == "is a symlink or no directory")
+  }
+
+  @Test func errorsNameEveryDirectory() {
+    let error = CacheError.noDirectory([
+      SkippedCandidate(path: Path("/a\n"), reason: "is on a noexec mount"),
+      SkippedCandidate(path: Path("/b"), reason: "belongs to another user"),
+    ])
+    #expect(
+      error.description.string
+        == "no directory to unpack to: '/a\\x0a' is on a noexec mount; '/b' belongs to another user"
+    )
+    #expect(
+      CacheError.inUse(Path("/a")).description.string == "'/a' is in use by a running program")
+  }
+}

@@ -1,0 +1,196 @@
+import PayloadFormat
+import PayloadReader
+import Posix
+import TestSupport
+import Testing
+
+@testable import CacheDirectory
+
+@Suite struct SealTests {
+  private let sample: UnpackedSample
+  private let place: TemporaryDirectory
+  private let handle: FileDescriptorBox
+
+  init() throws {
+    sample = try UnpackedSample()
+    place = try TemporaryDirectory()
+    handle = FileDescriptorBox(try FileDescriptor.open(place.path, .directory))
+  }
+
+  private func read(withTable: Bool = true) -> Seal? {
+    Seal.read(in: handle.handle, treeID: sample.payload.treeID, withTable: withTable)
+  }
+
+  private func write(_ bytes: [UInt8]) throws {
+    try? place.remove("seal")
+    try place.write("seal", bytes, mode: 0o600)
+  }
+
+  // MARK: Reading and writing
+
+  @Test(arguments: [false, true])
+  func roundTrip(_ isDurable: Bool) throws {
+    let boot = noise(16)
+    try sample.seal(bootID: boot, isDurable: isDurable).write(in: handle.handle)
+    #expect(try place.list() == ["seal"])
+    #expect(try place.status("seal").mode == 0o644)
+    for withTable in [false, true] {
+      let seal = try #require(read(withTable: withTable))
+      #expect(seal.bootID == boot)
+      #expect(seal.isDurable == isDurable)
+      #expect(seal.treeID == sample.payload.treeID)
+    }
+    let bytes = try readFile(place("seal"))
+    #expect(read()?.encoded() == bytes)
+  }
+
+  @Test func writingReplaces() throws {
+    try sample.seal().write(in: handle.handle)
+    try sample.seal(isDurable: true).write(in: handle.handle)
+    #expect(try place.list() == ["seal"])
+    #expect(read()?.isDurable == true)
+  }
+
+  @Test func theLayoutIsThatOfTheDocument() throws {
+    let bytes = try sample.seal(bootID: noise(16), isDurable: true).encoded()
+    #expect(Array(bytes[..<8]) == [0x4F, 0x46, 0x53, 0x4C, 1, 0, 1, 0])
+    #expect(Array(bytes[8..<12]) == [2, 0, 0, 0])
+    #expect(Array(bytes[16..<48]) == sample.payload.treeID.bytes)
+    #expect(Array(bytes[48..<64]) == noise(16))
+    #expect(Array(bytes[64..<96]) == digest(Array(bytes[128...])).bytes)
+    #expect(Array(bytes[96..<128]) == digest(Array(bytes[..<96])).bytes)
+    // The root, then "directory".
+    #expect(bytes.count == 128 + 17 + 17 + 9)
+    #expect(Array(bytes.suffix(10)) == [UInt8]("directory".utf8) + [0])
+  }
+
+  @Test func everyFlippedByteIsRefused() throws {
+    let bytes = try sample.seal().encoded()
+    for index in bytes.indices {
+      for bit in [0x01, 0x80] as [UInt8] {
+        var changed = bytes
+        changed[index] ^= bit
+        try write(changed)
+        #expect(read() == nil, "byte \(index)")
+        // The table is neither read nor used without being asked for.
+        #expect((read(withTable: false) == nil) == (index < 128), "byte \(index)")
+      }
+    }
+  }
+
+  @Test func everyCutIsRefused() throws {
+    let bytes = try sample.seal().encoded()
+    for count in bytes.indices {
+      try write(Array(bytes[..<count]))
+      #expect(read() == nil, "\(count) bytes")
+    }
+  }
+
+  @Test func aSealOfAnotherTreeIsRefused() throws {
+    try sample.seal().write(in: handle.handle)
+    #expect(Seal.read(in: handle.handle, treeID: .zero, withTable: false) == nil)
+  }
+
+  /// Whoever can write the hashes can write anything; but no bytes may end the process.
+  @Test func sealsWithRightHashesAndWrongFieldsAreHarmless() throws {
+    let bytes = try sample.seal().encoded()
+    for index in Array(0..<16) + Array(128..<bytes.count) {
+      for value in [0, 1, 0x7F, 0x80, 0xFF] as [UInt8] {
+        var changed = bytes
+        changed[index] = value
+        changed.replaceSubrange(64..<96, with: digest(Array(changed[128...])).bytes)
+        changed.replaceSubrange(96..<128, with: digest(Array(changed[..<96])).bytes)
+        try write(changed)
+        if let seal = read() { _ = seal.directoriesMatch(in: sample.root.handle) }
+      }
+    }
+  }
+
+  @Test func aSymlinkIsNoSeal() throws {
+    try place.write("elsewhere", try sample.seal().encoded())
+    try place.symlink("seal", to: "elsewhere")
+    #expect(read() == nil)
+  }
+
+  @Test func noSealIsThere() {
+    #expect(read() == nil)
+  }
+
+  @Test func aSealIsConfirmedInItsBootOrWhenItIsDurable() throws {
+    #expect(currentBootID().count == 16)
+    #expect(currentBootID() == currentBootID())
+    #expect(try sample.seal().isConfirmed)
+    #expect(try sample.seal(bootID: noise(16), isDurable: true).isConfirmed)
+    #expect(try !sample.seal(bootID: noise(16)).isConfirmed)
+  }
+
+  // MARK: Directories
+
+  /// Whether the seal that was written before `change` still fits.
+  private func matches(after change: () throws -> Void) throws -> Bool {
+    try sample.seal().write(in: handle.handle)
+    let seal = try #require(read())
+    #expect(seal.directoriesMatch(in: sample.root.handle))
+    try change()
+    return seal.directoriesMatch(in: sample.root.handle)
+  }
+
+  @Test func anUnchangedTreeFits() throws {
+    #expect(try matches {})
+  }
+
+  @Test(arguments: ["added", "directory/added"])
+  func addedNames(_ name: String) throws {
+    #expect(try !matches { try sample.directory.write(sample(name)) })
+  }
+
+  @Test(arguments: ["big", "directory/link", "directory/again", "directory"])
+  func removedNames(_ name: String) throws {
+    #expect(try !matches { try sample.directory.remove(sample(name)) })
+  }
+
+  @Test func renamedNames() throws {
+    #expect(
+      try !matches {
+        try DirectoryHandle.current.rename(
+          sample.directory(sample("directory/inner")),
+          to: sample.directory(sample("directory/other")))
+      })
+  }
+
+  @Test func renamedDirectories() throws {
+    #expect(
+      try !matches {
+        try DirectoryHandle.current.rename(
+          sample.directory(sample("directory")), to: sample.directory(sample("other")))
+      })
+  }
+
+  @Test(arguments: ["", "directory"])
+  func changedModes(_ name: String) throws {
+    #expect(
+      try !matches {
+        try DirectoryHandle.current.setMode(of: sample.directory(sample(name)), 0o700)
+      })
+  }
+
+  @Test func aDirectoryThatBecameASymlink() throws {
+    #expect(
+      try !matches {
+        let root = try sample.directory.status("tree").modified
+        try DirectoryHandle.current.rename(
+          sample.directory(sample("directory")), to: sample.directory("moved"))
+        try sample.directory.symlink(sample("directory"), to: "../moved")
+        try sample.directory.setTime(
+          "tree", seconds: root.seconds, nanoseconds: root.nanoseconds)
+      })
+  }
+
+  @Test func contentsAreNotLookedAt() throws {
+    #expect(
+      try matches {
+        let file = try FileDescriptor.open(sample.directory(sample("big")), .write)
+        try file.write([1, 2, 3])
+      })
+  }
+}

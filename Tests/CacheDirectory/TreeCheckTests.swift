@@ -1,0 +1,158 @@
+import PayloadFormat
+import PayloadReader
+import Posix
+import TestSupport
+import Testing
+
+@testable import CacheDirectory
+
+@Suite struct TreeCheckTests {
+  private let sample: UnpackedSample
+
+  init() throws { sample = try UnpackedSample() }
+
+  private func matches(hashing: Bool) throws -> Bool {
+    try treeMatches(sample.root.handle, sample.manifest, hashing: hashing, progress: nil)
+  }
+
+  /// Whether the damage is noticed without and with hashing.
+  private func isNoticed(_ damage: (TemporaryDirectory) throws -> Void) throws -> [Bool] {
+    #expect(try matches(hashing: false) && matches(hashing: true))
+    try damage(sample.directory)
+    return [try !matches(hashing: false), try !matches(hashing: true)]
+  }
+
+  private static let both = [true, true]
+  private static let none = [false, false]
+
+  /// Writes at the start of a file, which keeps its time.
+  private func overwrite(_ name: String, _ bytes: [UInt8]) throws {
+    let time = try sample.directory.status(sample(name)).modified
+    let file = try FileDescriptor.open(sample.directory(sample(name)), .write)
+    try file.write(bytes)
+    try file.setModificationTime(time)
+  }
+
+  @Test func anUndamagedTree() throws {
+    #expect(try isNoticed { _ in } == TreeCheckTests.none)
+  }
+
+  @Test(
+    arguments: ["big", "empty", "program", "directory", "directory/again", "directory/link"])
+  func whatIsMissing(_ name: String) throws {
+    #expect(try isNoticed { try $0.remove(sample(name)) } == TreeCheckTests.both)
+  }
+
+  @Test(arguments: [("big", 0), ("big", 5000), ("program", 0), ("directory/inner", 0)])
+  func changedContentOfTheSameLengthAndTime(_ name: String, _ offset: Int) throws {
+    let found = try isNoticed { _ in
+      if offset == 0 {
+        try overwrite(name, [0xEE])
+      } else {
+        let bytes = try readFile(sample.directory(sample(name)))
+        try overwrite(name, Array(bytes[..<offset]) + [0xEE])
+      }
+    }
+    #expect(found == [false, true])
+  }
+
+  @Test func aHoleThatIsNoLongerZeros() throws {
+    let found = try isNoticed { _ in
+      var bytes = try readFile(sample.directory(sample("big")))
+      bytes[100_000] = 1
+      try overwrite("big", bytes)
+    }
+    #expect(found == [false, true])
+  }
+
+  @Test(arguments: [-1, 1])
+  func otherLengths(_ difference: Int64) throws {
+    let found = try isNoticed { directory in
+      let status = try directory.status(sample("big"))
+      let file = try FileDescriptor.open(directory(sample("big")), .write)
+      try file.resize(to: status.size + difference)
+      try file.setModificationTime(status.modified)
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  @Test func anEmptyFileThatIsNoLongerEmpty() throws {
+    #expect(try isNoticed { _ in try overwrite("empty", [1]) } == TreeCheckTests.both)
+  }
+
+  @Test(
+    arguments: [
+      ("program", 0o776), ("program", 0o4777), ("empty", 0o644), ("empty", 0o600),
+      ("directory", 0o755), ("", 0o700),
+    ] as [(String, UInt32)])
+  func otherModes(_ name: String, _ mode: UInt32) throws {
+    let found = try isNoticed {
+      try DirectoryHandle.current.setMode(of: $0(sample(name)), mode)
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  /// docs/launch.md, "Checks": `files` looks at times, `full` at contents instead.
+  @Test(arguments: ["big", "empty", "program"])
+  func otherTimesOfFiles(_ name: String) throws {
+    #expect(try isNoticed { try $0.setTime(sample(name), seconds: 1) }[0])
+  }
+
+  @Test func otherTargets() throws {
+    let found = try isNoticed {
+      try $0.remove(sample("directory/link"))
+      try $0.symlink(sample("directory/link"), to: "../big")
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  @Test func aSymlinkThatBecameAFile() throws {
+    let found = try isNoticed {
+      try $0.remove(sample("directory/link"))
+      try $0.write(sample("directory/link"), [UInt8]("../program".utf8))
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  @Test func aFileThatBecameASymlinkToItsLike() throws {
+    let found = try isNoticed {
+      try DirectoryHandle.current.rename($0(sample("big")), to: $0("moved"))
+      try $0.symlink(sample("big"), to: "../moved")
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  @Test func aDirectoryThatBecameASymlinkToItsLike() throws {
+    let found = try isNoticed {
+      try DirectoryHandle.current.rename($0(sample("directory")), to: $0("moved"))
+      try $0.symlink(sample("directory"), to: "../moved")
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  @Test func aHardLinkThatBecameACopy() throws {
+    let found = try isNoticed {
+      let status = try $0.status(sample("program"))
+      try $0.remove(sample("directory/again"))
+      try $0.write(
+        sample("directory/again"), try readFile($0(sample("program"))), mode: status.mode)
+      try $0.setTime(
+        sample("directory/again"), seconds: status.modified.seconds,
+        nanoseconds: status.modified.nanoseconds)
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  @Test func aFileThatBecameADirectory() throws {
+    let found = try isNoticed {
+      try $0.remove(sample("empty"))
+      try $0.makeDirectory(sample("empty"), mode: 0o640)
+    }
+    #expect(found == TreeCheckTests.both)
+  }
+
+  @Test func furtherEntriesAreLeftAlone() throws {
+    #expect(
+      try isNoticed { try $0.write(sample("directory/__pycache__/x.pyc")) } == TreeCheckTests.none)
+  }
+}

@@ -1,0 +1,1102 @@
+"""Whatever happens to the cache directory, the next launch works and the tree is the packed one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Callable, Iterable, Optional, Sequence
+
+from support import (
+    AS_NOBODY,
+    MTIME,
+    NOBODY,
+    Call,
+    Case,
+    Directory,
+    File,
+    HardLink,
+    Mounts,
+    Result,
+    StrPath,
+    Symlink,
+    Trace,
+    listing,
+    make_tree,
+    needs_root,
+    noise,
+    pack,
+    probe,
+    program,
+    remove_tree,
+    scratch,
+    start,
+    strace,
+    tree_state,
+    wait_until,
+)
+
+#: What changes the cache while a tree is unpacked.
+CHANGING = (
+    "mkdirat,openat,pwrite64,write,ftruncate,utimensat,fchmod,fchmodat,symlinkat,linkat,renameat,"
+    "renameat2,unlinkat,flock"
+)
+
+
+def entries() -> dict[str, Any]:
+    """Small, with all that takes a system call of its own."""
+    return {
+        "run": program(),
+        "a/file": noise(3000, "a"),
+        "a/b/file": File(noise(3000, "b"), mode=0o600),
+        "a/b/link": Symlink("file"),
+        "a/again": HardLink("a/file"),
+        "large": File(noise(200_000), mtime=MTIME - 1),
+        "hole": File(bytes(200_000) + b"x"),
+        "empty": b"",
+        "read-only": Directory(0o555),
+        "read-only/file": File(b"x", mode=0o444),
+        "package/module.py": b"import this\n",
+    }
+
+
+class CacheCase(Case):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.tree = make_tree(cls.shared / "tree", entries())
+        cls.state = tree_state(cls.tree)
+        cls.packed = pack(cls.tree, cls.shared / "packed", "--frame-size", "64")
+
+    def launch(self, **options: Any) -> Result:
+        return self.packed.launch(cache=self.cache, **options)
+
+    def traced(self, calls: str = "all", inject: Iterable[str] = (), **options: Any) -> Trace:
+        return self.packed.trace(cache=self.cache, calls=calls, inject=inject, **options)
+
+    @property
+    def lock(self) -> Path:
+        return self.cache / f"{self.packed.tree_name}.lock"
+
+    def assertWorks(self, lock_may_stay: bool = False) -> None:
+        """A launch works, and nothing is in the cache but the whole tree."""
+        self.assertLaunched(self.launch())
+        if lock_may_stay and self.lock.exists():
+            self.lock.unlink()
+        self.assertCacheHolds(self.packed, self.state)
+
+    def assertIsWarm(self, **options: Any) -> None:
+        traced = self.traced(**options)
+        self.assertLaunched(traced.result)
+        self.assertEqual(traced.changes, [])
+
+    def remove_cache(self) -> None:
+        if self.cache.exists():
+            remove_tree(self.cache)
+
+    def moments(self, calls: str = CHANGING) -> list[tuple[str, int]]:
+        """System calls of a first launch: name and number, as `inject` counts, at the beginning,
+        in the middle and at the end of each kind."""
+        launch = [call.name for call in self.traced(calls + ",execve").main]
+        self.remove_cache()
+        result = []
+        for name in calls.split(","):
+            count = launch.count(name)
+            numbers = {1, 2, count // 4, count // 2, 3 * count // 4, count - 1, count}
+            result += [(name, number) for number in sorted(numbers) if 0 < number <= count]
+        return result
+
+
+class Killed(CacheCase):
+    def test_at_any_system_call_of_a_first_launch(self) -> None:
+        killed = 0
+        for name, number in self.moments(CHANGING + ",close,pread64,fcntl,exit"):
+            with self.subTest(call=name, number=number):
+                inject = f"{name}:signal=SIGKILL:when={number}"
+                result = self.traced(name, [inject]).result
+                killed += result.returncode == -signal.SIGKILL
+                # Killed after the tree was published, before the lock was removed: the next
+                # launch finds the tree, and writes nothing.
+                self.assertWorks(lock_may_stay=True)
+            self.remove_cache()
+        self.assertGreater(killed, 30)
+
+    def test_at_random_moments_of_a_first_launch(self) -> None:
+        random_number = random.Random(1)
+        for _ in range(40):
+            process = self.packed.start(cache=self.cache)
+            time.sleep(random_number.uniform(0, 0.008))
+            process.kill()
+            process.communicate()
+            # What is left of one may be found by the next.
+            if random_number.random() < 0.3:
+                self.assertWorks(lock_may_stay=True)
+                self.remove_cache()
+        self.assertWorks(lock_may_stay=True)
+
+    def test_at_any_system_call_of_a_repair(self) -> None:
+        for name, number in [("renameat2", 1), ("renameat2", 2), ("unlinkat", 1), ("unlinkat", 5)]:
+            with self.subTest(call=name, number=number):
+                self.launch()
+                (self.packed.tree(self.cache) / "a" / "file").unlink()
+                inject = f"{name}:signal=SIGKILL:when={number}"
+                self.assertEqual(self.traced(name, [inject]).result.returncode, -9)
+                self.assertLaunched(self.launch())
+                self.assertSameTree(self.packed.tree(self.cache), self.state)
+            self.remove_cache()
+
+    def test_staging_of_a_killed_repair_is_reclaimed_by_the_next_unpacking(self) -> None:
+        self.launch()
+        (self.packed.tree(self.cache) / "a" / "file").unlink()
+        self.traced("renameat2", ["renameat2:signal=SIGKILL:when=1"])
+        self.assertGreater(len(listing(self.cache)), 1)
+        self.assertWorks()
+
+    def test_an_abandoned_lock_file_is_no_lock(self) -> None:
+        self.cache.mkdir(mode=0o700)
+        self.lock.write_bytes(b"")
+        self.assertWorks()
+
+    def test_all_that_is_left_of_a_killed_launch_is_cleaned(self) -> None:
+        for at in ("pwrite64:when=1", "renameat2:when=1", "unlinkat:when=1"):
+            with self.subTest(at=at):
+                self.traced(at.partition(":")[0], [f"{at}:signal=SIGKILL"])
+                self.assertGreater(len(listing(self.cache)), 1)
+                self.assertEqual(self.launch(verb="clean").returncode, 0)
+                self.assertNothingLeft()
+            self.remove_cache()
+
+    def test_staging_of_other_trees_and_what_is_not_ours_is_left_alone(self) -> None:
+        self.cache.mkdir(mode=0o700)
+        others = [f".{'0' * 32}.{'1' * 16}", ".hidden", "file", "0" * 32]
+        for name in others:
+            (self.cache / name).mkdir()
+        self.assertLaunched(self.launch())
+        self.assertEqual(listing(self.cache), sorted([*others, self.packed.tree_name]))
+
+
+class Simultaneous(CacheCase):
+    def all_at_once(self, count: int, inject: Sequence[str] = ()) -> list[Result]:
+        """First launches, traced where `inject` is given."""
+        processes = []
+        for number in range(count):
+            command = self.packed.command()
+            if inject:
+                directory = self.work / f"trace {number}"
+                directory.mkdir()
+                command = strace(directory, command, CHANGING, inject)
+            processes.append(start(command, environment={"ONEFOLD_CACHE": self.cache}))
+        results = []
+        for process in processes:
+            output, errors = process.communicate()
+            results.append(Result(process.args, process.returncode, output, errors))
+        return results
+
+    def assertAllWork(self, results: list[Result], lock_may_stay: bool = False) -> None:
+        for result in results:
+            self.assertLaunched(result)
+        self.assertIsWarm()
+        self.assertWorks(lock_may_stay)
+
+    def test_first_launches_all_work(self) -> None:
+        for count in (2, 16):
+            for _ in range(5):
+                with self.subTest(count=count):
+                    self.assertAllWork(self.all_at_once(count))
+                self.remove_cache()
+
+    def test_first_launches_unpack_once(self) -> None:
+        # The first that has the lock is slow.
+        self.assertAllWork(self.all_at_once(8, ["pwrite64:delay_enter=30000:when=1"]))
+        unpackings = []
+        for number in range(8):
+            text = "".join(file.read_text() for file in (self.work / f"trace {number}").iterdir())
+            unpackings.append(text.count("pwrite64(") > 0)
+        self.assertEqual(sum(unpackings), 1)
+
+    def test_first_launches_work_where_locks_do_not(self) -> None:
+        results = self.all_at_once(8, ["flock:error=ENOLCK"])
+        self.assertAllWork(results, lock_may_stay=True)
+
+    def test_another_takes_over_from_one_that_is_killed(self) -> None:
+        directory = self.work / "trace"
+        directory.mkdir()
+        slow = ["pwrite64:delay_enter=60000000:when=3"]
+        environment = {"ONEFOLD_CACHE": self.cache}
+        first = start(
+            strace(directory, self.packed.command(), CHANGING, slow), environment=environment
+        )
+        wait_until(lambda: len(listing(self.cache)) == 2, "staging and lock")
+        staging = listing(self.cache)[0]
+        others = [self.packed.start(cache=self.cache) for _ in range(3)]
+        unpacking = int(Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()[0])
+        # They wait, and leave what is being made alone.
+        wait_until(lambda: all(map(waits_for_lock, others)), "the others to wait")
+        self.assertIn(staging, listing(self.cache))
+        os.kill(unpacking, signal.SIGKILL)
+        # strace would wait for the delay to be over.
+        first.kill()
+        first.communicate()
+        for process in others:
+            output, errors = process.communicate()
+            self.assertEqual((process.returncode, output, errors), (0, b"hello\n", b""))
+        self.assertCacheHolds(self.packed, self.state)
+
+    def test_one_that_waits_can_be_ended_by_a_signal(self) -> None:
+        lock = self.hold_lock()
+        process = self.packed.start(cache=self.cache)
+        wait_until(lambda: waits_for_lock(process), "it to wait")
+        process.terminate()
+        process.communicate()
+        self.assertEqual(process.returncode, -signal.SIGTERM)
+        lock.communicate()
+        self.assertWorks()
+
+    def hold_lock(self) -> subprocess.Popen[bytes]:
+        self.cache.mkdir(mode=0o700)
+        code = (
+            "import fcntl, sys; file = open(sys.argv[1], 'w');"
+            " fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+        )
+        holder = start([sys.executable, "-c", code, self.lock])
+        self.assertEqual(holder.stdout.readline(), b"held\n")
+        return holder
+
+    def test_repairs_at_once_all_work(self) -> None:
+        for _ in range(5):
+            self.launch()
+            (self.packed.tree(self.cache) / "a" / "b" / "link").unlink()
+            self.assertAllWork(self.all_at_once(8))
+
+    def test_launches_and_cleanings_at_once_never_run_half_a_tree(self) -> None:
+        """A launch finds the tree, or unpacks it; it never meets one that is being removed."""
+        for _ in range(10):
+            processes = []
+            for number in range(8):
+                verb = "clean" if number % 4 == 3 else ""
+                processes.append((verb, self.packed.start(cache=self.cache, verb=verb)))
+            for verb, process in processes:
+                output, errors = process.communicate()
+                if verb:
+                    self.assertIn(process.returncode, (0, 125), errors)
+                else:
+                    self.assertEqual((process.returncode, output), (0, b"hello\n"), errors)
+        self.assertWorks()
+
+    def test_no_program_runs_from_a_tree_that_is_being_removed(self) -> None:
+        tree = make_tree(self.work / "tree", {"run": program(probe().read_bytes()), "file": b"x"})
+        packed = pack(tree, self.work / "packed")
+        self.assertSucceeded(packed.launch("exit", "0", cache=self.cache))
+        # The seal is removed first; then it is held back.
+        directory = self.work / "trace"
+        directory.mkdir()
+        late = ["unlinkat:delay_enter=1000000:when=2"]
+        slow = strace(directory, packed.command(), "unlinkat", late)
+        environment = {"ONEFOLD_CACHE": self.cache, "ONEFOLD": "clean"}
+        cleaning = start(slow, environment=environment)
+        seal = self.cache / packed.tree_name / "seal"
+        wait_until(lambda: not seal.exists(), "the seal to be removed")
+        running = packed.start("wait", cache=self.cache)
+        self.addCleanup(running.communicate)
+        self.assertEqual(running.stdout.readline(), b"waiting\n")
+        cleaning.communicate()
+        self.assertSameTree(packed.tree(self.cache), tree)
+
+
+def waits_for_lock(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has the lock file open, and so only sleeps."""
+    try:
+        paths = [os.readlink(fd) for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
+    except OSError:
+        return False
+    return any(path.endswith(".lock") for path in paths)
+
+
+@needs_root  # Others may not change the size of a tmpfs.
+class NoRoom(CacheCase):
+    #: As if the file system did not say how much room it has, so that a write has to fail.
+    SILENT = ["fstatfs:error=ENOSYS"]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.mounts = Mounts(self)
+        self.mounts.tmpfs(self.cache)
+        self.inside = self.mounts.inside(self.cache)
+        self.packed_inside = self.mounts.wrapped(self.packed)
+
+    def remount(self, options: str) -> None:
+        self.mounts.mount("-o", f"remount,{options}", self.cache)
+
+    def assertNoRoom(self, *texts: StrPath, inject: Sequence[str] = ()) -> None:
+        if inject:
+            result = self.packed_inside.trace(cache=self.cache, calls=CHANGING + ",fstatfs",
+                                              inject=inject).result  # fmt: skip
+        else:
+            result = self.packed_inside.launch(cache=self.cache)
+        self.assertRefused(result, self.cache, "ONEFOLD_CACHE", *texts)
+        self.assertNothingLeft(self.inside)
+
+    def assertWorksInside(self) -> None:
+        self.assertLaunched(self.packed_inside.launch(cache=self.cache))
+        self.assertCacheHolds(self.packed, self.state, self.inside)
+
+    def test_a_full_disk_is_told_before_anything_is_written(self) -> None:
+        for size in ("4k", "64k", "200k"):
+            self.remount(f"size={size}")
+            with self.subTest(size=size):
+                self.assertNoRoom("not enough space", "bytes are needed", "are free")
+        self.remount("size=10m")
+        self.assertWorksInside()
+
+    def test_a_disk_that_becomes_full_at_any_stage_is_left_as_it_was(self) -> None:
+        for kib in (4, 8, 16, 24, 48, 100, 160, 200, 216, 220):
+            self.remount(f"size={kib}k")
+            with self.subTest(kib=kib):
+                self.assertNoRoom("not enough space", "bytes are needed", inject=self.SILENT)
+        self.remount("size=10m")
+        self.assertWorksInside()
+
+    def test_no_inodes_are_told_before_anything_is_written(self) -> None:
+        self.remount("nr_inodes=8")
+        self.assertNoRoom("not enough inodes")
+        self.remount("nr_inodes=1000")
+        self.assertWorksInside()
+
+    def test_inodes_that_run_out_at_any_stage_leave_nothing(self) -> None:
+        for inodes in range(2, 18):
+            self.remount(f"nr_inodes={inodes}")
+            with self.subTest(inodes=inodes):
+                self.assertNoRoom(inject=self.SILENT)
+        self.remount("nr_inodes=1000")
+        self.assertWorksInside()
+
+
+class Failing(CacheCase):
+    """Errors at system calls of a first launch."""
+
+    def test_no_space_and_quota_at_any_system_call_leave_nothing(self) -> None:
+        failed = 0
+        calls = "mkdirat,pwrite64,ftruncate,symlinkat,linkat,renameat,renameat2"
+        for name, number in self.moments(calls):
+            for error in ("ENOSPC", "EDQUOT"):
+                with self.subTest(call=name, number=number, error=error):
+                    result = self.traced(name, [f"{name}:error={error}:when={number}+"]).result
+                    if result.returncode == 0:
+                        # The thread that came as far the first time came not as far now.
+                        self.assertWorks()
+                        continue
+                    failed += 1
+                    self.assertRefused(result, self.cache, "ONEFOLD_CACHE")
+                    self.assertRegex(result.stderr, b"not enough space|no space left")
+                    self.assertNothingLeft()
+                self.remove_cache()
+        self.assertGreater(failed, 15)
+
+    def test_an_error_of_the_disk_is_told_and_leaves_nothing(self) -> None:
+        for name in ("pwrite64", "utimensat", "fchmodat", "symlinkat", "renameat2"):
+            with self.subTest(name):
+                result = self.traced(name, [f"{name}:error=EIO:when=1"]).result
+                self.assertRefused(result, self.cache, "I/O error")
+                self.assertNothingLeft()
+
+    def test_past_the_limit_of_a_file_size_nothing_is_left(self) -> None:
+        prepare = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        result = self.launch(prepare=prepare)
+        self.assertRefused(result, self.cache, "large")
+        self.assertNothingLeft()
+
+    def test_few_descriptors_are_enough(self) -> None:
+        wide = {f"{i}/{j}/file": b"%d" % i for i in range(10) for j in range(10)}
+        tree = make_tree(self.work / "wide", {"run": program(), **wide})
+        packed = pack(tree, self.work / "packed")
+        prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
+        self.assertLaunched(packed.launch(cache=self.cache, prepare=prepare))
+        self.assertCacheHolds(packed, tree)
+
+    def test_one_thread_is_enough(self) -> None:
+        result = self.traced("clone,clone3", ["clone:error=EAGAIN", "clone3:error=EAGAIN"]).result
+        self.assertLaunched(result)
+        self.assertCacheHolds(self.packed, self.state)
+
+    def test_calls_that_are_interrupted_are_made_again(self) -> None:
+        for name in ("openat", "pread64", "pwrite64", "flock", "ftruncate"):
+            with self.subTest(name):
+                result = self.traced(name, [f"{name}:error=EINTR:when=2"]).result
+                self.assertLaunched(result)
+                self.assertCacheHolds(self.packed, self.state)
+            self.remove_cache()
+
+    def test_file_systems_without_atomic_exchange_are_repaired_too(self) -> None:
+        for error in ("EINVAL", "ENOSYS"):
+            self.launch()
+            (self.packed.tree(self.cache) / "a" / "file").unlink()
+            self.assertLaunched(self.traced("renameat2", [f"renameat2:error={error}"]).result)
+            self.assertCacheHolds(self.packed, self.state)
+
+    def test_file_systems_without_a_rename_that_does_not_replace_will_do(self) -> None:
+        for error in ("EINVAL", "ENOSYS"):
+            self.assertLaunched(self.traced("renameat2", [f"renameat2:error={error}"]).result)
+            self.assertCacheHolds(self.packed, self.state)
+            self.remove_cache()
+
+    def test_an_entry_that_is_still_open_for_writing_is_tried_again(self) -> None:
+        """As where another thread forked while the entry was written."""
+        self.launch()
+        with (self.packed.tree(self.cache) / "run").open("r+b"):
+            process = self.packed.start(cache=self.cache)
+            time.sleep(0.1)
+            self.assertIsNone(process.poll())
+        output, errors = process.communicate()
+        self.assertEqual((process.returncode, output, errors), (0, b"hello\n", b""))
+
+
+class Candidates(Case):
+    """Which directory becomes the cache. /var/tmp and /tmp are the test's own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.mounts = Mounts(self)
+        if str(scratch()).startswith(("/tmp", "/var/tmp")):
+            self.skipTest("needs a directory for tests that is not below /tmp")
+        for path in ("/tmp", "/var/tmp"):
+            self.mounts.tmpfs(Path(path), "mode=1777")
+        self.tree = make_tree(self.work / "tree", {"run": program()})
+        self.packed = pack(self.tree, self.work / "packed")
+        self.onefile = self.mounts.wrapped(self.packed)
+        self.home = self.directory("home")
+
+    def directory(self, name: str, mode: int = 0o755, owner: int = -1) -> Path:
+        path = self.work / name
+        path.mkdir()
+        path.chmod(mode)
+        os.chown(path, owner, -1)
+        return path
+
+    def close(self, *paths: str) -> None:
+        """Makes these directories empty, and such that nobody can make one in them."""
+        for path in paths:
+            self.mounts.mount("-t", "tmpfs", "-o", "ro", "none", path)
+
+    def prewarm(self, verb: str = "prewarm", **variables: StrPath) -> Result:
+        return self.onefile.launch(verb=verb, environment=variables)
+
+    def assertUses(self, cache: StrPath, **variables: StrPath) -> None:
+        tree = os.fsencode(Path(os.fspath(cache)) / self.packed.tree_name / "tree")
+        self.assertSucceeded(self.prewarm(**variables), tree + b"\n")
+        self.assertSameTree(self.mounts.inside(os.fsdecode(tree)), self.tree)
+
+    def assertSkips(self, reason: str, path: StrPath, **variables: StrPath) -> None:
+        self.close("/tmp", "/var/tmp")
+        self.assertRefused(self.prewarm(**variables), f"{os.fspath(path)}' {reason}")
+
+    @property
+    def user(self) -> str:
+        return "0"  # In a user namespace as well.
+
+    # The order
+
+    def test_the_given_directory_is_used_alone(self) -> None:
+        given = {"XDG_CACHE_HOME": self.work / "xdg", "HOME": self.home}
+        self.assertUses(self.cache, ONEFOLD_CACHE=self.cache, **given)
+        (self.work / "file").write_bytes(b"")
+        result = self.prewarm(ONEFOLD_CACHE=self.work / "file", **given)
+        self.assertRefused(result, self.work / "file")
+        self.assertEqual(listing(self.home), [])
+
+    def test_the_given_directory_may_be_relative(self) -> None:
+        result = self.packed.launch(cwd=self.work, environment={"ONEFOLD_CACHE": "a/../cache"})
+        # ".." needs "a".
+        (self.work / "a").mkdir(exist_ok=True)
+        result = self.packed.launch(cwd=self.work, environment={"ONEFOLD_CACHE": "a/cache"})
+        self.assertLaunched(result)
+        self.assertCacheHolds(self.packed, self.tree, self.work / "a" / "cache")
+
+    def test_first_the_cache_home_then_the_home(self) -> None:
+        xdg = self.work / "xdg"
+        self.assertUses(xdg / "onefold", XDG_CACHE_HOME=xdg, HOME=self.home)
+        self.assertUses(self.home / ".cache" / "onefold", HOME=self.home)
+        self.assertUses(self.home / ".cache" / "onefold", XDG_CACHE_HOME="", HOME=self.home)
+
+    def test_then_the_directories_for_temporary_files(self) -> None:
+        temporary = self.directory("temporary")
+        name = f"onefold-{self.user}"
+        self.assertUses(f"/var/tmp/{name}", TMPDIR=temporary)
+        self.assertUses(f"/var/tmp/{name}", TMPDIR=temporary, HOME="", ONEFOLD_CACHE="")
+        self.close("/var/tmp")
+        self.assertUses(temporary / name, TMPDIR=temporary)
+        self.assertUses(f"/tmp/{name}")
+        self.assertUses(f"/tmp/{name}", TMPDIR="")
+
+    def test_relative_directories_are_skipped(self) -> None:
+        relative = {"XDG_CACHE_HOME": "xdg", "HOME": "home", "TMPDIR": "tmp"}
+        self.assertUses(f"/var/tmp/onefold-{self.user}", **relative)
+
+    def test_a_tree_in_a_later_directory_is_no_reason_to_use_it(self) -> None:
+        """The first that can be written to is used: the choice does not depend on the past."""
+        self.assertUses(f"/var/tmp/onefold-{self.user}")
+        self.assertUses(self.home / ".cache" / "onefold", HOME=self.home)
+
+    def test_where_none_will_do_each_is_named_with_its_reason(self) -> None:
+        self.close("/tmp", "/var/tmp")
+        (self.home / ".cache").write_bytes(b"")
+        result = self.prewarm(HOME=self.home, XDG_CACHE_HOME="relative", TMPDIR="/tmp")
+        self.assertRefused(
+            result,
+            "relative/onefold' is not absolute",
+            f"{self.home}/.cache/onefold' ",
+            f"/var/tmp/onefold-{self.user}' can't be created: read-only file system",
+            f"/tmp/onefold-{self.user}' ",
+            "ONEFOLD_CACHE",
+        )
+
+    def test_path_and_launch_choose_the_same(self) -> None:
+        for variables in ({"HOME": self.home}, {}, {"XDG_CACHE_HOME": self.work / "x"}):
+            said = self.prewarm("path", **variables)
+            self.assertSucceeded(said)
+            self.assertSucceeded(self.prewarm(**variables), said.stdout)
+
+    # What makes a directory unfit
+
+    def test_on_a_noexec_mount(self) -> None:
+        home = self.mounts.tmpfs(self.work / "noexec", "mode=0755,noexec")
+        self.assertUses(f"/var/tmp/onefold-{self.user}", HOME=home)
+        cache = home / ".cache" / "onefold"
+        self.assertSkips("is on a noexec mount", cache, HOME=home)
+        self.assertSkips("is on a noexec mount", home / "c", ONEFOLD_CACHE=home / "c")
+
+    def test_writable_by_others(self) -> None:
+        for mode in (0o777, 0o1777, 0o770, 0o707):
+            cache = self.directory(f"cache {mode:o}", mode)
+            self.assertSkips("can be written to by others", cache, ONEFOLD_CACHE=cache)
+            self.assertNothingLeft(cache)
+
+    @needs_root
+    def test_of_another_user(self) -> None:
+        cache = self.directory("cache", 0o755, NOBODY)
+        self.assertSkips("belongs to another user", cache, ONEFOLD_CACHE=cache)
+        self.assertNothingLeft(cache)
+
+    def test_a_symlink(self) -> None:
+        real = self.directory("real", 0o700)
+        link = self.work / "link"
+        link.symlink_to(real)
+        self.assertSkips("is a symlink", link, ONEFOLD_CACHE=link)
+        self.assertNothingLeft(real)
+
+    def test_a_symlink_to_nothing(self) -> None:
+        link = self.work / "link"
+        link.symlink_to(self.work / "nothing")
+        self.assertSkips("is a symlink", link, ONEFOLD_CACHE=link)
+        self.assertFalse((self.work / "nothing").exists())
+
+    def test_no_directory(self) -> None:
+        os.mkfifo(self.work / "fifo")
+        (self.work / "file").write_bytes(b"")
+        for name in ("fifo", "file"):
+            path = self.work / name
+            self.assertSkips("is a symlink or no directory", path, ONEFOLD_CACHE=path)
+
+    @needs_root
+    def test_below_another_user_s_home_for_root(self) -> None:
+        home = self.directory("home of another", 0o755, NOBODY)
+        self.assertUses(f"/var/tmp/onefold-{self.user}", HOME=home)
+        self.assertUses(f"/var/tmp/onefold-{self.user}", XDG_CACHE_HOME=home)
+        self.assertEqual(listing(home), [])
+        cache = home / ".cache" / "onefold"
+        self.assertSkips("is in another user's home", cache, HOME=home)
+
+    @needs_root
+    def test_planted_in_the_directory_for_temporary_files(self) -> None:
+        """By somebody who knows the name before us."""
+        name = f"onefold-{self.user}"
+        planted = self.mounts.inside(f"/var/tmp/{name}")
+        planted.mkdir()
+        os.chown(planted, NOBODY, NOBODY)
+        self.assertUses(f"/tmp/{name}")
+        self.assertEqual(listing(planted), [])
+
+    # What does not
+
+    def test_unusual_but_safe_directories_are_used(self) -> None:
+        """A set-gid home, ancestors that a group can write to, a symlink on the way."""
+        home = self.directory("shared home", 0o2775)
+        self.assertUses(home / ".cache" / "onefold", HOME=home)
+        (self.work / "link").symlink_to(home)
+        self.assertUses(self.work / "link" / ".cache" / "onefold", HOME=self.work / "link")
+        (self.home / ".cache").mkdir()
+        (self.home / ".cache").chmod(0o777)
+        self.assertUses(self.home / ".cache" / "onefold", HOME=self.home)
+
+    def test_a_trailing_slash_is_no_harm(self) -> None:
+        result = self.prewarm(ONEFOLD_CACHE=f"{self.cache}/")
+        self.assertSucceeded(result)
+        self.assertSameTree(self.packed.tree(self.cache), self.tree)
+
+    @needs_root
+    def test_an_unwritable_home_is_skipped(self) -> None:
+        self.work.chmod(0o755)
+        environment = {"HOME": self.home}
+        cache = Path("/var/tmp") / f"onefold-{NOBODY}"
+        result = self.onefile.launch(environment=environment, verb="prewarm")
+        self.assertSucceeded(result)
+        remove_tree(self.home / ".cache")
+        # nsenter needs root; what it starts does not.
+        self.onefile.command = lambda *rest: self.mounts.command(  # type: ignore[method-assign]
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+             self.packed.path, *rest]
+        )  # fmt: skip
+        self.assertUses(cache, HOME=self.home)
+        self.assertEqual(listing(self.home), [])
+
+
+class Damaged(CacheCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.assertLaunched(self.launch())
+        self.directory = self.cache / self.packed.tree_name
+        self.unpacked = self.directory / "tree"
+        self.seal = self.directory / "seal"
+
+    def assertRepaired(self, damage: Callable[[], Any], check: str = "dirs") -> None:
+        damage()
+        environment = {"ONEFOLD_CHECK": check}
+        self.assertLaunched(self.launch(environment=environment))
+        self.assertCacheHolds(self.packed, self.state)
+        # And the one after that has nothing to do.
+        self.assertIsWarm(environment=environment)
+
+    def replace(self, path: Path, make: Callable[[Path], Any]) -> None:
+        if path.is_dir() and not path.is_symlink():
+            remove_tree(path)
+        else:
+            path.unlink()
+        make(path)
+
+    def kept_times(self, path: Path, change: Callable[[Path], Any]) -> None:
+        """Changes a file without a trace but its content."""
+        status = path.stat()
+        path.chmod(0o600)
+        change(path)
+        path.chmod(status.st_mode & 0o777)
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+    # What the ordinary check notices
+
+    def test_a_deleted_file(self) -> None:
+        self.assertRepaired((self.unpacked / "a" / "file").unlink)
+
+    def test_a_deleted_entry(self) -> None:
+        self.assertRepaired((self.unpacked / "run").unlink)
+
+    def test_deleted_empty_files_and_symlinks(self) -> None:
+        self.assertRepaired((self.unpacked / "empty").unlink)
+        self.assertRepaired((self.unpacked / "a" / "b" / "link").unlink)
+
+    def test_all_files_deleted_as_by_a_cache_cleaner(self) -> None:
+        paths = [path for path in self.unpacked.rglob("*") if os.access(path.parent, os.W_OK)]
+        files = [path for path in paths if path.is_symlink() or not path.is_dir()]
+        self.assertRepaired(lambda: [path.unlink() for path in files])
+
+    def test_a_deleted_directory(self) -> None:
+        self.assertRepaired(lambda: remove_tree(self.unpacked / "a"))
+
+    def test_a_renamed_file(self) -> None:
+        self.assertRepaired(lambda: (self.unpacked / "large").rename(self.unpacked / "larger"))
+
+    def test_a_changed_mode_of_a_directory(self) -> None:
+        self.assertRepaired(lambda: (self.unpacked / "read-only").chmod(0o777))
+
+    def test_a_changed_mode_of_the_root(self) -> None:
+        self.assertRepaired(lambda: self.unpacked.chmod(0o700))
+
+    def test_a_file_replaced_by_a_symlink(self) -> None:
+        elsewhere = self.work / "elsewhere"
+        content = (self.unpacked / "large").read_bytes()
+        elsewhere.write_bytes(content)
+        self.assertRepaired(lambda: self.replace(self.unpacked / "large", symlink_to(elsewhere)))
+        self.assertEqual(elsewhere.read_bytes(), content)
+
+    def test_a_directory_replaced_by_a_symlink(self) -> None:
+        elsewhere = self.work / "elsewhere"
+        shutil.copytree(self.unpacked / "a", elsewhere, symlinks=True)
+        before = tree_state(elsewhere)
+        self.assertRepaired(lambda: self.replace(self.unpacked / "a", symlink_to(elsewhere)))
+        self.assertSameTree(elsewhere, before)
+
+    def test_a_symlink_that_points_elsewhere(self) -> None:
+        link = self.unpacked / "a" / "b" / "link"
+        self.assertRepaired(lambda: self.replace(link, symlink_to("/etc/passwd")))
+
+    def test_a_hard_link_that_is_a_copy(self) -> None:
+        again = self.unpacked / "a" / "again"
+        self.assertRepaired(lambda: self.replace(again, copy_of(self.unpacked / "a" / "file")))
+
+    def test_a_file_replaced_by_a_directory_or_fifo(self) -> None:
+        self.assertRepaired(lambda: self.replace(self.unpacked / "large", Path.mkdir))
+        self.assertRepaired(lambda: self.replace(self.unpacked / "large", os.mkfifo))
+
+    def test_the_tree_gone(self) -> None:
+        self.assertRepaired(lambda: remove_tree(self.unpacked))
+
+    def test_the_tree_replaced_by_a_symlink(self) -> None:
+        elsewhere = self.work / "elsewhere"
+
+        def damage() -> None:
+            self.unpacked.rename(elsewhere)
+            self.unpacked.symlink_to(elsewhere)
+
+        self.assertRepaired(damage)
+        self.assertSameTree(elsewhere, self.state)
+
+    def test_the_whole_replaced_by_a_symlink(self) -> None:
+        elsewhere = self.work / "elsewhere"
+
+        def damage() -> None:
+            self.directory.rename(elsewhere)
+            self.directory.symlink_to(elsewhere)
+
+        self.assertRepaired(damage)
+        self.assertSameTree(elsewhere / "tree", self.state)
+
+    def test_the_whole_replaced_by_a_file_or_an_empty_directory(self) -> None:
+        self.assertRepaired(lambda: self.replace(self.directory, Path.touch))
+        self.assertRepaired(lambda: self.replace(self.directory, Path.mkdir))
+
+    @needs_root
+    def test_the_whole_planted_by_another_user_or_open_to_others(self) -> None:
+        planted = self.unpacked / "run"
+        for change in (lambda: os.chown(self.directory, NOBODY, NOBODY),
+                       lambda: self.directory.chmod(0o777)):  # fmt: skip
+            self.kept_times(planted, lambda path: path.write_bytes(b"#!/bin/sh\necho evil\n"))
+            self.assertRepaired(change)
+
+    # The seal
+
+    def test_the_seal_removed(self) -> None:
+        self.assertRepaired(self.seal.unlink)
+
+    def test_the_seal_changed_in_any_part_or_cut(self) -> None:
+        content = self.seal.read_bytes()
+        for offset in (0, 4, 6, 8, 12, 16, 47, 48, 64, 96, 127, 128, len(content) - 1):
+            with self.subTest(offset=offset):
+                damaged = bytearray(self.seal.read_bytes())
+                damaged[offset] ^= 1
+                self.assertRepaired(lambda: self.seal.write_bytes(damaged))
+        for length in (0, 1, 127, 128, len(content) - 1):
+            with self.subTest(length=length):
+                self.assertRepaired(lambda: os.truncate(self.seal, length))
+
+    def test_the_seal_replaced(self) -> None:
+        self.assertRepaired(lambda: self.replace(self.seal, os.mkfifo))
+        self.assertRepaired(lambda: self.replace(self.seal, symlink_to("/etc/passwd")))
+
+    def test_the_seal_replaced_by_a_directory(self) -> None:
+        self.assertRepaired(lambda: self.replace(self.seal, Path.mkdir))
+
+    def test_the_seal_of_another_tree(self) -> None:
+        other = pack(make_tree(self.work / "other", {"run": program()}), self.work / "packed")
+        cache = self.work / "other cache"
+        other.launch(cache=cache)
+        seal = (cache / other.tree_name / "seal").read_bytes()
+        self.assertRepaired(lambda: self.seal.write_bytes(seal))
+
+    # What only a check of files notices
+
+    def test_a_truncated_file(self) -> None:
+        self.assertRepaired(lambda: os.truncate(self.unpacked / "large", 1000), "files")
+
+    def test_a_file_that_has_grown(self) -> None:
+        self.assertRepaired(lambda: os.truncate(self.unpacked / "large", 10**6), "files")
+
+    def test_a_file_of_another_mode(self) -> None:
+        self.assertRepaired(lambda: (self.unpacked / "a" / "file").chmod(0o666), "files")
+
+    def test_a_file_of_another_time(self) -> None:
+        """Which makes Python's byte code of it invalid."""
+        module = self.unpacked / "package" / "module.py"
+        self.assertRepaired(lambda: os.utime(module, ns=(0, 0)), "files")
+
+    def test_a_file_of_another_content_and_a_new_time(self) -> None:
+        path = self.unpacked / "a" / "file"
+        self.assertRepaired(lambda: path.write_bytes(noise(3000, "c")), "files")
+
+    def test_a_changed_bit_is_found_by_a_full_check(self) -> None:
+        path = self.unpacked / "large"
+
+        def flip(path: Path) -> None:
+            with path.open("r+b") as file:
+                file.seek(150_000)
+                byte = file.read(1)
+                file.seek(150_000)
+                file.write(bytes([byte[0] ^ 1]))
+
+        for check in ("seal", "dirs", "files"):
+            self.kept_times(path, flip)
+            self.assertIsWarm(environment={"ONEFOLD_CHECK": check})
+            self.kept_times(path, flip)
+        self.assertRepaired(lambda: self.kept_times(path, flip), "full")
+
+    # What is no damage
+
+    def test_files_that_a_program_adds_stay_and_cost_one_check(self) -> None:
+        added = self.unpacked / "package" / "__pycache__" / "module.pyc"
+        added.parent.mkdir()
+        added.write_bytes(b"byte code")
+        self.assertLaunched(self.launch())
+        self.assertEqual(added.read_bytes(), b"byte code")
+        traced = self.traced()
+        self.assertLaunched(traced.result)
+        self.assertEqual(traced.changes, [])
+        self.assertEqual(opened_below(traced.launch, self.unpacked), [])
+        # What was packed is still looked after.
+        self.assertLaunched(self.launch(environment={"ONEFOLD_CHECK": "full"}))
+        (self.unpacked / "package" / "module.py").unlink()
+        self.assertRepaired(lambda: None)
+
+    def test_a_running_program_keeps_its_files_when_the_tree_is_repaired(self) -> None:
+        tree = make_tree(self.work / "tree", {"run": program(probe().read_bytes()), "file": b"x"})
+        packed = pack(tree, self.work / "packed")
+        cache = self.work / "another cache"
+        running = packed.start("wait", cache=cache)
+        self.assertEqual(running.stdout.readline(), b"waiting\n")
+        (packed.tree(cache) / "file").unlink()
+        self.assertSucceeded(packed.launch("exit", "0", cache=cache))
+        self.assertCacheHolds(packed, tree, cache)
+        self.assertEqual(running.communicate(), (b"", b""))
+        self.assertEqual(running.returncode, 0)
+
+    def test_a_damaged_tree_in_a_read_only_cache_is_refused(self) -> None:
+        mounts = Mounts(self)
+        (self.unpacked / "large").unlink()
+        mounts.mount("--bind", self.cache, self.cache)
+        mounts.mount("-o", "remount,bind,ro", self.cache)
+        self.assertRefused(mounts.launch(self.packed, cache=self.cache), self.cache)
+
+
+def symlink_to(target: StrPath) -> Callable[[Path], None]:
+    return lambda path: os.symlink(target, path)
+
+
+def copy_of(original: Path) -> Callable[[Path], Any]:
+    return lambda path: shutil.copy2(original, path)
+
+
+def opened_below(calls: Iterable[Call], tree: Path) -> list[str]:
+    """The opening calls, `tree` itself apart, which follow the opening of `tree`."""
+    opened = [call.arguments for call in calls if call.name == "openat"]
+    for index, arguments in enumerate(opened):
+        if f'"{tree.name}"' in arguments:
+            return opened[index + 1 :]
+    return []
+
+
+class Interrupted(CacheCase):
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+    def interrupt(self, number: signal.Signals, at: str, **options: Any) -> Result:
+        name = at.partition(":")[0]
+        return self.traced(name, [f"{at}:signal={number.name}"], **options).result
+
+    def assertEndsBy(self, number: signal.Signals, result: Result) -> None:
+        self.assertEqual((result.returncode, result.stdout), (-number, b""))
+        self.assertEqual(result.stderr, b"")
+
+    def test_a_signal_while_unpacking_ends_it_and_leaves_nothing(self) -> None:
+        for number in self.SIGNALS:
+            for at in ("mkdirat:when=2", "mkdirat:when=4", "pwrite64:when=1", "symlinkat:when=1"):
+                with self.subTest(signal=number.name, at=at):
+                    self.assertEndsBy(number, self.interrupt(number, at))
+                    self.assertNothingLeft()
+                self.remove_cache()
+
+    def test_a_signal_at_any_time_before_the_program_runs_ends_it(self) -> None:
+        """Not one of them is lost: whoever sent it waits for the end."""
+        for name in ("openat", "flock", "renameat2", "unlinkat", "pread64", "close"):
+            for when in (1, 3):
+                count = self.traced(name).count(name)
+                self.remove_cache()
+                if when > count:
+                    continue
+                with self.subTest(call=name, number=when):
+                    result = self.interrupt(signal.SIGTERM, f"{name}:when={when}")
+                    self.assertEndsBy(signal.SIGTERM, result)
+                self.remove_cache()
+                self.assertWorks()
+                self.remove_cache()
+
+    def test_a_signal_in_a_second_launch_ends_it(self) -> None:
+        self.launch()
+        for number in self.SIGNALS:
+            for name in ("geteuid", "flock", "fstatfs"):
+                with self.subTest(signal=number.name, at=name):
+                    self.assertEndsBy(number, self.interrupt(number, f"{name}:when=1"))
+
+    def test_an_ignored_signal_is_ignored(self) -> None:
+        """As nohup(1) has it."""
+        ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        result = self.interrupt(signal.SIGHUP, "pwrite64:when=1", prepare=ignore)
+        self.assertLaunched(result)
+        self.assertCacheHolds(self.packed, self.state)
+
+    def test_a_signal_while_extracting_ends_it_and_leaves_nothing(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            target = self.work / "extracted"
+            expression = f"pwrite64:signal={number.name}:when=1"
+            traced = self.packed.trace(
+                target, verb="extract", calls="pwrite64", inject=[expression]
+            )
+            self.assertEndsBy(number, traced.result)
+            self.assertEqual(listing(self.work), [])
+
+
+@needs_root
+class Unprivileged(CacheCase):
+    def launch_as_nobody(self, cache: Optional[Path] = None, **options: Any) -> Result:
+        return self.packed.launch(cache=cache, **AS_NOBODY, **options)
+
+    def test_a_user_with_a_home_of_their_own(self) -> None:
+        home = self.work / "home"
+        home.mkdir()
+        os.chown(home, NOBODY, NOBODY)
+        cache = home / ".cache" / "onefold"
+        for moment in ("first", "second"):
+            self.assertLaunched(self.launch_as_nobody(environment={"HOME": home}))
+            self.assertCacheHolds(self.packed, self.state, cache)
+        self.assertEqual(cache.stat().st_uid, NOBODY)
+
+    def prewarm_for_all(self) -> Path:
+        """As root does for the users of an image. Returns the tree."""
+        self.cache.mkdir(mode=0o755)
+        self.assertEqual(self.launch(verb="prewarm").returncode, 0)
+        return self.packed.tree(self.cache)
+
+    def test_a_cache_that_root_prewarmed(self) -> None:
+        # What root alone may read can't be checked by others.
+        private = self.prewarm_for_all() / "a" / "b" / "file"
+        before = tree_state(self.cache)
+        for check in ("seal", "dirs", "files"):
+            with self.subTest(check):
+                environment = {"ONEFOLD_CHECK": check}
+                traced = self.traced(environment=environment, **AS_NOBODY)
+                self.assertLaunched(traced.result)
+                self.assertEqual(traced.changes, [])
+        result = self.launch_as_nobody(self.cache, environment={"ONEFOLD_CHECK": "full"})
+        self.assertEqual(private.stat().st_mode & 0o777, 0o600)
+        self.assertRefused(result, self.cache)
+        self.assertSameTree(self.cache, before)
+
+    def test_a_cache_that_root_prewarmed_and_that_is_damaged_is_refused(self) -> None:
+        (self.prewarm_for_all() / "large").unlink()
+        self.assertRefused(self.launch_as_nobody(self.cache), self.cache, "can't be written to")
+
+    def test_a_cache_that_root_keeps_for_itself_is_refused(self) -> None:
+        self.launch()
+        self.assertRefused(self.launch_as_nobody(self.cache), self.cache)
+
+    def test_a_set_uid_or_set_gid_copy_is_refused_and_runs_nothing(self) -> None:
+        for mode in (0o4755, 0o2755):
+            copy = self.packed.copy(self.work / f"{mode:o}")
+            copy.path.chmod(mode)
+            if os.statvfs(copy.path).f_flag & os.ST_NOSUID:
+                self.skipTest("needs a mount that allows set-uid")
+            for verb in ("", "help", "clean", "path"):
+                result = copy.launch(cache=self.cache, verb=verb, **AS_NOBODY)
+                self.assertRefused(result, "set-uid")
+            self.assertFalse(self.cache.exists())
+
+    def test_a_file_that_may_not_be_read_is_refused(self) -> None:
+        copy = self.packed.copy(self.work / "unreadable")
+        copy.path.chmod(0o711)
+        result = copy.launch(cache=self.cache, **AS_NOBODY)
+        self.assertRefused(result, "ermission denied")
+
+
+class AnotherBoot(CacheCase):
+    """A seal of an earlier boot, as after a power cut that may have cost a file its content."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.assertLaunched(self.launch())
+        self.seal = self.cache / self.packed.tree_name / "seal"
+
+    def reboot(self) -> None:
+        """Changes the seal's boot id, and its header's hash (docs/launch.md, "What is in it")."""
+        seal = bytearray(self.seal.read_bytes())
+        seal[48:64] = bytes(range(16))
+        seal[96:128] = hashlib.sha256(seal[:96]).digest()
+        self.seal.write_bytes(seal)
+
+    def is_durable(self) -> bool:
+        return self.seal.read_bytes()[6] & 1 == 1
+
+    def bytes_read(self, traced: Trace) -> int:
+        """Of all files but the first, which is the onefile itself."""
+        reads = (call for call in traced.launch if call.name in ("read", "pread64"))
+        return sum(int(c.result) for c in reads if c.succeeded and not c.arguments.startswith("3,"))
+
+    def assertIsPlainWarm(self) -> None:
+        traced = self.traced()
+        self.assertLaunched(traced.result)
+        self.assertEqual(traced.changes, [])
+        self.assertLess(self.bytes_read(traced), 5000)
+
+    def test_a_new_tree_is_not_durable_and_is_used_in_this_boot(self) -> None:
+        self.assertFalse(self.is_durable())
+        self.assertIsPlainWarm()
+
+    def test_the_first_launch_after_a_reboot_reads_all_and_the_next_does_not(self) -> None:
+        self.reboot()
+        traced = self.traced()
+        self.assertLaunched(traced.result)
+        content = sum(value[3] for value in self.state.values() if value[0] == "file" and value[4])
+        self.assertGreaterEqual(self.bytes_read(traced), content)
+        self.assertEqual(traced.count("mkdirat"), 0)
+        self.assertTrue(self.is_durable())
+        self.assertCacheHolds(self.packed, self.state)
+        self.assertIsPlainWarm()
+
+    def test_a_durable_tree_is_not_checked_after_the_next_reboot(self) -> None:
+        self.reboot()
+        self.launch()
+        self.reboot()
+        self.assertTrue(self.is_durable())
+        self.assertIsPlainWarm()
+
+    def test_a_file_that_a_power_cut_emptied_is_repaired(self) -> None:
+        path = self.packed.tree(self.cache) / "large"
+        status = path.stat()
+        for lost in (b"", bytes(status.st_size)):
+            path.write_bytes(lost)
+            os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+            self.reboot()
+            self.assertWorks()
+            self.assertIsPlainWarm()
+
+    def test_the_check_of_the_seal_alone_checks_all_once_too(self) -> None:
+        path = self.packed.tree(self.cache) / "large"
+        os.truncate(path, 0)
+        self.reboot()
+        self.assertLaunched(self.launch(environment={"ONEFOLD_CHECK": "seal"}))
+        self.assertCacheHolds(self.packed, self.state)
+
+    def test_a_read_only_cache_is_checked_each_time(self) -> None:
+        self.reboot()
+        mounts = Mounts(self)
+        mounts.mount("--bind", self.cache, self.cache)
+        mounts.mount("-o", "remount,bind,ro", self.cache)
+        for moment in ("first", "second"):
+            traced = mounts.wrapped(self.packed).trace(cache=self.cache)
+            self.assertLaunched(traced.result)
+            self.assertEqual(traced.changes, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,93 @@
+import PayloadFormat
+
+// What holds for whatever bytes the parsers are given. Each function traps where it does not: under
+// libFuzzer that is a crash, and `FuzzCorpusTests` replays the corpus with them.
+
+/// A trailer is refused, or is the bytes that it is encoded to, and its parts follow one another.
+public func checkTrailer(_ bytes: [UInt8]) {
+  let span = bytes.span
+  // Where the trailer says that it stands, so that this rule does not hide the others.
+  let position = bytes.count >= 80 ? littleEndian(bytes, 72) : 0
+  if let trailer = try? Trailer(parsing: span, at: position) {
+    precondition(trailer.encodedWithoutHash() == Array(bytes[..<Trailer.hashedByteCount]))
+    precondition(trailer.bootloaderLength <= trailer.payloadOffset)
+    precondition(trailer.payloadOffset <= trailer.manifestOffset)
+    precondition(trailer.manifestOffset + trailer.manifestStoredLength == trailer.recordOffset)
+    precondition(trailer.recordOffset + trailer.recordLength == trailer.trailerOffset)
+  }
+  // As the end of a file that is nothing else.
+  if let index = Trailer.find(in: span, tailOffset: 0) {
+    precondition(littleEndian(bytes, index) == 0x1A0A_0D44_4C46_4F89)
+    precondition(littleEndian(bytes, index + 72) == UInt64(index))
+  }
+}
+
+/// A record is refused, or survives being encoded, and its placeholders can be replaced.
+public func checkRecord(_ bytes: [UInt8]) {
+  guard let record = try? LaunchRecord(parsing: bytes.span) else { return }
+  let again = try? LaunchRecord(parsing: record.encoded().span)
+  precondition(again == record)
+  precondition(PathRules.isPath(record.entry.span))
+  for value in record.arguments + record.variables {
+    let result = LaunchRecord.expand(value, root: [0x72], executable: [0x78])
+    precondition(result.count <= value.count)
+  }
+}
+
+/// A manifest is refused, or every row and every index in it can be used.
+public func checkManifest(_ bytes: [UInt8]) {
+  guard let manifest = try? Manifest(parsing: bytes) else { return }
+  var stored: UInt64 = 0
+  for index in 0..<manifest.frameCount {
+    let frame = manifest.frame(index)
+    precondition(frame.offset == stored)
+    stored += UInt64(frame.storedLength)
+    precondition(frame.rawLength <= manifest.longestRawFrame)
+  }
+  precondition(stored == manifest.framesLength)
+  for index in 0..<manifest.segmentCount {
+    let segment = manifest.segment(index)
+    guard let frame = segment.frame else { continue }
+    precondition(segment.offset + Int(segment.length) <= manifest.frame(frame).rawLength)
+  }
+  var content: UInt64 = 0
+  // Long lists of segments cost time and reach no other code.
+  var budget = 1 << 16
+  for index in 0..<manifest.entryCount {
+    let entry = manifest.entry(index)
+    content += checkEntry(manifest, entry, index, &budget)
+  }
+  precondition(content == manifest.contentLength)
+}
+
+private func checkEntry(
+  _ manifest: Manifest, _ entry: Manifest.Entry, _ index: Int, _ budget: inout Int
+) -> UInt64 {
+  let path = manifest.path(of: index)
+  precondition(index == 0 ? path.isEmpty : PathRules.isPath(path.span))
+  precondition(index == 0 || entry.parent < index)
+  precondition(manifest.entry(entry.parent).type == .directory)
+  switch entry.type {
+  case .directory: return 0
+  case .symlink:
+    let depth = path.count { $0 == UInt8(ascii: "/") }
+    let target = Array(manifest.target(of: entry))
+    precondition(UInt64(target.count) == entry.size)
+    precondition(PathRules.staysInside(target.span, depth: depth))
+    return 0
+  case .hardLink:
+    precondition(manifest.entry(entry.hardLinkTarget).type == .file)
+    return 0
+  case .file:
+    budget -= entry.segments.count
+    if budget > 0 {
+      let size = entry.segments.reduce(UInt64(0)) { $0 + manifest.segment($1).length }
+      precondition(size == entry.size)
+    }
+    return entry.size
+  }
+}
+
+private func littleEndian(_ bytes: [UInt8], _ offset: Int) -> UInt64 {
+  (0..<8).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64(8 * $1) }
+}

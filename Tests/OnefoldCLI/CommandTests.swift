@@ -1,0 +1,263 @@
+import Glibc
+import Posix
+import TestSupport
+import Testing
+
+@testable import OnefoldCLI
+
+/// What a run of the command line program printed.
+private struct Output {
+  var out: String
+  var error: String
+}
+
+/// Written to both streams before the program runs: the testing library writes something as well.
+private let start = "\u{2}start\u{3}"
+
+/// The whole program with its arguments, in a process of its own.
+@Suite struct CommandTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func run(_ arguments: [String], _ exitCode: Int32) async throws -> Output {
+    let observed = await #expect(
+      processExitsWith: .exitCode(exitCode),
+      observing: [\.standardOutputContent, \.standardErrorContent]
+    ) { [arguments = arguments as [String]] in
+      for stream in [1, 2] as [Int32] { writeBytes([UInt8](start.utf8), to: stream) }
+      exit(OnefoldCLI.run(arguments.map { Path(text: $0) }))
+    }
+    let result = try #require(observed)
+    return Output(
+      out: try text(result.standardOutputContent), error: try text(result.standardErrorContent))
+  }
+
+  private func text(_ bytes: [UInt8]) throws -> String {
+    let found = try #require(bytes.firstRange(of: [UInt8](start.utf8)))
+    return String(decoding: bytes[found.upperBound...], as: UTF8.self)
+  }
+
+  // MARK: Help
+
+  /// Compares with a file of Snapshots; writes it where ONEFOLD_RECORD is set.
+  private func compare(_ text: String, _ name: String) throws {
+    let path = Repository.path("Tests/OnefoldCLI/Snapshots/\(name).txt")
+    if ProcessContext.environment("ONEFOLD_RECORD") != nil {
+      try removeTree(path, in: .current)
+      let file = try FileDescriptor.open(path, .createNew, mode: 0o644)
+      try file.write([UInt8](text.utf8))
+    }
+    #expect(text == String(decoding: try readFile(path), as: UTF8.self))
+  }
+
+  @Test func overview() async throws {
+    for arguments in [["--help"], ["-h"], ["help"]] {
+      let output = try await run(arguments, 0)
+      try compare(output.out, "onefold")
+      #expect(output.error == "")
+    }
+    let output = try await run([], 2)
+    try compare(output.error, "onefold")
+    #expect(output.out == "")
+  }
+
+  @Test(arguments: commands.map { $0.command.name })
+  func helpOfACommand(_ name: String) async throws {
+    for arguments in [[name, "--help"], ["help", name], [name, "x", "-h"]] {
+      if arguments[1] == "x" && name == "pack" { continue }
+      let output = try await run(arguments, 0)
+      try compare(output.out, name)
+      #expect(output.error == "")
+    }
+  }
+
+  @Test func everyCommandHasASnapshotAndNoOther() throws {
+    let files = try names(in: Repository.path("Tests/OnefoldCLI/Snapshots"))
+    #expect(files == (commands.map { "\($0.command.name).txt" } + ["onefold.txt"]).sorted())
+  }
+
+  @Test func linesOfTheOptionsAreShort() {
+    for (command, _) in commands {
+      let start = command.help.split(separator: "\n").drop { !$0.hasPrefix("OPTIONS:") }
+      for line in start { #expect(line.utf8.count <= 80, "\(line)") }
+    }
+  }
+
+  @Test func version() async throws {
+    let output = try await run(["--version"], 0)
+    #expect(output.out == "onefold \(OnefoldCLI.version)\n")
+    #expect(output.error == "")
+  }
+
+  // MARK: Usage errors: exit code 2, two lines on stderr
+
+  @Test(
+    arguments: [
+      (
+        ["inspct"],
+        "onefold: unknown command 'inspct'; did you mean 'inspect'?\nhint: onefold --help\n"
+      ),
+      (["help", "nothing"], "onefold: unknown command 'nothing'\nhint: onefold --help\n"),
+      (["inspect"], "onefold inspect: missing argument FILE\nhint: onefold inspect --help\n"),
+      (["pack"], "onefold pack: option '--tree' is missing\nhint: onefold pack --help\n"),
+      (
+        ["pack", "--tree", "t"],
+        "onefold pack: option '--entry' is missing\nhint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--env", "=x"],
+        "onefold pack: option '--env' needs NAME=VALUE, not '=x'\nhint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--unset-env", "A=x"],
+        "onefold pack: option '--unset-env' needs the name of a variable, not 'A=x'\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--app-version", "1\n"],
+        "onefold pack: option '--app-version' needs at most 128 bytes without control characters\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--name", "-x"],
+        "onefold pack: the name '-x' is not valid: give 1 to 64 of A-Z a-z 0-9 . _ + - with --name, "
+          + "not beginning with '.' or '-'\nhint: onefold pack --help\n"
+      ),
+    ] as [([String], String)])
+  func usageErrors(_ arguments: [String], _ message: String) async throws {
+    let output = try await run(arguments, 2)
+    #expect(output.error == message)
+    #expect(output.out == "")
+  }
+
+  /// Also where there is no bootloader.
+  @Test(
+    arguments: [
+      ["--codec", "gzip"], ["--level", "23"], ["--level", "0"], ["--codec", "xz", "--level", "10"],
+      ["--codec", "store", "--level", "0"], ["--frame-size", "63"], ["--frame-size", "16385"],
+      ["-j0"], ["--jobs", "1025"],
+    ])
+  func valuesOutOfRangeAreUsageErrors(_ options: [String]) async throws {
+    let output = try await run(["pack", "--tree", "t", "--entry", "e"] + options, 2)
+    #expect(output.error.hasSuffix("hint: onefold pack --help\n"))
+    #expect(output.out == "")
+  }
+
+  // MARK: Commands
+
+  /// A onefile.
+  private func sample() throws -> String {
+    try directory.write("one\u{1B}file", Onefile.sample().encoded()).string
+  }
+
+  @Test func inspecting() async throws {
+    let path = try sample()
+    let output = try await run(["inspect", path], 0)
+    #expect(
+      output.out.hasPrefix("name        app\ntarget      x86_64-linux\nentry       program\n"))
+    #expect(output.error == "")
+  }
+
+  @Test func inspectingFiles() async throws {
+    let path = try sample()
+    let output = try await run(["inspect", "--files", path], 0)
+    #expect(
+      output.out.hasSuffix(
+        """
+
+         755               0 ./
+         600         205,300 big
+         711               0 directory/
+         640               0 empty
+         777              10 program
+           0               0 directory/again = program
+         600              10 directory/inner
+           0              10 directory/link -> ../program
+
+        """))
+  }
+
+  @Test func inspectingAsJSON() async throws {
+    let path = try sample()
+    let output = try await run(["inspect", "--files", "--json", path], 0)
+    #expect(output.out.hasPrefix("{\n  \"format\": 1,\n  \"name\": \"app\",\n"))
+    #expect(output.out.contains("\"path\": \"directory/link\",\n      \"type\": \"symlink\",\n"))
+    #expect(output.out.hasSuffix("  ]\n}\n"))
+  }
+
+  @Test func verifying() async throws {
+    let path = try sample()
+    let text = try await run(["verify", path], 0)
+    #expect(text.out == "")
+    #expect(text.error.hasSuffix("one\\x1bfile': 4 files, 205,320 bytes\n"))
+    let json = try await run(["verify", "--json", path], 0)
+    #expect(json.out.hasPrefix("{\n  \"verified\": true,\n"))
+    #expect(json.error == "")
+  }
+
+  @Test func extracting() async throws {
+    let path = try sample()
+    let output = try await run(["extract", path, directory("out").string], 0)
+    #expect(output.out == "")
+    #expect(output.error.hasPrefix("extracted '"))
+    #expect(try directory.list("out") == ["big", "directory", "empty", "program"])
+    let again = try await run(["extract", path, directory("out").string], 1)
+    #expect(again.error.hasSuffix("/out' exists and is not an empty directory\n"))
+  }
+
+  @Test(arguments: ["inspect", "verify"])
+  func failuresAreOneLineOnStderr(_ name: String) async throws {
+    let path = try directory.write("file", [1, 2, 3]).string
+    for options in [[], ["--json"]] {
+      let output = try await run([name, path] + options, 1)
+      #expect(
+        output.error
+          == "onefold \(name): '\(path)' holds no payload: it was cut short or stripped, or is not a "
+          + "onefile\n")
+      #expect(output.out == "")
+    }
+  }
+
+  @Test func packing() async throws {
+    var elf = [UInt8](repeating: 0, count: 64)
+    elf.replaceSubrange(0..<6, with: [0x7F, 0x45, 0x4C, 0x46, 2, 1])
+    elf[18] = 62
+    let bootloader = try directory.write("bootloader", elf).string
+    try directory.write("tree/bin/app", [UInt8]("#!/bin/sh\n".utf8), mode: 0o755)
+    let arguments = [
+      "pack", "--tree", directory("tree").string, "--entry", "./bin/app", "-o",
+      directory("out").string, "--bootloader", bootloader, "--env", "A={root}", "--unset-env", "B",
+      "--app-version", "7",
+    ]
+    let text = try await run(arguments + ["--", "-x", "{exe}"], 0)
+    #expect(text.out == "")
+    #expect(text.error.hasPrefix("packed '"))
+    let shown = try await run(["inspect", directory("out").string], 0)
+    #expect(
+      shown.out.hasPrefix(
+        """
+        name        app
+        version     7
+        target      x86_64-linux
+        entry       bin/app
+        argument    -x
+        argument    {exe}
+        unset       B
+        environment A={root}
+
+        """))
+    let json = try await run(arguments + ["--json"], 0)
+    #expect(json.out.contains("\"codec\": \"zstd\",\n  \"level\": 19,\n"))
+    #expect(json.error == "")
+  }
+
+  @Test func outputThatCannotBeWrittenIsAFailure() async throws {
+    let path = try sample()
+    await #expect(processExitsWith: .exitCode(1)) { [path = path as String] in
+      let full = open("/dev/full", O_WRONLY)
+      dup2(full, 1)
+      exit(OnefoldCLI.run([Path("inspect"), Path(text: path)]))
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import FuzzTargets
+import PayloadFormat
+import Testing
+
+@Suite struct LaunchRecordTests {
+  private static func full() -> LaunchRecord {
+    var record = LaunchRecord(
+      name: bytes("app"), entry: bytes("bin/app"), target: bytes("x86_64-linux"))
+    record.version = bytes("1.2 é")
+    record.arguments = [bytes("-c"), [], [0xFF, 0x0A]]
+    record.variables = [bytes("A=1"), bytes("B="), bytes("C=a=b")]
+    record.removedVariables = [bytes("LD_PRELOAD"), bytes("X")]
+    record.packer = bytes("onefold 9")
+    return record
+  }
+
+  private static func bytes(_ text: String) -> [UInt8] { [UInt8](text.utf8) }
+
+  @Test func roundTrip() throws {
+    let record = LaunchRecordTests.full()
+    #expect(try LaunchRecord(parsing: record.encoded().span) == record)
+  }
+
+  @Test func roundTripOfTheSmallest() throws {
+    let record = LaunchRecord(name: [0x61], entry: [0x62], target: [0x63])
+    #expect(try LaunchRecord(parsing: record.encoded().span) == record)
+  }
+
+  @Test func argumentsKeepTheirOrder() throws {
+    var record = LaunchRecordTests.full()
+    record.arguments = (0..<300).map { LaunchRecordTests.bytes("\($0 * 7919 % 300)") }
+    #expect(try LaunchRecord(parsing: record.encoded().span).arguments == record.arguments)
+  }
+
+  /// In a process of its own, because a trap ends it.
+  @Test func everyMutationIsRefusedOrStillSound() async {
+    await #expect(processExitsWith: .success) {
+      for (bytes, _) in mutations(of: LaunchRecordTests.full().encoded()) { checkRecord(bytes) }
+    }
+  }
+
+  @Test func everyCutIsRefused() {
+    let bytes = LaunchRecordTests.full().encoded()
+    for count in 0..<bytes.count {
+      #expect(throws: FormatError.self) {
+        try LaunchRecord(parsing: bytes.span.extracting(0..<count))
+      }
+    }
+  }
+
+  // MARK: Placeholders
+
+  @Test(
+    arguments: [
+      ("", ""), ("plain", "plain"), ("{root}", "/r"), ("{exe}", "/x/e"),
+      ("a{root}b{exe}c", "a/rb/x/ec"), ("{root}{root}", "/r/r"), ("{{root}}", "{root}"),
+      ("{{exe}}", "{exe}"), ("{{root}}{root}", "{root}/r"), ("{{{root}}}", "{{root}}"),
+      ("{root", "{root"), ("root}", "root}"), ("{ROOT}", "{ROOT}"), ("{roots}", "{roots}"),
+      ("{}", "{}"), ("{{", "{{"), ("{{}}", "{{}}"), ("{{root}", "{/r"), ("{root}}", "/r}"),
+      ("{{{exe}}", "{{exe}"), ("${root}", "$/r"), ("{{{{root}}}}", "{{{root}}}"),
+    ] as [(String, String)])
+  func expansion(_ value: String, _ expected: String) {
+    let result = LaunchRecord.expand(
+      [UInt8](value.utf8), root: "/r".utf8, executable: "/x/e".utf8)
+    #expect(String(decoding: result, as: UTF8.self) == expected)
+  }
+
+  @Test func whatIsPutInIsNotSearchedAgain() {
+    let result = LaunchRecord.expand(
+      [UInt8]("{root}:{exe}".utf8), root: "/{exe}".utf8, executable: "/{{root}}".utf8)
+    #expect(String(decoding: result, as: UTF8.self) == "/{exe}:/{{root}}")
+  }
+
+  @Test func bytesThatAreNoTextStay() {
+    let result = LaunchRecord.expand([0xFF, 0x7B, 0x80], root: [0x2F], executable: [0x2F])
+    #expect(result == [0xFF, 0x7B, 0x80])
+  }
+}

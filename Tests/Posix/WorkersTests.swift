@@ -1,0 +1,70 @@
+import Posix
+import Synchronization
+import TestSupport
+import Testing
+
+private enum Failure: Error, Equatable {
+  case number(Int)
+  case signal(Int32)
+}
+
+@Suite struct WorkersTests {
+  @Test(arguments: [1, 2, 8])
+  func everyNumberRunsOnce(_ count: Int) {
+    let seen = Mutex<[Int]>([])
+    runWorkers(count) { number in seen.withLock { $0.append(number) } }
+    #expect(seen.withLock { $0.sorted() } == Array(0..<count))
+  }
+
+  @Test(arguments: [-1, 0])
+  func oneWorkerAtLeast(_ count: Int) {
+    let seen = Mutex<[Int]>([])
+    runWorkers(count) { number in seen.withLock { $0.append(number) } }
+    #expect(seen.withLock { $0 } == [0])
+  }
+
+  @Test func everyItemIsTakenOnce() throws {
+    let work = SharedWork<Failure>(count: 1000) { .signal($0) }
+    let seen = Mutex<[Int]>([])
+    runWorkers(4) { _ in
+      while let item = work.take() {
+        seen.withLock { $0.append(item) }
+        work.add(bytes: 3)
+      }
+    }
+    try work.finish()
+    #expect(seen.withLock { $0.sorted() } == Array(0..<1000))
+    #expect(work.bytesDone == 3000)
+    #expect(!work.isFailing)
+  }
+
+  @Test func noItems() throws {
+    let work = SharedWork<Failure>(count: 0) { .signal($0) }
+    #expect(work.take() == nil)
+    try work.finish()
+  }
+
+  @Test func theFirstErrorIsKeptAndEndsTheWork() {
+    let work = SharedWork<Failure>(count: 10) { .signal($0) }
+    #expect(work.take() == 0)
+    work.fail(.number(1))
+    work.fail(.number(2))
+    #expect(work.isFailing)
+    #expect(work.take() == nil)
+    #expect(throws: Failure.number(1)) { try work.finish() }
+  }
+
+  @Test func oneOfManyErrorsIsThrown() {
+    let work = SharedWork<Failure>(count: 100_000) { .signal($0) }
+    let taken = Atomic<Int>(0)
+    runWorkers(4) { _ in
+      while let item = work.take() {
+        taken.wrappingAdd(1, ordering: .relaxed)
+        work.fail(.number(item))
+      }
+    }
+    // Each worker at most once after another's error.
+    #expect(taken.load(ordering: .relaxed) <= 4)
+    #expect(throws: Failure.self) { try work.finish() }
+  }
+}

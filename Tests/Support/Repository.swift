@@ -1,0 +1,50 @@
+public import Posix
+
+/// The files of the checkout that the tests read.
+public enum Repository {
+  /// The top level.
+  public static let root: Path = Path(text: #filePath).parent.parent.parent
+
+  public static func path(_ relative: String) -> Path { root.appending(relative.utf8) }
+
+  /// A file's text.
+  public static func text(_ relative: String) throws -> String {
+    String(decoding: try readFile(path(relative)), as: UTF8.self)
+  }
+
+  /// The paths, relative to the top level, of the files below `directory` whose names end so, sorted.
+  public static func files(below directory: String, suffix: String) throws -> [String] {
+    var result: [String] = []
+    for name in try names(in: path(directory)) {
+      let file = "\(directory)/\(name)"
+      if try DirectoryHandle.current.status(of: path(file)).kind == .directory {
+        result += try files(below: file, suffix: suffix)
+      } else if name.hasSuffix(suffix) {
+        result.append(file)
+      }
+    }
+    return result
+  }
+}
+
+/// The names in a directory, sorted.
+public func names(in directory: Path) throws -> [String] {
+  try DirectoryHandle.current.names(in: directory)
+    .map { String(decoding: $0, as: UTF8.self) }.sorted()
+}
+
+public func readFile(_ path: Path) throws -> [UInt8] {
+  let file = try FileDescriptor.open(path, .read)
+  return try file.bytes(at: 0, count: Int(try file.status().size))
+}
+
+extension Path {
+  /// A path of text that is not a literal.
+  public init(text: String) { self.init([UInt8](text.utf8)) }
+
+  public var string: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+extension Text {
+  public var string: String { String(decoding: bytes, as: UTF8.self) }
+}

@@ -65,40 +65,38 @@ let treeDirectory = Path("tree")
 public func openTree(
   of payload: Payload, check: CheckPolicy, observer: CacheObserver
 ) throws(CacheError) -> CachedTree {
-  var skipped: [SkippedCandidate] = []
-  for candidate in Candidates().list {
-    var reason: StaticString = candidate.refusal ?? ""
-    guard candidate.refusal == nil,
-      let cache = CacheDirectory.open(candidate.path, create: true, reason: &reason)
-    else {
-      skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
-      continue
-    }
+  try withFirstCache { (cache) throws(CacheError) -> CachedTree? in
     if let tree = try cache.lookUp(payload, check, observer) { return tree }
-    if cache.isWritable {
-      let tree = try cache.installHoldingSignals(payload, check, observer)
-      // From here on a signal ends the process by itself.
-      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
-      return tree
-    }
-    skipped.append(SkippedCandidate(path: candidate.path, reason: "can't be written to"))
+    guard cache.isWritable else { return nil }
+    let tree = try cache.installHoldingSignals(payload, check, observer)
+    // From here on a signal ends the process by itself.
+    if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+    return tree
   }
-  throw .noDirectory(skipped)
 }
 
 /// Where the tree of `payload` is, or would be unpacked to.
 public func treePath(of payload: Payload) throws(CacheError) -> Path {
+  try withFirstCache { (cache) throws(CacheError) -> Path? in
+    cache.isWritable || cache.holds(payload) ? cache.treePath(payload) : nil
+  }
+}
+
+/// What `body` makes of the first candidate that passes all checks and of which it makes something. It
+/// returns nil for one that does not hold the tree and can't be written to.
+private func withFirstCache<Result: ~Copyable>(
+  _ body: (borrowing CacheDirectory) throws(CacheError) -> Result?
+) throws(CacheError) -> Result {
   var skipped: [SkippedCandidate] = []
   for candidate in Candidates().list {
-    var reason: StaticString = candidate.refusal ?? ""
-    guard candidate.refusal == nil,
-      let cache = CacheDirectory.open(candidate.path, create: true, reason: &reason)
-    else {
-      skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
-      continue
+    var reason: StaticString = candidate.refusal ?? "can't be written to"
+    if candidate.refusal == nil,
+      let cache = CacheDirectory.open(candidate.path, create: true, reason: &reason),
+      let result = try body(cache)
+    {
+      return result
     }
-    if cache.isWritable || cache.holds(payload) { return cache.treePath(payload) }
-    skipped.append(SkippedCandidate(path: candidate.path, reason: "can't be written to"))
+    skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
   }
   throw .noDirectory(skipped)
 }

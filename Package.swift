@@ -41,7 +41,7 @@ let package = Package(
       swiftSettings: shared),
     .target(
       name: "CacheDirectory",
-      dependencies: ["PayloadFormat", "PayloadReader", "Posix", "ContentHash"],
+      dependencies: ["PayloadFormat", "PayloadReader", "Posix", "ContentHash", "CLZMA"],
       swiftSettings: shared),
     .target(name: "CTrimmed"),
     .executableTarget(

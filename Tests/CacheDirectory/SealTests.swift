@@ -57,7 +57,8 @@ import Testing
     #expect(Array(bytes[8..<12]) == [2, 0, 0, 0])
     #expect(Array(bytes[16..<48]) == sample.payload.treeID.bytes)
     #expect(Array(bytes[48..<64]) == noise(16))
-    #expect(Array(bytes[64..<96]) == digest(Array(bytes[128...])).bytes)
+    #expect(Array(bytes[64..<68]) == checksum(bytes))
+    #expect(bytes[68..<96].allSatisfy { $0 == 0 })
     #expect(Array(bytes[96..<128]) == digest(Array(bytes[..<96])).bytes)
     // The root, then "directory".
     #expect(bytes.count == 128 + 17 + 17 + 9)
@@ -98,7 +99,7 @@ import Testing
       for value in [0, 1, 0x7F, 0x80, 0xFF] as [UInt8] {
         var changed = bytes
         changed[index] = value
-        changed.replaceSubrange(64..<96, with: digest(Array(changed[128...])).bytes)
+        changed.replaceSubrange(64..<68, with: checksum(changed))
         changed.replaceSubrange(96..<128, with: digest(Array(changed[..<96])).bytes)
         try write(changed)
         if let seal = read() { _ = seal.directoriesMatch(in: sample.root.handle) }
@@ -193,4 +194,14 @@ import Testing
         try file.write([1, 2, 3])
       })
   }
+}
+
+/// CRC-32 of a seal's table (ISO 3309), little-endian, bit by bit.
+private func checksum(_ seal: [UInt8]) -> [UInt8] {
+  var crc = UInt32.max
+  for byte in seal[128...] {
+    crc ^= UInt32(byte)
+    for _ in 0..<8 { crc = crc & 1 == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB8_8320 }
+  }
+  return (0..<4).map { UInt8(truncatingIfNeeded: ~crc >> (8 * $0)) }
 }

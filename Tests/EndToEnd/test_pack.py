@@ -634,8 +634,9 @@ class Command(Case):
                     self.assertRefused(result, path, code=1, says=says)
         self.assertEqual(listing(self.work), [])
 
-    def test_bootloader_is_taken_from_option_environment_or_beside_the_program(self) -> None:
-        moved = self.work / "onefold"
+    def test_bootloader_is_taken_from_option_environment_or_where_the_program_is(self) -> None:
+        moved = self.work / "program" / "onefold"
+        moved.parent.mkdir()
         shutil.copy(ONEFOLD, moved)
         copy = self.work / "bootloader"
         shutil.copy(BOOTLOADER, copy)
@@ -648,6 +649,14 @@ class Command(Case):
         by_environment = run([*command, self.work / "b"], environment=given)
         self.assertEqual(by_environment.returncode, 0, by_environment.stderr)
         self.assertEqual(hash_file(self.work / "a"), hash_file(self.work / "b"))
+        for place in ("program/bootloaders", "share/onefold/bootloaders"):
+            installed = self.work / place / BOOTLOADER.name
+            installed.parent.mkdir(parents=True)
+            copy.rename(installed)
+            found = run([*command, self.work / "c"])
+            self.assertEqual(found.returncode, 0, found.stderr)
+            self.assertEqual(hash_file(self.work / "c"), hash_file(self.work / "a"))
+            installed.rename(copy)
 
 
 if __name__ == "__main__":

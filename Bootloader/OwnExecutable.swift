@@ -3,6 +3,24 @@ import Posix
 
 /// The running onefile itself.
 struct OwnExecutable {
+  /// Absolute: what `{exe}` stands for.
+  let path: Path
+
+  init() {
+    if let path = try? DirectoryHandle.current.symlinkTarget(of: OwnExecutable.kernelName) {
+      self.path = path
+      return
+    }
+    let name = ProcessContext.executableName
+    if !name.isAbsolute, let current = try? ProcessContext.workingDirectory() {
+      path = current.appending(name.bytes)
+    } else {
+      path = name
+    }
+  }
+
+  private static var kernelName: Path { Path("/proc/self/exe") }
+
   /// Opens the file that the kernel runs, which need not be the one that now has its name.
   func open() throws(LaunchError) -> Payload {
     do throws(PayloadError) { return try Payload.read(try openFile(), named: path) } catch {
@@ -11,7 +29,8 @@ struct OwnExecutable {
   }
 
   private func openFile() throws(PayloadError) -> FileDescriptor {
-    do throws(SystemError) { return try FileDescriptor.open(Path("/proc/self/exe"), .read) } catch {
+    do throws(SystemError) { return try FileDescriptor.open(OwnExecutable.kernelName, .read) } catch
+    {
       guard error.errno == .noSuchFile else {
         throw .system(SystemError("open", path, error.errno))
       }
@@ -20,17 +39,5 @@ struct OwnExecutable {
     do throws(SystemError) { return try FileDescriptor.open(path, .read) } catch {
       throw .system(error)
     }
-  }
-
-  /// Absolute: what `{exe}` stands for.
-  var path: Path {
-    if let path = try? DirectoryHandle.current.symlinkTarget(of: Path("/proc/self/exe")) {
-      return path
-    }
-    let name = ProcessContext.executableName
-    guard !name.isAbsolute, let current = try? ProcessContext.workingDirectory() else {
-      return name
-    }
-    return current.appending(name.bytes)
   }
 }

@@ -9,7 +9,6 @@ public struct Errno: Error, Equatable, Sendable {
   public static var notPermitted: Errno { Errno(rawValue: EPERM) }
   public static var noSuchFile: Errno { Errno(rawValue: ENOENT) }
   public static var interrupted: Errno { Errno(rawValue: EINTR) }
-  public static var inputOutput: Errno { Errno(rawValue: EIO) }
   public static var accessDenied: Errno { Errno(rawValue: EACCES) }
   public static var exists: Errno { Errno(rawValue: EEXIST) }
   public static var notDirectory: Errno { Errno(rawValue: ENOTDIR) }
@@ -24,9 +23,7 @@ public struct Errno: Error, Equatable, Sendable {
   public static var noSystemCall: Errno { Errno(rawValue: ENOSYS) }
   public static var notSupported: Errno { Errno(rawValue: EOPNOTSUPP) }
   public static var symlinkLoop: Errno { Errno(rawValue: ELOOP) }
-  public static var badExecutable: Errno { Errno(rawValue: ENOEXEC) }
   public static var outOfMemory: Errno { Errno(rawValue: ENOMEM) }
-  public static var tryAgain: Errno { Errno(rawValue: EAGAIN) }
 
   /// The C library's text, as of `strerror`.
   public var description: Text {

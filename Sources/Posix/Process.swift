@@ -27,7 +27,6 @@ public enum ProcessContext {
   }
 
   public static var effectiveUser: UInt32 { geteuid() }
-  public static var processIdentifier: Int32 { getpid() }
 
   /// Processors that this process may run on, at least 1.
   public static var processorCount: Int { Int(cposix_processor_count()) }

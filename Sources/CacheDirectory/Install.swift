@@ -72,14 +72,11 @@ extension CacheDirectory {
       try treeMatches(root.handle, manifest, hashing: true, progress: observer.checking)
     }
     guard matches else { return nil }
-    let boot = currentBootID()
+    // What was read back after a reboot was on the disk.
     let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
+    let isOnDisk = old.map { $0.isDurable || $0.bootID != currentBootID() } ?? false
     do throws(SystemError) {
-      // What was read back after a reboot was on the disk.
-      let seal = try Seal(
-        of: manifest, treeID: payload.treeID, in: root.handle, bootID: boot,
-        isDurable: old.map { $0.isDurable || $0.bootID != boot } ?? false)
-      try seal.write(in: directory.handle)
+      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk)
     } catch {
       // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
       // the way, or the tree was replaced meanwhile.
@@ -133,15 +130,24 @@ extension CacheDirectory {
         progress: observer.unpacking)
     }
     try system { () throws(SystemError) in
-      let boot = currentBootID()
-      // Where the system does not tell one boot from another, the data must be on the disk now.
-      let isUnknown = boot.allSatisfy { $0 == 0 }
-      if isUnknown { try root.synchronizeVolume() }
-      let seal = try Seal(
-        of: manifest, treeID: payload.treeID, in: root.handle, bootID: boot, isDurable: isUnknown)
-      try seal.write(in: handle)
+      try seal(root, of: manifest, payload, in: handle, isOnDisk: false)
     }
     if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+  }
+
+  /// Seals the tree in `root` as it is. `isOnDisk`: a power cut can't harm it any more.
+  private func seal(
+    _ root: borrowing FileDescriptor, of manifest: Manifest, _ payload: Payload,
+    in directory: DirectoryHandle, isOnDisk: Bool
+  ) throws(SystemError) {
+    let boot = currentBootID()
+    // Where the system does not tell one boot from another, the data must be on the disk now.
+    let isUnknown = boot.allSatisfy { $0 == 0 }
+    if isUnknown && !isOnDisk { try root.synchronizeVolume() }
+    let seal = try Seal(
+      of: manifest, treeID: payload.treeID, in: root.handle, bootID: boot,
+      isDurable: isOnDisk || isUnknown)
+    try seal.write(in: directory)
   }
 
   /// Renames `staging` into place, and returns true; or removes it, where another instance was first, and

@@ -82,10 +82,11 @@ private func makeEnvironment(_ record: LaunchRecord, root: Path, executable: Pat
   added.append(Path("ONEFOLD_APP_NAME=").joined(record.name[...]))
   added.append(Path("ONEFOLD_APP_VERSION=").joined(record.version[...]))
 
+  let verb = Path("ONEFOLD")
   var result: [Path] = []
   for entry in ProcessContext.environmentEntries() {
     let name = entry.variableName
-    if name.elementsEqual(Path("ONEFOLD").bytes) { continue }
+    if name.elementsEqual(verb.bytes) { continue }
     if record.removedVariables.contains(where: { $0.elementsEqual(name) }) { continue }
     if added.contains(where: { $0.variableName.elementsEqual(name) }) { continue }
     result.append(entry)

@@ -132,7 +132,8 @@ extension CacheDirectory {
     throws(CacheError) -> CachedTree?
   {
     guard let sealed = openSealed(payload, withTable: check == .dirs) else { return nil }
-    if sealed.seal.isConfirmed {
+    let isConfirmed = sealed.seal.isConfirmed
+    if isConfirmed {
       switch check {
       case .seal:
         return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
@@ -144,14 +145,15 @@ extension CacheDirectory {
       }
     }
     // A check that failed escalates. Where the tree can be mended, that is done under the lock.
-    if isWritable && check != .files && check != .full { return nil }
+    let canMend = isWritable
+    if canMend && (!isConfirmed || check == .seal || check == .dirs) { return nil }
     guard let root = sealed.openRoot() else { return nil }
     let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
-    let hashing = check != .files || !sealed.seal.isConfirmed
+    let hashing = check != .files || !isConfirmed
     let matches = try reading { () throws(PayloadError) in
       try treeMatches(root.handle, manifest, hashing: hashing, progress: observer.checking)
     }
-    guard matches && (sealed.seal.isConfirmed || !isWritable) else { return nil }
+    guard matches else { return nil }
     return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
   }
 

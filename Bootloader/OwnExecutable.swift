@@ -7,16 +7,9 @@ struct OwnExecutable {
   let path: Path
 
   init() {
-    if let path = try? DirectoryHandle.current.symlinkTarget(of: OwnExecutable.kernelName) {
-      self.path = path
-      return
-    }
-    let name = ProcessContext.executableName
-    if !name.isAbsolute, let current = try? ProcessContext.workingDirectory() {
-      path = current.appending(name.bytes)
-    } else {
-      path = name
-    }
+    path =
+      (try? DirectoryHandle.current.symlinkTarget(of: OwnExecutable.kernelName))
+      ?? ProcessContext.absolutePath(ProcessContext.executableName)
   }
 
   private static var kernelName: Path { Path("/proc/self/exe") }

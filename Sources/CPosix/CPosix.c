@@ -84,13 +84,11 @@ static void copy_stat(const struct stat *from, cposix_stat_t *to) {
   to->device = (uint64_t)from->st_dev;
   to->inode = (uint64_t)from->st_ino;
   to->links = (uint64_t)from->st_nlink;
-  to->blocks = (uint64_t)from->st_blocks;
   to->size = (int64_t)from->st_size;
   to->modified_seconds = (int64_t)from->st_mtim.tv_sec;
   to->modified_nanoseconds = (uint32_t)from->st_mtim.tv_nsec;
   to->mode = (uint32_t)from->st_mode;
   to->user = (uint32_t)from->st_uid;
-  to->group = (uint32_t)from->st_gid;
 }
 long cposix_fstat(int fd, cposix_stat_t *out) {
   struct stat info;

@@ -29,7 +29,7 @@ struct Candidates {
 
   init() {
     if let given = Candidates.variable("ONEFOLD_CACHE") {
-      list.append(Candidate(path: absolute(given), refusal: nil))
+      list.append(Candidate(path: ProcessContext.absolutePath(given), refusal: nil))
       return
     }
     if let cache = Candidates.variable("XDG_CACHE_HOME") { add(home: cache, "onefold") }
@@ -63,13 +63,6 @@ struct Candidates {
 
   private func named(below directory: Path) -> Path {
     directory.appending(("onefold-\(UInt64(user))" as Text).bytes)
-  }
-
-  private func absolute(_ path: Path) -> Path {
-    guard !path.isAbsolute, let current = try? ProcessContext.workingDirectory() else {
-      return path
-    }
-    return current.appending(path.bytes)
   }
 }
 

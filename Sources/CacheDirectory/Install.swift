@@ -40,7 +40,8 @@ extension CacheDirectory {
       observer.waiting()
       MonotonicClock.sleep(milliseconds: 10)
     }
-    if let tree = try lookUp(payload, check, observer) { return tree }
+    // A full check that failed once need not be made twice: `confirm` makes it under the lock.
+    if check != .full, let tree = try lookUp(payload, check, observer) { return tree }
     reclaimStaging(of: payload)
 
     let manifest = try reading { () throws(PayloadError) in
@@ -250,7 +251,7 @@ extension CacheDirectory {
       if try directory.handle.statusIfExists(of: Seal.fileName) != nil {
         try directory.handle.removeFile(Seal.fileName)
       }
-      let hidden = try stagingName(name.bytes)
+      let hidden = try hiddenName(for: name.bytes)
       try handle.rename(name, to: hidden)
       try removeTree(hidden, in: handle)
     }

@@ -170,8 +170,7 @@ struct Seal {
 
   /// Writes the seal anew in `directory`, and renames it into place.
   func write(in directory: DirectoryHandle) throws(SystemError) {
-    var temporary = Path("seal.")
-    temporary.append(contentsOf: hexText(try randomBytes(8)).bytes)
+    let temporary = try hiddenName(for: Seal.fileName.bytes)
     do throws(SystemError) {
       let file = try FileDescriptor.open(temporary, in: directory, .createNew, mode: 0o644)
       try file.setMode(0o644)

@@ -116,17 +116,8 @@ public func makeStaging(named name: ArraySlice<UInt8>, in directory: DirectoryHa
   throws(PayloadError) -> Path
 {
   try system { () throws(SystemError) in
-    let staging = try stagingName(name)
+    let staging = try hiddenName(for: name)
     try directory.createDirectory(staging, mode: 0o700)
     return staging
   }
-}
-
-/// A name for what is not there yet, or no more: `.<name>.<16 hexadecimal digits>`.
-public func stagingName(_ name: ArraySlice<UInt8>) throws(SystemError) -> Path {
-  var staging = Path([UInt8(ascii: ".")])
-  staging.append(contentsOf: name.prefix(200))
-  staging.append(byte: UInt8(ascii: "."))
-  staging.append(contentsOf: hexText(try randomBytes(8)).bytes)
-  return staging
 }

@@ -39,32 +39,20 @@ public struct FrameDecoder: ~Copyable {
     guard SHA256Hasher.digest(of: UnsafeRawBufferPointer(source)) == frame.hash else {
       throw .damaged(.frame(index), payload.path)
     }
+    // Stored bytes are the raw ones: no copy.
+    if frame.codec == .store { return UnsafeRawBufferPointer(source) }
     let target = UnsafeMutableRawBufferPointer(rebasing: raw.bytes[..<frame.rawLength])
-    guard decompress(frame.codec, UnsafeRawBufferPointer(source), into: target) else {
-      throw .damaged(.undecodable(index), payload.path)
-    }
-    return frame.codec == .store
-      ? UnsafeRawBufferPointer(source) : UnsafeRawBufferPointer(target)
+    guard
+      FrameDecoder.decompress(
+        frame.codec, UnsafeRawBufferPointer(source), into: target, context: context)
+    else { throw .damaged(.undecodable(index), payload.path) }
+    return UnsafeRawBufferPointer(target)
   }
 
-  private func decompress(
-    _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
-  ) -> Bool {
-    switch codec {
-    case .store: return true
-    case .zstd:
-      guard isStandardZstd(source) else { return false }
-      let result = ZSTD_decompressDCtx(
-        context, target.baseAddress, target.count, source.baseAddress, source.count)
-      // An error is a huge number, which imports as a negative one.
-      return ZSTD_isError(result) == 0 && result == target.count
-    case .xz: return decompressXZ(source, into: target)
-    }
-  }
-
-  /// Decodes `source` to exactly `target`, without a context; for the manifest.
-  static func decompressOnce(
-    _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+  /// Decodes `source` to exactly `target`. zstd works without a context as well, for what is decoded once.
+  static func decompress(
+    _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
+    context: OpaquePointer? = nil
   ) -> Bool {
     switch codec {
     case .store:
@@ -73,8 +61,14 @@ public struct FrameDecoder: ~Copyable {
       return true
     case .zstd:
       guard isStandardZstd(source) else { return false }
-      let result = ZSTD_decompress(
-        target.baseAddress, target.count, source.baseAddress, source.count)
+      let result =
+        if let context {
+          ZSTD_decompressDCtx(
+            context, target.baseAddress, target.count, source.baseAddress, source.count)
+        } else {
+          ZSTD_decompress(target.baseAddress, target.count, source.baseAddress, source.count)
+        }
+      // An error is a huge number, which imports as a negative one.
       return ZSTD_isError(result) == 0 && result == target.count
     case .xz: return decompressXZ(source, into: target)
     }

@@ -85,7 +85,7 @@ public final class Payload: Sendable {
     var raw = [UInt8](repeating: 0, count: Int(trailer.manifestRawLength))
     let decoded = raw.withUnsafeMutableBytes { target in
       stored.span.withUnsafeBytes { source in
-        FrameDecoder.decompressOnce(trailer.manifestCodec, source, into: target)
+        FrameDecoder.decompress(trailer.manifestCodec, source, into: target)
       }
     }
     guard decoded else { throw .damaged(.undecodableManifest, path) }

@@ -19,7 +19,7 @@ final class OutputFile: @unchecked Sendable {
     })?.kind == .directory {
       throw .outputDirectory(path)
     }
-    let hidden = try OutputFile.hiddenName(path)
+    let hidden = try OutputFile.hiddenPath(path)
     let opened: FileDescriptor
     var name: Path? = nil
     do throws(SystemError) {
@@ -43,12 +43,10 @@ final class OutputFile: @unchecked Sendable {
     if let temporary { try? DirectoryHandle.current.removeFile(temporary) }
   }
 
-  private static func hiddenName(_ path: Path) throws(PackError) -> Path {
-    let random = try system { () throws(SystemError) in try randomBytes(8) }
-    var name: [UInt8] = [UInt8(ascii: ".")]
-    name.append(contentsOf: path.lastComponent.prefix(200))
-    name.append(contentsOf: (".\(hexText(random)).partial" as Text).bytes)
-    return path.parent.appending(name)
+  private static func hiddenPath(_ path: Path) throws(PackError) -> Path {
+    var name = try system { () throws(SystemError) in try hiddenName(for: path.lastComponent) }
+    name.append(contentsOf: Path(".partial").bytes)
+    return path.parent.appending(name.bytes)
   }
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(PackError) {
@@ -71,7 +69,7 @@ final class OutputFile: @unchecked Sendable {
       } catch {
         guard error.errno == .exists else { throw .system(error) }
       }
-      let hidden = try OutputFile.hiddenName(path)
+      let hidden = try OutputFile.hiddenPath(path)
       try system { () throws(SystemError) in try file.link(as: hidden) }
       temporary = hidden
     }

@@ -158,10 +158,24 @@ private func paddedPrefix(_ bootloader: Bootloader) -> [UInt8] {
 
 /// Frames that were compressed before their turn came, and the output that they wait for.
 private struct FrameSink: Sendable {
-  var next = 0
-  var waiting: [Int: (bytes: [UInt8], frame: Manifest.Frame)] = [:]
-  var frames: [Manifest.Frame] = []
-  var offset: UInt64 = 0
+  private(set) var next = 0
+  private var waiting: [Int: (bytes: [UInt8], frame: Manifest.Frame)] = [:]
+  private(set) var frames: [Manifest.Frame] = []
+  private var offset: UInt64 = 0
+
+  /// Takes frame `item`, and writes all whose turn it is.
+  mutating func add(
+    _ item: Int, _ frame: Manifest.Frame, _ bytes: [UInt8], to output: OutputFile
+  ) throws(PackError) {
+    waiting[item] = (bytes, frame)
+    while var ready = waiting.removeValue(forKey: next) {
+      try output.write(ready.bytes)
+      ready.frame.offset = offset
+      offset += UInt64(ready.bytes.count)
+      frames.append(ready.frame)
+      next += 1
+    }
+  }
 }
 
 private func writeFrames(
@@ -186,18 +200,9 @@ private func writeFrames(
           offset: 0, storedLength: bytes.count, rawLength: source.count, codec: codec,
           hash: SHA256Hasher.digest(of: bytes))
         let copy = [UInt8](bytes)
-        var failure: PackError? = nil
-        sink.withLock { state in
-          state.waiting[item] = (copy, frame)
-          while failure == nil, var ready = state.waiting.removeValue(forKey: state.next) {
-            ready.frame.offset = state.offset
-            state.offset += UInt64(ready.bytes.count)
-            state.frames.append(ready.frame)
-            state.next += 1
-            do throws(PackError) { try output.write(ready.bytes) } catch { failure = error }
-          }
+        try sink.withLock { (sink) throws(PackError) in
+          try sink.add(item, frame, copy, to: output)
         }
-        if let failure { throw failure }
         work.add(bytes: source.count)
         if number == 0, let progress { progress(.compressing, work.bytesDone, total) }
         // One slow frame must not let the others pile up in memory.

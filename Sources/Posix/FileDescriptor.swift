@@ -286,7 +286,6 @@ public struct FileStatus: Sendable {
   public let mode: UInt32
   public let size: Int64
   public let user: UInt32
-  public let group: UInt32
   public let device: UInt64
   public let inode: UInt64
   public let links: UInt64
@@ -305,7 +304,6 @@ public struct FileStatus: Sendable {
     mode = info.mode & 0o7777
     size = info.size
     user = info.user
-    group = info.group
     device = info.device
     inode = info.inode
     links = info.links

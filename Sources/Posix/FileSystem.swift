@@ -170,3 +170,13 @@ extension DirectoryHandle {
     } catch { throw self.error(operation, name, error) }
   }
 }
+
+/// A name for what is not there yet, or no more: `.<name>.<16 hexadecimal digits>`, of which the digits are
+/// random and `name` is cut to 200 bytes.
+public func hiddenName(for name: some Sequence<UInt8>) throws(SystemError) -> Path {
+  var hidden = Path([UInt8(ascii: ".")])
+  hidden.append(contentsOf: name.prefix(200))
+  hidden.append(byte: UInt8(ascii: "."))
+  hidden.append(contentsOf: hexText(try randomBytes(8)).bytes)
+  return hidden
+}

@@ -71,6 +71,12 @@ public enum ProcessContext {
     return Path(cString: pointer)
   }
 
+  /// `path` below the working directory, where it is not absolute and the working directory is known.
+  public static func absolutePath(_ path: Path) -> Path {
+    guard !path.isAbsolute, let current = try? workingDirectory() else { return path }
+    return current.appending(path.bytes)
+  }
+
   private static func withPointers<Result>(
     _ strings: [Path], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
   ) -> Result {

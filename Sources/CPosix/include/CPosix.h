@@ -64,9 +64,9 @@ long cposix_utimensat(int dir, const char *path, int64_t seconds, uint32_t nanos
 // MARK: File information
 
 typedef struct {
-  uint64_t device, inode, links, blocks;
+  uint64_t device, inode, links;
   int64_t size, modified_seconds;
-  uint32_t mode, user, group, modified_nanoseconds;
+  uint32_t mode, user, modified_nanoseconds;
 } cposix_stat_t;
 
 static const int CPOSIX_S_IFMT = S_IFMT;

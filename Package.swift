@@ -28,6 +28,10 @@ let package = Package(
       name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(
       name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CElf", pkgConfig: "libelf", providers: [.apt(["libelf-dev"])]),
+    .systemLibrary(
+      name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
 
     // Shared with the bootloader: compiled in ordinary and in Embedded Swift.
     .target(name: "CPosix"),
@@ -55,9 +59,20 @@ let package = Package(
       name: "PayloadWriter",
       dependencies: ["PayloadFormat", "Posix", "ContentHash", "CZstd", "CLZMA"],
       swiftSettings: strict),
+    .target(name: "CToml"),
+    .target(name: "AppSpec", dependencies: ["CToml", "Posix"], swiftSettings: strict),
+    .target(name: "BinaryInspection", dependencies: ["CElf", "Posix"], swiftSettings: strict),
+    .target(
+      name: "AppStaging",
+      dependencies: [
+        "AppSpec", "BinaryInspection", "CArchive", "ContentHash", "PayloadFormat", "Posix",
+      ],
+      resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
       name: "OnefoldCLI",
-      dependencies: ["PayloadFormat", "PayloadReader", "PayloadWriter", "Posix"],
+      dependencies: [
+        "AppSpec", "AppStaging", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "onefold", dependencies: ["OnefoldCLI", "Posix"], swiftSettings: strict),
@@ -91,7 +106,17 @@ let package = Package(
       dependencies: ["CacheDirectory", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/CacheDirectory", swiftSettings: strict),
     .testTarget(
+      name: "AppSpecTests", dependencies: ["AppSpec", "Posix", "TestSupport"],
+      path: "Tests/AppSpec", swiftSettings: strict),
+    .testTarget(
+      name: "BinaryInspectionTests", dependencies: ["BinaryInspection", "Posix", "TestSupport"],
+      path: "Tests/BinaryInspection", swiftSettings: strict),
+    .testTarget(
+      name: "AppStagingTests", dependencies: ["AppStaging", "AppSpec", "Posix", "TestSupport"],
+      path: "Tests/AppStaging", swiftSettings: strict),
+    .testTarget(
       name: "OnefoldCLITests", dependencies: ["OnefoldCLI", "Posix", "TestSupport"],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
-  ]
+  ],
+  cxxLanguageStandard: .cxx17
 )

@@ -4,12 +4,14 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define CPOSIX_RESULT(call)                             \
@@ -17,6 +19,57 @@
     long result = (long)(call);                        \
     return result < 0 ? -errno : result;               \
   } while (0)
+
+// MARK: Child processes
+
+long cposix_spawn(const char *path, char *const *arguments, char *const *environment,
+                  const char *directory, int out, int error) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  int result = posix_spawn_file_actions_init(&actions);
+  if (result != 0) return -result;
+  result = posix_spawnattr_init(&attributes);
+  if (result != 0) {
+    posix_spawn_file_actions_destroy(&actions);
+    return -result;
+  }
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                            POSIX_SPAWN_SETPGROUP);
+  result = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  if (result == 0) result = posix_spawn_file_actions_adddup2(&actions, out, 1);
+  if (result == 0) result = posix_spawn_file_actions_adddup2(&actions, error, 2);
+  if (result == 0 && directory != NULL) {
+    result = posix_spawn_file_actions_addchdir_np(&actions, directory);
+  }
+  pid_t process = 0;
+  if (result == 0) {
+    result = posix_spawnp(&process, path, &actions, &attributes, arguments, environment);
+  }
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return result == 0 ? (long)process : -result;
+}
+
+long cposix_reap(int process, int *status) {
+  int raw = 0;
+  pid_t result = waitpid(process, &raw, WNOHANG);
+  if (result < 0) return -errno;
+  if (result == 0) return 0;
+  *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+  return 1;
+}
+
+long cposix_signal_group(int process, int signal) { CPOSIX_RESULT(kill(-process, signal)); }
+
+long cposix_memory_file(const char *name) {
+  CPOSIX_RESULT(syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
+}
 
 long cposix_openat(int dir, const char *path, int flags, unsigned mode) {
   CPOSIX_RESULT(openat(dir, path, flags, (mode_t)mode));

@@ -77,15 +77,17 @@ public enum ProcessContext {
     return current.appending(path.bytes)
   }
 
-  private static func withPointers<Result>(
-    _ strings: [Path], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
-  ) -> Result {
-    var copies: [UnsafeMutablePointer<CChar>?] = []
-    for string in strings { copies.append(string.withCString { strdup($0) }) }
-    defer { for copy in copies { free(copy) } }
-    copies.append(nil)
-    return copies.withUnsafeBufferPointer { body($0.baseAddress!) }
-  }
+}
+
+/// Calls `body` with a NULL-terminated array of C strings, valid until it returns.
+func withPointers<Result>(
+  _ strings: [Path], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+) -> Result {
+  var copies: [UnsafeMutablePointer<CChar>?] = []
+  for string in strings { copies.append(string.withCString { strdup($0) }) }
+  defer { for copy in copies { free(copy) } }
+  copies.append(nil)
+  return copies.withUnsafeBufferPointer { body($0.baseAddress!) }
 }
 
 /// Signals that would end the process while something must be cleaned up.

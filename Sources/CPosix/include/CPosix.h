@@ -118,6 +118,20 @@ void cposix_set_descriptor_limit(uint64_t soft);
 void *cposix_map_anonymous(size_t count);
 void cposix_unmap(void *address, size_t count);
 
+// MARK: Child processes
+
+// Starts `path` (searched for on the PATH where it has no slash) in a process group of its own, with no signal
+// held or ignored, its standard input empty, and `out` and `error` as its standard output and error.
+// `directory` may be NULL. Returns the process's number, or -errno.
+long cposix_spawn(const char *path, char *const *arguments, char *const *environment,
+                  const char *directory, int out, int error);
+// Returns 0 while the process runs; else 1, and stores its exit status, or 128 + the signal that ended it.
+long cposix_reap(int process, int *status);
+// Sends a signal to the process group `process`.
+long cposix_signal_group(int process, int signal);
+// An unnamed file in memory (memfd_create).
+long cposix_memory_file(const char *name);
+
 // MARK: Signals
 
 int cposix_pending_signal(void);

@@ -1,0 +1,163 @@
+public import Posix
+
+/// A place in a spec, for messages: "onefold.toml:12".
+public struct SpecPlace: Equatable, Sendable {
+  /// As messages name it.
+  public var file: String
+  /// From 1; 0 where the place is the whole file.
+  public var line: Int
+
+  public init(file: String, line: Int) {
+    self.file = file
+    self.line = line
+  }
+
+  public var description: String { line > 0 ? "\(file):\(line)" : file }
+}
+
+/// A value of a spec, with the line where it stands.
+public struct Located<Value: Sendable>: Sendable {
+  public var value: Value
+  public var place: SpecPlace
+
+  public init(_ value: Value, _ place: SpecPlace) {
+    self.value = value
+    self.place = place
+  }
+}
+
+/// What is wrong with a spec, or with what it names.
+public struct SpecError: Error, Sendable {
+  public var place: SpecPlace
+  /// What is wrong and what to do, without the place and without a final full stop.
+  public var message: String
+
+  public init(_ place: SpecPlace, _ message: String) {
+    self.place = place
+    self.message = message
+  }
+
+  /// "onefold.toml:12: message".
+  public var description: String { "\(place.description): \(message)" }
+}
+
+/// The spec of one application: docs/spec.md, which documents each member under the same name.
+///
+/// Paths are as the spec has them, made relative to nothing: join them with `directory`. What a spec leaves out has its default
+/// here; nil where it has none.
+public struct Spec: Sendable {
+  /// The directory that relative paths start from.
+  public var directory: Path
+  /// The whole spec, for messages that concern no single line.
+  public var place: SpecPlace
+
+  public var app: App
+  public var python: Python?
+  public var dependencies = Dependencies()
+  public var prune = Prune()
+  public var data: [Data] = []
+  public var launch: Launch
+  public var smoke = Smoke()
+  public var archive = Archive()
+  public var output = Output()
+
+  public struct App: Sendable {
+    public var name: Located<String>
+    /// The version's text, read from its source; empty where there is none.
+    public var version: String
+  }
+
+  public struct Python: Sendable {
+    public var place: SpecPlace
+    public var version: Located<String>?
+    public var prefix: Located<Path>?
+    public var archive: Located<Path>?
+    public var sha256: Located<String>?
+    public var systemLibraries: [String] = []
+  }
+
+  public struct Dependencies: Sendable {
+    public var requirements: [Located<Path>] = []
+    public var project: Located<Path>?
+    public var extras: [String] = []
+    public var exclude: [Located<String>] = []
+    public var installer = Installer.auto
+    public enum Installer: String, CaseIterable, Sendable { case auto, pip, uv }
+  }
+
+  public struct Prune: Sendable {
+    public var installers = true
+    public var tests = true
+    public var headers = true
+    public var staticLibraries = true
+    public var idle = true
+    public var tkinter = true
+    public var debugSymbols = true
+    public var dropSources = false
+    public var remove: [Located<String>] = []
+    public var keep: [Located<String>] = []
+  }
+
+  public struct Data: Sendable {
+    public var source: Located<Path>
+    /// Below the root of data files; empty for the root itself.
+    public var target: Located<Path>
+    public var exclude: [Located<String>] = []
+  }
+
+  public struct Launch: Sendable {
+    public var program: Located<Program>
+    public var arguments: [String] = []
+    public var environment: [(name: String, value: String)] = []
+    public var unset: [String] = []
+    public var pythonOptions: [String] = []
+    public var isolate = true
+    public var pyinstaller = true
+
+    public enum Program: Sendable {
+      case module(String)
+      case function(module: String, name: String)
+      case script(Path)
+      case executable(Path)
+    }
+  }
+
+  public struct Smoke: Sendable {
+    public var imports = true
+    public var skipImports: [Located<String>] = []
+    /// Seconds for each test.
+    public var timeout = 60
+    public var commands: [Command] = []
+    public var http: HTTP?
+
+    public struct Command: Sendable {
+      public var place: SpecPlace
+      public var arguments: [String] = []
+      public var status = 0
+      public var output: String?
+    }
+
+    public struct HTTP: Sendable {
+      public var place: SpecPlace
+      public var arguments: [String] = []
+      public var environment: [(name: String, value: String)] = []
+      public var path = "/"
+      public var status = 200
+      public var contains: String?
+    }
+  }
+
+  public struct Archive: Sendable {
+    public var codec: Located<String>?
+    public var level: Located<Int>?
+    /// KiB.
+    public var frameSize: Located<Int>?
+    /// Bytes.
+    public var maxSize: Located<UInt64>?
+  }
+
+  public struct Output: Sendable {
+    public var file: Located<String>?
+    public var sidecar = false
+  }
+}

@@ -1,0 +1,3 @@
+#ifndef ONEFOLD_CTOML_H
+#define ONEFOLD_CTOML_H
+#endif

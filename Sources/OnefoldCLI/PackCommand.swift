@@ -36,6 +36,7 @@ let packCommand = Command(
       help: "size of the units that are decoded in parallel, 64 to 16384 KiB (default "
         + "\(Compression.defaultFrameSize >> 10))"),
     Option(name: "--jobs", short: "-j", value: "N", help: "threads; default: one a processor"),
+  ] + cacheOptions + [
     Option(
       name: "--bootloader", value: "FILE",
       help: "the bootloader; default: ONEFOLD_BOOTLOADER, or the one installed with onefold"),
@@ -63,6 +64,7 @@ func runPack(_ arguments: Arguments) throws(CommandFailure) {
     throw .failed(error.description.string)
   }
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
+  for warning in summary.warnings { writeMessage("onefold pack: warning: \(warning)\n") }
   if arguments.has("--json") {
     try writeData(json(request, summary, milliseconds).encoded)
   } else {
@@ -112,11 +114,13 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
   let workers = try usage { () throws(UsageError) in
     try arguments.number("--jobs", in: 1...1024)
   }
+  let cache = try packCacheDirectory(arguments)
   // Last, so that a mistake on the command line is told before a missing bootloader.
   let bootloader = try findBootloader(arguments.value("--bootloader"))
   return PackRequest(
     tree: tree, output: arguments.value("--output") ?? Path(name), bootloader: bootloader,
-    record: record, compression: compression, workers: workers ?? ProcessContext.processorCount)
+    record: record, compression: compression, workers: workers ?? ProcessContext.processorCount,
+    frameCache: cache?.appending("frames"))
 }
 
 private func defaultName(_ entry: [UInt8]) -> [UInt8] {
@@ -184,6 +188,8 @@ private func text(_ request: PackRequest, _ summary: PackSummary, _ milliseconds
     packed \(request.output.quoted)
       \(grouped(UInt64(summary.files))) files, \(grouped(UInt64(summary.directories))) directories, \
     \(grouped(UInt64(summary.symlinks))) symlinks, \(grouped(UInt64(summary.hardLinks))) hard links
+      \(grouped(UInt64(summary.frames))) frames, \(grouped(UInt64(summary.framesFromCache))) \
+    of them from the cache
       \(grouped(summary.bytesIn)) bytes in, \(grouped(summary.bytesOut)) bytes out \
     (\(percent / 10).\(percent % 10) %), in \(milliseconds / 1000).\(milliseconds / 100 % 10) s
       tree id \(hexText(summary.treeID.bytes))
@@ -204,6 +210,7 @@ private func json(_ request: PackRequest, _ summary: PackSummary, _ milliseconds
       ("hard_links", .number(UInt64(summary.hardLinks))),
       ("contents", .number(UInt64(summary.contents))),
       ("frames", .number(UInt64(summary.frames))),
+      ("frames_from_cache", .number(UInt64(summary.framesFromCache))),
       ("bytes_in", .number(summary.bytesIn)),
       ("bytes_out", .number(summary.bytesOut)),
       ("ratio", .thousandths(ratio)),

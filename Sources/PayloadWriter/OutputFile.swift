@@ -13,7 +13,8 @@ final class OutputFile: @unchecked Sendable {
   private var temporary: Path?
   private(set) var length: UInt64 = 0
 
-  init(_ path: Path) throws(PackError) {
+  /// `mode` is less the umask.
+  init(_ path: Path, mode: UInt32 = 0o777) throws(PackError) {
     if try system({ () throws(SystemError) in
       try DirectoryHandle.current.statusIfExists(of: path, follow: true)
     })?.kind == .directory {
@@ -23,12 +24,12 @@ final class OutputFile: @unchecked Sendable {
     let opened: FileDescriptor
     var name: Path? = nil
     do throws(SystemError) {
-      opened = try FileDescriptor.openUnnamed(in: path.parent, mode: 0o777)
+      opened = try FileDescriptor.openUnnamed(in: path.parent, mode: mode)
     } catch {
       switch error.errno {
       case .notSupported, .isDirectory, .invalidArgument:
         opened = try system { () throws(SystemError) in
-          try FileDescriptor.open(hidden, .createNew, mode: 0o777)
+          try FileDescriptor.open(hidden, .createNew, mode: mode)
         }
         name = hidden
       default: throw .system(SystemError("create", path, error.errno))

@@ -22,10 +22,13 @@ public struct PackRequest: Sendable {
   public var compression: Compression
   /// Threads, at least 1. The output does not depend on it.
   public var workers: Int
+  /// The directory where compressed frames are kept for the next packing, made where it is missing; nil: they
+  /// are not kept. The output does not depend on it.
+  public var frameCache: Path?
 
   public init(
     tree: Path, output: Path, bootloader: Bootloader, record: LaunchRecord,
-    compression: Compression, workers: Int
+    compression: Compression, workers: Int, frameCache: Path? = nil
   ) {
     self.tree = tree
     self.output = output
@@ -33,6 +36,7 @@ public struct PackRequest: Sendable {
     self.record = record
     self.compression = compression
     self.workers = workers
+    self.frameCache = frameCache
   }
 }
 
@@ -45,11 +49,15 @@ public struct PackSummary: Sendable {
   /// Distinct contents of files that are not empty.
   public var contents = 0
   public var frames = 0
+  /// Those of `frames` that were not compressed anew.
+  public var framesFromCache = 0
   /// Bytes of all files, identical ones counted each time.
   public var bytesIn: UInt64 = 0
   /// Bytes of the onefile.
   public var bytesOut: UInt64 = 0
   public var treeID: Digest = .zero
+  /// What did not go as asked but does not concern the output: a line each, without a final full stop.
+  public var warnings: [Text] = []
 }
 
 /// Packs a tree into a onefile. The same tree and request give the same bytes (for the same versions of
@@ -67,7 +75,10 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   let output = try OutputFile(request.output)
   let prefix = paddedPrefix(request.bootloader)
   try output.write(prefix)
-  let frames = try writeFrames(request, tree, index, layout, output, progress)
+  var warning: Text? = nil
+  let cache = openCache(request, warning: &warning)
+  let sink = try writeFrames(request, tree, index, layout, output, cache, progress)
+  let frames = sink.frames
 
   let (raw, summary) = makeManifest(tree, index, layout, frames)
   let manifest = try compressManifest(raw)
@@ -88,9 +99,18 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   var result = summary
   result.bytesOut = output.length
   result.treeID = trailer.manifestHash
+  result.framesFromCache = sink.fromCache
   if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
   try output.publish()
+  cache?.prune()
+  if let problem = warning ?? cache?.problem { result.warnings.append(problem) }
   return result
+}
+
+private func openCache(_ request: PackRequest, warning: inout Text?) -> FrameCache? {
+  // What is not compressed costs more to look up than to copy.
+  guard let path = request.frameCache, request.compression.codec != .store else { return nil }
+  return FrameCache.open(path, problem: &warning)
 }
 
 // MARK: Checks
@@ -161,13 +181,18 @@ private struct FrameSink: Sendable {
   private(set) var next = 0
   private var waiting: [Int: (bytes: [UInt8], frame: Manifest.Frame)] = [:]
   private(set) var frames: [Manifest.Frame] = []
+  private(set) var fromCache = 0
   private var offset: UInt64 = 0
 
   /// Takes frame `item`, and writes all whose turn it is.
   mutating func add(
-    _ item: Int, _ frame: Manifest.Frame, _ bytes: [UInt8], to output: OutputFile
+    _ item: Int, _ encoded: EncodedFrame, rawLength: Int, isFromCache: Bool, to output: OutputFile
   ) throws(PackError) {
-    waiting[item] = (bytes, frame)
+    let frame = Manifest.Frame(
+      offset: 0, storedLength: encoded.bytes.count, rawLength: rawLength, codec: encoded.codec,
+      hash: encoded.hash)
+    waiting[item] = (encoded.bytes, frame)
+    if isFromCache { fromCache += 1 }
     while var ready = waiting.removeValue(forKey: next) {
       try output.write(ready.bytes)
       ready.frame.offset = offset
@@ -180,8 +205,8 @@ private struct FrameSink: Sendable {
 
 private func writeFrames(
   _ request: PackRequest, _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout,
-  _ output: OutputFile, _ progress: PackProgress?
-) throws(PackError) -> [Manifest.Frame] {
+  _ output: OutputFile, _ cache: FrameCache?, _ progress: PackProgress?
+) throws(PackError) -> FrameSink {
   let total = layout.frames.reduce(UInt64(0)) { sum, frame in
     frame.reduce(sum) { $0 + UInt64($1.length) }
   }
@@ -195,13 +220,10 @@ private func writeFrames(
       let encoder = try FrameEncoder(request.compression, longest: frameSize)
       while let item = work.take() {
         let source = try fill(raw.bytes, layout.frames[item], tree, index)
-        let (bytes, codec) = try encoder.encode(source)
-        let frame = Manifest.Frame(
-          offset: 0, storedLength: bytes.count, rawLength: source.count, codec: codec,
-          hash: SHA256Hasher.digest(of: bytes))
-        let copy = [UInt8](bytes)
+        let (frame, isFromCache) = try encode(source, request.compression, encoder, cache)
         try sink.withLock { (sink) throws(PackError) in
-          try sink.add(item, frame, copy, to: output)
+          try sink.add(
+            item, frame, rawLength: source.count, isFromCache: isFromCache, to: output)
         }
         work.add(bytes: source.count)
         if number == 0, let progress { progress(.compressing, work.bytesDone, total) }
@@ -213,7 +235,23 @@ private func writeFrames(
     } catch { work.fail(error) }
   }
   try work.finish()
-  return sink.withLock { $0.frames }
+  return sink.withLock { $0 }
+}
+
+/// Compresses a frame, or finds it in the cache; what is compressed is kept there.
+private func encode(
+  _ source: UnsafeRawBufferPointer, _ compression: Compression,
+  _ encoder: borrowing FrameEncoder, _ cache: FrameCache?
+) throws(PackError) -> (frame: EncodedFrame, isFromCache: Bool) {
+  let key = cache == nil ? Digest.zero : FrameCache.key(source, compression)
+  if let frame = cache?.lookUp(key, rawLength: source.count, compression.codec) {
+    return (frame, true)
+  }
+  let (bytes, codec) = try encoder.encode(source)
+  let frame = EncodedFrame(
+    bytes: [UInt8](bytes), codec: codec, hash: SHA256Hasher.digest(of: bytes))
+  cache?.add(frame, key, rawLength: source.count)
+  return (frame, false)
 }
 
 /// Puts a frame's raw bytes together.

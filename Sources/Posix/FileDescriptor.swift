@@ -206,6 +206,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("set the time of") { cposix_futimens(rawValue, time.seconds, time.nanoseconds) }
   }
 
+  /// Sets the modification time to the current one. The corresponding C function is `futimens`.
+  public func setModificationTimeToNow() throws(SystemError) {
+    try call("set the time of") { cposix_futimens(rawValue, 0, CPOSIX_UTIME_NOW) }
+  }
+
   /// Writes the whole file system's changes to its disk. The corresponding C function is `syncfs`.
   public func synchronizeVolume() throws(SystemError) {
     try call("write to the disk") { cposix_syncfs(rawValue) }

@@ -131,6 +131,16 @@ private let start = "\u{2}start\u{3}"
     #expect(output.out == "")
   }
 
+  @Test(
+    arguments: [
+      (["--cache", "x", "--no-cache"], "option '--cache' does not go with '--no-cache'"),
+      (["--cache="], "option '--cache' needs a directory"),
+    ] as [([String], String)])
+  func cacheOptionsThatContradict(_ options: [String], _ message: String) async throws {
+    let output = try await run(["pack", "--tree", "t", "--entry", "e"] + options, 2)
+    #expect(output.error == "onefold pack: \(message)\nhint: onefold pack --help\n")
+  }
+
   /// Also where there is no bootloader.
   @Test(
     arguments: [
@@ -228,11 +238,12 @@ private let start = "\u{2}start\u{3}"
     let arguments = [
       "pack", "--tree", directory("tree").string, "--entry", "./bin/app", "-o",
       directory("out").string, "--bootloader", bootloader, "--env", "A={root}", "--unset-env", "B",
-      "--app-version", "7",
+      "--app-version", "7", "--cache", directory("cache").string,
     ]
     let text = try await run(arguments + ["--", "-x", "{exe}"], 0)
     #expect(text.out == "")
     #expect(text.error.hasPrefix("packed '"))
+    #expect(text.error.contains("\n  1 frames, 0 of them from the cache\n"))
     let shown = try await run(["inspect", directory("out").string], 0)
     #expect(
       shown.out.hasPrefix(
@@ -249,6 +260,7 @@ private let start = "\u{2}start\u{3}"
         """))
     let json = try await run(arguments + ["--json"], 0)
     #expect(json.out.contains("\"codec\": \"zstd\",\n  \"level\": 19,\n"))
+    #expect(json.out.contains("\"frames\": 1,\n  \"frames_from_cache\": 1,\n"))
     #expect(json.error == "")
   }
 

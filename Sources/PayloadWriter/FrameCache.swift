@@ -1,0 +1,249 @@
+import CLZMA
+import CZstd
+import ContentHash
+import PayloadFormat
+import Posix
+import Synchronization
+
+/// Frames that were compressed before, by what they were made of (docs/decisions/0008-frame-cache.md).
+///
+/// A file for each, `<2 digits>/<64 digits>` by the key: the SHA-256 of the raw bytes, the codec, its level
+/// and the compression library's version. An entry is complete before it has its name, and is verified when it
+/// is read; one that is damaged is replaced. Several packers may use one directory at the same time. Nothing
+/// here fails a packing: what can't be read is compressed, and what can't be kept is not.
+final class FrameCache: Sendable {
+  private let directory: FileDescriptor
+  private let path: Path
+  /// Bytes of the entries that `prune` leaves.
+  private let capacity: UInt64
+  private let state = Mutex(State())
+
+  private struct State {
+    var hasNewEntries = false
+    /// Why nothing is added any more.
+    var failure: SystemError? = nil
+  }
+
+  /// Opens the directory, and makes it where it is missing. `problem` says why where it can't be used.
+  ///
+  /// Nobody else may be able to write to it: verifying an entry finds damage, not malice.
+  static func open(_ path: Path, capacity: UInt64 = FrameCache.capacity, problem: inout Text?)
+    -> FrameCache?
+  {
+    do throws(SystemError) {
+      try makeDirectories(path)
+      let directory = try FileDescriptor.open(path, .directory)
+      let status = try directory.status()
+      let isOurs = status.user == ProcessContext.effectiveUser || status.user == 0
+      guard isOurs && status.mode & 0o022 == 0 else {
+        problem =
+          "the cache \(path.quoted) is not used, because others can write to it: "
+          + "chown it to the packing user and chmod go-w it, or give another with --cache"
+        return nil
+      }
+      return FrameCache(directory, path, capacity)
+    } catch {
+      problem = "the cache \(path.quoted) is not used: \(error.description)"
+      return nil
+    }
+  }
+
+  private init(_ directory: consuming FileDescriptor, _ path: Path, _ capacity: UInt64) {
+    self.directory = directory
+    self.path = path
+    self.capacity = capacity
+  }
+
+  /// What `prune` leaves by default: 4 GiB.
+  static let capacity: UInt64 = 4 << 30
+
+  /// Why entries could not be added, if so.
+  var problem: Text? {
+    guard let failure = state.withLock({ $0.failure }) else { return nil }
+    return "the cache \(path.quoted) is not added to: \(failure.description)"
+  }
+
+  // MARK: Entries
+
+  /// The name of a frame's entry.
+  static func key(_ raw: UnsafeRawBufferPointer, _ compression: Compression) -> Digest {
+    var maker: Text = "onefold frame 1, \(compression.codec.name) \(compression.level), "
+    switch compression.codec {
+    case .store: break
+    case .zstd: maker += Text(utf8: [UInt8](Path(cString: ZSTD_versionString()).bytes))
+    case .xz: maker += Text(utf8: [UInt8](Path(cString: lzma_version_string()).bytes))
+    }
+    var hasher = SHA256Hasher()
+    hasher.update(maker.bytes.span)
+    // Ends the text, which has no NUL.
+    hasher.update(zeros: 1)
+    hasher.update(raw)
+    return hasher.finish()
+  }
+
+  /// The stored bytes of a frame of `rawLength` raw bytes, their codec and hash; nil where there is no whole
+  /// entry. Counts as a use of the entry.
+  func lookUp(_ key: Digest, rawLength: Int, _ codec: Codec) -> EncodedFrame? {
+    guard let file = try? FileDescriptor.open(name(key), in: directory.handle, .readNoFollow),
+      let status = try? file.status(), status.kind == .file,
+      status.size > Header.byteCount,
+      status.size <= Header.byteCount + Limits.frameStoredLength,
+      var bytes = try? file.bytes(at: 0, count: Int(status.size)), bytes.count == status.size,
+      let header = Header(parsing: bytes.span)
+    else { return nil }
+    bytes.removeFirst(Header.byteCount)
+    // What compression does not make smaller is stored.
+    let found = bytes.count < rawLength ? codec : .store
+    guard header.key == key, header.rawLength == UInt64(rawLength), header.codec == found,
+      bytes.count <= rawLength, SHA256Hasher.digest(of: bytes.span) == header.hash
+    else { return nil }
+    try? file.setModificationTimeToNow()
+    return EncodedFrame(bytes: bytes, codec: found, hash: header.hash)
+  }
+
+  /// Keeps a frame. The first failure ends all keeping.
+  func add(_ frame: EncodedFrame, _ key: Digest, rawLength: Int) {
+    guard state.withLock({ $0.failure == nil }) else { return }
+    let header = Header(
+      key: key, rawLength: UInt64(rawLength), codec: frame.codec, hash: frame.hash)
+    let failure: SystemError?
+    do throws(PackError) {
+      try makeSubdirectory(key)
+      let output = try OutputFile(path.appending(name(key).bytes), mode: 0o600)
+      try output.write(header.encoded())
+      try output.write(frame.bytes)
+      try output.publish()
+      failure = nil
+    } catch {
+      guard case .system(let error) = error else { return }
+      failure = error
+    }
+    state.withLock {
+      $0.hasNewEntries = true
+      if let failure, $0.failure == nil { $0.failure = failure }
+    }
+  }
+
+  private func name(_ key: Digest) -> Path {
+    let digits = hexText(key.bytes).bytes
+    return Path([UInt8](digits[..<2])).appending(digits)
+  }
+
+  private func makeSubdirectory(_ key: Digest) throws(PackError) {
+    do throws(SystemError) {
+      try directory.handle.createDirectory(name(key).parent, mode: 0o700)
+    } catch {
+      if error.errno != .exists { throw .system(error) }
+    }
+  }
+
+  private struct Header {
+    var key: Digest
+    var rawLength: UInt64
+    var codec: Codec
+    /// Of the stored bytes.
+    var hash: Digest
+
+    static let byteCount = 88
+    private static let magic: [UInt8] = [0x4F, 0x46, 0x46, 0x43, 1, 0, 0]
+
+    init(key: Digest, rawLength: UInt64, codec: Codec, hash: Digest) {
+      self.key = key
+      self.rawLength = rawLength
+      self.codec = codec
+      self.hash = hash
+    }
+
+    init?(parsing bytes: Span<UInt8>) {
+      guard bytes.count >= Header.byteCount else { return nil }
+      for index in Header.magic.indices where bytes[index] != Header.magic[index] { return nil }
+      guard let codec = Codec(rawValue: bytes[7]) else { return nil }
+      var rawLength: UInt64 = 0
+      for index in 0..<8 { rawLength |= UInt64(bytes[8 + index]) << UInt64(8 * index) }
+      self.init(
+        key: Digest(bytes, at: 16), rawLength: rawLength, codec: codec, hash: Digest(bytes, at: 48))
+      for index in 80..<Header.byteCount where bytes[index] != 0 { return nil }
+    }
+
+    func encoded() -> [UInt8] {
+      var bytes = Header.magic + [codec.rawValue]
+      for index in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: rawLength >> UInt64(8 * index))) }
+      return bytes + key.bytes + hash.bytes + [UInt8](repeating: 0, count: 8)
+    }
+  }
+
+  // MARK: Pruning
+
+  /// How long pruning may take, in nanoseconds. What is left to do the next packing does.
+  private static let longestPruning: Int64 = 2_000_000_000
+  /// Seconds after which what a killed packer left is removed.
+  private static let leftoverAge: Int64 = 3600
+
+  private struct Entry {
+    var name: Path
+    var modified: FileTime
+    var size: UInt64
+  }
+
+  /// Removes the entries that were not used for the longest time, until all together have at most `capacity`
+  /// bytes. Does nothing where nothing was added.
+  func prune() {
+    guard state.withLock({ $0.hasNewEntries }) else { return }
+    let end = MonotonicClock.now + FrameCache.longestPruning
+    var entries = listEntries(until: end)
+    entries.sort { $0.modified.precedes($1.modified) }
+    guard let newest = entries.last?.modified.seconds else { return }
+    var total = entries.reduce(UInt64(0)) { $0 + $1.size }
+    for entry in entries where MonotonicClock.now < end {
+      let isLeftover = entry.name.lastComponent.first == UInt8(ascii: ".")
+      let isOld = entry.modified.seconds < newest - FrameCache.leftoverAge
+      guard total > capacity || isLeftover && isOld else { continue }
+      try? directory.handle.removeFile(entry.name)
+      total -= entry.size
+    }
+  }
+
+  /// The files of all subdirectories. Begins anywhere, so that what one pruning has no time for is another's.
+  private func listEntries(until end: Int64) -> [Entry] {
+    let first = ((try? randomBytes(1)) ?? [0])[0]
+    var entries: [Entry] = []
+    for number in 0...UInt8.max where MonotonicClock.now < end {
+      let subdirectory = Path(hexText([first &+ number]).bytes)
+      guard let names = try? directory.handle.names(in: subdirectory) else { continue }
+      for name in names {
+        let path = subdirectory.appending(name)
+        guard let status = try? directory.handle.status(of: path), status.kind == .file else {
+          continue
+        }
+        // What it takes on the disk, about.
+        let size = (UInt64(max(0, status.size)) + 4095) / 4096 * 4096
+        entries.append(Entry(name: path, modified: status.modified, size: size))
+      }
+    }
+    return entries
+  }
+}
+
+/// A frame as it is in the file.
+struct EncodedFrame: Sendable {
+  var bytes: [UInt8]
+  var codec: Codec
+  /// Of `bytes`.
+  var hash: Digest
+}
+
+extension FileTime {
+  fileprivate func precedes(_ other: FileTime) -> Bool {
+    seconds != other.seconds ? seconds < other.seconds : nanoseconds < other.nanoseconds
+  }
+}
+
+/// Makes `path` and the directories above it where they are missing, for their owner alone.
+private func makeDirectories(_ path: Path) throws(SystemError) {
+  if try DirectoryHandle.current.statusIfExists(of: path, follow: true) != nil { return }
+  let parent = path.parent
+  if !parent.elementsEqual(path) && parent.count < path.count { try makeDirectories(parent) }
+  do throws(SystemError) { try DirectoryHandle.current.createDirectory(path, mode: 0o700) } catch {
+    if error.errno != .exists { throw error }
+  }
+}

@@ -1,1 +1,301 @@
-import Posix
+public import AppSpec
+import BinaryInspection
+import ContentHash
+import PayloadFormat
+public import Posix
+
+/// What to stage, and where.
+public struct StagingRequest: Sendable {
+  public var spec: Spec
+  /// An empty directory. The tree becomes `tree` in it; what else is left there may be removed.
+  public var directory: Path
+  /// The directory of layers, which speed up the next staging; nil for none.
+  public var layers: Path?
+  public var workers: Int
+  /// The time of every file in the tree: seconds since 1970 (SOURCE_DATE_EPOCH).
+  public var epoch: Int64
+  /// The version of what stages; another one uses other layers.
+  public var packer: String
+
+  public init(
+    spec: Spec, directory: Path, layers: Path?, workers: Int, epoch: Int64, packer: String
+  ) {
+    self.spec = spec
+    self.directory = directory
+    self.layers = layers
+    self.workers = workers
+    self.epoch = epoch
+    self.packer = packer
+  }
+}
+
+/// A tree that is ready to be packed, and how it is launched.
+public struct StagedApplication: Sendable {
+  public var tree: Path
+  /// From the tree: what is executed.
+  public var entry: String
+  /// What comes before the user's arguments.
+  public var arguments: [String]
+  public var variables: [(name: String, value: String)]
+  public var removedVariables: [String]
+  public var report: StagingReport
+  /// From the tree.
+  var interpreter: String
+  var distributions: [Distribution]
+}
+
+/// What staging did, for the packer's summary.
+public struct StagingReport: Sendable {
+  /// "3.11.7".
+  public var pythonVersion = ""
+  /// Where the interpreter was taken from.
+  public var interpreter = ""
+  /// "pip 23.2.1"; empty where nothing was to be installed.
+  public var installer = ""
+  public var distributions = 0
+  /// Distributions that were left out.
+  public var excluded: [String] = []
+  public var prunedFiles = 0
+  public var prunedBytes: UInt64 = 0
+  /// Debug symbols that were stripped.
+  public var strippedBytes: UInt64 = 0
+  /// Shared libraries of the build machine that were copied into the tree.
+  public var copiedLibraries: [String] = []
+  /// The oldest glibc that the tree runs on, and the file that asks for it: "2.36 lib/libx.so".
+  public var glibc = ""
+  /// Whether the interpreter and the requirements came from a layer.
+  public var reusedLayer = false
+  public var warnings: [String] = []
+}
+
+/// Stages an application as its spec says. `progress` is called with what is being done.
+public func stage(_ request: StagingRequest, progress: (String) -> Void) throws(StagingError)
+  -> StagedApplication
+{
+  var staging = Staging(request)
+  return try staging.run(progress)
+}
+
+private struct Staging {
+  let request: StagingRequest
+  let spec: Spec
+  let root: Path
+  let scratch: Path
+  var report = StagingReport()
+  var layers: LayerCache
+
+  init(_ request: StagingRequest) {
+    self.request = request
+    spec = request.spec
+    root = request.directory.appending("tree")
+    scratch = request.directory.appending("scratch")
+    layers = LayerCache(directory: request.layers)
+  }
+
+  mutating func run(_ progress: (String) -> Void) throws(StagingError) -> StagedApplication {
+    guard let python = spec.python else {
+      throw .failed(spec.place, "the spec names no interpreter: give python.version, prefix or archive")
+    }
+    try createDirectories(scratch)
+    progress("looking at the interpreter")
+    let unpacked = try unpack(python)
+    let interpreter = try findInterpreter(python, in: spec.directory, unpacked: unpacked)
+    report.pythonVersion = interpreter.version.description
+    report.interpreter = (python.archive?.value ?? interpreter.executable).string
+
+    let usesTkinter = try importsTkinter()
+    let requirements = try readRequirements(
+      spec, with: interpreter.executable, to: scratch.appending("requirements.txt"))
+    let needsInstaller = (requirements?.count ?? 0) > 0 || spec.dependencies.project != nil
+    let installer = needsInstaller ? try Installer(spec, interpreter: interpreter) : nil
+    report.installer = installer?.description ?? ""
+
+    var layout = try base(
+      interpreter, python, requirements, installer, usesTkinter: usesTkinter, progress)
+    let facts = try askStaged(&layout)
+    let ours = try listByteCode(layout)
+    report.excluded = requirements?.dropped ?? []
+    if let installer {
+      let installation = Installation(
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch)
+      if requirements?.isLocked ?? false {
+        if spec.dependencies.project != nil { progress("installing the project") }
+        try installation.installProject()
+      } else {
+        progress("installing the requirements")
+        report.excluded = try installation.installLoose(requirements)
+      }
+      try installation.check(dropped: report.excluded)
+    }
+    progress("adding data files")
+    let application = Application(spec: spec, layout: layout)
+    try application.addData()
+    try application.addRuntime(facts)
+    try removeForeignByteCode(layout, ours: ours)
+    let distributions = try finish(layout, python, interpreter, usesTkinter: usesTkinter, progress)
+    try application.checkModule()
+    let command = try application.command()
+    try settle(root, epoch: request.epoch)
+    try removeIfPresent(scratch)
+
+    return StagedApplication(
+      tree: root, entry: command.entry, arguments: command.arguments,
+      variables: spec.launch.environment,
+      removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
+      report: report, interpreter: layout.program, distributions: distributions)
+  }
+
+  // MARK: Interpreter and locked requirements
+
+  private func unpack(_ python: Spec.Python) throws(StagingError) -> Path? {
+    guard let archive = python.archive else { return nil }
+    let path = resolve(archive.value, in: spec.directory)
+    let target = request.directory.appending("archive")
+    try located(archive.place) { () throws(StagingError) in
+      try unpackArchive(path, sha256: python.sha256, to: target)
+    }
+    return isDirectory(target.appending("python")) ? target.appending("python") : target
+  }
+
+  /// The interpreter, with the requirements where they are locked: from a layer, or made and kept as one.
+  private mutating func base(
+    _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements?,
+    _ installer: Installer?, usesTkinter: Bool, _ progress: (String) -> Void
+  ) throws(StagingError) -> Layout {
+    let locked = requirements.flatMap { $0.isLocked ? $0 : nil }
+    let key = try layerKey(interpreter, python, locked, installer, usesTkinter: usesTkinter)
+    var layout = Layout(
+      root: root, version: interpreter.version, standardLibrary: interpreter.libraryName)
+    progress("looking for what was staged before")
+    if try layers.copy(key, to: root) {
+      report.reusedLayer = true
+      return layout
+    }
+    progress("copying Python \(interpreter.version.description)")
+    layout = try stageInterpreter(interpreter, to: root)
+    layout.site = "\(layout.standardLibrary)/site-packages"
+    let pruner = Pruner(
+      spec: spec, layout: layout, usesTkinter: usesTkinter, removesHeaders: false)
+    add(try pruner.prune([]))
+    try relocate(layout, python, interpreter)
+    _ = try askStaged(&layout)
+    if let locked, let installer {
+      progress("installing \(locked.count) distributions")
+      try Installation(
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch
+      ).installLocked(locked)
+    }
+    try removeForeignByteCode(layout, ours: [])
+    _ = try finish(
+      layout, python, interpreter, usesTkinter: usesTkinter, keepsHeaders: true, progress)
+    try layers.keep(root, as: key)
+    return layout
+  }
+
+  private func layerKey(
+    _ interpreter: Interpreter, _ python: Spec.Python, _ locked: Requirements?,
+    _ installer: Installer?, usesTkinter: Bool
+  ) throws(StagingError) -> String {
+    let prune = spec.prune
+    let switches = [
+      prune.installers, prune.tests, prune.headers, prune.staticLibraries, prune.idle, prune.tkinter,
+      prune.debugSymbols, prune.dropSources, usesTkinter,
+    ]
+    let text = try locked.map { (requirements) throws(StagingError) in
+      String(decoding: try readFile(requirements.file), as: UTF8.self)
+    }
+    return LayerCache.key(
+      Helper.all + [
+        request.packer, "\(request.epoch)", hexText(try interpreter.identity().bytes).string,
+        switches.map { $0 ? "1" : "0" }.joined(),
+        (prune.remove.map(\.value) + ["/"] + prune.keep.map(\.value)).joined(separator: "\n"),
+        python.systemLibraries.sorted().joined(separator: "\n"), installer?.description ?? "",
+        text ?? "",
+      ])
+  }
+
+  // MARK: Passes over the tree
+
+  /// Prunes, relocates, compiles and records what is in the tree; what an earlier pass did stays.
+  private mutating func finish(
+    _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, usesTkinter: Bool,
+    keepsHeaders: Bool = false, _ progress: (String) -> Void
+  ) throws(StagingError) -> [Distribution] {
+    try relocateScripts(layout)
+    progress("removing what is not needed")
+    let pruner = Pruner(
+      spec: spec, layout: layout, usesTkinter: usesTkinter, removesHeaders: !keepsHeaders)
+    add(try pruner.prune(try listDistributions(layout)))
+    progress("making libraries relocatable")
+    try relocate(layout, python, interpreter)
+    progress("compiling byte code")
+    let failed = try compileByteCode(
+      layout, dropSources: spec.prune.dropSources, scratch: scratch, workers: request.workers)
+    if !keepsHeaders && !failed.isEmpty {
+      report.warnings.append(
+        "\(failed.count) sources are not valid for Python \(layout.version.short) and stay without byte code: "
+          + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
+    }
+    let present = try listDistributions(layout)
+    try rewriteRecords(layout, present)
+    let distributions = try listDistributions(layout)
+    report.distributions = distributions.count
+    return distributions
+  }
+
+  private mutating func relocate(
+    _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter
+  ) throws(StagingError) {
+    let keep = spec.prune.keep.map { Pattern($0.value) }
+    let result = try makeRelocatable(
+      RelocationRequest(
+        root: root, searchDirectories: interpreter.searchDirectories,
+        systemLibraries: Set(python.systemLibraries), stripDebug: spec.prune.debugSymbols,
+        keep: { path in keep.contains { $0.matches(path.bytes) } }, workers: request.workers))
+    for library in result.copied where !report.copiedLibraries.contains(library.name) {
+      report.copiedLibraries.append(library.name)
+    }
+    report.strippedBytes += result.strippedBytes.before - result.strippedBytes.after
+    report.glibc = result.glibc.map { "\($0.version.description) \($0.path.string)" } ?? ""
+    for warning in result.warnings where !report.warnings.contains(warning) {
+      report.warnings.append(warning)
+    }
+  }
+
+  private mutating func add(_ pruned: PruningReport) {
+    report.prunedFiles += pruned.files
+    report.prunedBytes += pruned.bytes
+  }
+
+  /// Whether a source of the application itself imports tkinter.
+  private func importsTkinter() throws(StagingError) -> Bool {
+    guard spec.prune.tkinter else { return true }
+    var places = spec.data.map { resolve($0.source.value, in: spec.directory) }
+    if case .script(let path) = spec.launch.program.value {
+      places.append(resolve(path, in: spec.directory))
+    }
+    if let project = spec.dependencies.project {
+      places.append(resolve(project.value, in: spec.directory))
+    }
+    for place in places {
+      guard isDirectory(place) else {
+        if place.bytes.hasSuffix(".py"), exists(place), try importsTkinter(place) { return true }
+        continue
+      }
+      let sources = try listTree(place) { path in
+        let name = String(decoding: path.lastComponent, as: UTF8.self)
+        return !name.hasPrefix(".") && name != "node_modules" && !name.hasPrefix("venv")
+      }
+      for source in sources
+      where source.status.kind == .file && source.path.bytes.hasSuffix(".py") {
+        if try importsTkinter(place.appending(source.path.bytes)) { return true }
+      }
+    }
+    return false
+  }
+
+  private func importsTkinter(_ source: Path) throws(StagingError) -> Bool {
+    let bytes = try readFile(source)
+    return contains(bytes, "import tkinter") || contains(bytes, "from tkinter")
+  }
+}

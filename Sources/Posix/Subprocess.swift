@@ -46,55 +46,47 @@ public struct Subprocess: Sendable {
   /// whatever it started are killed when the time is over, or when a termination signal comes that is
   /// held (`TerminationSignals.hold`).
   public func run() throws(SystemError) -> Result {
-    let output = try memoryFile("stdout")
-    let errors = try memoryFile("stderr")
-    let process = try start(output.rawValue, errors.rawValue)
-    let end = try wait(for: process)
-    return Result(end: end, output: try content(of: output), errors: try content(of: errors))
-  }
-
-  private func start(_ output: Int32, _ errors: Int32) throws(SystemError) -> Int32 {
-    let result = program.withCString { path in
-      withPointers([program] + arguments) { arguments in
-        withPointers(environment) { environment in
-          guard let directory else {
-            return cposix_spawn(path, arguments, environment, nil, output, errors)
-          }
-          return directory.withCString {
-            cposix_spawn(path, arguments, environment, $0, output, errors)
-          }
-        }
-      }
-    }
-    guard result > 0 else {
-      throw SystemError("run", program, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
-    }
-    return Int32(truncatingIfNeeded: result)
-  }
-
-  private func wait(for process: Int32) throws(SystemError) -> Result.End {
+    var process = try start()
     let start = MonotonicClock.now
     var pause: UInt32 = 1
-    var forced: Result.End? = nil
     while true {
-      var status: Int32 = 0
-      do throws(Errno) {
-        if try retrying({ cposix_reap(process, &status) }) > 0 {
-          // What it left behind in its group must not outlive it where it was told to end.
-          if forced != nil { _ = cposix_signal_group(process, SIGKILL) }
-          return forced ?? .exited(status)
-        }
-      } catch { throw SystemError("wait for", program, error) }
-      if forced == nil {
-        if let signal = TerminationSignals.pending { forced = .interrupted(signal: signal) }
-        if let timeout, MonotonicClock.now - start > Int64(timeout) * 1_000_000_000 {
-          forced = .timedOut
-        }
-        if forced != nil { _ = cposix_signal_group(process, SIGKILL) }
+      if let status = try process.poll() { return try process.result(.exited(status)) }
+      var forced: Result.End? = nil
+      if let signal = TerminationSignals.pending { forced = .interrupted(signal: signal) }
+      if let timeout, MonotonicClock.now - start > Int64(timeout) * 1_000_000_000 {
+        forced = .timedOut
+      }
+      if let forced {
+        try process.kill()
+        return try process.result(forced)
       }
       MonotonicClock.sleep(milliseconds: pause)
       pause = min(pause * 2, 20)
     }
+  }
+
+  /// Starts the program and does not wait for it. `timeout` does not count.
+  public func start() throws(SystemError) -> RunningProcess {
+    let output = try memoryFile("stdout")
+    let errors = try memoryFile("stderr")
+    let number = program.withCString { path in
+      withPointers([program] + arguments) { arguments in
+        withPointers(environment) { environment in
+          guard let directory else {
+            return cposix_spawn(
+              path, arguments, environment, nil, output.rawValue, errors.rawValue)
+          }
+          return directory.withCString {
+            cposix_spawn(path, arguments, environment, $0, output.rawValue, errors.rawValue)
+          }
+        }
+      }
+    }
+    guard number > 0 else {
+      throw SystemError("run", program, Errno(rawValue: Int32(truncatingIfNeeded: -number)))
+    }
+    return RunningProcess(
+      program: program, number: Int32(truncatingIfNeeded: number), output: output, errors: errors)
   }
 
   private func memoryFile(_ name: StaticString) throws(SystemError) -> FileDescriptor {
@@ -103,8 +95,67 @@ public struct Subprocess: Sendable {
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path(name))
     } catch { throw SystemError("create a file in memory for", program, error) }
   }
+}
 
-  private func content(of file: borrowing FileDescriptor) throws(SystemError) -> [UInt8] {
+/// A process that was started, and everything that it starts itself in its group. All of it is killed when
+/// its owner ends.
+public struct RunningProcess: ~Copyable {
+  private let program: Path
+  private let number: Int32
+  private let output: FileDescriptor
+  private let errors: FileDescriptor
+  private var status: Int32?
+
+  init(program: Path, number: Int32, output: consuming FileDescriptor, errors: consuming FileDescriptor)
+  {
+    self.program = program
+    self.number = number
+    self.output = output
+    self.errors = errors
+  }
+
+  deinit {
+    // Also what a program that has ended left in its group.
+    _ = cposix_signal_group(number, SIGKILL)
+    var ignored: Int32 = 0
+    while status == nil && cposix_reap(number, &ignored) == 0 {
+      MonotonicClock.sleep(milliseconds: 1)
+    }
+  }
+
+  /// The exit status (128 + N where signal N ended it), or nil while it runs.
+  public mutating func poll() throws(SystemError) -> Int32? {
+    if let status { return status }
+    var now: Int32 = 0
+    do throws(Errno) {
+      if try retrying({ cposix_reap(number, &now) }) > 0 { status = now }
+    } catch { throw SystemError("wait for", program, error) }
+    return status
+  }
+
+  /// Asks it to end (SIGTERM), and waits. Returns nil where it still runs after `seconds`.
+  public mutating func terminate(within seconds: Int) throws(SystemError) -> Int32? {
+    _ = cposix_signal_group(number, SIGTERM)
+    let end = MonotonicClock.now + Int64(seconds) * 1_000_000_000
+    while MonotonicClock.now < end {
+      if let status = try poll() { return status }
+      MonotonicClock.sleep(milliseconds: 10)
+    }
+    return try poll()
+  }
+
+  /// Ends it and its group by SIGKILL, and waits.
+  public mutating func kill() throws(SystemError) {
+    _ = cposix_signal_group(number, SIGKILL)
+    while try poll() == nil { MonotonicClock.sleep(milliseconds: 1) }
+  }
+
+  /// What it wrote until now.
+  public func result(_ end: Subprocess.Result.End) throws(SystemError) -> Subprocess.Result {
+    Subprocess.Result(end: end, output: try content(output), errors: try content(errors))
+  }
+
+  private func content(_ file: borrowing FileDescriptor) throws(SystemError) -> [UInt8] {
     try file.bytes(at: 0, count: Int(try file.status().size))
   }
 }

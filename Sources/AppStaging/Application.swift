@@ -1,0 +1,218 @@
+import AppSpec
+import Posix
+
+/// Puts what is the application's own into the tree: data files, script, and what starts it.
+struct Application {
+  var spec: Spec
+  var layout: Layout
+
+  /// The modules that this puts beside the distributions.
+  static let runtimeModule = "_onefold_runtime"
+  static let mainModule = "_onefold_main"
+
+  /// Copies the spec's data files, and the script where that is what is launched.
+  func addData() throws(StagingError) {
+    for data in spec.data {
+      try located(data.source.place) { () throws(StagingError) in try add(data) }
+    }
+    if case .script(let path) = spec.launch.program.value {
+      let source = resolve(path, in: spec.directory)
+      let target = layout.sitePath.appending(source.lastComponent)
+      try located(spec.launch.program.place) { () throws(StagingError) in
+        guard exists(source) else { throw .failed(nil, "the script \(source.quoted) does not exist") }
+        try removeIfPresent(target)
+        try copyFile(source, to: target)
+      }
+    }
+  }
+
+  private func add(_ data: Spec.Data) throws(StagingError) {
+    let source = resolve(data.source.value, in: spec.directory)
+    guard exists(source) else {
+      throw .failed(nil, "the data source \(source.quoted) does not exist: correct data.source")
+    }
+    let relative = data.target.value
+    let target = relative.isEmpty ? layout.sitePath : layout.sitePath.appending(relative.bytes)
+    if isDirectory(source) {
+      let exclude = data.exclude.map { Pattern($0.value) }
+      try copyTree(source, to: target, follow: true) { path in
+        path.lastComponent != [UInt8]("__pycache__".utf8)[...]
+          && !exclude.contains { $0.matches(path.bytes) }
+      }
+    } else {
+      // A target that is a directory already, or the root: the file goes below it.
+      let file = isDirectory(target) ? target.appending(source.lastComponent) : target
+      try createDirectories(file.parent)
+      try removeIfPresent(file)
+      try copyFile(source, to: file)
+    }
+  }
+
+  /// Writes what the interpreter does first, and what it runs.
+  func addRuntime(_ facts: Facts) throws(StagingError) {
+    let runtime = replace(
+      Helper.runtime,
+      [
+        "@CAFILE@": pythonText(facts["cafile"] ?? ""), "@CAPATH@": pythonText(facts["capath"] ?? ""),
+        "@FROZEN@": spec.launch.pyinstaller ? "True" : "False",
+      ])
+    try writeFile(layout.sitePath.appending("\(Self.runtimeModule).py"), runtime)
+    // Sorts before those of distributions, so that they find everything as it will be.
+    try writeFile(layout.sitePath.appending("__onefold__.pth"), "import \(Self.runtimeModule)\n")
+    if spec.launch.isolate {
+      // With this file and no "home" in it, site.py leaves the user's directory out, also for interpreters that
+      // the server starts itself.
+      try writeFile(
+        layout.root.appending("pyvenv.cfg"), "include-system-site-packages = false\n")
+    }
+    if let main = try mainSource() {
+      try writeFile(layout.sitePath.appending("\(Self.mainModule).py"), main)
+    }
+  }
+
+  private func mainSource() throws(StagingError) -> String? {
+    switch spec.launch.program.value {
+    case .module, .executable: return nil
+    case .function(let module, let name):
+      let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+      return replace(
+        Helper.mainFunction,
+        [
+          "@MODULE@": module, "@FIRST@": parts[0],
+          "@REST@": parts.count > 1 ? "." + parts[1] : "",
+        ])
+    case .script(let path):
+      let name = String(decoding: path.lastComponent, as: UTF8.self)
+      return replace(Helper.mainScript, ["@SCRIPT@": pythonText(name)])
+    }
+  }
+
+  private func replace(_ text: String, _ values: [String: String]) -> String {
+    var result = ""
+    for part in text.split(separator: "@", omittingEmptySubsequences: false).enumerated() {
+      if part.offset.isMultiple(of: 2) {
+        result += part.element
+      } else {
+        result += values["@\(part.element)@"] ?? "@\(part.element)@"
+      }
+    }
+    return result
+  }
+
+  /// A literal of Python.
+  private func pythonText(_ text: String) -> String {
+    var result = "'"
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "'", "\\": result += "\\" + String(scalar)
+      case "\u{0}"..<" ": result += "\\x" + hexText([UInt8(scalar.value)]).string
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "'"
+  }
+
+  /// What the launch executes: the entry from the tree's root, and the arguments before the user's.
+  func command() throws(StagingError) -> (entry: String, arguments: [String]) {
+    var options = spec.launch.isolate ? ["-I", "-B"] : ["-B"]
+    options += spec.launch.pythonOptions
+    switch spec.launch.program.value {
+    case .module(let module): options += ["-m", module]
+    case .function, .script: options += ["-m", Self.mainModule]
+    case .executable(let path):
+      guard exists(layout.root.appending(path.bytes)) else {
+        throw .failed(
+          spec.launch.program.place, "there is no \(path.quoted) in the tree: correct launch.executable")
+      }
+      return (path.string, spec.launch.arguments)
+    }
+    return (layout.program, options + spec.launch.arguments)
+  }
+
+  /// Whether the module that is launched is there, as the staged interpreter sees it.
+  func checkModule() throws(StagingError) {
+    let name: String
+    switch spec.launch.program.value {
+    case .module(let module), .function(let module, _): name = module
+    case .script, .executable: return
+    }
+    let source = """
+      import sys, importlib.util
+      try:
+          found = importlib.util.find_spec(sys.argv[1]) is not None
+      except ImportError as error:
+          sys.exit(str(error))
+      sys.exit(0 if found else "No module named %r" % sys.argv[1])
+      """
+    let result = try runHelper(layout.programPath, source, [Path(name)])
+    guard result.succeeded else {
+      throw .failed(
+        spec.launch.program.place,
+        "the module '\(name)' that is launched is not in the tree: correct it, or add what holds it to "
+          + "dependencies.requirements, dependencies.project or data\n\(lastLines(result.errors, count: 3))")
+    }
+  }
+}
+
+/// Variables of the user's that would change how the interpreter works.
+let interpreterVariables = [
+  "PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONSTARTUP", "PYTHONUSERBASE",
+  "PYTHONEXECUTABLE", "PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH",
+]
+
+/// Scripts of distributions name the interpreter by its absolute path; makes them find it beside themselves.
+func relocateScripts(_ layout: Layout) throws(StagingError) {
+  let directory = layout.root.appending("bin")
+  let names = try system { () throws(SystemError) in
+    try DirectoryHandle.current.names(in: directory)
+  }
+  let root = try realPath(layout.root)
+  for name in names {
+    let path = directory.appending(name)
+    let status = try system { () throws(SystemError) in
+      try DirectoryHandle.current.status(of: path)
+    }
+    guard status.kind == .file, status.size < 1 << 20 else { continue }
+    let bytes = try readFile(path)
+    guard bytes.starts(with: "#!".utf8) else { continue }
+    let end = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
+    let first = String(decoding: bytes[..<end], as: UTF8.self)
+    // Long paths make pip write the form with /bin/sh and exec itself, over two lines.
+    var rest = bytes[end...]
+    if first == "#!/bin/sh" {
+      guard contains([UInt8](bytes.prefix(4096)), root + "/bin/python") else { continue }
+      for _ in 0..<2 {
+        rest = rest.dropFirst()
+        rest = rest[(rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex)...]
+      }
+    } else if !first.contains("/bin/python") {
+      continue
+    }
+    let head = """
+      #!/bin/sh
+      '''exec' "$(dirname -- "$(realpath -- "$0")")/python\(layout.version.short)" -I -B "$0" "$@"
+      ' '''
+      """
+    try writeFile(path, [UInt8](head.utf8) + rest, mode: 0o755)
+  }
+}
+
+/// Gives everything in a tree the same time, and the modes 0755 and 0644: they are not the build's.
+func settle(_ root: Path, epoch: Int64) throws(StagingError) {
+  let time = FileTime(seconds: epoch, nanoseconds: 0)
+  // What is below a directory first: making things changes its time.
+  for entry in try listTree(root).reversed() {
+    let path = root.appending(entry.path.bytes)
+    if entry.status.kind != .symlink {
+      let executable = entry.status.kind == .directory || entry.status.mode & 0o100 != 0
+      try setMode(path, executable ? 0o755 : 0o644)
+    }
+    try system { () throws(SystemError) in
+      try DirectoryHandle.current.setModificationTime(of: path, time)
+    }
+  }
+  try setMode(root, 0o755)
+  try system { () throws(SystemError) in
+    try DirectoryHandle.current.setModificationTime(of: root, time)
+  }
+}

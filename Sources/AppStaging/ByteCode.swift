@@ -1,0 +1,89 @@
+import AppSpec
+import Posix
+
+/// The byte code in a tree, as paths from its root.
+func listByteCode(_ layout: Layout) throws(StagingError) -> Set<String> {
+  var result = Set<String>()
+  for entry in try listTree(layout.root)
+  where entry.status.kind == .file && entry.path.bytes.hasSuffix(".pyc") {
+    result.insert(entry.path.string)
+  }
+  return result
+}
+
+/// Removes byte code that came with what was installed, whatever version of Python made it: but for `ours`, and for modules that
+/// are shipped without their source.
+func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(StagingError) {
+  for path in try listByteCode(layout).subtracting(ours) {
+    let isCached = path.contains("__pycache__/")
+    guard isCached || exists(layout.root.appending(String(path.dropLast()))) else { continue }
+    try removeIfPresent(layout.root.appending(path))
+    if isCached {
+      let directory = layout.root.appending(path).parent
+      try? DirectoryHandle.current.removeDirectory(directory)
+    }
+  }
+}
+
+/// Compiles every source that has no byte code yet. Returns the paths of those that can't be compiled.
+///
+/// Byte code depends on what the compiling process compiled before (marshal writes references for what is shared).
+/// Each process therefore gets a fixed share of the sources, so that the same tree gives the same bytes.
+func compileByteCode(
+  _ layout: Layout, dropSources: Bool, scratch: Path, workers: Int
+) throws(StagingError) -> [String] {
+  let tag = "cpython-\(layout.version.major)\(layout.version.minor)"
+  let sources = try listTree(layout.root).filter { $0.status.kind == .file }.map(\.path.string)
+    .filter { $0.hasSuffix(".py") && ($0.hasPrefix(layout.standardLibrary + "/")) }
+  let compiled = try listByteCode(layout)
+  let missing = sources.filter { source in
+    let path = Path(source)
+    let name = String(decoding: path.lastComponent.dropLast(3), as: UTF8.self)
+    return !compiled.contains("\(path.parent.string)/__pycache__/\(name).\(tag).pyc")
+  }
+  let share = 200
+  let shares = stride(from: 0, to: missing.count, by: share).map {
+    Array(missing[$0..<min($0 + share, missing.count)])
+  }
+  let results = Mutex<[String]>([])
+  let work = SharedWork<StagingError>(count: shares.count) { .interrupted(signal: $0) }
+  runWorkers(max(1, min(workers, shares.count))) { _ in
+    do throws(StagingError) {
+      while let number = work.take() {
+        let list = scratch.appending("sources-\(number).txt")
+        try writeFile(list, shares[number].joined(separator: "\n"))
+        let failures = try compile(list, layout, dropSources: dropSources)
+        results.withLock { $0 += failures }
+      }
+    } catch { work.fail(error) }
+  }
+  try work.finish()
+  return results.withLock { $0.sorted() }
+}
+
+private func compile(_ list: Path, _ layout: Layout, dropSources: Bool) throws(StagingError)
+  -> [String]
+{
+  let result = try runProgram(
+    layout.programPath,
+    [
+      Path("-I"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"), Path(Helper.compile), list,
+      layout.root, Path(dropSources ? "1" : "0"),
+    ],
+    // The order of sets is in byte code.
+    environment: cleanEnvironment(adding: ["PYTHONHASHSEED=0"]))
+  guard result.succeeded else {
+    throw .failed(nil, "compiling byte code failed:\n\(lastLines(result.errors))")
+  }
+  return result.output.split(separator: UInt8(ascii: "\n")).map {
+    String(decoding: $0, as: UTF8.self)
+  }
+}
+
+extension Collection<UInt8> {
+  func hasSuffix(_ text: StaticString) -> Bool {
+    count >= text.utf8CodeUnitCount
+      && suffix(text.utf8CodeUnitCount).elementsEqual(
+        UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+}

@@ -1,0 +1,348 @@
+import AppSpec
+import Posix
+
+/// A distribution that is installed in the tree.
+struct Distribution: Sendable {
+  /// Normalized (PEP 503).
+  var name: String
+  var version: String
+  /// The name of its `.dist-info` directory.
+  var directory: String
+  /// Names of distributions that it needs, whatever the extras; normalized.
+  var requires: [String] = []
+  /// Its modules and packages at the top level.
+  var modules: [String] = []
+  /// From the tree's root.
+  var files: [String] = []
+}
+
+/// What is installed in the tree's site-packages.
+func listDistributions(_ layout: Layout) throws(StagingError) -> [Distribution] {
+  let result = try runHelper(layout.programPath, Helper.distributions, [layout.sitePath])
+  guard result.succeeded else {
+    throw .failed(nil, "cannot list what is installed:\n\(lastLines(result.errors))")
+  }
+  var found: [Distribution] = []
+  for (fact, value) in Facts(result.output).lines {
+    switch fact {
+    case "distribution":
+      let parts = value.split(separator: " ", maxSplits: 2).map(String.init)
+      guard parts.count == 3 else { continue }
+      found.append(Distribution(name: parts[0], version: parts[1], directory: parts[2]))
+    case "requires" where !found.isEmpty: found[found.count - 1].requires.append(value)
+    case "top" where !found.isEmpty: found[found.count - 1].modules.append(value)
+    case "file" where !found.isEmpty:
+      found[found.count - 1].files.append(normalizedPath("\(layout.site)/\(value)"))
+    default: break
+    }
+  }
+  return found
+}
+
+/// Without "." and "..".
+func normalizedPath(_ path: String) -> String {
+  var parts: [Substring] = []
+  for part in path.split(separator: "/") {
+    if part == ".." { _ = parts.popLast() } else if part != "." { parts.append(part) }
+  }
+  return parts.joined(separator: "/")
+}
+
+/// A distribution's name in the one form that all spellings of it have (PEP 503).
+func normalizedName(_ name: String) -> String {
+  var result = ""
+  for character in name.lowercased() {
+    if character == "-" || character == "_" || character == "." {
+      if result.last != "-" { result.append("-") }
+    } else {
+      result.append(character)
+    }
+  }
+  return result
+}
+
+// MARK: Requirements
+
+/// What the spec's requirements files say, in one file.
+struct Requirements: Sendable {
+  /// The file; it has no includes and nothing editable.
+  var file: Path
+  /// Whether all have hashes: the same distributions every time.
+  var isLocked: Bool
+  var count: Int
+  /// Left out because they are excluded, or because only excluded ones need them.
+  var dropped: [String]
+  /// The spec's line.
+  var place: SpecPlace
+}
+
+/// Reads the spec's requirements files; nil where it has none.
+func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throws(StagingError)
+  -> Requirements?
+{
+  guard let first = spec.dependencies.requirements.first else { return nil }
+  let excluded = spec.dependencies.exclude.map { normalizedName($0.value) }
+  let paths = spec.dependencies.requirements.map { resolve($0.value, in: spec.directory) }
+  let result = try runHelper(
+    interpreter, Helper.requirements,
+    [Path("flatten"), file, Path(excluded.joined(separator: ","))] + paths)
+  guard result.succeeded else {
+    throw .failed(first.place, "cannot read the requirements:\n\(lastLines(result.errors, count: 1))")
+  }
+  let facts = Facts(result.output)
+  if let required = facts["required"] {
+    let parts = required.split(separator: " ", maxSplits: 1).map(String.init)
+    let entry = spec.dependencies.exclude.first { normalizedName($0.value) == parts[0] }
+    throw .failed(
+      entry?.place ?? first.place,
+      "'\(parts[0])' is excluded, but \(parts.last ?? "") requires it: remove one of them")
+  }
+  if let unhashed = facts["unhashed"] {
+    throw .failed(
+      first.place,
+      "some requirements have hashes and some have none (\(unhashed)): give all of them hashes, or none")
+  }
+  return Requirements(
+    file: file, isLocked: facts["hashed"] == "yes", count: Int(facts["count"] ?? "") ?? 0,
+    dropped: facts.all("dropped"), place: first.place)
+}
+
+// MARK: Installing
+
+/// pip or uv, as found on the build machine.
+struct Installer: Sendable {
+  enum Kind: Sendable { case pip, uv }
+
+  var kind: Kind
+  private var program: Path
+  private var prefix: [Path]
+  var description: String
+
+  /// Chooses as the spec says.
+  init(_ spec: Spec, interpreter: Interpreter) throws(StagingError) {
+    let wanted = spec.dependencies.installer
+    if wanted != .pip, let version = try Self.version(Path("uv"), [Path("--version")]) {
+      self.init(kind: .uv, program: Path("uv"), prefix: [], description: version)
+      return
+    }
+    if wanted == .uv {
+      throw .failed(spec.place, "dependencies.installer is uv, but there is no uv on the PATH")
+    }
+    let module = [Path("-I"), Path("-m"), Path("pip")]
+    let candidates: [(Path, [Path])] =
+      (interpreter.hasPip ? [(interpreter.executable, module)] : [])
+      + [(Path("python3"), module), (Path("pip3"), []), (Path("pip"), [])]
+    var old: String? = nil
+    for (program, prefix) in candidates {
+      guard let version = try Self.version(program, prefix + [Path("--version")]) else { continue }
+      // --python came with 22.3.
+      let number = version.split(separator: " ").dropFirst().first ?? ""
+      let parts = number.split(separator: ".").map { Int($0) ?? 0 }
+      if parts.count > 1, (parts[0], parts[1]) >= (22, 3) {
+        let short = version.split(separator: " ").prefix(2).joined(separator: " ")
+        self.init(kind: .pip, program: program, prefix: prefix, description: short)
+        return
+      }
+      old = version
+    }
+    throw .failed(
+      spec.place,
+      old.map { "'\($0)' is too old: pip 22.3 or newer is needed" }
+        ?? "there is no pip and no uv on this machine: install one (python3 -m ensurepip, or apt-get install python3-pip)"
+    )
+  }
+
+  private init(kind: Kind, program: Path, prefix: [Path], description: String) {
+    self.kind = kind
+    self.program = program
+    self.prefix = prefix
+    self.description = description
+  }
+
+  private static func version(_ program: Path, _ arguments: [Path]) throws(StagingError) -> String? {
+    let subprocess = Subprocess(program, arguments, environment: cleanEnvironment(), timeout: 60)
+    guard let result = try? subprocess.run(), result.succeeded else { return nil }
+    if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
+    return result.output.split(separator: UInt8(ascii: "\n")).first.map {
+      String(decoding: $0, as: UTF8.self)
+    }
+  }
+
+  /// Runs the installer for the staged interpreter. `place` is blamed where it fails.
+  func run(
+    _ arguments: [String], for interpreter: Path, in directory: Path, epoch: Int64,
+    place: SpecPlace, doing: String
+  ) throws(StagingError) {
+    let absolute = ProcessContext.absolutePath(interpreter)
+    let all: [Path]
+    switch kind {
+    case .pip: all = prefix + [Path("--python"), absolute] + arguments.map { Path($0) }
+    case .uv:
+      all = [Path("pip")] + arguments.map { Path($0) } + [Path("--python"), absolute]
+    }
+    let environment = cleanEnvironment(adding: [
+      "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_ROOT_USER_ACTION=ignore",
+      "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "SOURCE_DATE_EPOCH=\(epoch)",
+      "PYTHONDONTWRITEBYTECODE=1", "PYTHONNOUSERSITE=1",
+    ])
+    let result = try runProgram(
+      program, all, environment: environment, directory: directory.isEmpty ? nil : directory)
+    guard result.succeeded else {
+      // pip tells on stdout what it was doing, and on stderr what went wrong; its check tells on stdout.
+      let text = result.errors.isEmpty ? result.output : result.errors
+      throw .failed(place, "\(doing) failed (\(description)):\n\(lastLines(text))")
+    }
+  }
+}
+
+/// Installs into the staged interpreter.
+struct Installation {
+  var spec: Spec
+  var installer: Installer
+  var layout: Layout
+  /// For files of its own.
+  var scratch: Path
+  /// For what is built from sources (SOURCE_DATE_EPOCH).
+  var epoch: Int64
+
+  private var project: String? {
+    guard let project = spec.dependencies.project else { return nil }
+    let path = ProcessContext.absolutePath(resolve(project.value, in: spec.directory)).string
+    let extras = spec.dependencies.extras
+    return extras.isEmpty ? path : "\(path)[\(extras.joined(separator: ","))]"
+  }
+
+  private var projectPlace: SpecPlace { spec.dependencies.project?.place ?? spec.place }
+
+  private func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError) {
+    try installer.run(
+      arguments, for: layout.programPath, in: spec.directory, epoch: epoch, place: place,
+      doing: doing)
+  }
+
+  /// What every installation is told: no byte code, which is compiled later.
+  private var install: [String] {
+    switch installer.kind {
+    case .pip: ["install", "--quiet", "--no-compile", "--progress-bar", "off"]
+    case .uv: ["install", "--quiet", "--link-mode", "copy", "--no-config"]
+    }
+  }
+
+  /// Installs requirements that all have hashes.
+  func installLocked(_ requirements: Requirements) throws(StagingError) {
+    guard requirements.count > 0 else { return }
+    var arguments = install + ["--require-hashes", "-r", requirements.file.string]
+    // The file names all that is needed; without those that are excluded pip would find it incomplete.
+    if !requirements.dropped.isEmpty { arguments.append("--no-deps") }
+    try run(arguments, requirements.place, "installing the requirements")
+  }
+
+  /// Resolves requirements without hashes and those of the project, and installs them without what is excluded. Returns
+  /// the names of what was left out.
+  func installLoose(_ requirements: Requirements?) throws(StagingError) -> [String] {
+    let place = requirements?.place ?? projectPlace
+    var wanted: [String] = []
+    if let requirements, requirements.count > 0 { wanted += ["-r", requirements.file.string] }
+    if let project { wanted.append(project) }
+    guard !wanted.isEmpty else { return requirements?.dropped ?? [] }
+    guard !spec.dependencies.exclude.isEmpty else {
+      try run(install + wanted, place, "installing the requirements")
+      return []
+    }
+    return try installWithoutExcluded(wanted, place)
+  }
+
+  private func installWithoutExcluded(_ wanted: [String], _ place: SpecPlace) throws(StagingError)
+    -> [String]
+  {
+    let excluded = spec.dependencies.exclude.map { normalizedName($0.value) }.joined(separator: ",")
+    let pinned = scratch.appending("pinned.txt")
+    let facts: Facts
+    switch installer.kind {
+    case .pip:
+      let report = scratch.appending("report.json")
+      try run(
+        ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", report.string]
+          + wanted, place, "resolving the requirements")
+      facts = try requirementFacts(["report", pinned.string, excluded, report.string], place)
+      for (name, file) in [("pinned", pinned), ("loose", Path(pinned.string + ".loose"))]
+      where facts[name] != "0" {
+        try run(install + ["--no-deps", "-r", file.string], place, "installing the requirements")
+      }
+    case .uv:
+      let input = scratch.appending("wanted.txt")
+      let locked = scratch.appending("locked.txt")
+      try writeFile(input, try requirementLines(wanted))
+      try run(
+        ["compile", "--quiet", "--no-config", "--output-file", locked.string, input.string], place,
+        "resolving the requirements")
+      facts = try requirementFacts(["flatten", pinned.string, excluded, locked.string], place)
+      try run(
+        install + ["--no-deps", "-r", pinned.string], place, "installing the requirements")
+    }
+    return facts.all("dropped")
+  }
+
+  private func requirementFacts(_ arguments: [String], _ place: SpecPlace) throws(StagingError)
+    -> Facts
+  {
+    let result = try runHelper(
+      layout.programPath, Helper.requirements, arguments.map { Path($0) })
+    guard result.succeeded else {
+      throw .failed(place, "cannot read what was resolved:\n\(lastLines(result.errors))")
+    }
+    return Facts(result.output)
+  }
+
+  /// The arguments "-r FILE" and "PROJECT" as lines of a requirements file.
+  private func requirementLines(_ arguments: [String]) throws(StagingError) -> String {
+    var text = ""
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      if argument == "-r", let file = rest.popFirst() {
+        text += String(decoding: try readFile(Path(file)), as: UTF8.self)
+      } else {
+        text += argument + "\n"
+      }
+    }
+    return text
+  }
+
+  /// Installs the project alone, where its requirements are locked.
+  func installProject() throws(StagingError) {
+    guard let project else { return }
+    try run(install + ["--no-deps", project], projectPlace, "installing the project")
+  }
+
+  /// Makes sure that nothing is missing but what is excluded, and nothing there that is.
+  func check(dropped: [String]) throws(StagingError) {
+    let installed = try listDistributions(layout)
+    let names = Set(installed.map(\.name))
+    for entry in spec.dependencies.exclude where names.contains(normalizedName(entry.value)) {
+      throw .failed(entry.place, "'\(entry.value)' is excluded, but the project itself installs it")
+    }
+    do throws(StagingError) {
+      try installer.run(
+        ["check"], for: layout.programPath, in: spec.directory, epoch: epoch, place: spec.place,
+        doing: "checking the requirements")
+    } catch {
+      guard case .failed(_, let message) = error else { throw error }
+      let missing = message.split(separator: "\n").dropFirst().filter { line in
+        !dropped.contains { mentions(line, $0) }
+      }.filter { $0.contains("require") }
+      guard missing.isEmpty else {
+        let place = spec.dependencies.requirements.first?.place ?? projectPlace
+        throw .failed(
+          place,
+          "the requirements are not complete: add what is missing, or exclude it\n"
+            + missing.joined(separator: "\n"))
+      }
+    }
+  }
+
+  private func mentions(_ line: Substring, _ name: String) -> Bool {
+    line.split { !($0.isLetter || $0.isNumber || "-_.".contains($0)) }.contains {
+      normalizedName(String($0)) == name
+    }
+  }
+}

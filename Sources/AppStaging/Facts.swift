@@ -1,0 +1,86 @@
+import AppSpec
+import Posix
+
+/// What one of the helper programs in `Python/` printed: lines "NAME VALUE".
+struct Facts {
+  private(set) var lines: [(name: String, value: String)] = []
+
+  init(_ output: [UInt8]) {
+    for line in output.split(separator: UInt8(ascii: "\n")) {
+      let space = line.firstIndex(of: UInt8(ascii: " ")) ?? line.endIndex
+      let value = line[space...].dropFirst()
+      lines.append(
+        (String(decoding: line[..<space], as: UTF8.self), String(decoding: value, as: UTF8.self)))
+    }
+  }
+
+  /// The value of the first line of that name; nil where there is none, or an empty one.
+  subscript(_ name: String) -> String? {
+    lines.first { $0.name == name && !$0.value.isEmpty }?.value
+  }
+
+  func all(_ name: String) -> [String] { lines.filter { $0.name == name }.map(\.value) }
+}
+
+/// The helper programs in `Python/`, as texts.
+enum Helper {
+  static let probe = text(PackageResources.probe_py)
+  static let staged = text(PackageResources.staged_py)
+  static let compile = text(PackageResources.compile_py)
+  static let requirements = text(PackageResources.requirements_py)
+  static let distributions = text(PackageResources.distributions_py)
+  static let imports = text(PackageResources.imports_py)
+  static let request = text(PackageResources.request_py)
+  static let runtime = text(PackageResources.runtime_py)
+  static let mainFunction = text(PackageResources.main_function_py)
+  static let mainScript = text(PackageResources.main_script_py)
+
+  /// Everything that decides what is staged; part of a layer's key.
+  static var all: [String] {
+    [probe, staged, compile, requirements, distributions, runtime, mainFunction, mainScript]
+  }
+
+  private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// The last lines of what a program wrote, for a message.
+func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
+  let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
+  return lines.suffix(count).map { "  " + escapedText($0).string }.joined(separator: "\n")
+}
+
+/// This process's environment without what would change how an interpreter or an installer works; variables such as
+/// PIP_INDEX_URL stay.
+func cleanEnvironment(adding more: [String] = []) -> [Path] {
+  let removed = [
+    "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON",
+    "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_SYSTEM_PYTHON", "__PYVENV_LAUNCHER__", "ONEFOLD",
+  ]
+  let names = Set(removed + more.map { String($0.prefix { $0 != "=" }) })
+  let kept = ProcessContext.environmentEntries().filter { entry in
+    let name = String(decoding: entry.bytes.prefix { $0 != UInt8(ascii: "=") }, as: UTF8.self)
+    return !names.contains(name) && !(name.hasPrefix("PYTHON") && name != "PYTHONWARNINGS")
+  }
+  return kept + more.map { Path($0) }
+}
+
+/// Runs a program, and throws where it can't be started, is interrupted, or takes too long.
+func runProgram(
+  _ program: Path, _ arguments: [Path], environment: [Path]? = nil, directory: Path? = nil,
+  timeout: Int? = nil
+) throws(StagingError) -> Subprocess.Result {
+  let subprocess = Subprocess(
+    program, arguments, environment: environment ?? cleanEnvironment(), directory: directory,
+    timeout: timeout)
+  let result = try system { () throws(SystemError) in try subprocess.run() }
+  if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
+  return result
+}
+
+/// Runs a helper program with an interpreter.
+func runHelper(_ interpreter: Path, _ source: String, _ arguments: [Path] = []) throws(StagingError)
+  -> Subprocess.Result
+{
+  try runProgram(
+    interpreter, [Path("-I"), Path("-B"), Path("-c"), Path(source)] + arguments)
+}

@@ -1,0 +1,159 @@
+import Posix
+
+extension Path {
+  init(_ text: String) { self.init([UInt8](text.utf8)) }
+
+  func appending(_ name: String) -> Path { appending(name.utf8) }
+
+  /// The path as text; bytes that are not UTF-8 are replaced. For messages and for names that are known
+  /// to be text.
+  var string: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// A file, directory or symlink below a root.
+struct TreeEntry: Sendable {
+  /// From the root.
+  var path: Path
+  var status: FileStatus
+}
+
+private let current = DirectoryHandle.current
+
+func exists(_ path: Path) -> Bool {
+  (try? current.statusIfExists(of: path, follow: true)) != nil
+}
+
+func isDirectory(_ path: Path) -> Bool {
+  (try? current.statusIfExists(of: path, follow: true))?.kind == .directory
+}
+
+func readFile(_ path: Path) throws(StagingError) -> [UInt8] {
+  try system { () throws(SystemError) in
+    let file = try FileDescriptor.open(path, .read)
+    return try file.bytes(at: 0, count: Int(try file.status().size))
+  }
+}
+
+/// Makes or replaces a file.
+func writeFile(_ path: Path, _ bytes: [UInt8], mode: UInt32 = 0o644) throws(StagingError) {
+  try removeIfPresent(path)
+  try system { () throws(SystemError) in
+    let file = try FileDescriptor.open(path, .createNew, mode: 0o600)
+    try file.write(bytes)
+    try file.setMode(mode)
+    try file.close()
+  }
+}
+
+func writeFile(_ path: Path, _ text: String, mode: UInt32 = 0o644) throws(StagingError) {
+  try writeFile(path, [UInt8](text.utf8), mode: mode)
+}
+
+/// Makes a directory and those above it, where they are missing.
+func createDirectories(_ path: Path) throws(StagingError) {
+  if path.isEmpty || isDirectory(path) { return }
+  try createDirectories(path.parent)
+  do throws(SystemError) { try current.createDirectory(path, mode: 0o755) } catch {
+    if error.errno != .exists { throw .system(error) }
+  }
+}
+
+/// Removes a file, symlink or directory with all that it holds.
+func removeIfPresent(_ path: Path) throws(StagingError) {
+  let status = try system { () throws(SystemError) in try current.statusIfExists(of: path) }
+  guard let status else { return }
+  try system { () throws(SystemError) in
+    if status.kind == .directory {
+      try removeTree(path, in: current)
+    } else {
+      try current.removeFile(path)
+    }
+  }
+}
+
+/// Copies a regular file; its mode becomes 0755 or 0644, as the owner may execute it or not.
+func copyFile(_ source: Path, to target: Path) throws(StagingError) {
+  try system { () throws(SystemError) in
+    let input = try FileDescriptor.open(source, .read)
+    let status = try input.status()
+    let output = try FileDescriptor.open(target, .createNew, mode: 0o600)
+    var offset: Int64 = 0
+    while true {
+      let chunk = try input.bytes(at: offset, count: Int(min(max(status.size - offset, 1), 8 << 20)))
+      if chunk.isEmpty { break }
+      try output.write(chunk)
+      offset += Int64(chunk.count)
+    }
+    try output.setMode(status.mode & 0o100 != 0 ? 0o755 : 0o644)
+    try output.close()
+  }
+}
+
+/// What is below `root`, directories before what they hold, in the order of their bytes.
+///
+/// - Parameter enters: whether to list what a directory holds; called with its path from the root.
+func listTree(_ root: Path, enters: (Path) -> Bool = { _ in true }) throws(StagingError)
+  -> [TreeEntry]
+{
+  var result: [TreeEntry] = []
+  var waiting = [Path()]
+  while let directory = waiting.popLast() {
+    let full = directory.isEmpty ? root : root.appending(directory.bytes)
+    let names = try system { () throws(SystemError) in try listFollowing(full) }
+    var below: [Path] = []
+    for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      let path = directory.appending(name)
+      let status = try system { () throws(SystemError) in
+        try current.status(of: root.appending(path.bytes))
+      }
+      result.append(TreeEntry(path: path, status: status))
+      if status.kind == .directory && enters(path) { below.append(path) }
+    }
+    waiting.append(contentsOf: below.reversed())
+  }
+  return result
+}
+
+/// The names in a directory that may be reached through a symlink.
+private func listFollowing(_ path: Path) throws(SystemError) -> [[UInt8]] {
+  let directory = try FileDescriptor.open(path, .directoryFollow)
+  return try directory.handle.names()
+}
+
+/// Copies what is below `source` to the directory `target`, which is made where it is missing. Modes become 0755 and
+/// 0644. What is at `target` under the same path is replaced.
+///
+/// - Parameters:
+///   - follow: copy what symlinks point to; those that point to nothing are left out. Otherwise they are kept.
+///   - takes: whether to copy an entry, and what is below it; called with its path from `source`.
+func copyTree(
+  _ source: Path, to target: Path, follow: Bool, takes: (Path) -> Bool = { _ in true }
+) throws(StagingError) {
+  try createDirectories(target)
+  let names = try system { () throws(SystemError) in try listFollowing(source) }
+  for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+    let relative = Path(name)
+    guard takes(relative) else { continue }
+    let from = source.appending(name)
+    let to = target.appending(name)
+    if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
+    let status = try system { () throws(SystemError) in
+      try current.statusIfExists(of: from, follow: follow)
+    }
+    guard let status else { continue }
+    switch status.kind {
+    case .directory:
+      try copyTree(from, to: to, follow: follow) { takes(relative.appending($0.bytes)) }
+    case .file:
+      try removeIfPresent(to)
+      try copyFile(from, to: to)
+    case .symlink:
+      try removeIfPresent(to)
+      try system { () throws(SystemError) in
+        try current.createSymlink(to, to: try current.symlinkTarget(of: from))
+      }
+    case .fifo, .socket, .device, .other:
+      throw .failed(nil, "\(from.quoted) is no file, directory or symlink: it can't be packed")
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import AppSpec
+import CArchive
+import ContentHash
+import PayloadFormat
+import Posix
+
+/// Unpacks an archive of an interpreter to a new directory: tar, not compressed or by gzip, zstd or xz.
+///
+/// What would leave the directory is refused: absolute paths, "..", and links that point outside.
+func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) throws(StagingError) {
+  guard exists(path) else {
+    throw .failed(nil, "the archive \(path.quoted) does not exist: correct python.archive")
+  }
+  if let sha256 { try checkHash(path, sha256) }
+  guard let archive = archive_read_new() else { throw .failed(nil, "no memory") }
+  defer { archive_read_free(archive) }
+  archive_read_support_format_tar(archive)
+  archive_read_support_filter_gzip(archive)
+  archive_read_support_filter_zstd(archive)
+  archive_read_support_filter_xz(archive)
+  let opened = path.withCString { archive_read_open_filename(archive, $0, 1 << 20) }
+  guard opened == ARCHIVE_OK else { throw damaged(path, archive) }
+  try createDirectories(target)
+  var hardLinks: [(Path, Path)] = []
+  while true {
+    if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
+    var next: OpaquePointer? = nil
+    let result = archive_read_next_header(archive, &next)
+    if result == ARCHIVE_EOF { break }
+    guard result == ARCHIVE_OK || result == ARCHIVE_WARN, let entry = next else {
+      throw damaged(path, archive)
+    }
+    guard let name = archive_entry_pathname(entry) else { continue }
+    let relative = try checked(Path(cString: name), in: path)
+    if relative.isEmpty { continue }
+    let place = target.appending(relative.bytes)
+    try createDirectories(place.parent)
+    if let link = archive_entry_hardlink(entry) {
+      hardLinks.append((place, target.appending(try checked(Path(cString: link), in: path).bytes)))
+    } else {
+      try write(entry, archive, to: place, relative, path)
+    }
+  }
+  for (place, existing) in hardLinks {
+    try removeIfPresent(place)
+    try copyFile(existing, to: place)
+  }
+}
+
+private func write(
+  _ entry: OpaquePointer, _ archive: OpaquePointer, to place: Path, _ relative: Path, _ path: Path
+) throws(StagingError) {
+  switch archive_entry_filetype(entry) & UInt32(S_IFMT) {
+  case UInt32(S_IFDIR): try createDirectories(place)
+  case UInt32(S_IFLNK):
+    guard let link = archive_entry_symlink(entry) else { throw damaged(path, archive) }
+    let target = Path(cString: link)
+    let depth = relative.bytes.split(separator: UInt8(ascii: "/")).count - 1
+    guard PathRules.staysInside([UInt8](target.bytes).span, depth: depth) else {
+      throw .failed(nil, "\(path.quoted) is refused: its symlink \(relative.quoted) leaves the archive")
+    }
+    try removeIfPresent(place)
+    try system { () throws(SystemError) in
+      try DirectoryHandle.current.createSymlink(place, to: target)
+    }
+  case UInt32(S_IFREG):
+    try removeIfPresent(place)
+    let file = try system { () throws(SystemError) in
+      try FileDescriptor.open(place, .createNew, mode: 0o600)
+    }
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let count = buffer.withUnsafeMutableBytes {
+        archive_read_data(archive, $0.baseAddress, $0.count)
+      }
+      guard count >= 0 else { throw damaged(path, archive) }
+      if count == 0 { break }
+      try system { () throws(SystemError) in try file.write(Array(buffer[..<count])) }
+    }
+    let executable = archive_entry_perm(entry) & 0o100 != 0
+    try system { () throws(SystemError) in
+      try file.setMode(executable ? 0o755 : 0o644)
+      try file.close()
+    }
+  default:
+    throw .failed(nil, "\(path.quoted) is refused: \(relative.quoted) is no file, directory or link")
+  }
+}
+
+/// Without "." and empty components; refuses what leaves the directory, or goes through a link of the archive.
+private func checked(_ path: Path, in archive: Path) throws(StagingError) -> Path {
+  var result = Path()
+  for part in path.bytes.split(separator: UInt8(ascii: "/")) where part != [UInt8(ascii: ".")] {
+    guard part != [UInt8(ascii: "."), UInt8(ascii: ".")], !path.isAbsolute else {
+      throw .failed(nil, "\(archive.quoted) is refused: its path \(path.quoted) leaves the archive")
+    }
+    result = result.appending(part)
+  }
+  return result
+}
+
+private func checkHash(_ path: Path, _ wanted: Located<String>) throws(StagingError) {
+  let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
+  let size = try system { () throws(SystemError) in try file.status() }.size
+  var hasher = SHA256Hasher()
+  var offset: Int64 = 0
+  while offset < size {
+    let bytes = try system { () throws(SystemError) in try file.bytes(at: offset, count: 1 << 20) }
+    if bytes.isEmpty { break }
+    hasher.update(bytes.span)
+    offset += Int64(bytes.count)
+  }
+  let hash = hexText(hasher.finish().bytes).string
+  guard hash == wanted.value.lowercased() else {
+    throw .failed(
+      wanted.place,
+      "the archive \(path.quoted) has the SHA-256 \(hash): download it again, or correct python.sha256")
+  }
+}
+
+private func damaged(_ path: Path, _ archive: OpaquePointer) -> StagingError {
+  let text = archive_error_string(archive).map { Path(cString: $0).string } ?? "unknown"
+  return .failed(nil, "cannot unpack \(path.quoted): \(text)")
+}

@@ -1,0 +1,110 @@
+import AppSpec
+import ContentHash
+import PayloadFormat
+import Posix
+
+/// Trees that were staged before, by all that they depend on: an interpreter with requirements that have hashes, relocated,
+/// pruned and compiled. A layer is never changed; staging starts from a copy of it.
+struct LayerCache {
+  /// nil: nothing is kept.
+  var directory: Path?
+
+  /// At most so many layers are kept, by last use.
+  static let most = 4
+
+  /// The key of a layer: `parts` are all that decides what is in it.
+  static func key(_ parts: [String]) -> String {
+    var hasher = SHA256Hasher()
+    for part in parts {
+      let bytes = [UInt8](part.utf8)
+      hasher.update(Array("\(bytes.count):".utf8).span)
+      hasher.update(bytes.span)
+    }
+    return hexText(hasher.finish().bytes).string
+  }
+
+  /// Copies the layer to `root`, which does not exist. Returns false where there is none.
+  func copy(_ key: String, to root: Path) throws(StagingError) -> Bool {
+    guard let layer = directory?.appending(key), exists(layer.appending("complete")) else {
+      return false
+    }
+    do throws(StagingError) {
+      let lease = try lock(layer, exclusive: false)
+      defer { withExtendedLifetime(lease.rawValue) {} }
+      try copyTree(layer.appending("tree"), to: root, follow: false)
+    } catch {
+      if case .interrupted = error { throw error }
+      // A layer that is being removed, or can't be read, is none.
+      try removeIfPresent(root)
+      return false
+    }
+    if let stamp = try? FileDescriptor.open(layer.appending("complete"), .read) {
+      try? stamp.setModificationTimeToNow()
+    }
+    return true
+  }
+
+  /// Keeps a copy of the tree `root` as a layer. That it can't be kept is no error.
+  func keep(_ root: Path, as key: String) throws(StagingError) {
+    guard let directory else { return }
+    do throws(StagingError) {
+      try createDirectories(directory)
+      try setMode(directory, 0o700)
+      let hidden = try system { () throws(SystemError) in try hiddenName(for: Array(key.utf8)) }
+      let staging = directory.appending(hidden.bytes)
+      do throws(StagingError) {
+        try createDirectories(staging)
+        let lease = try lock(staging, exclusive: true)
+        defer { withExtendedLifetime(lease.rawValue) {} }
+        try copyTree(root, to: staging.appending("tree"), follow: false)
+        try writeFile(staging.appending("complete"), "")
+        try system { () throws(SystemError) in
+          try DirectoryHandle.current.renameWithoutReplacing(
+            staging, to: directory.appending(key))
+        }
+      } catch {
+        try? removeIfPresent(staging)
+        throw error
+      }
+      prune()
+    } catch {
+      if case .interrupted = error { throw error }
+    }
+  }
+
+  /// Removes layers that were not used for longest, and what killed packs left behind; never one that is being copied.
+  private func prune() {
+    guard let directory, let names = try? DirectoryHandle.current.names(in: directory) else { return }
+    var layers: [(used: Int64, path: Path)] = []
+    for name in names {
+      let path = directory.appending(name)
+      if name.first == UInt8(ascii: ".") {
+        // Whoever fills it holds it; what nobody holds was left by a pack that was killed.
+        if let lease = try? lock(path, exclusive: true) {
+          try? removeIfPresent(path)
+          _ = consume lease
+        }
+      } else if let status = try? DirectoryHandle.current.status(of: path.appending("complete")) {
+        layers.append((status.modified.seconds, path))
+      }
+    }
+    for layer in layers.sorted(by: { $0.used > $1.used }).dropFirst(Self.most) {
+      guard let lease = try? lock(layer.path, exclusive: true) else { continue }
+      try? removeIfPresent(layer.path.appending("complete"))
+      try? removeIfPresent(layer.path)
+      _ = consume lease
+    }
+  }
+
+  /// Holds a directory; fails where somebody else does.
+  private func lock(_ path: Path, exclusive: Bool) throws(StagingError) -> FileDescriptor {
+    let descriptor = try system { () throws(SystemError) in
+      try FileDescriptor.open(path, .directory)
+    }
+    let taken = try system { () throws(SystemError) in
+      try descriptor.lock(exclusive: exclusive, wait: false)
+    }
+    guard taken else { throw .failed(nil, "\(path.quoted) is in use") }
+    return descriptor
+  }
+}

@@ -1,0 +1,93 @@
+import Posix
+
+/// Where things are in a staged tree.
+struct Layout: Sendable {
+  var root: Path
+  var version: PythonVersion
+  /// From the root: "lib/python3.11".
+  var standardLibrary: String
+  /// From the root, where distributions and data files are: "lib/python3.11/site-packages".
+  var site: String = ""
+
+  /// From the root: "bin/python3.11".
+  var program: String { "bin/python\(version.short)" }
+
+  var programPath: Path { root.appending(program) }
+  var sitePath: Path { root.appending(site) }
+  var standardLibraryPath: Path { root.appending(standardLibrary) }
+}
+
+/// Copies an interpreter to an empty directory: program, libpython, standard library, and the headers that building
+/// of extensions needs. What others installed into it stays behind.
+func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(StagingError) -> Layout {
+  let layout = Layout(
+    root: root, version: interpreter.version, standardLibrary: interpreter.libraryName)
+  try createDirectories(root.appending("bin"))
+  try createDirectories(root.appending("lib"))
+  try copyFile(interpreter.executable, to: layout.programPath)
+  let name = Path("python\(interpreter.version.short)")
+  try system { () throws(SystemError) in
+    try DirectoryHandle.current.createSymlink(root.appending("bin/python3"), to: name)
+    try DirectoryHandle.current.createSymlink(root.appending("bin/python"), to: name)
+  }
+  if let library = interpreter.sharedLibrary {
+    let target = root.appending("lib").appending(library.lastComponent)
+    try copyFile(library, to: target)
+    try setMode(target, 0o755)
+  }
+  try copyTree(interpreter.standardLibrary, to: layout.standardLibraryPath, follow: true) { path in
+    !Interpreter.isLeftOut(String(decoding: path.lastComponent, as: UTF8.self))
+  }
+  for directory in interpreter.includes where isDirectory(directory) {
+    let target = root.appending("include").appending(directory.lastComponent)
+    try copyTree(directory, to: target, follow: true)
+  }
+  // Where Tcl and Tk look for their scripts, in relocatable archives.
+  for name in (try? DirectoryHandle.current.names(in: interpreter.prefix.appending("lib"))) ?? [] {
+    let text = String(decoding: name, as: UTF8.self)
+    let source = interpreter.prefix.appending("lib").appending(name)
+    guard text.hasPrefix("tcl") || text.hasPrefix("tk"), !text.contains(".so"), isDirectory(source),
+      interpreter.prefix.string != "/usr"
+    else { continue }
+    try copyTree(source, to: root.appending("lib").appending(name), follow: true)
+  }
+  try createDirectories(layout.standardLibraryPath.appending("site-packages"))
+  return layout
+}
+
+func setMode(_ path: Path, _ mode: UInt32) throws(StagingError) {
+  try system { () throws(SystemError) in
+    try DirectoryHandle.current.setMode(of: path, mode)
+  }
+}
+
+/// Asks a staged interpreter where it is and where distributions go. It must not need the one that it was copied from.
+func askStaged(_ layout: inout Layout) throws(StagingError) -> Facts {
+  let result = try runHelper(layout.programPath, Helper.staged)
+  let facts = Facts(result.output)
+  guard result.succeeded, let site = facts["site"] else {
+    throw .failed(
+      nil,
+      "the staged interpreter does not start (Python \(layout.version.description)):\n"
+        + lastLines(result.errors))
+  }
+  let root = try realPath(layout.root)
+  guard site.hasPrefix(root + "/") else {
+    throw .failed(nil, "the staged interpreter has no site-packages of its own: it says '\(site)'")
+  }
+  layout.site = String(site.dropFirst(root.utf8.count + 1))
+  try createDirectories(layout.sitePath)
+  return facts
+}
+
+/// The path without symlinks, which must exist.
+func realPath(_ path: Path) throws(StagingError) -> String {
+  let directory = try system { () throws(SystemError) in
+    try FileDescriptor.open(path, .directoryFollow)
+  }
+  var link = Path("/proc/self/fd/")
+  link.append(contentsOf: "\(directory.rawValue)".utf8)
+  return try system { () throws(SystemError) in
+    try DirectoryHandle.current.symlinkTarget(of: link)
+  }.string
+}

@@ -45,20 +45,13 @@ func compileByteCode(
   let shares = stride(from: 0, to: missing.count, by: share).map {
     Array(missing[$0..<min($0 + share, missing.count)])
   }
-  let results = Mutex<[String]>([])
-  let work = SharedWork<StagingError>(count: shares.count) { .interrupted(signal: $0) }
-  runWorkers(max(1, min(workers, shares.count))) { _ in
-    do throws(StagingError) {
-      while let number = work.take() {
-        let list = scratch.appending("sources-\(number).txt")
-        try writeFile(list, shares[number].joined(separator: "\n"))
-        let failures = try compile(list, layout, dropSources: dropSources)
-        results.withLock { $0 += failures }
-      }
-    } catch { work.fail(error) }
+  let failures = ParallelResults<[String]>(count: shares.count)
+  try forEach(shares.count, workers) { (number) throws(StagingError) in
+    let list = scratch.appending("sources-\(number).txt")
+    try writeFile(list, shares[number].joined(separator: "\n"))
+    failures[number] = try compile(list, layout, dropSources: dropSources)
   }
-  try work.finish()
-  return results.withLock { $0.sorted() }
+  return shares.indices.flatMap { failures[$0] ?? [] }.sorted()
 }
 
 private func compile(_ list: Path, _ layout: Layout, dropSources: Bool) throws(StagingError)

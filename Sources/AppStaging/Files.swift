@@ -71,21 +71,26 @@ func removeIfPresent(_ path: Path) throws(StagingError) {
   }
 }
 
-/// Copies a regular file; its mode becomes 0755 or 0644, as the owner may execute it or not.
-func copyFile(_ source: Path, to target: Path) throws(StagingError) {
+/// Copies a regular file to a new one, and returns the status of that; follows symlinks at `source`. Without `mode` it becomes 0755 or
+/// 0644, as the owner may execute the source or not.
+@discardableResult
+func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(StagingError)
+  -> FileStatus
+{
   try system { () throws(SystemError) in
     let input = try FileDescriptor.open(source, .read)
     let status = try input.status()
     let output = try FileDescriptor.open(target, .createNew, mode: 0o600)
+    let buffer = try Buffer(count: Int(max(1, min(status.size, 4 << 20))))
     var offset: Int64 = 0
     while true {
-      let chunk = try input.bytes(at: offset, count: Int(min(max(status.size - offset, 1), 8 << 20)))
-      if chunk.isEmpty { break }
-      try output.write(chunk)
-      offset += Int64(chunk.count)
+      let count = try input.read(into: buffer.bytes, at: offset)
+      if count == 0 { break }
+      try output.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]))
+      offset += Int64(count)
     }
-    try output.setMode(status.mode & 0o100 != 0 ? 0o755 : 0o644)
-    try output.close()
+    try output.setMode(mode ?? (status.mode & 0o100 != 0 ? 0o755 : 0o644))
+    return try output.status()
   }
 }
 

@@ -34,7 +34,7 @@ func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) thro
     let relative = try checked(Path(cString: name), in: path)
     if relative.isEmpty { continue }
     let place = target.appending(relative.bytes)
-    try createDirectories(place.parent)
+    try createParents(of: relative, in: target, path)
     if let link = archive_entry_hardlink(entry) {
       hardLinks.append((place, target.appending(try checked(Path(cString: link), in: path).bytes)))
     } else {
@@ -64,10 +64,7 @@ private func write(
       try DirectoryHandle.current.createSymlink(place, to: target)
     }
   case UInt32(S_IFREG):
-    try removeIfPresent(place)
-    let file = try system { () throws(SystemError) in
-      try FileDescriptor.open(place, .createNew, mode: 0o600)
-    }
+    var content: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
     while true {
       let count = buffer.withUnsafeMutableBytes {
@@ -75,19 +72,31 @@ private func write(
       }
       guard count >= 0 else { throw damaged(path, archive) }
       if count == 0 { break }
-      try system { () throws(SystemError) in try file.write(Array(buffer[..<count])) }
+      content += buffer[..<count]
     }
     let executable = archive_entry_perm(entry) & 0o100 != 0
-    try system { () throws(SystemError) in
-      try file.setMode(executable ? 0o755 : 0o644)
-      try file.close()
-    }
+    try writeFile(place, content, mode: executable ? 0o755 : 0o644)
   default:
     throw .failed(nil, "\(path.quoted) is refused: \(relative.quoted) is no file, directory or link")
   }
 }
 
-/// Without "." and empty components; refuses what leaves the directory, or goes through a link of the archive.
+/// Makes the directories above an entry. None of them may be a symlink of the archive, which could lead outside.
+private func createParents(of relative: Path, in target: Path, _ archive: Path) throws(StagingError) {
+  var place = target
+  for part in relative.parent.bytes.split(separator: UInt8(ascii: "/")) {
+    place = place.appending(part)
+    let status = try system { () throws(SystemError) in
+      try DirectoryHandle.current.statusIfExists(of: place)
+    }
+    if status?.kind == .symlink {
+      throw .failed(nil, "\(archive.quoted) is refused: its path \(relative.quoted) goes through a symlink")
+    }
+    try createDirectories(place)
+  }
+}
+
+/// Without "." and empty components; refuses what leaves the directory.
 private func checked(_ path: Path, in archive: Path) throws(StagingError) -> Path {
   var result = Path()
   for part in path.bytes.split(separator: UInt8(ascii: "/")) where part != [UInt8(ascii: ".")] {

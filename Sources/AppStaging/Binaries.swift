@@ -1,0 +1,156 @@
+import BinaryInspection
+import Posix
+
+/// A program or library of the tree.
+struct Binary: Sendable {
+  /// Relative to the root.
+  var path: Path
+  var elf: ElfFile
+  var status: FileStatus
+  /// The directory on the build machine that it was copied from; nil for what was in the tree.
+  var source: Path?
+  /// What each name in `elf.needed` leads to, in that order.
+  var needs: [Resolution] = []
+  /// Names in `elf.needed` that are paths, which the loader would open as they are, and what to write instead.
+  var renames: [(from: String, to: String)] = []
+  /// The search path to write; nil where it stays.
+  var newSearchPath: [String]?
+
+  /// A program in `bin` that is named as an interpreter: "python3.11".
+  var isInterpreter: Bool {
+    elf.isProgram && path.string.split(separator: "/").count == 2
+      && path.string.hasPrefix("bin/python")
+  }
+
+  /// The module of the standard library that it implements.
+  var standardModule: String? {
+    let parts = path.string.split(separator: "/")
+    guard parts.count > 1, parts[parts.count - 2] == "lib-dynload" else { return nil }
+    return parts[parts.count - 1].split(separator: ".").first.map(String.init)
+  }
+
+  /// What it belongs to: the top-level name in `site-packages` without what distributions add for their
+  /// libraries ("numpy" for "numpy.libs"); empty for the interpreter's own.
+  var distribution: String {
+    let parts = path.string.split(separator: "/")
+    guard let packages = parts.lastIndex(of: "site-packages"), packages + 1 < parts.count else {
+      return ""
+    }
+    return parts[packages + 1].split(separator: ".").first.map(String.init) ?? ""
+  }
+}
+
+/// What a needed library's name leads to when the tree runs.
+enum Resolution: Equatable {
+  /// The target system's.
+  case system
+  /// A binary that its own search path leads to.
+  case own(Int)
+  /// A binary in the tree's `lib`.
+  case library(Int)
+  /// A binary of the tree that something else must have loaded.
+  case elsewhere(Int)
+  case missing
+
+  var binary: Int? {
+    switch self {
+    case .own(let index), .library(let index), .elsewhere(let index): return index
+    case .system, .missing: return nil
+    }
+  }
+}
+
+/// All programs and libraries of a tree, sorted by path.
+struct TreeBinaries: Sendable {
+  var native: [Binary] = []
+  /// For other processors.
+  var others: [Binary] = []
+  var foreign: [Path] = []
+  var damaged: [String] = []
+}
+
+extension Path {
+  /// The order of bytes.
+  func precedes(_ other: Path) -> Bool { bytes.lexicographicallyPrecedes(other.bytes) }
+}
+
+extension ElfFile {
+  /// Whether it is for the processor that this program is for.
+  var isNative: Bool { is64Bit && isLittleEndian && machine == ElfFile.nativeMachine }
+
+  #if arch(arm64)
+    static let nativeMachine = Machine(rawValue: 183)
+  #else
+    static let nativeMachine = Machine.x86_64
+  #endif
+}
+
+/// Reads every program and library of the tree.
+func findBinaries(in request: RelocationRequest) throws(StagingError) -> TreeBinaries {
+  let root = try system { () throws(SystemError) in
+    try FileDescriptor.open(request.root, .directoryFollow)
+  }
+  var files: [Path] = []
+  try listFiles(Path(), root.handle, &files)
+  let paths = files.sorted { $0.precedes($1) }
+  let found = ParallelResults<Found>(count: paths.count)
+  try forEach(paths.count, request.workers) { index throws(StagingError) in
+    found[index] = try examine(paths[index], in: request.root)
+  }
+  var result = TreeBinaries()
+  for index in paths.indices {
+    switch found[index] {
+    case .binary(let binary) where binary.elf.isNative: result.native.append(binary)
+    case .binary(let binary): result.others.append(binary)
+    case .damaged(let why): result.damaged.append(why)
+    case nil: break
+    }
+  }
+  return result
+}
+
+private enum Found: Sendable {
+  case binary(Binary)
+  case damaged(String)
+}
+
+private func listFiles(_ directory: Path, _ root: DirectoryHandle, _ files: inout [Path])
+  throws(StagingError)
+{
+  let names = try system { () throws(SystemError) in
+    try root.names(in: directory.isEmpty ? Path(".") : directory)
+  }
+  for name in names {
+    let path = directory.appending(name)
+    let status = try system { () throws(SystemError) in try root.status(of: path) }
+    switch status.kind {
+    case .directory: try listFiles(path, root, &files)
+    case .file where status.size > 4: files.append(path)
+    default: break
+    }
+  }
+}
+
+private func examine(_ path: Path, in root: Path) throws(StagingError) -> Found? {
+  let full = root.appending(path.bytes)
+  let elf: ElfFile?
+  do throws(ElfError) {
+    elf = try ElfFile.read(full)
+  } catch {
+    guard case .damaged(_, let what) = error else { throw StagingError(error) }
+    return .damaged("\(path.quoted) is a damaged ELF file and stays as it is: \(what)")
+  }
+  guard let elf, elf.kind == .executable || elf.kind == .shared else { return nil }
+  let status = try system { () throws(SystemError) in try DirectoryHandle.current.status(of: full) }
+  return .binary(Binary(path: path, elf: elf, status: status))
+}
+
+extension StagingError {
+  init(_ error: ElfError) {
+    if case .system(let error) = error {
+      self = .system(error)
+    } else {
+      self = .failed(nil, error.description.string)
+    }
+  }
+}

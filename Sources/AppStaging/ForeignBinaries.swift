@@ -1,0 +1,66 @@
+import BinaryInspection
+import Posix
+
+/// Refuses a tree with a distribution for another processor.
+///
+/// Some distributions carry programs for several processors, such as debuggers, and code for graphics processors
+/// has the same format: where a distribution also has a binary for this processor, or none of its others is for
+/// a processor that runs Linux, they are only listed.
+func refuseForeign(_ binaries: inout TreeBinaries, in root: Path) throws(StagingError) {
+  let served = Set(binaries.native.map(\.distribution))
+  for binary in binaries.others {
+    guard let processor = binary.elf.processorName else { continue }
+    if !binary.distribution.isEmpty, served.contains(binary.distribution), !binary.isExtensionModule
+    {
+      binaries.foreign.append(binary.path)
+      continue
+    }
+    let own = ElfFile.nativeMachine.processor ?? "this processor"
+    let what = "\(binary.path.quoted) is for \(processor) and can't run on \(own)"
+    guard let distribution = distribution(of: binary.path, in: root) else {
+      throw .failed(nil, "\(what): take an interpreter that is built for \(own)")
+    }
+    throw .failed(nil, 
+      "\(what): it belongs to the distribution \(distribution), of which a wheel for \(own) is needed"
+    )
+  }
+}
+
+extension ElfFile {
+  /// "aarch64", "i686"; nil for what no Linux system runs on. A 32-bit x86_64 program is for the x32 ABI.
+  fileprivate var processorName: String? {
+    guard let name = machine.processor else { return nil }
+    return machine == .x86_64 && !is64Bit ? "x32" : name
+  }
+}
+
+extension Binary {
+  /// Whether its name is one that Python imports only on one platform: "x.cpython-311-x86_64-linux-gnu.so" or
+  /// "x.abi3.so".
+  fileprivate var isExtensionModule: Bool {
+    let parts = String(decoding: path.lastComponent, as: UTF8.self).split(separator: ".")
+    guard parts.count >= 3, parts.last == "so" else { return false }
+    return parts[parts.count - 2] == "abi3" || parts[parts.count - 2].hasPrefix("cpython-")
+  }
+}
+
+/// The distribution whose `RECORD` lists the file, such as "numpy 1.26.4"; where none does, its top-level name.
+/// Nil for the interpreter's own files.
+private func distribution(of path: Path, in root: Path) -> String? {
+  var parts = path.string.split(separator: "/")
+  guard let packages = parts.lastIndex(of: "site-packages") else { return nil }
+  let directory = root.appending(parts[...packages].joined(separator: "/"))
+  parts.removeFirst(packages + 1)
+  let name = parts.joined(separator: "/")
+  for entry in (try? DirectoryHandle.current.names(in: directory)) ?? [] {
+    let info = String(decoding: entry, as: UTF8.self)
+    guard info.hasSuffix(".dist-info"),
+      let record = try? readFile(directory.appending(info).appending("RECORD"))
+    else { continue }
+    let lines = String(decoding: record, as: UTF8.self).split(separator: "\n")
+    if lines.contains(where: { $0.hasPrefix("\(name),") || $0.hasPrefix("\"\(name)\",") }) {
+      return info.dropLast(".dist-info".count).split(separator: "-").joined(separator: " ")
+    }
+  }
+  return parts.first.map(String.init)
+}

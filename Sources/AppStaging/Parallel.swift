@@ -1,0 +1,35 @@
+import Posix
+
+/// Calls `body` with 0 to `count` - 1 on at most `workers` threads, and throws the first error.
+func forEach(
+  _ count: Int, _ workers: Int, _ body: @escaping @Sendable (Int) throws(StagingError) -> Void
+) throws(StagingError) {
+  let work = SharedWork<StagingError>(count: count) { .interrupted(signal: $0) }
+  runWorkers(max(1, min(workers, count))) { _ in
+    do throws(StagingError) {
+      while let index = work.take() { try body(index) }
+    } catch { work.fail(error) }
+  }
+  try work.finish()
+}
+
+/// One place for each item, filled by whichever thread handles that item.
+final class ParallelResults<Value: Sendable>: @unchecked Sendable {
+  // No two threads touch the same element.
+  private let storage: UnsafeMutableBufferPointer<Value?>
+
+  init(count: Int) {
+    storage = .allocate(capacity: count)
+    storage.initialize(repeating: nil)
+  }
+
+  deinit {
+    storage.deinitialize()
+    storage.deallocate()
+  }
+
+  subscript(index: Int) -> Value? {
+    get { storage[index] }
+    set { storage[index] = newValue }
+  }
+}

@@ -1,0 +1,137 @@
+public import BinaryInspection
+public import Posix
+
+/// What `makeRelocatable` works on.
+///
+/// The tree has the layout of an installed interpreter: `bin/pythonX.Y`, `lib/libpythonX.Y.so.1.0`,
+/// `lib/pythonX.Y/lib-dynload` and `lib/pythonX.Y/site-packages`. Its files may be hard links to files elsewhere:
+/// none is changed in place.
+public struct RelocationRequest: Sendable {
+  /// The tree's root. Nothing else may write into it meanwhile.
+  public var root: Path
+  /// Where libraries that the tree lacks are looked for before the places that the system's loader knows:
+  /// directories of the source interpreter, such as its `LIBDIR`.
+  public var searchDirectories: [Path]
+  /// Names of libraries, such as "libGL.so.1", that are the target system's, beside those of glibc.
+  public var systemLibraries: Set<String>
+  /// Whether debug symbols are stripped.
+  public var stripDebug: Bool
+  /// Whether a file, given by its path in the tree, keeps its debug symbols.
+  public var keep: @Sendable (Path) -> Bool
+  /// Threads to use, at least 1.
+  public var workers: Int
+
+  public init(
+    root: Path, searchDirectories: [Path] = [], systemLibraries: Set<String> = [],
+    stripDebug: Bool = true, keep: @escaping @Sendable (Path) -> Bool = { _ in false },
+    workers: Int = ProcessContext.processorCount
+  ) {
+    self.root = root
+    self.searchDirectories = searchDirectories
+    self.systemLibraries = systemLibraries
+    self.stripDebug = stripDebug
+    self.keep = keep
+    self.workers = workers
+  }
+}
+
+/// What `makeRelocatable` did and found. Paths are relative to the tree's root where nothing else is said; lists
+/// are sorted by name.
+public struct RelocationReport: Sendable {
+  /// A library that was copied into the tree's `lib`.
+  public struct Copied: Sendable {
+    public var name: String
+    /// Where it was on the build machine.
+    public var from: Path
+    public var neededBy: [Path]
+  }
+
+  /// A library that was found neither in the tree nor on the build machine.
+  public struct Missing: Sendable {
+    public var name: String
+    public var neededBy: [Path]
+    /// Modules of the standard library that can't be imported where the target system has no such library.
+    public var modules: [String]
+    /// Whether the interpreter itself does not start where the target system has no such library.
+    public var stopsInterpreter: Bool
+  }
+
+  /// A library that no search path leads to, but that lies in the tree: its distribution loads it beforehand.
+  public struct FoundElsewhere: Sendable {
+    public var name: String
+    public var at: Path
+    public var neededBy: [Path]
+  }
+
+  /// The oldest glibc that every file of the tree runs on.
+  public struct GlibcFloor: Sendable {
+    public var version: GlibcVersion
+    /// The file that asks for it, the first by path where several do.
+    public var path: Path
+  }
+
+  public var copied: [Copied] = []
+  public var missing: [Missing] = []
+  public var foundElsewhere: [FoundElsewhere] = []
+  /// Files whose search path was changed.
+  public var relinked: [Path] = []
+  public var strippedFiles = 0
+  /// Bytes of the stripped files, before and after.
+  public var strippedBytes: (before: UInt64, after: UInt64) = (0, 0)
+  /// Files whose debug symbols stay, because without them the loader would not have found the same.
+  public var unstrippable: [Path] = []
+  /// Nil where no file needs a version of glibc.
+  public var glibc: GlibcFloor?
+  /// Files that need glibc's private symbols and so, perhaps, the very glibc of the build machine.
+  public var needPrivateGlibc: [Path] = []
+  /// Programs and libraries for another processor, in distributions that also have some for this one.
+  public var foreign: [Path] = []
+  /// Files that begin as ELF files do, but are damaged; why. They were left as they are.
+  public var damaged: [String] = []
+
+  /// One line for each finding that a maintainer may have to do something about.
+  public var warnings: [String] {
+    var lines: [String] = []
+    for library in missing {
+      let why = "\(library.name) is neither in the tree nor on this machine"
+      if library.stopsInterpreter {
+        lines.append(
+          "the interpreter will not start where the system has no \(library.name): \(why)")
+      } else if !library.modules.isEmpty {
+        let names = library.modules.joined(separator: ", ")
+        lines.append("\(names) can't be imported where the system has no \(library.name): \(why)")
+      }
+    }
+    for path in needPrivateGlibc {
+      lines.append(
+        "\(path.quoted) uses private symbols of glibc and may not run with another glibc")
+    }
+    return lines + damaged
+  }
+}
+
+/// Makes a staged tree run wherever it is put, on any Linux system with the glibc that the report names.
+///
+/// Strips debug symbols where asked, copies the libraries that neither the tree nor every system has to the tree's
+/// `lib`, and gives programs and libraries a search path relative to themselves, only where they need one:
+/// docs/decisions/0009-relocation.md says how and why. The same tree and the same machine give the same bytes.
+public func makeRelocatable(_ request: RelocationRequest) throws(StagingError) -> RelocationReport {
+  var binaries = try findBinaries(in: request)
+  try refuseForeign(&binaries, in: request.root)
+  var resolver = LibraryResolver(request, binaries.native)
+  var report = try resolver.resolveAll()
+  report.damaged = binaries.damaged
+  report.foreign = binaries.foreign
+  try rewrite(resolver.binaries, request, &report)
+  addGlibc(resolver.binaries, &report)
+  return report
+}
+
+private func addGlibc(_ binaries: [Binary], _ report: inout RelocationReport) {
+  for binary in binaries.sorted(by: { $0.path.precedes($1.path) }) {
+    if binary.elf.needsPrivateGlibc { report.needPrivateGlibc.append(binary.path) }
+    guard let version = binary.elf.glibc else { continue }
+    if let known = report.glibc, version <= known.version { continue }
+    report.glibc = RelocationReport.GlibcFloor(version: version, path: binary.path)
+  }
+}

@@ -115,12 +115,26 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
     try arguments.number("--jobs", in: 1...1024)
   }
   let cache = try packCacheDirectory(arguments)
+  let latestTime = try sourceDateEpoch()
   // Last, so that a mistake on the command line is told before a missing bootloader.
   let bootloader = try findBootloader(arguments.value("--bootloader"))
   return PackRequest(
     tree: tree, output: arguments.value("--output") ?? Path(name), bootloader: bootloader,
     record: record, compression: compression, workers: workers ?? ProcessContext.processorCount,
-    frameCache: cache?.appending("frames"))
+    frameCache: cache?.appending("frames"), latestTime: latestTime)
+}
+
+/// Seconds since 1970 by `SOURCE_DATE_EPOCH` (https://reproducible-builds.org/specs/source-date-epoch), which later
+/// times of files are set to; nil where it is not set.
+func sourceDateEpoch() throws(CommandFailure) -> Int64? {
+  guard let value = ProcessContext.environment("SOURCE_DATE_EPOCH") else { return nil }
+  let isNumber = value.bytes.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+  guard isNumber, let seconds = Int64(String(decoding: value.bytes, as: UTF8.self)) else {
+    throw .failed(
+      "SOURCE_DATE_EPOCH needs whole seconds since 1970, not \(value.quoted): "
+        + "set it as 'date +%s' prints them, or unset it")
+  }
+  return seconds
 }
 
 private func defaultName(_ entry: [UInt8]) -> [UInt8] {

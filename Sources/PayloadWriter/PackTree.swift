@@ -25,10 +25,13 @@ public struct PackRequest: Sendable {
   /// The directory where compressed frames are kept for the next packing, made where it is missing; nil: they
   /// are not kept. The output does not depend on it.
   public var frameCache: Path?
+  /// Seconds since 1970. Files, directories and symlinks that were modified later get this time instead; nil:
+  /// all keep theirs. (What `SOURCE_DATE_EPOCH` asks of packers.)
+  public var latestTime: Int64?
 
   public init(
     tree: Path, output: Path, bootloader: Bootloader, record: LaunchRecord,
-    compression: Compression, workers: Int, frameCache: Path? = nil
+    compression: Compression, workers: Int, frameCache: Path? = nil, latestTime: Int64? = nil
   ) {
     self.tree = tree
     self.output = output
@@ -37,6 +40,7 @@ public struct PackRequest: Sendable {
     self.compression = compression
     self.workers = workers
     self.frameCache = frameCache
+    self.latestTime = latestTime
   }
 }
 
@@ -80,7 +84,8 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   let sink = try writeFrames(request, tree, index, layout, output, cache, progress)
   let frames = sink.frames
 
-  let (raw, summary) = makeManifest(tree, index, layout, frames)
+  let (raw, summary) = makeManifest(
+    tree, index, layout, frames, latestTime: request.latestTime)
   let manifest = try compressManifest(raw)
   try output.write(manifest)
   try output.write(record)
@@ -274,16 +279,18 @@ private func fill(
 }
 
 private func makeManifest(
-  _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout, _ frames: [Manifest.Frame]
+  _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout, _ frames: [Manifest.Frame],
+  latestTime: Int64?
 ) -> (bytes: [UInt8], summary: PackSummary) {
   var builder = ManifestBuilder()
   var summary = PackSummary()
   for frame in frames { builder.append(frame) }
   var ranges = [Range<Int>?](repeating: nil, count: index.contents.count)
   for (number, entry) in tree.entries.enumerated() {
+    let modified = entry.modified.clamped(to: latestTime)
     let header = ManifestBuilder.Header(
       parent: entry.parent, name: entry.name, mode: entry.mode,
-      modifiedSeconds: entry.modified.seconds, modifiedNanoseconds: entry.modified.nanoseconds)
+      modifiedSeconds: modified.seconds, modifiedNanoseconds: modified.nanoseconds)
     switch entry.kind {
     case .directory:
       builder.appendDirectory(header)
@@ -314,6 +321,14 @@ private func makeManifest(
   summary.contents = index.contents.count
   summary.frames = frames.count
   return (builder.encoded(), summary)
+}
+
+extension FileTime {
+  /// This time, or the whole second `latest` where that is earlier.
+  fileprivate func clamped(to latest: Int64?) -> FileTime {
+    guard let latest, seconds > latest || seconds == latest && nanoseconds > 0 else { return self }
+    return FileTime(seconds: latest, nanoseconds: 0)
+  }
 }
 
 /// The manifest's stored bytes. The level is fixed, so that the tree id depends on the frames alone.

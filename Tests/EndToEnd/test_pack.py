@@ -327,6 +327,30 @@ class SameBytes(Case):
                 succeed(run([*command, "extract", self.packed.path, target]))
                 self.assertSameBytes(target)
 
+    def test_for_each_time_later_than_the_source_date(self) -> None:
+        hashes = set()
+        for later in (1, 5 * 10**9 + 3):
+            entries = {
+                "run": program()._replace(mtime=MTIME + later),
+                "old": File(b"old", mtime=MTIME - 10**9),
+                "directory": Directory(mtime=MTIME + 2 * later),
+                "link": Symlink("run", mtime=MTIME + 3 * later),
+            }
+            of_root = Directory(mtime=MTIME + later)
+            tree = make_tree(self.new_directory() / "tree", entries, of_root=of_root)
+            date = {"SOURCE_DATE_EPOCH": str(MTIME // 10**9)}
+            packed = pack(tree, self.work / "packed", environment=date)
+            hashes.add(hash_file(packed.path))
+            succeed(onefold("extract", packed.path, self.work / f"{later}"))
+            extracted = self.work / f"{later}"
+            times = {
+                name: os.lstat(extracted / name).st_mtime_ns
+                for name in (".", "run", "old", "directory", "link")
+            }
+            self.assertEqual(times.pop("old"), MTIME - 10**9)
+            self.assertEqual(set(times.values()), {MTIME // 10**9 * 10**9})
+        self.assertEqual(len(hashes), 1)
+
     def test_a_tree_id_for_all_names_versions_and_arguments(self) -> None:
         other = pack(
             self.tree,

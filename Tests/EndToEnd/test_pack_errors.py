@@ -150,6 +150,22 @@ class Trees(PackErrors):
                 self.assertPackFails(command, [tree])
 
 
+class SourceDate(PackErrors):
+    def test_what_is_no_number_of_seconds(self) -> None:
+        for value in ("", "-1", "+1", "1.5", "0x10", " 1", "1 ", "now", "9" * 19, "1\n"):
+            with self.subTest(value):
+                self.assertPackFails(
+                    self.command(),
+                    ["SOURCE_DATE_EPOCH needs whole seconds", "'date +%s'"],
+                    environment={"SOURCE_DATE_EPOCH": value},
+                )
+
+    def test_zero_and_later_than_any_time_are_numbers(self) -> None:
+        for value in ("0", "00", "9" * 12):
+            command = self.command()
+            self.assertEqual(run(command, environment={"SOURCE_DATE_EPOCH": value}).returncode, 0)
+
+
 class Entries(PackErrors):
     def test_missing(self) -> None:
         self.assertPackRefused("'bin/nothing'", entry="bin/nothing")

@@ -124,6 +124,28 @@ import Testing
     #expect(try packTree(try request()).treeID != first.treeID)
   }
 
+  @Test func laterTimesAreClamped() throws {
+    try writeSample()
+    let times: [(name: String, seconds: Int64, nanoseconds: UInt32, expected: FileTime)] = [
+      ("tree/lib/text", 1000, 0, FileTime(seconds: 1000, nanoseconds: 0)),
+      ("tree/bin/app", 1000, 1, FileTime(seconds: 1000, nanoseconds: 0)),
+      ("tree/link", 1001, 7, FileTime(seconds: 1000, nanoseconds: 0)),
+      ("tree/empty", 999, 999_999_999, FileTime(seconds: 999, nanoseconds: 999_999_999)),
+      ("tree/sparse", -5, 3, FileTime(seconds: -5, nanoseconds: 3)),
+      ("tree/lib", 5000, 0, FileTime(seconds: 1000, nanoseconds: 0)),
+      ("tree", 5000, 9, FileTime(seconds: 1000, nanoseconds: 0)),
+    ]
+    for (name, seconds, nanoseconds, _) in times {
+      try directory.setTime(name, seconds: seconds, nanoseconds: nanoseconds)
+    }
+    _ = try packTree(try request { $0.latestTime = 1000 })
+    _ = try extract(try Payload.open(directory("out")), to: directory("copy"))
+    for (name, _, _, expected) in times {
+      let copy = "copy" + name.dropFirst("tree".count)
+      #expect(try directory.status(copy).modified == expected, "\(name)")
+    }
+  }
+
   @Test func theOutputIsExecutableAndReplacesAnother() throws {
     try directory.write("out", [1, 2, 3])
     _ = try packTree(try request())

@@ -6,6 +6,11 @@ extension Text {
   var string: String { String(decoding: bytes, as: UTF8.self) }
 }
 
+extension Path {
+  /// The path as text; bytes that are not UTF-8 are replaced.
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+}
+
 extension DefaultStringInterpolation {
   mutating func appendInterpolation(_ text: Text) { appendLiteral(text.string) }
 }

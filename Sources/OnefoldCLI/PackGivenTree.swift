@@ -1,0 +1,88 @@
+import PayloadFormat
+import PayloadWriter
+import Posix
+
+/// `onefold pack --tree`: packs a directory as it is.
+func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
+  try refuse(
+    ["--spec", "--sidecar", "--target", "--no-smoke", "--keep-stage"], in: arguments,
+    "goes with a spec, not with --tree")
+  let request = try makeRequest(arguments)
+  let start = MonotonicClock.now
+  let progress = TerminalProgress()
+  TerminationSignals.hold()
+  let summary: PackSummary
+  do throws(PackError) {
+    defer { progress.finish() }
+    summary = try packTree(request) { phase, done, total in
+      progress.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
+    }
+  } catch {
+    if case .interrupted(let signal) = error { TerminationSignals.endProcess(by: signal) }
+    throw .failed(error.description.string)
+  }
+  let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
+  for warning in summary.warnings { writeMessage("onefold pack: warning: \(warning)\n") }
+  if arguments.has("--json") {
+    let members = packMembers(
+      output: request.output, name: request.record.name, version: request.record.version,
+      request.compression, summary, milliseconds)
+    try writeData(JSON.object(members).encoded)
+  } else {
+    writeMessage(packText(request.output, summary, milliseconds))
+  }
+}
+
+// MARK: Request
+
+private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackRequest {
+  guard let tree = arguments.value("--tree") else { throw .usage("option '--tree' is missing") }
+  guard let given = arguments.value("--entry") else { throw .usage("option '--entry' is missing") }
+  var entry = [UInt8](given.bytes)
+  while entry.starts(with: [UInt8(ascii: "."), UInt8(ascii: "/")]) { entry.removeFirst(2) }
+  guard PathRules.isPath(entry.span) else {
+    throw .failed(PackError.entryPath(given).description.string)
+  }
+
+  let name = arguments.value("--name").map { [UInt8]($0.bytes) } ?? defaultName(entry)
+  guard LaunchRecord.isName(name.span) else {
+    throw .usage(
+      "the name \(quotedText(name)) is not valid: give 1 to 64 of A-Z a-z 0-9 . _ + - with --name, "
+        + "not beginning with '.' or '-'")
+  }
+  var record = LaunchRecord(name: name, entry: entry, target: [])
+  record.version = arguments.value("--app-version").map { [UInt8]($0.bytes) } ?? []
+  guard LaunchRecord.isText(record.version.span) else {
+    throw .usage("option '--app-version' needs at most 128 bytes without control characters")
+  }
+  record.arguments = arguments.rest.map { [UInt8]($0.bytes) }
+  record.packer = [UInt8]("onefold \(version)".utf8)
+  for variable in arguments.all("--env") {
+    let bytes = [UInt8](variable.bytes)
+    guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > 0 else {
+      throw .usage("option '--env' needs NAME=VALUE, not \(variable.quoted)")
+    }
+    record.variables.append(bytes)
+  }
+  for variable in arguments.all("--unset-env") {
+    guard !variable.isEmpty, !variable.bytes.contains(UInt8(ascii: "=")) else {
+      throw .usage("option '--unset-env' needs the name of a variable, not \(variable.quoted)")
+    }
+    record.removedVariables.append([UInt8](variable.bytes))
+  }
+
+  let compression = try makeCompression(nil, arguments)
+  let workers = try makeWorkers(arguments)
+  let cache = try packCacheDirectory(arguments)
+  let latestTime = try sourceDateEpoch()
+  // Last, so that a mistake on the command line is told before a missing bootloader.
+  let bootloader = try findBootloader(arguments.value("--bootloader"))
+  return PackRequest(
+    tree: tree, output: arguments.value("--output") ?? Path(name), bootloader: bootloader,
+    record: record, compression: compression, workers: workers,
+    frameCache: cache?.appending("frames"), latestTime: latestTime)
+}
+
+private func defaultName(_ entry: [UInt8]) -> [UInt8] {
+  [UInt8](Path(entry).lastComponent)
+}

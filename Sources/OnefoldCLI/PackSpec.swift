@@ -1,0 +1,287 @@
+import AppSpec
+import AppStaging
+import PayloadFormat
+import PayloadWriter
+import Posix
+
+/// `onefold pack` with a spec: stages the application, packs it, tests the packed file, and only then gives it its
+/// name.
+func packSpec(_ arguments: Arguments) throws(CommandFailure) {
+  try refuse(
+    ["--entry", "--name", "--app-version", "--env", "--unset-env"], in: arguments,
+    "goes with --tree; a spec has a key for it")
+  guard arguments.rest.isEmpty else {
+    throw .usage("arguments after '--' go with --tree; a spec has launch.arguments")
+  }
+  let spec = try reading { () throws(SpecError) in try readSpec(arguments.value("--spec")) }
+  let build = try SpecBuild(spec, arguments)
+  TerminationSignals.hold()
+  let start = MonotonicClock.now
+  let work = try makeWorkDirectory(for: build.output)
+  let result: (StagedApplication, PackSummary, SmokeReport?)
+  do throws(BuildFailure) {
+    result = try build.run(in: work)
+  } catch {
+    finish(work, keep: arguments.has("--keep-stage"))
+    switch error {
+    case .interrupted(let signal): TerminationSignals.endProcess(by: signal)
+    case .message(let message): throw .failed(message)
+    }
+  }
+  finish(work, keep: arguments.has("--keep-stage"))
+  let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
+  try build.report(result.0, result.1, result.2, milliseconds)
+}
+
+/// Why a build ended.
+private enum BuildFailure: Error {
+  case interrupted(signal: Int32)
+  case message(String)
+}
+
+private func reading<Result>(_ body: () throws(SpecError) -> Result) throws(CommandFailure)
+  -> Result
+{
+  do throws(SpecError) { return try body() } catch { throw .failed(error.description) }
+}
+
+private func staging<Result>(_ body: () throws(StagingError) -> Result) throws(BuildFailure)
+  -> Result
+{
+  do throws(StagingError) { return try body() } catch {
+    if case .interrupted(let signal) = error { throw .interrupted(signal: signal) }
+    throw .message(error.description)
+  }
+}
+
+/// A hidden directory beside the output, on the same file system: what is ready is only renamed.
+private func makeWorkDirectory(for output: Path) throws(CommandFailure) -> Path {
+  do throws(SystemError) {
+    let directory = output.parent.appending(try hiddenName(for: output.lastComponent).bytes)
+    try DirectoryHandle.current.createDirectory(directory, mode: 0o755)
+    return directory
+  } catch { throw .failed(error.description.string) }
+}
+
+private func finish(_ work: Path, keep: Bool) {
+  if keep {
+    writeMessage("onefold pack: the stage is kept in \(work.quoted)\n")
+  } else {
+    try? removeTree(work, in: .current)
+  }
+}
+
+/// One build of a spec.
+private struct SpecBuild {
+  let spec: Spec
+  let arguments: Arguments
+  let output: Path
+  let bootloader: Bootloader
+  let compression: Compression
+  let workers: Int
+  let cache: Path?
+  let epoch: Int64?
+
+  init(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) {
+    self.spec = spec
+    self.arguments = arguments
+    compression = try makeCompression(spec.archive, arguments)
+    workers = try makeWorkers(arguments)
+    cache = try packCacheDirectory(arguments)
+    epoch = try sourceDateEpoch()
+    bootloader = try findBootloader(arguments.value("--bootloader"))
+    let target = "\(bootloader.target)"
+    try checkTarget(arguments.value("--target"), buildsFor: target)
+    output = try Self.output(spec, arguments, target: target)
+  }
+
+  private static func output(_ spec: Spec, _ arguments: Arguments, target: String)
+    throws(CommandFailure) -> Path
+  {
+    let given = arguments.value("--output")
+    let pattern = given.map { $0.text } ?? spec.output.file?.value ?? "{name}"
+    var name = try reading { () throws(SpecError) in
+      try expandOutputName(
+        pattern, name: spec.app.name.value, version: spec.app.version, target: target,
+        at: given == nil ? spec.output.file?.place ?? spec.place : .none)
+    }
+    if arguments.has("--sidecar") || spec.output.sidecar {
+      name += "-" + sidecarTriple(target)
+    }
+    // A path of the spec starts from the spec's directory, one of the command line from the working directory.
+    if given == nil, !name.hasPrefix("/"), !spec.directory.isEmpty {
+      return spec.directory.appending(name.utf8)
+    }
+    return Path([UInt8](name.utf8))
+  }
+
+  // MARK: Building
+
+  func run(in work: Path) throws(BuildFailure) -> (StagedApplication, PackSummary, SmokeReport?) {
+    let staged = try staging { () throws(StagingError) in
+      try stage(
+        StagingRequest(
+          spec: spec, directory: work, layers: cache?.appending("layers"), workers: workers,
+          epoch: epoch ?? defaultEpoch, packer: "onefold \(version)"),
+        progress: say)
+    }
+    let name = Path([UInt8](output.lastComponent))
+    let packed = work.appending("packed").appending(name.bytes)
+    let summary = try pack(staged, to: packed)
+    try checkSize(summary)
+    let smoke = try test(packed, staged, work)
+    if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
+    do throws(SystemError) {
+      try DirectoryHandle.current.rename(packed, to: output)
+    } catch { throw .message(error.description.string) }
+    return (staged, summary, smoke)
+  }
+
+  private func say(_ text: String) { writeMessage("onefold pack: \(text)\n") }
+
+  private func pack(_ staged: StagedApplication, to packed: Path) throws(BuildFailure)
+    -> PackSummary
+  {
+    do throws(SystemError) {
+      try DirectoryHandle.current.createDirectory(packed.parent, mode: 0o755)
+    } catch { throw .message(error.description.string) }
+    say("compressing")
+    let progress = TerminalProgress()
+    defer { progress.finish() }
+    do throws(PackError) {
+      return try packTree(
+        PackRequest(
+          tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
+          compression: compression, workers: workers, frameCache: cache?.appending("frames"))
+      ) { phase, done, total in
+        progress.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
+      }
+    } catch {
+      if case .interrupted(let signal) = error { throw .interrupted(signal: signal) }
+      throw .message(error.description.string)
+    }
+  }
+
+  private func record(_ staged: StagedApplication) -> LaunchRecord {
+    var record = LaunchRecord(
+      name: [UInt8](spec.app.name.value.utf8), entry: [UInt8](staged.entry.utf8), target: [])
+    record.version = [UInt8](spec.app.version.utf8)
+    record.arguments = staged.arguments.map { [UInt8]($0.utf8) }
+    record.variables = staged.variables.map { [UInt8]("\($0.name)=\($0.value)".utf8) }
+    record.removedVariables = staged.removedVariables.map { [UInt8]($0.utf8) }
+    record.packer = [UInt8]("onefold \(version)".utf8)
+    return record
+  }
+
+  private func checkSize(_ summary: PackSummary) throws(BuildFailure) {
+    guard let most = spec.archive.maxSize, summary.bytesOut > most.value else { return }
+    throw .message(
+      "\(most.place.description): the packed file has \(grouped(summary.bytesOut)) bytes, more than "
+        + "archive.max-size allows (\(grouped(most.value))): see what is large above, and exclude or prune it"
+    )
+  }
+
+  private func test(_ packed: Path, _ staged: StagedApplication, _ work: Path) throws(BuildFailure)
+    -> SmokeReport?
+  {
+    guard !arguments.has("--no-smoke") else { return nil }
+    return try staging { () throws(StagingError) in
+      try runSmokeTests(
+        SmokeRequest(
+          spec: spec, onefile: packed, staged: staged, scratch: work.appending("smoke")),
+        progress: say)
+    }
+  }
+
+  // MARK: Report
+
+  func report(
+    _ staged: StagedApplication, _ summary: PackSummary, _ smoke: SmokeReport?,
+    _ milliseconds: UInt64
+  ) throws(CommandFailure) {
+    for warning in staged.report.warnings + summary.warnings.map(\.string) {
+      writeMessage("onefold pack: warning: \(warning)\n")
+    }
+    if arguments.has("--json") {
+      var members = packMembers(
+        output: output, name: [UInt8](spec.app.name.value.utf8),
+        version: [UInt8](spec.app.version.utf8), compression, summary, milliseconds)
+      members += stagingMembers(staged.report)
+      if let smoke { members.append(("smoke", json(smoke))) }
+      try writeData(JSON.object(members).encoded)
+    } else {
+      writeMessage(
+        packText(output, summary, milliseconds) + stagingText(staged.report) + smokeText(smoke))
+    }
+  }
+
+  private func stagingText(_ report: StagingReport) -> String {
+    var text = "  Python \(report.pythonVersion), \(report.distributions) distributions"
+    text += report.reusedLayer ? " (staged before)\n" : "\n"
+    if !report.excluded.isEmpty {
+      text += "  left out: \(report.excluded.joined(separator: ", "))\n"
+    }
+    text += "  removed \(grouped(UInt64(report.prunedFiles))) files, \(grouped(report.prunedBytes)) bytes;"
+    text += " stripped \(grouped(report.strippedBytes)) bytes\n"
+    if !report.glibc.isEmpty {
+      let parts = report.glibc.split(separator: " ", maxSplits: 1)
+      text += "  runs on glibc \(parts[0]) or newer (\(parts.count > 1 ? parts[1] : ""))\n"
+    }
+    return text
+  }
+
+  private func smokeText(_ smoke: SmokeReport?) -> String {
+    guard let smoke else { return "  not tested (--no-smoke)\n" }
+    return "  tested: \(smoke.imports) imports, \(smoke.commands) commands, \(smoke.requests) requests\n"
+  }
+
+  private func stagingMembers(_ report: StagingReport) -> [(String, JSON)] {
+    [
+      ("python", .string(report.pythonVersion)),
+      ("interpreter", .string(report.interpreter)),
+      ("installer", .string(report.installer)),
+      ("distributions", .number(UInt64(report.distributions))),
+      ("excluded", .array(report.excluded.map { .string($0) })),
+      ("pruned_files", .number(UInt64(report.prunedFiles))),
+      ("pruned_bytes", .number(report.prunedBytes)),
+      ("stripped_bytes", .number(report.strippedBytes)),
+      ("copied_libraries", .array(report.copiedLibraries.map { .string($0) })),
+      ("glibc", .string(report.glibc)),
+      ("reused_layer", .bool(report.reusedLayer)),
+      ("warnings", .array(report.warnings.map { .string($0) })),
+    ]
+  }
+
+  private func json(_ smoke: SmokeReport) -> JSON {
+    .object([
+      ("imports", .number(UInt64(smoke.imports))),
+      ("commands", .number(UInt64(smoke.commands))),
+      ("requests", .number(UInt64(smoke.requests))),
+    ])
+  }
+}
+
+/// 1980-01-01, the earliest time that a zip archive holds: what is staged has no time of its own.
+private let defaultEpoch: Int64 = 315_532_800
+
+// MARK: Targets
+
+/// The name that a target has as a Rust target triple, which Tauri appends to the names of sidecars.
+private func sidecarTriple(_ target: String) -> String {
+  let processor = target.split(separator: "-").first.map(String.init) ?? target
+  return "\(processor)-unknown-linux-gnu"
+}
+
+/// A target may be named to be sure of it; only the bootloader's own can be built.
+private func checkTarget(_ given: Path?, buildsFor target: String) throws(CommandFailure) {
+  guard let given else { return }
+  let text = given.text
+  if text == target || text == sidecarTriple(target) { return }
+  let why: String
+  if text.contains("windows") || text.contains("darwin") || text.contains("apple") {
+    why = "Onefold makes Linux programs only; build the sidecars of other systems with their own tools"
+  } else {
+    why = "the interpreter and the wheels must be for it: run onefold on such a machine, with its bootloader"
+  }
+  throw .failed("cannot build for \(given.quoted), only for \(target): \(why)")
+}

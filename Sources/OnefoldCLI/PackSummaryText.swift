@@ -1,0 +1,46 @@
+import PayloadFormat
+import PayloadWriter
+import Posix
+
+/// The summary as text.
+func packText(_ output: Path, _ summary: PackSummary, _ milliseconds: UInt64) -> String {
+  let percent = summary.bytesIn == 0 ? 0 : summary.bytesOut * 1000 / summary.bytesIn
+  return """
+    packed \(output.quoted)
+      \(grouped(UInt64(summary.files))) files, \(grouped(UInt64(summary.directories))) directories, \
+    \(grouped(UInt64(summary.symlinks))) symlinks, \(grouped(UInt64(summary.hardLinks))) hard links
+      \(grouped(UInt64(summary.frames))) frames, \(grouped(UInt64(summary.framesFromCache))) \
+    of them from the cache
+      \(grouped(summary.bytesIn)) bytes in, \(grouped(summary.bytesOut)) bytes out \
+    (\(percent / 10).\(percent % 10) %), in \(milliseconds / 1000).\(milliseconds / 100 % 10) s
+      tree id \(hexText(summary.treeID.bytes))
+
+    """
+}
+
+/// The summary as members of a JSON object.
+func packMembers(
+  output: Path, name: [UInt8], version: [UInt8], _ compression: Compression,
+  _ summary: PackSummary, _ milliseconds: UInt64
+) -> [(String, JSON)] {
+  let ratio = summary.bytesIn == 0 ? 0 : summary.bytesOut * 1000 / summary.bytesIn
+  return JSON.members(path: [UInt8](output.bytes), name: "output") + [
+      ("name", .text(name)),
+      ("version", .text(version)),
+      ("tree_id", .string(hexText(summary.treeID.bytes).string)),
+      ("files", .number(UInt64(summary.files))),
+      ("directories", .number(UInt64(summary.directories))),
+      ("symlinks", .number(UInt64(summary.symlinks))),
+      ("hard_links", .number(UInt64(summary.hardLinks))),
+      ("contents", .number(UInt64(summary.contents))),
+      ("frames", .number(UInt64(summary.frames))),
+      ("frames_from_cache", .number(UInt64(summary.framesFromCache))),
+      ("bytes_in", .number(summary.bytesIn)),
+      ("bytes_out", .number(summary.bytesOut)),
+      ("ratio", .thousandths(ratio)),
+      ("codec", .string(compression.codec.name.description)),
+      ("level", .number(UInt64(compression.level))),
+      ("frame_size", .number(UInt64(compression.frameSize))),
+      ("seconds", .thousandths(milliseconds)),
+    ]
+}

@@ -231,10 +231,10 @@ struct Installation {
   /// Installs requirements that all have hashes.
   func installLocked(_ requirements: Requirements) throws(StagingError) {
     guard requirements.count > 0 else { return }
-    var arguments = install + ["--require-hashes", "-r", requirements.file.string]
-    // The file names all that is needed; without those that are excluded pip would find it incomplete.
-    if !requirements.dropped.isEmpty { arguments.append("--no-deps") }
-    try run(arguments, requirements.place, "installing the requirements")
+    // The file names all that is needed, which is checked afterwards; nothing is to be resolved.
+    try run(
+      install + ["--require-hashes", "--no-deps", "-r", requirements.file.string],
+      requirements.place, "installing the requirements")
   }
 
   /// Resolves requirements without hashes and those of the project, and installs them without what is excluded. Returns

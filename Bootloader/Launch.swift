@@ -6,15 +6,15 @@ import Posix
 /// Makes the tree ready and executes the entry; returns only by an error.
 func launch(_ own: OwnExecutable, _ arguments: [Path]) throws(LaunchError) {
   let payload = try own.open()
-  let tree = try ready(payload)
+  let tree = try ready(payload, willRun: true)
   do throws(SystemError) { try tree.lease.keepAcrossExec() } catch {
     throw LaunchError(.system(error))
   }
   try execute(payload.record, root: tree.root, executable: own.path, arguments)
 }
 
-/// Unpacks the tree, or finds it.
-func ready(_ payload: Payload) throws(LaunchError) -> CachedTree {
+/// Unpacks the tree, or finds it. `willRun`: it is to run on this system.
+func ready(_ payload: Payload, willRun: Bool) throws(LaunchError) -> CachedTree {
   let check = try checkPolicy()
   let name = escapedText(payload.record.name)
   let progress = TerminalProgress()
@@ -24,7 +24,7 @@ func ready(_ payload: Payload) throws(LaunchError) -> CachedTree {
     waiting: { progress.show("waiting for another instance to unpack \(name)") })
   defer { progress.finish() }
   do throws(CacheError) {
-    return try openTree(of: payload, check: check, observer: observer)
+    return try openTree(of: payload, check: check, willRun: willRun, observer: observer)
   } catch { throw LaunchError(error) }
 }
 

@@ -33,6 +33,11 @@ struct LaunchError: Error {
       message = "\(error.description); free some, or set ONEFOLD_CACHE to a directory with room"
     case .noPayload, .format, .damaged:
       message = "\(error.description); download or copy it again"
+    case .glibc(_, found: nil):
+      message =
+        "\(error.description): use a system that has it, or ask for a file built for this one"
+    case .glibc:
+      message = "\(error.description): use a newer system, or ask for a file built on an older one"
     case .system, .occupied:
       message = error.description
     }

@@ -79,7 +79,8 @@ func run(_ verb: Verb, _ own: OwnExecutable, _ arguments: [Path]) throws(LaunchE
   case .verify: try verifyPayload(payload)
   case .extract: try extractPayload(payload, to: arguments[1])
   case .prewarm:
-    let tree = try ready(payload)
+    // Also for another system, as when an image is built.
+    let tree = try ready(payload, willRun: false)
     try writeLine(tree.root)
   case .path:
     let path: Path

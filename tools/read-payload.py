@@ -27,6 +27,7 @@ import itertools
 import json
 import lzma
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -170,6 +171,7 @@ FIELDS: dict[int, Field] = {
     6: Field("unset", once=False, required=False, critical=True),
     7: Field("target", once=True, required=True, critical=True),
     8: Field("packer", once=True, required=False, critical=False),
+    10: Field("glibc", once=True, required=False, critical=False),
 }
 
 RECORD_HEADER = struct.Struct("<4sHHI")
@@ -177,6 +179,7 @@ FIELD_HEADER = struct.Struct("<HHI")
 
 NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-")
 TARGETS = (b"x86_64-linux", b"aarch64-linux")
+GLIBC = re.compile(rb"(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
 
 
 def parse_record(data: bytes) -> dict[str, list[bytes]]:
@@ -221,7 +224,10 @@ def is_valid_value(field: str, value: bytes) -> bool:
     if field in ("version", "packer"):
         return len(value) <= 128 and all(byte >= 0x20 and byte != 0x7F for byte in value)
     if field == "entry":
-        return len(value) <= MAXIMUM_PATH and all(map(is_valid_name, value.split(b"/")))
+        return is_valid_path(value)
+    if field == "glibc":
+        version, space, path = value.partition(b" ")
+        return bool(GLIBC.fullmatch(version) and space) and is_valid_path(path)
     if field == "set":
         return value.find(b"=") > 0
     if field == "unset":
@@ -229,6 +235,10 @@ def is_valid_value(field: str, value: bytes) -> bool:
     if field == "target":
         return value in TARGETS
     return True
+
+
+def is_valid_path(path: bytes) -> bool:
+    return len(path) <= MAXIMUM_PATH and all(map(is_valid_name, path.split(b"/")))
 
 
 def is_valid_name(name: bytes) -> bool:

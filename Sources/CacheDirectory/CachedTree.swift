@@ -62,12 +62,16 @@ let treeDirectory = Path("tree")
 ///
 /// The first candidate that holds the tree or can be written to is used. Termination signals are held while
 /// something is written: where one comes, what was begun is removed and `PayloadError.interrupted` thrown.
+///
+/// - Parameter willRun: whether the tree is to run on this system: before it is unpacked, what it needs of
+///   the system is looked for (`requireGlibc`).
 public func openTree(
-  of payload: Payload, check: CheckPolicy, observer: CacheObserver
+  of payload: Payload, check: CheckPolicy, willRun: Bool, observer: CacheObserver
 ) throws(CacheError) -> CachedTree {
   try withFirstCache { (cache) throws(CacheError) -> CachedTree? in
     if let tree = try cache.lookUp(payload, check, observer) { return tree }
     guard cache.isWritable else { return nil }
+    if willRun { try reading { () throws(PayloadError) in try requireGlibc(for: payload.record) } }
     let tree = try cache.installHoldingSignals(payload, check, observer)
     // From here on a signal ends the process by itself.
     if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }

@@ -142,6 +142,7 @@ private func json(_ payload: Payload, _ manifest: Manifest, files: Bool) -> JSON
     ("version", .text(record.version)),
     ("target", .text(record.target)),
     ("packer", .text(record.packer)),
+    ("glibc", json(record.glibc)),
     ("entry", .text(record.entry)),
     ("arguments", .array(record.arguments.map { .text($0) })),
     ("environment", .array(record.variables.map { .text($0) })),
@@ -162,6 +163,11 @@ private func json(_ payload: Payload, _ manifest: Manifest, files: Bool) -> JSON
     members.append(("entries", .array((0..<manifest.entryCount).map { json(manifest, $0) })))
   }
   return .object(members)
+}
+
+private func json(_ glibc: GlibcRequirement?) -> JSON {
+  guard let glibc else { return .null }
+  return .object([("version", .text(glibc.version.text))] + JSON.members(path: glibc.file))
 }
 
 private func json(_ manifest: Manifest, _ index: Int) -> JSON {

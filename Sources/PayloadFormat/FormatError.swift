@@ -30,7 +30,7 @@ public struct FormatError: Error, Equatable, Sendable {
     case recordTooShort, recordMagic, recordVersion, recordReserved, recordFieldCount
     case recordFieldCut, recordFieldFlags, recordFieldOrder, recordFieldUnknown, recordFieldRepeated
     case recordFieldMissing, recordTrailing, recordName, recordText, recordEntry, recordNul
-    case recordVariable
+    case recordVariable, recordGlibc
     // Manifest: header and section table.
     case manifestTooShort, manifestMagic, manifestVersion, manifestReserved, manifestSectionCount
     case sectionOrder, sectionFlags, sectionBounds, sectionUnknown, sectionMissing, sectionRows
@@ -72,6 +72,7 @@ public struct FormatError: Error, Equatable, Sendable {
       case .recordEntry: "the launch record's entry is not a path in the tree"
       case .recordNul: "a value of the launch record holds a NUL"
       case .recordVariable: "an environment variable of the launch record is not valid"
+      case .recordGlibc: "the launch record's glibc is not a version and a path in the tree"
       case .manifestTooShort: "the manifest is cut short"
       case .manifestMagic: "the manifest does not begin with OFMF"
       case .manifestVersion: "the manifest's version is not 1"
@@ -119,7 +120,8 @@ public struct FormatError: Error, Equatable, Sendable {
     var unit: StaticString {
       switch self {
       case .recordFieldCut, .recordFieldFlags, .recordFieldOrder, .recordFieldUnknown,
-        .recordFieldRepeated, .recordName, .recordText, .recordEntry, .recordNul, .recordVariable:
+        .recordFieldRepeated, .recordName, .recordText, .recordEntry, .recordNul, .recordVariable,
+        .recordGlibc:
         "field"
       case .sectionOrder, .sectionFlags, .sectionBounds, .sectionUnknown, .sectionMissing,
         .sectionRows:

@@ -20,6 +20,8 @@ public struct LaunchRecord: Equatable, Sendable {
   public var target: [UInt8]
   /// What wrote the file; empty where that is not said.
   public var packer: [UInt8]
+  /// What the tree asks of the system's C library; nil where that is not said.
+  public var glibc: GlibcRequirement?
 
   /// A record without arguments and variables.
   public init(name: [UInt8], entry: [UInt8], target: [UInt8]) {
@@ -31,14 +33,16 @@ public struct LaunchRecord: Equatable, Sendable {
     variables = []
     removedVariables = []
     packer = []
+    glibc = nil
   }
 
   private enum Tag: UInt16 {
     case name = 1
     case version, entry, argument, set, unset, target, packer
+    case glibc = 10
 
     var repeats: Bool { self == .argument || self == .set || self == .unset }
-    var isCritical: Bool { self != .version && self != .packer }
+    var isCritical: Bool { self != .version && self != .packer && self != .glibc }
   }
 
   /// Parses a whole record. Never traps, whatever the bytes.
@@ -107,6 +111,11 @@ public struct LaunchRecord: Equatable, Sendable {
     case .unset:
       guard !all.isEmpty && !all.contains(0x3D) else { throw FormatError(.recordVariable, field) }
       removedVariables.append(all)
+    case .glibc:
+      guard let requirement = GlibcRequirement(parsing: value) else {
+        throw FormatError(.recordGlibc, field)
+      }
+      glibc = requirement
     }
   }
 
@@ -153,6 +162,7 @@ public struct LaunchRecord: Equatable, Sendable {
     for name in removedVariables { add(.unset, name) }
     add(.target, target)
     if !packer.isEmpty { add(.packer, packer) }
+    if let glibc { add(.glibc, glibc.encoded) }
 
     var bytes: [UInt8] = []
     bytes.append(ascii: "OFLR")

@@ -10,6 +10,10 @@ public func inspectionLines(_ payload: Payload, _ manifest: Manifest) -> [(
   lines.append(("name", escapedText(record.name)))
   if !record.version.isEmpty { lines.append(("version", escapedText(record.version))) }
   lines.append(("target", escapedText(record.target)))
+  if let glibc = record.glibc {
+    let version = Text(utf8: glibc.version.text)
+    lines.append(("glibc", "\(version) or newer, for \(escapedText(glibc.file))"))
+  }
   lines.append(("entry", escapedText(record.entry)))
   for argument in record.arguments { lines.append(("argument", escapedText(argument))) }
   for name in record.removedVariables { lines.append(("unset", escapedText(name))) }

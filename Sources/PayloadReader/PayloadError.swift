@@ -14,6 +14,8 @@ public enum PayloadError: Error, Sendable {
   case noSpace(directory: Path, needed: UInt64, available: UInt64)
   /// Not enough inodes for the tree in a directory.
   case noNodes(directory: Path, needed: UInt64, available: UInt64)
+  /// The system's C library is older than the tree needs, or, where no version was found, is no glibc.
+  case glibc(GlibcRequirement, found: GlibcVersion?)
   /// A termination signal came.
   case interrupted(signal: Int32)
   /// The place to extract to exists and is not an empty directory.
@@ -46,6 +48,13 @@ public enum PayloadError: Error, Sendable {
     case .noNodes(let directory, let needed, let available):
       return
         "not enough inodes in \(directory.quoted): \(needed) are needed, \(available) are free"
+    case .glibc(let needed, let found):
+      let version = Text(utf8: needed.version.text)
+      let system: Text =
+        found.map { "has glibc \(Text(utf8: $0.text))" } ?? "has no glibc (it may use musl)"
+      return
+        "this program needs glibc \(version) or newer (\(escapedText(needed.file))); this system "
+        + "\(system)"
     case .interrupted(let signal): return "interrupted by signal \(signal)"
     case .occupied(let path):
       return "\(path.quoted) exists and is not an empty directory"

@@ -541,6 +541,18 @@ class Mounts:
         return Path(f"/proc/{self.holder.pid}/root{os.fspath(path)}")
 
 
+def in_root(root: Path, with_proc: bool) -> list[StrPath]:
+    """The beginning of a command that is to run with another root directory; /proc is that of
+    this system, or empty."""
+    for name in ("unshare", "mount", "chroot"):
+        if shutil.which(name) is None:
+            raise unittest.SkipTest(f"needs the program {name}")
+    user = [] if IS_ROOT else ["--user", "--map-root-user"]
+    mount = 'mount --rbind /proc "$0/proc" && ' if with_proc else ""
+    script = f'{mount}exec chroot "$0" "$@"'
+    return ["unshare", *user, "--mount", "--propagation", "private", "sh", "-c", script, root]
+
+
 # Test cases
 
 

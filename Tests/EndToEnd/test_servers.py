@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from support import (
-    IS_ROOT,
     REPOSITORY,
     Case,
     Result,
     StrPath,
+    in_root,
     pack,
     run,
     start,
@@ -215,18 +215,6 @@ class Server:
                 result = run(command, environment=environment)
                 self.assertEqual(result.returncode, 0, result.stderr)
                 self.assertSameTree(self.packed.tree(root / cache[1:]), self.tree)
-
-
-def in_root(root: Path, with_proc: bool) -> list[StrPath]:
-    """The beginning of a command that is to run with another root directory; /proc is that of
-    this system, or empty."""
-    for name in ("unshare", "mount", "chroot"):
-        if shutil.which(name) is None:
-            raise unittest.SkipTest(f"needs the program {name}")
-    user = [] if IS_ROOT else ["--user", "--map-root-user"]
-    mount = 'mount --rbind /proc "$0/proc" && ' if with_proc else ""
-    script = f'{mount}exec chroot "$0" "$@"'
-    return ["unshare", *user, "--mount", "--propagation", "private", "sh", "-c", script, root]
 
 
 def copy_libraries(tree: Path, root: Path) -> None:

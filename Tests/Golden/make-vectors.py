@@ -149,7 +149,8 @@ def trailers() -> Vectors:
 RECORD = Layout("4sHHI", "magic version reserved count")
 FIELD = Layout("HHI", "tag flags length")
 (NAME, VERSION, ENTRY, ARGUMENT, SET, UNSET, TARGET, PACKER) = range(1, 9)
-UNCRITICAL = (VERSION, PACKER)
+GLIBC = 10
+UNCRITICAL = (VERSION, PACKER, GLIBC)
 
 Field = tuple[int, int, bytes]
 
@@ -226,6 +227,11 @@ def records() -> Vectors:
         "valid-entry-dots": with_value(ENTRY, b".../..a/.b/\xff\n"),
         "valid-unknown-field": with_fields(unknown, unknown, (U16, 0, b"")),
         "valid-unknown-field-first": with_fields((0, 0, b"")),
+        "valid-glibc": with_fields(field(GLIBC, b"2.36 lib/python3.11/lib-dynload/_ssl.so")),
+        "valid-glibc-after-all": with_fields(
+            field(VERSION, b"1"), field(PACKER, b"p"), unknown, field(GLIBC, b"0.0 .a/ \xff\n")
+        ),
+        "valid-glibc-largest": with_fields(field(GLIBC, b"999.999 " + path_3072)),
         "valid-65536-bytes": with_fields(field(ARGUMENT, b"a" * room)),
         "valid-most-fields": with_fields(*[field(ARGUMENT, b"")] * many),
         "invalid-recordTooShort": plain[:11],
@@ -249,6 +255,7 @@ def records() -> Vectors:
         "invalid-recordFieldFlags-name-not-critical": FIELD.patched(plain, first, {"flags": 0}),
         "invalid-recordFieldFlags-argument-not-critical": with_fields((ARGUMENT, 0, b"a")),
         "invalid-recordFieldFlags-version-critical": with_fields((VERSION, 1, b"1")),
+        "invalid-recordFieldFlags-glibc-critical": with_fields((GLIBC, 1, b"2.36 bin/app")),
         "invalid-recordFieldOrder": record(REQUIRED[1], REQUIRED[0], REQUIRED[2]),
         "invalid-recordFieldOrder-after-unknown": record(*REQUIRED, unknown, (8, 0, b"packer")),
         "invalid-recordFieldUnknown": with_fields((9, 1, b"")),
@@ -262,6 +269,7 @@ def records() -> Vectors:
         "invalid-recordNul-set": with_fields(field(SET, b"A=b\0")),
         "invalid-recordNul-argument": with_fields(field(ARGUMENT, b"a\0b")),
         "invalid-recordNul-entry": with_value(ENTRY, b"bin/app\0"),
+        "invalid-recordNul-glibc": with_value(GLIBC, b"2.36 bin/app\0"),
         "invalid-recordNul-name": with_value(NAME, b"app\0"),
         "invalid-recordVariable-set-no-name": with_fields(field(SET, b"=value")),
         "invalid-recordVariable-set-no-value": with_fields(field(SET, b"NAME")),
@@ -275,6 +283,28 @@ def records() -> Vectors:
         vectors[f"invalid-recordFieldRepeated-{what}"] = with_fields(one)
     for what, tag in (("version", VERSION), ("packer", PACKER)):
         vectors[f"invalid-recordFieldRepeated-{what}"] = with_fields(*[field(tag, b"1")] * 2)
+    vectors["invalid-recordFieldRepeated-glibc"] = with_fields(
+        *[field(GLIBC, b"2.36 bin/app")] * 2
+    )
+    for what, value in {
+        "empty": b"",
+        "no-path": b"2.36",
+        "empty-path": b"2.36 ",
+        "no-version": b" bin/app",
+        "no-minor": b"2 bin/app",
+        "empty-minor": b"2. bin/app",
+        "empty-major": b".36 bin/app",
+        "three-numbers": b"2.2.5 bin/app",
+        "four-digits": b"2.1000 bin/app",
+        "leading-zero": b"2.036 bin/app",
+        "signed": b"+2.36 bin/app",
+        "name": b"GLIBC_2.36 bin/app",
+        "tab": b"2.36\tbin/app",
+        "absolute": b"2.36 /bin/app",
+        "outside": b"2.36 ../app",
+        "3073-bytes": b"2.36 " + path_3072 + b"n",
+    }.items():
+        vectors[f"invalid-recordGlibc-{what}"] = with_value(GLIBC, value)
     for what, name in {
         "empty": b"",
         "65-bytes": b"a" * 65,

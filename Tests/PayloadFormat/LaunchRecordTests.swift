@@ -11,6 +11,9 @@ import Testing
     record.variables = [bytes("A=1"), bytes("B="), bytes("C=a=b")]
     record.removedVariables = [bytes("LD_PRELOAD"), bytes("X")]
     record.packer = bytes("onefold 9")
+    record.glibc = GlibcVersion(2, 36).map {
+      GlibcRequirement(version: $0, file: bytes("lib/a b.so"))
+    }
     return record
   }
 
@@ -46,6 +49,21 @@ import Testing
         try LaunchRecord(parsing: bytes.span.extracting(0..<count))
       }
     }
+  }
+
+  @Test func glibcVersions() throws {
+    let texts = ["0.0", "2.9", "2.10", "2.36", "3.0", "999.999"]
+    let versions = try texts.map { try #require(version($0)) }
+    #expect(versions == versions.shuffled().sorted())
+    #expect(versions.map { String(decoding: $0.text, as: UTF8.self) } == texts)
+    for text in ["", "2", "2.", ".2", "2.2.5", "02.1", "2.01", "00.0", "1000.0", "2.-1", "2.3 "] {
+      #expect(version(text) == nil, "\(text)")
+    }
+    #expect(GlibcVersion(1000, 0) == nil && GlibcVersion(2, -1) == nil)
+  }
+
+  private func version(_ text: String) -> GlibcVersion? {
+    GlibcVersion(parsing: [UInt8](text.utf8).span)
   }
 
   // MARK: Placeholders

@@ -19,6 +19,7 @@ private func summary(_ error: PayloadError) -> String {
   case .format(let error, _): return "format \(error.fault)"
   case .noSpace: return "no space"
   case .noNodes: return "no nodes"
+  case .glibc: return "glibc"
   case .interrupted(let signal): return "signal \(signal)"
   case .occupied: return "occupied"
   case .damaged(let part, _):

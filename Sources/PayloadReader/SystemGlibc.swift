@@ -1,0 +1,154 @@
+public import PayloadFormat
+public import Posix
+
+/// Fails where the system's C library is known to be older than `record` says that the tree needs, or is
+/// known to be no glibc. Where that can't be found out nothing is said: the program's own loader will tell.
+///
+/// - Parameter root: the root directory, for tests.
+public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
+  throws(PayloadError)
+{
+  guard let needed = record.glibc else { return }
+  var newest: GlibcVersion? = nil
+  for place in libraryDirectories {
+    switch readGlibc(root.appending(place).appending("libc.so.6")) {
+    case .version(let version):
+      if version >= needed.version { return }
+      newest = max(newest ?? version, version)
+    case .unreadable: return
+    case .none: continue
+    }
+  }
+  if newest == nil {
+    // A loader without a library where we look: a system of another layout, or another C library that
+    // stands in for glibc.
+    let loader = root.appending(loaderPath)
+    do throws(SystemError) {
+      if try DirectoryHandle.current.statusIfExists(of: loader, follow: true) != nil { return }
+    } catch { return }
+  }
+  throw .glibc(needed, found: newest)
+}
+
+// Where distributions have it, below the root directory; several may be names of one. Of several libraries the
+// newest counts, because which of them a program gets is the loader's business.
+#if arch(arm64)
+  private let machine: UInt64 = 183
+  private var loaderPath: StaticString { "lib/ld-linux-aarch64.so.1" }
+  private var libraryDirectories: [StaticString] {
+    ["lib/aarch64-linux-gnu", "lib64", "usr/lib/aarch64-linux-gnu", "usr/lib64", "lib", "usr/lib"]
+  }
+#else
+  private let machine: UInt64 = 62
+  private var loaderPath: StaticString { "lib64/ld-linux-x86-64.so.2" }
+  private var libraryDirectories: [StaticString] {
+    ["lib/x86_64-linux-gnu", "lib64", "usr/lib/x86_64-linux-gnu", "usr/lib64", "lib", "usr/lib"]
+  }
+#endif
+
+private enum FoundLibrary {
+  case version(GlibcVersion)
+  /// There is a file, which does not tell.
+  case unreadable
+  /// There is no file, or it is for another processor.
+  case none
+}
+
+private func readGlibc(_ path: Path) -> FoundLibrary {
+  let status: FileStatus?
+  do throws(SystemError) {
+    status = try DirectoryHandle.current.statusIfExists(of: path, follow: true)
+  } catch { return error.errno == .notDirectory ? .none : .unreadable }
+  guard let status else { return .none }
+  guard status.kind == .file, let file = try? FileDescriptor.open(path, .read),
+    let header = try? file.bytes(at: 0, count: 64), header.count == 64
+  else { return .unreadable }
+  let isELF = header.starts(with: [0x7F, 0x45, 0x4C, 0x46])
+  // 32-bit libraries have the same name, in directories that we look at.
+  if isELF && (header[4] != 2 || header[5] != 1 || header.number(18, 2) != machine) { return .none }
+  guard isELF, let strings = dynamicStrings(file, header), let version = newestGlibc(in: strings)
+  else { return .unreadable }
+  return .version(version)
+}
+
+/// Offsets beyond this are not looked at, so that sums of two don't overflow.
+private let highestOffset: UInt64 = 1 << 40
+
+/// The string table of a 64-bit little-endian shared library (System V gABI, chapter 5), which holds the
+/// names of the versions that it defines; nil where there is none that makes sense. Reads less than 2 MiB.
+private func dynamicStrings(_ file: borrowing FileDescriptor, _ header: [UInt8]) -> [UInt8]? {
+  let programHeader = 56
+  let count = Int(header.number(56, 2))
+  guard header.number(54, 2) == UInt64(programHeader), (1...128).contains(count),
+    let table = read(file, at: header.number(32, 8), count: UInt64(count * programHeader))
+  else { return nil }
+
+  let rows = stride(from: 0, to: table.count, by: programHeader)
+  var dynamic: [UInt8] = []
+  for row in rows where table.number(row, 4) == 2 {
+    let size = table.number(row + 32, 8)
+    guard size <= 64 << 10, let bytes = read(file, at: table.number(row + 8, 8), count: size)
+    else { return nil }
+    dynamic = bytes
+  }
+  var address: UInt64? = nil
+  var length: UInt64 = 0
+  var entry = 0
+  while dynamic.count - entry >= 16 && dynamic.number(entry, 8) != 0 {
+    if dynamic.number(entry, 8) == 5 { address = dynamic.number(entry + 8, 8) }
+    if dynamic.number(entry, 8) == 10 { length = dynamic.number(entry + 8, 8) }
+    entry += 16
+  }
+  guard let address, length <= 1 << 20 else { return nil }
+
+  for row in rows where table.number(row, 4) == 1 {
+    let start = table.number(row + 16, 8)
+    guard address >= start && address - start < table.number(row + 32, 8),
+      address - start < highestOffset, table.number(row + 8, 8) < highestOffset
+    else { continue }
+    return read(file, at: table.number(row + 8, 8) + (address - start), count: length)
+  }
+  return nil
+}
+
+private func read(_ file: borrowing FileDescriptor, at offset: UInt64, count: UInt64) -> [UInt8]? {
+  guard offset < 2 * highestOffset,
+    let bytes = try? file.bytes(at: Int64(offset), count: Int(count)), bytes.count == Int(count)
+  else { return nil }
+  return bytes
+}
+
+/// The highest N.M of the names "GLIBC_N.M" and "GLIBC_N.M.O".
+private func newestGlibc(in strings: [UInt8]) -> GlibcVersion? {
+  let prefix: [UInt8] = [0x47, 0x4C, 0x49, 0x42, 0x43, 0x5F]
+  var newest: GlibcVersion? = nil
+  var start = 0
+  while start < strings.count {
+    var end = start
+    while end < strings.count && strings[end] != 0 { end += 1 }
+    if strings[start..<end].starts(with: prefix) {
+      let first = start + prefix.count
+      var last = first
+      var dots = 0
+      while last < end {
+        if strings[last] == UInt8(ascii: ".") { dots += 1 }
+        if dots == 2 { break }
+        last += 1
+      }
+      if let version = GlibcVersion(parsing: strings.span.extracting(first..<last)) {
+        newest = max(newest ?? version, version)
+      }
+    }
+    start = end + 1
+  }
+  return newest
+}
+
+extension [UInt8] {
+  /// A little-endian number of `count` bytes.
+  fileprivate func number(_ offset: Int, _ count: Int) -> UInt64 {
+    var result: UInt64 = 0
+    for index in 0..<count { result |= UInt64(self[offset + index]) << UInt64(8 * index) }
+    return result
+  }
+}

@@ -61,7 +61,9 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "CToml"),
     .target(name: "AppSpec", dependencies: ["CToml", "Posix"], swiftSettings: strict),
-    .target(name: "BinaryInspection", dependencies: ["CElf", "Posix"], swiftSettings: strict),
+    .target(
+      name: "BinaryInspection", dependencies: ["CElf", "PayloadFormat", "Posix"],
+      swiftSettings: strict),
     .target(
       name: "AppStaging",
       dependencies: [

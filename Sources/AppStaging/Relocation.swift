@@ -1,4 +1,5 @@
-public import BinaryInspection
+import BinaryInspection
+public import PayloadFormat
 public import Posix
 
 /// What `makeRelocatable` works on.

@@ -145,7 +145,8 @@ private func relink(
   _ binary: Binary, _ original: Path, _ current: Path, _ temporary: TemporaryFiles
 ) throws(StagingError) -> Path {
   guard !binary.elf.hasAppendedData else {
-    throw .failed(nil, 
+    throw .failed(
+      nil,
       "\(binary.path.quoted) has data appended, as self-extracting programs do, and can't be given "
         + "another search path: remove it, or build it without its absolute RUNPATH")
   }
@@ -168,7 +169,8 @@ private func relink(
   let relinked: ElfFile?
   do throws(ElfError) { relinked = try ElfFile.read(output) } catch { throw StagingError(error) }
   guard let relinked, relinked.isRelinked(from: binary) else {
-    throw .failed(nil, 
+    throw .failed(
+      nil,
       "patchelf damaged \(binary.path.quoted): install another version of patchelf, or build the file "
         + "without an absolute RUNPATH")
   }

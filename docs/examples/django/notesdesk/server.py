@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from notesdesk.paths import data_directory
+
 NAME = "notesdesk"
 
 
@@ -80,15 +82,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(host: str, port: int) -> None:
-    # Django reads the settings, and they the data directory, when it is first asked.
-    os.environ["DJANGO_SETTINGS_MODULE"] = "notesdesk.settings"
-    import django
-
-    from notesdesk.settings import data_directory
-
     directory = data_directory()
     lock = claim(directory)
     make_secret_key(directory)
+
+    # Only now: the settings read the key, and what follows reads the settings.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "notesdesk.settings"
+    import django
+
     django.setup()
     migrate()
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
+from notesdesk.paths import data_directory
+
 PACKAGE = Path(__file__).resolve().parent
-
-
-def data_directory() -> Path:
-    """In the user's data directory: the unpacked tree is a cache, and is replaced."""
-    data_home = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG specification has relative paths ignored.
-    base = Path(data_home) if os.path.isabs(data_home) else Path.home() / ".local/share"
-    return base / "notesdesk"
 
 
 def secret_key() -> str:

@@ -34,7 +34,9 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "notesdesk.urls"
 WSGI_APPLICATION = "notesdesk.wsgi.application"
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+]
 
 DATABASES = {
     "default": {
@@ -50,7 +52,9 @@ STATIC_URL = "static/"
 STATIC_ROOT = PACKAGE / "collected"  # filled while the package is built, by setup.py
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
 }
 
 LANGUAGE_CODE = "en"

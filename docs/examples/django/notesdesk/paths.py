@@ -1,4 +1,4 @@
-"""Where the data are. Apart from the settings, which read what lies there when they are imported."""
+"""Where the data are; apart from the settings, which read what lies there."""
 
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+import AppSpec
 public import Posix
 
 /// The version of Onefold: of the packer and of the bootloader that is built with it.

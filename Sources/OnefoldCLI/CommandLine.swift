@@ -25,6 +25,7 @@ func usage<Result>(_ body: () throws(UsageError) -> Result) throws(CommandFailur
 
 /// All commands, in the order of the help.
 let commands: [(command: Command, run: @Sendable (Arguments) throws(CommandFailure) -> Void)] = [
+  (initCommand, runInit),
   (packCommand, runPack),
   (inspectCommand, runInspect),
   (verifyCommand, runVerify),

@@ -13,6 +13,9 @@ public struct SpecPlace: Equatable, Sendable {
   }
 
   public var description: String { line > 0 ? "\(file):\(line)" : file }
+
+  /// No place of any spec, such as the command line; messages name none.
+  public static let none = SpecPlace(file: "", line: 0)
 }
 
 /// A value of a spec, with the line where it stands.
@@ -24,21 +27,6 @@ public struct Located<Value: Sendable>: Sendable {
     self.value = value
     self.place = place
   }
-}
-
-/// What is wrong with a spec, or with what it names.
-public struct SpecError: Error, Sendable {
-  public var place: SpecPlace
-  /// What is wrong and what to do, without the place and without a final full stop.
-  public var message: String
-
-  public init(_ place: SpecPlace, _ message: String) {
-    self.place = place
-    self.message = message
-  }
-
-  /// "onefold.toml:12: message".
-  public var description: String { "\(place.description): \(message)" }
 }
 
 /// The spec of one application: docs/spec.md, which documents each member under the same name.

@@ -1,0 +1,254 @@
+import Posix
+
+// What starts, what it finds, and how it is tested and packed.
+
+// MARK: Paths, [[data]]
+
+extension SpecDecoder {
+  /// Reports a path that leads to nothing, or to something of another kind; returns whether it is right.
+  @discardableResult
+  mutating func require(_ path: Located<Path>, _ key: String, _ kind: FileStatus.Kind?)
+    -> Bool
+  {
+    let full = resolve(path.value)
+    guard let found = status(of: full)?.kind else {
+      report(
+        path.place,
+        "'\(key)': \(path.value.quoted.string) does not exist\(hint(full)); "
+          + "paths start at the spec's directory")
+      return false
+    }
+    if let kind, kind != found {
+      report(
+        path.place,
+        "'\(key)': \(path.value.quoted.string) must be a \(kind == .file ? "file" : "directory")")
+      return false
+    }
+    return true
+  }
+
+  /// What may have been meant by a path that leads to nothing.
+  private func hint(_ path: Path) -> String {
+    if path.bytes.contains(UInt8(ascii: "~")) { return " ('~' is not replaced)" }
+    guard let names = try? DirectoryHandle.current.names(in: path.parent) else { return "" }
+    let texts = names.map { String(decoding: $0, as: UTF8.self) }.sorted()
+    let name = String(decoding: path.lastComponent, as: UTF8.self)
+    return nearest(to: name, in: texts).map { "; did you mean \(quoted($0))?" } ?? ""
+  }
+
+  mutating func patterns(_ key: String, _ table: SpecTable, _ path: String) -> [Located<String>] {
+    let patterns = table.texts(key)
+    for pattern in patterns
+    where pattern.value.hasPrefix("/") || pattern.value.split(separator: "/").contains("..") {
+      report(
+        pattern.place,
+        "'\(path).\(key)' holds patterns of relative paths, not \(quoted(pattern.value))")
+    }
+    return patterns
+  }
+
+  mutating func datum(_ table: SpecTable) -> Spec.Data? {
+    guard let source = table.path("source") else { return nil }
+    require(source, "data.source", nil)
+    var target = table.path("target") ?? source
+    let text =
+      table.has("target")
+      ? String(decoding: target.value.bytes, as: UTF8.self)
+      : String(decoding: source.value.lastComponent, as: UTF8.self)
+    guard let normalized = normalizedTreePath(text) else {
+      let place = table.place(of: table.has("target") ? "target" : "source")
+      report(
+        place,
+        "'data.target' must be a path below the root of data files, not \(quoted(text))")
+      return nil
+    }
+    target.value = Path(string: normalized)
+    return Spec.Data(source: source, target: target, exclude: patterns("exclude", table, "data"))
+  }
+}
+
+// MARK: [launch]
+
+extension SpecDecoder {
+  mutating func launch() -> Spec.Launch? {
+    guard let table = root.table("launch") else {
+      if !root.has("launch") {
+        report(
+          root.place,
+          "there is no table [launch]: give the 'module', 'function', 'script' or 'executable' to start"
+        )
+      }
+      return nil
+    }
+    let keys = ["module", "function", "script", "executable"]
+    let program = only(of: keys, table, "launch").flatMap { self.program($0, table) }
+    let environment = environment(table, "launch.environment")
+    for name in table.texts("unset") where !isVariableName(name.value) {
+      report(name.place, "'launch.unset' holds names of variables, not \(quoted(name.value))")
+    }
+    guard let program else { return nil }
+    var launch = Spec.Launch(program: program)
+    launch.arguments = table.texts("arguments").map(\.value)
+    launch.environment = environment
+    launch.unset = table.texts("unset").map(\.value)
+    launch.pythonOptions = table.texts("python-options").map(\.value)
+    launch.isolate = table.boolean("isolate") ?? launch.isolate
+    launch.pyinstaller = table.boolean("pyinstaller") ?? launch.pyinstaller
+    return launch
+  }
+
+  private mutating func program(_ key: String, _ table: SpecTable)
+    -> Located<Spec.Launch.Program>?
+  {
+    guard let text = table.text(key) else { return nil }
+    switch key {
+    case "module":
+      if isDottedName(text.value) { return Located(.module(text.value), text.place) }
+      report(
+        text.place,
+        "'launch.module' must be a module such as package.module, not \(quoted(text.value))")
+    case "function":
+      let parts = text.value.split(separator: ":", omittingEmptySubsequences: false).map(
+        String.init)
+      if parts.count == 2, parts.allSatisfy(isDottedName) {
+        return Located(.function(module: parts[0], name: parts[1]), text.place)
+      }
+      report(
+        text.place,
+        "'launch.function' must be such as package.module:function, not \(quoted(text.value))")
+    default:
+      guard let path = normalizedTreePath(text.value), !path.isEmpty else {
+        if !text.value.isEmpty {
+          let start = key == "script" ? "the spec's directory" : "the tree"
+          report(
+            text.place,
+            "'launch.\(key)' must be a path below \(start), not \(quoted(text.value))")
+        }
+        return nil
+      }
+      let located = Located(Path(string: path), text.place)
+      if key == "executable" { return Located(.executable(located.value), text.place) }
+      require(located, "launch.script", .file)
+      return Located(.script(located.value), text.place)
+    }
+    return nil
+  }
+
+  private mutating func environment(_ table: SpecTable, _ key: String) -> [(
+    name: String, value: String
+  )] {
+    var result: [(name: String, value: String)] = []
+    for (name, value) in table.members("environment") {
+      if isVariableName(name) {
+        result.append((name, value.value))
+      } else {
+        report(value.place, "\(quoted(name)) in '\(key)' can't be the name of a variable")
+      }
+    }
+    return result
+  }
+}
+
+// MARK: [smoke], [archive], [output]
+
+extension SpecDecoder {
+  mutating func smoke() -> Spec.Smoke {
+    var smoke = Spec.Smoke()
+    guard let table = root.table("smoke") else { return smoke }
+    smoke.imports = table.boolean("imports") ?? smoke.imports
+    smoke.skipImports = table.texts("skip-imports")
+    for name in smoke.skipImports where !isDottedName(name.value) {
+      report(name.place, "'smoke.skip-imports' holds names of modules, not \(quoted(name.value))")
+    }
+    smoke.timeout = table.integer("timeout")?.value ?? smoke.timeout
+    smoke.commands = table.tables("command").map { command in
+      var result = Spec.Smoke.Command(place: command.place)
+      result.arguments = command.texts("arguments").map(\.value)
+      result.status = command.integer("status")?.value ?? result.status
+      result.output = command.text("output")?.value
+      return result
+    }
+    smoke.http = table.table("http").map { http($0) }
+    return smoke
+  }
+
+  private mutating func http(_ table: SpecTable) -> Spec.Smoke.HTTP {
+    var http = Spec.Smoke.HTTP(place: table.place)
+    http.arguments = table.texts("arguments").map(\.value)
+    http.environment = environment(table, "smoke.http.environment")
+    http.status = table.integer("status")?.value ?? http.status
+    http.contains = table.text("contains")?.value
+    if let path = table.text("path") {
+      http.path = path.value
+      if !path.value.hasPrefix("/")
+        || path.value.unicodeScalars.contains(where: { isControl($0) || $0 == " " })
+      {
+        report(
+          path.place,
+          "'smoke.http.path' must begin with '/' and have no spaces, not \(quoted(path.value))")
+      }
+    }
+    let values = http.arguments + http.environment.map(\.value)
+    if !values.contains(where: { $0.contains("{port}") }) {
+      report(
+        table.place,
+        "'smoke.http' must tell the server its port: put {port} into its 'arguments' or 'environment'"
+      )
+    }
+    return http
+  }
+
+  mutating func archive() -> Spec.Archive {
+    var archive = Spec.Archive()
+    guard let table = root.table("archive") else { return archive }
+    archive.codec = table.text("codec")
+    archive.level = table.integer("level")
+    archive.frameSize = table.integer("frame-size")
+    if let text = table.text("max-size") {
+      archive.maxSize = byteCount(text.value).map { Located($0, text.place) }
+    } else if let number = table.integer("max-size"), number.value > 0 {
+      archive.maxSize = Located(UInt64(number.value), number.place)
+    }
+    if let level = archive.level { checkLevel(level, archive.codec?.value ?? "zstd") }
+    return archive
+  }
+
+  private mutating func checkLevel(_ level: Located<Int>, _ codec: String) {
+    guard (0...22).contains(level.value) else { return }
+    guard let range = compressionLevels(of: codec) else {
+      if codec == "store" {
+        report(level.place, "'archive.level' does not go with the codec 'store'")
+      }
+      return
+    }
+    if !range.contains(level.value) {
+      report(
+        level.place,
+        "'archive.level' must be \(range.lowerBound) to \(range.upperBound) with the codec '\(codec)', "
+          + "not \(level.value)")
+    }
+  }
+
+  mutating func output(_ app: Spec.App?) -> Spec.Output {
+    var output = Spec.Output()
+    guard let table = root.table("output") else { return output }
+    output.sidecar = table.boolean("sidecar") ?? output.sidecar
+    output.file = table.text("file")
+    if let file = output.file, let app {
+      _ = collecting { () throws(SpecError) in
+        try expandOutputName(
+          file.value, name: app.name.value, version: app.version, target: "target", at: file.place)
+      }
+    }
+    return output
+  }
+}
+
+/// As the packer has them; nil for a codec without levels.
+func compressionLevels(of codec: String) -> ClosedRange<Int>? {
+  switch codec {
+  case "zstd": 1...22
+  case "xz": 0...9
+  default: nil
+  }
+}

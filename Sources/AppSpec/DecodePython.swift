@@ -1,0 +1,163 @@
+import Posix
+
+// [python], [dependencies] and [prune].
+
+extension SpecDecoder {
+  mutating func python() -> Spec.Python? {
+    guard let table = root.table("python") else {
+      if !root.has("python") && needsPython {
+        report(
+          root.place,
+          "there is no table [python]: give the interpreter's 'version', 'prefix' or 'archive'")
+      }
+      return nil
+    }
+    var python = Spec.Python(place: table.place)
+    python.version = table.text("version")
+    python.prefix = table.path("prefix")
+    python.archive = table.path("archive")
+    python.systemLibraries = table.texts("system-libraries").map(\.value)
+    if !table.has("version") && !table.has("prefix") && !table.has("archive") {
+      report(
+        table.place, "one of 'python.version', 'python.prefix' or 'python.archive' is needed")
+    }
+    if table.has("prefix") && table.has("archive") {
+      report(
+        table.place(of: "archive"), "'python.prefix' and 'python.archive' exclude each other")
+    }
+    if let version = python.version, !isPythonVersion(version.value) {
+      report(
+        version.place,
+        "'python.version' must be such as 3.11 or 3.11.7, not \(quoted(version.value))")
+    }
+    if let prefix = python.prefix { require(prefix, "python.prefix", nil) }
+    checkArchive(table, &python)
+    for name in table.texts("system-libraries") where name.value.contains("/") || name.value.isEmpty
+    {
+      report(
+        name.place,
+        "'python.system-libraries' holds names such as libGL.so.1, not \(quoted(name.value))")
+    }
+    return python
+  }
+
+  private mutating func checkArchive(_ table: SpecTable, _ python: inout Spec.Python) {
+    if let archive = python.archive {
+      let suffixes = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"]
+      let name = String(decoding: archive.value.bytes, as: UTF8.self)
+      if !suffixes.contains(where: name.hasSuffix) {
+        report(
+          archive.place,
+          "'python.archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not \(quoted(name))")
+      } else {
+        require(archive, "python.archive", .file)
+      }
+    }
+    guard let hash = table.text("sha256") else { return }
+    if !table.has("archive") {
+      report(hash.place, "'python.sha256' is the hash of 'python.archive', which is missing")
+    }
+    guard let digits = normalizedSHA256(hash.value) else {
+      report(
+        hash.place,
+        "'python.sha256' must be 64 hexadecimal digits, not \(quoted(hash.value))")
+      return
+    }
+    python.sha256 = Located(digits, hash.place)
+  }
+
+  /// Nothing of Python is needed to start a program among the data files.
+  private var needsPython: Bool {
+    guard let launch = root.table("launch"), launch.has("executable") else { return true }
+    return root.has("dependencies") || root.has("prune")
+  }
+
+  mutating func dependencies() -> Spec.Dependencies {
+    var result = Spec.Dependencies()
+    guard let table = root.table("dependencies") else { return result }
+    result.requirements = table.paths("requirements")
+    for path in result.requirements { require(path, "dependencies.requirements", .file) }
+    result.project = table.path("project")
+    result.installer =
+      table.text("installer").flatMap { .init(rawValue: $0.value) } ?? result.installer
+    let projectFile = result.project.flatMap { checkProject($0) }
+    if !table.has("project") && table.has("extras") {
+      report(
+        table.place(of: "extras"),
+        "'dependencies.extras' are those of 'dependencies.project', which is missing")
+    }
+    let extras = distributionNames(table.texts("extras"), "dependencies.extras", "extra")
+    result.extras = extras.map(\.value)
+    result.exclude = distributionNames(
+      table.texts("exclude"), "dependencies.exclude", "distribution")
+    let own = projectFile?.name.flatMap(normalizedDistributionName)
+    for name in result.exclude where name.value == own {
+      report(
+        name.place, "\(quoted(name.value)) is excluded, but it is 'dependencies.project' itself")
+    }
+    return result
+  }
+
+  /// The names, normalized; others and repeated ones are reported.
+  private mutating func distributionNames(
+    _ names: [Located<String>], _ key: String, _ kind: String
+  ) -> [Located<String>] {
+    var result: [Located<String>] = []
+    for name in names {
+      guard let normalized = normalizedDistributionName(name.value) else {
+        report(name.place, "'\(key)' holds names of \(kind)s alone, not \(quoted(name.value))")
+        continue
+      }
+      if let first = result.first(where: { $0.value == normalized }) {
+        report(
+          name.place,
+          "\(quoted(name.value)) is in '\(key)' twice, first in line \(first.place.line)")
+        continue
+      }
+      result.append(Located(normalized, name.place))
+    }
+    return result
+  }
+
+  /// The project's own file, where it has one.
+  private mutating func checkProject(_ path: Located<Path>) -> ProjectFile? {
+    guard require(path, "dependencies.project", nil) else { return nil }
+    let full = resolve(path.value)
+    if status(of: full)?.kind == .directory {
+      let hasSetup = status(of: full.appending("setup.py")) != nil
+      let shown = path.value.child(SpecFile.projectName).shown
+      let project = collecting { () throws(SpecError) in try ProjectFile(in: full, shown: shown) }
+      // Nil twice: the file is there and wrong, which is reported.
+      if case .some(nil) = project, !hasSetup {
+        report(
+          path.place,
+          "'dependencies.project': there is no pyproject.toml and no setup.py in "
+            + path.value.quoted.string)
+      }
+      return project ?? nil
+    }
+    if !path.value.shown.hasSuffix(".whl") {
+      report(
+        path.place,
+        "'dependencies.project' must be a directory or a wheel (.whl), not "
+          + path.value.quoted.string)
+    }
+    return nil
+  }
+
+  mutating func prune() -> Spec.Prune {
+    var prune = Spec.Prune()
+    guard let table = root.table("prune") else { return prune }
+    prune.installers = table.boolean("installers") ?? prune.installers
+    prune.tests = table.boolean("tests") ?? prune.tests
+    prune.headers = table.boolean("headers") ?? prune.headers
+    prune.staticLibraries = table.boolean("static-libraries") ?? prune.staticLibraries
+    prune.idle = table.boolean("idle") ?? prune.idle
+    prune.tkinter = table.boolean("tkinter") ?? prune.tkinter
+    prune.debugSymbols = table.boolean("debug-symbols") ?? prune.debugSymbols
+    prune.dropSources = table.text("sources")?.value == "drop"
+    prune.remove = patterns("remove", table, "prune")
+    prune.keep = patterns("keep", table, "prune")
+    return prune
+  }
+}

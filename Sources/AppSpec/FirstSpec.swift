@@ -1,0 +1,200 @@
+public import Posix
+
+/// A first spec for a project, made of what its directory tells.
+public struct FirstSpec: Sendable {
+  /// The content of `onefold.toml`.
+  public let text: String
+  /// What was taken for the server, such as "FastAPI: main:app"; nil where nothing was.
+  public let found: String?
+  /// What its writer must still do, a line each, with the table that it concerns. Where it is empty, the text is a
+  /// spec without errors.
+  public let missing: [String]
+  /// What its writer should know, a line each.
+  public let advice: [String]
+
+  /// Looks at the project in `directory`. `interpreter` is the version of the Python at hand, such as "3.11"; nil
+  /// where there is none. Fails where the directory can't be read or its `pyproject.toml` is no TOML.
+  public init(for directory: Path, interpreter: String?) throws(SpecError) {
+    let scan = try ProjectScan(directory)
+    var writer = FirstSpecWriter(scan, launch: FirstLaunch(scan))
+    writer.write(interpreter: interpreter)
+    text = writer.text
+    found = writer.launch?.found
+    missing = writer.missing
+    advice = writer.advice + (writer.launch?.advice.map { [$0] } ?? [])
+  }
+
+  /// Whether the `pyproject.toml` in a directory has a spec already.
+  public static func isInProject(_ directory: Path) throws(SpecError) -> Bool {
+    let shown = directory.child(SpecFile.projectName).shown
+    return try ProjectFile(in: directory, shown: shown)?.spec != nil
+  }
+}
+
+/// Writes the text of a first spec.
+private struct FirstSpecWriter {
+  let scan: ProjectScan
+  let launch: FirstLaunch?
+  private(set) var text = ""
+  private(set) var missing: [String] = []
+  private(set) var advice: [String] = []
+
+  init(_ scan: ProjectScan, launch: FirstLaunch?) {
+    self.scan = scan
+    self.launch = launch
+  }
+
+  mutating func write(interpreter: String?) {
+    text =
+      "# What 'onefold pack' makes of this directory. Lines that begin with '#' are suggestions.\n"
+    writeApp()
+    writePython(interpreter)
+    writeDependencies()
+    writeData()
+    writeLaunch()
+    writeSmoke()
+    table("[archive]")
+    suggest("archive", "max-size", "\"100 MB\"")
+    table("[output]")
+    suggest("output", "file", "\"dist/{name}-{version}\"")
+  }
+
+  // MARK: Tables
+
+  private mutating func writeApp() {
+    table("[app]")
+    if let name = scan.project?.name, isApplicationName(name) {
+      line("# name = \(tomlText(name)), as in pyproject.toml")
+    } else {
+      line("name = \(tomlText(directoryName))")
+    }
+    let file = ["VERSION", "VERSION.txt", "version.txt"].first(where: scan.has)
+    if scan.project?.version != nil {
+      line("# version: as in pyproject.toml")
+    } else if let file {
+      line("version = { file = \(tomlText(file)) }")
+    } else if scan.project?.isVersionDynamic == true {
+      let isRepository = scan.has(".git")
+      line(isRepository ? "version = { git = true }" : "version = \"\"")
+      if !isRepository {
+        advice.append("[app] the project's version is dynamic; give it as text or from a file")
+      }
+    } else {
+      line("# version = \"1.0.0\"  # or { file = \"VERSION\" }, or { git = true }")
+    }
+  }
+
+  private mutating func writePython(_ interpreter: String?) {
+    table("[python]")
+    let pinned = scan.has(".python-version") ? scan.text(".python-version") : ""
+    let first = trimmed(pinned.prefix { !$0.isNewline })
+    let found =
+      isPythonVersion(first)
+      ? first : pythonVersion(for: scan.project?.requiredPython, interpreter: interpreter)
+    if let found {
+      line("version = \(tomlText(found))")
+    } else {
+      line("# version = \"3.12\"")
+      missing.append("[python] which version of Python it needs")
+    }
+    suggest("python", "prefix", "\"/usr\"")
+  }
+
+  private mutating func writeDependencies() {
+    table("[dependencies]")
+    if !scan.requirements.isEmpty {
+      line("requirements = [\(scan.requirements.map(tomlText).joined(separator: ", "))]")
+    }
+    if scan.isInstallable {
+      line("project = \".\"")
+    } else if scan.requirements.isEmpty {
+      suggest("dependencies", "requirements", "[\"requirements.txt\"]")
+      if scan.project?.dependencies.isEmpty == false {
+        missing.append(
+          "[dependencies] pyproject.toml does not say how the project is built: write its "
+            + "dependencies to requirements.txt, as 'uv pip compile' does")
+      } else {
+        advice.append("[dependencies] no requirements file was found, so nothing is installed")
+      }
+    }
+    suggest("dependencies", "exclude", "[\"torch\"]")
+  }
+
+  private mutating func writeData() {
+    let code = scan.isInstallable ? [] : scan.modules + scan.packages
+    for name in code + scan.assets where name != launch?.script {
+      table("[[data]]")
+      line("source = \(tomlText(name))")
+      // What is in src is imported without that name.
+      if name == "src" { line("target = \".\"") }
+    }
+  }
+
+  private mutating func writeLaunch() {
+    table("[launch]")
+    if let launch {
+      for text in launch.lines { line(text) }
+    } else {
+      for (key, example) in [
+        ("module", "\"package.module\""), ("function", "\"package.module:main\""),
+        ("script", "\"server.py\""),
+      ] { suggest("launch", key, example) }
+      missing.append("[launch] what to start: no server and no script was found")
+    }
+    suggest("launch", "environment", "{ NAME = \"value\" }")
+  }
+
+  private mutating func writeSmoke() {
+    line("\n# What is run from the packed file before it gets its name. A failure fails the build.")
+    line("[smoke]")
+    suggest("smoke", "timeout", "60")
+    let http = launch?.smoke ?? []
+    // Lines that are only a suggestion need their heading to be one as well.
+    if http.isEmpty {
+      line("\n# [smoke.http]")
+      line("# arguments = [\"--port\", \"{port}\"]")
+      line("# path = \"/\"")
+    } else {
+      table("[smoke.http]")
+      for text in http { line(text) }
+    }
+  }
+
+  // MARK: Lines
+
+  private mutating func table(_ heading: String) { line("\n\(heading)") }
+
+  private mutating func line(_ content: String) { text += content + "\n" }
+
+  /// A key that is commented out, with its meaning.
+  private mutating func suggest(_ table: String, _ key: String, _ value: String) {
+    let meaning = Schema.table(table)?.keys.first { $0.name == key }?.meaning ?? ""
+    line("# \(key) = \(value)  # \(meaning)")
+  }
+
+  /// The directory's own name, made fit for an application's.
+  private var directoryName: String {
+    var path = ProcessContext.absolutePath(scan.directory)
+    if path.lastComponent.elementsEqual(".".utf8) { path = path.parent }
+    let bytes = path.lastComponent.map { byte in
+      isLetterOrDigit(byte) || "._+-".utf8.contains(byte) ? byte : UInt8(ascii: "-")
+    }
+    let name = String(decoding: bytes.drop { ".-".utf8.contains($0) }.prefix(64), as: UTF8.self)
+    return name.isEmpty ? "server" : name
+  }
+}
+
+/// A basic string of TOML.
+func tomlText(_ text: String) -> String {
+  var result = ""
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "\"", "\\": result += "\\\(scalar)"
+    case _ where isControl(scalar):
+      let digits = String(scalar.value, radix: 16)
+      result += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return "\"\(result)\""
+}

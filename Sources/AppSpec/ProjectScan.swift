@@ -1,0 +1,134 @@
+import Posix
+
+/// What a directory tells of the project in it, for a first spec.
+struct ProjectScan {
+  let directory: Path
+  /// Of its files and directories, without hidden ones, sorted.
+  private let names: [String]
+  private(set) var project: ProjectFile?
+  /// The requirements files that a server needs.
+  private(set) var requirements: [String] = []
+  /// Normalized names of distributions, as the project and the requirements files have them.
+  private(set) var distributions: Set<String> = []
+  /// Directories of code, and files of it, that are no tests or tools.
+  private(set) var packages: [String] = []
+  private(set) var modules: [String] = []
+  /// Directories that servers read, but that hold no code.
+  private(set) var assets: [String] = []
+  private(set) var sources: [PythonSource] = []
+
+  init(_ directory: Path) throws(SpecError) {
+    self.directory = directory
+    do throws(SystemError) {
+      // The final slash lets the directory be a symlink.
+      let found = try DirectoryHandle.current.names(in: directory.appending(""))
+      names = found.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasPrefix(".") }
+        .sorted()
+    } catch { throw SpecError(.none, error.description.string) }
+    project = try ProjectFile(
+      in: directory, shown: directory.child(SpecFile.projectName).shown)
+    requirements = chooseRequirements()
+    distributions = findDistributions()
+    sortCode()
+    sources = readSources()
+  }
+
+  func has(_ name: String) -> Bool { status(of: directory.appending(name.utf8)) != nil }
+
+  func text(_ name: String) -> String {
+    let bytes = try? readBytes(directory.appending(name.utf8), shown: name)
+    return String(decoding: bytes ?? [], as: UTF8.self)
+  }
+
+  /// Whether pip can install the project itself.
+  var isInstallable: Bool {
+    if has("setup.py") || project?.isBuilt == true { return true }
+    // Without a word on how it is built, setuptools finds the code where nothing else is there.
+    return project?.name != nil && requirements.isEmpty && assets.isEmpty
+      && packages.count + modules.count <= 1
+  }
+
+  // MARK: Distributions
+
+  private func chooseRequirements() -> [String] {
+    let purposes = ["dev", "test", "doc", "lint", "ci", "build"]
+    let files = names.filter { name in
+      name.hasPrefix("requirements") && name.hasSuffix(".txt")
+        && !purposes.contains { name.contains($0) }
+    }
+    let preferred = ["requirements.lock.txt", "requirements-lock.txt", "requirements.txt"]
+    return (preferred.first(where: files.contains) ?? files.first).map { [$0] } ?? []
+  }
+
+  private func findDistributions() -> Set<String> {
+    let lines = requirements.flatMap {
+      text($0).split(whereSeparator: \.isNewline).map(String.init)
+    }
+    var result: Set<String> = []
+    for requirement in (project?.dependencies ?? []) + lines {
+      let name = requirement.prefix {
+        $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0))
+      }
+      guard let normalized = normalizedDistributionName(String(name)) else { continue }
+      result.insert(normalized)
+      // FastAPI's extras bring its server.
+      if normalized == "fastapi" && requirement.contains("[") { result.insert("uvicorn") }
+    }
+    return result
+  }
+
+  // MARK: Code
+
+  private mutating func sortCode() {
+    let others = ["test", "tests", "docs", "doc", "venv", "env", "build", "dist", "node_modules"]
+    let tools = ["setup.py", "conftest.py", "noxfile.py", "manage.py", "fabfile.py"]
+    let readByServers = ["static", "staticfiles", "templates", "assets", "public", "locale"]
+    for name in names where !name.hasPrefix("_") {
+      switch status(of: directory.appending(name.utf8))?.kind {
+      case .directory?:
+        if others.contains(name) || has("\(name)/pyvenv.cfg") { continue }
+        if readByServers.contains(name) {
+          assets.append(name)
+        } else if holdsCode(name) {
+          packages.append(name)
+        }
+      case .file? where name.hasSuffix(".py"):
+        let isTest = name.hasPrefix("test_") || name.hasSuffix("_test.py")
+        if !isTest && !tools.contains(name) { modules.append(name) }
+      default: break
+      }
+    }
+  }
+
+  private func holdsCode(_ name: String) -> Bool {
+    list(name).contains { $0.hasSuffix(".py") } || (name == "src" && !list(name).isEmpty)
+  }
+
+  private func list(_ name: String) -> [String] {
+    let found = try? DirectoryHandle.current.names(in: directory.appending(name.utf8))
+    return (found ?? []).map { String(decoding: $0, as: UTF8.self) }.sorted()
+  }
+
+  /// Those at the top first, and among each other the usual names first.
+  private func readSources() -> [PythonSource] {
+    var files = usualFirst(modules).map { (file: $0, root: "") }
+    for package in packages {
+      let below = package == "src" ? list("src").map { "src/\($0)" } : []
+      for folder in [package] + below {
+        let names = usualFirst(list(folder).filter { $0.hasSuffix(".py") })
+        files += names.map { ("\(folder)/\($0)", package == "src" ? "src/" : "") }
+      }
+    }
+    return files.prefix(200).map { file, root in
+      let module = file.dropFirst(root.count).dropLast(".py".count).split(separator: "/")
+      let name = (module.last == "__init__" ? module.dropLast() : module[...]).joined(
+        separator: ".")
+      return PythonSource(file: file, module: name, text: text(file))
+    }
+  }
+
+  private func usualFirst(_ names: [String]) -> [String] {
+    let usual = ["main.py", "app.py", "server.py", "api.py", "wsgi.py", "asgi.py", "run.py"]
+    return usual.filter(names.contains) + names.filter { !usual.contains($0) }
+  }
+}

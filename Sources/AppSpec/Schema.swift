@@ -1,0 +1,203 @@
+/// Every key that a spec may have, with its type and default. Checking a spec is driven by it, docs/spec.md has
+/// the same tables, and `onefold init` takes its comments from it.
+public enum Schema {
+  /// What a key's value may be.
+  public enum ValueType: Sendable {
+    case text
+    /// Relative to the spec's directory, except where the key's meaning says otherwise.
+    case path
+    case boolean
+    case integer(ClosedRange<Int>)
+    /// One of these texts.
+    case choice([String])
+    /// Bytes, or a text with a unit.
+    case size
+    case texts
+    case paths
+    case patterns
+    /// A table of texts with any keys.
+    case textTable
+    /// A text, or the table that the schema has under the key's path.
+    case textOrTable
+
+    /// As docs/spec.md has it.
+    public var name: String {
+      switch self {
+      case .text: "text"
+      case .path: "path"
+      case .boolean: "boolean"
+      case .integer: "integer"
+      case .choice(let values): values.map { "`\($0)`" }.joined(separator: ", ")
+      case .size: "integer or text"
+      case .texts: "array of texts"
+      case .paths: "array of paths"
+      case .patterns: "array of patterns"
+      case .textTable: "table of texts"
+      case .textOrTable: "text or table"
+      }
+    }
+  }
+
+  public struct Key: Sendable {
+    public let name: String
+    public let type: ValueType
+    /// As docs/spec.md has it; empty where there is none.
+    public let defaultText: String
+    public let meaning: String
+
+    init(_ name: String, _ type: ValueType, default defaultText: String = "", _ meaning: String) {
+      self.name = name
+      self.type = type
+      self.defaultText = defaultText
+      self.meaning = meaning
+    }
+
+    public var isNeeded: Bool { defaultText == Schema.needed }
+  }
+
+  public struct Table: Sendable {
+    /// Its keys, joined by dots.
+    public let path: String
+    /// Whether there may be several: `[[path]]`.
+    public let repeats: Bool
+    public let keys: [Key]
+
+    init(_ path: String, repeats: Bool = false, _ keys: [Key]) {
+      self.path = path
+      self.repeats = repeats
+      self.keys = keys
+    }
+
+    /// "[app]" or "[[data]]".
+    public var heading: String { repeats ? "[[\(path)]]" : "[\(path)]" }
+  }
+
+  static let needed = "needed"
+
+  static func table(_ path: String) -> Table? { tables.first { $0.path == path } }
+
+  public static let tables = [
+    app, version, python, dependencies, prune, data, launch, smoke, smokeCommand, smokeHTTP,
+    archive, output,
+  ]
+
+  static let app = Table(
+    "app",
+    [
+      Key(
+        "name", .text, default: "the project's name in `pyproject.toml`",
+        "the application's name, which names the file"),
+      Key(
+        "version", .textOrTable, default: "the project's version in `pyproject.toml`, else none",
+        "the application's version, or where it is found"),
+    ])
+
+  static let version = Table(
+    "app.version",
+    [
+      Key("file", .path, "a file whose first line is the version"),
+      Key("project", .path, "a directory whose pyproject.toml has the version"),
+      Key("git", .boolean, "git describe tells the version"),
+    ])
+
+  static let python = Table(
+    "python",
+    [
+      Key("version", .text, "the interpreter's version, such as 3.11 or 3.11.7"),
+      Key("prefix", .path, "where an interpreter is installed"),
+      Key("archive", .path, "a relocatable interpreter in a tar archive"),
+      Key("sha256", .text, "what the archive's SHA-256 must be"),
+      Key(
+        "system-libraries", .texts, default: "`[]`", "shared libraries that the target system has"),
+    ])
+
+  static let dependencies = Table(
+    "dependencies",
+    [
+      Key("requirements", .paths, default: "`[]`", "requirements files, in pip's format"),
+      Key("project", .path, "a project directory or a wheel to install"),
+      Key("extras", .texts, default: "`[]`", "extras of the project to install"),
+      Key("exclude", .texts, default: "`[]`", "distributions that are left out"),
+      Key("installer", .choice(["auto", "pip", "uv"]), default: "`auto`", "what installs"),
+    ])
+
+  static let prune = Table(
+    "prune",
+    [
+      Key("installers", .boolean, default: "`true`", "remove pip, setuptools and the like"),
+      Key("tests", .boolean, default: "`true`", "remove tests"),
+      Key("headers", .boolean, default: "`true`", "remove C headers"),
+      Key("static-libraries", .boolean, default: "`true`", "remove static libraries"),
+      Key("idle", .boolean, default: "`true`", "remove idlelib and turtledemo"),
+      Key("tkinter", .boolean, default: "`true`", "remove tkinter unless it is imported"),
+      Key("debug-symbols", .boolean, default: "`true`", "strip debug symbols"),
+      Key("sources", .choice(["keep", "drop"]), default: "`keep`", "drop ships byte code alone"),
+      Key("remove", .patterns, default: "`[]`", "further paths to remove"),
+      Key("keep", .patterns, default: "`[]`", "paths that no rule removes"),
+    ])
+
+  static let data = Table(
+    "data", repeats: true,
+    [
+      Key("source", .path, default: needed, "a file or directory"),
+      Key("target", .path, default: "the source's name", "where to, below the root of data files"),
+      Key("exclude", .patterns, default: "`[]`", "paths below the source that are left out"),
+    ])
+
+  static let launch = Table(
+    "launch",
+    [
+      Key("module", .text, "a module to run, as python -m does"),
+      Key("function", .text, "a function to call, as a console script does"),
+      Key("script", .path, "a script of the project"),
+      Key("executable", .path, "a program of the tree"),
+      Key("arguments", .texts, default: "`[]`", "arguments before the user's"),
+      Key("environment", .textTable, default: "`{}`", "variables to set"),
+      Key("unset", .texts, default: "`[]`", "variables to remove"),
+      Key("python-options", .texts, default: "`[]`", "options for the interpreter"),
+      Key("isolate", .boolean, default: "`true`", "the user's PYTHON* variables do not count"),
+      Key("pyinstaller", .boolean, default: "`true`", "PyInstaller's contract is kept"),
+    ])
+
+  static let smoke = Table(
+    "smoke",
+    [
+      Key("imports", .boolean, default: "`true`", "import every installed module"),
+      Key("skip-imports", .texts, default: "`[]`", "modules that can't be imported alone"),
+      Key("timeout", .integer(1...3600), default: "`60`", "seconds that each test may take"),
+    ])
+
+  static let smokeCommand = Table(
+    "smoke.command", repeats: true,
+    [
+      Key("arguments", .texts, default: "`[]`", "arguments of the packed file"),
+      Key("status", .integer(0...255), default: "`0`", "the exit status that is right"),
+      Key("output", .text, "what it must print"),
+    ])
+
+  static let smokeHTTP = Table(
+    "smoke.http",
+    [
+      Key("arguments", .texts, default: "`[]`", "arguments that start the server"),
+      Key("environment", .textTable, default: "`{}`", "variables to set"),
+      Key("path", .text, default: "`/`", "what is asked for"),
+      Key("status", .integer(100...599), default: "`200`", "the HTTP status that is right"),
+      Key("contains", .text, "what the answer must contain"),
+    ])
+
+  static let archive = Table(
+    "archive",
+    [
+      Key("codec", .choice(["zstd", "xz", "store"]), default: "`zstd`", "how it is compressed"),
+      Key("level", .integer(0...22), default: "of the codec", "how well it is compressed"),
+      Key("frame-size", .integer(64...16384), default: "`4096`", "KiB that are decoded at once"),
+      Key("max-size", .size, "a larger file fails the build"),
+    ])
+
+  static let output = Table(
+    "output",
+    [
+      Key("file", .text, default: "`{name}`", "the file to make"),
+      Key("sidecar", .boolean, default: "`false`", "append the target triple, as Tauri expects"),
+    ])
+}

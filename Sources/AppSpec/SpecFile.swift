@@ -1,0 +1,90 @@
+import Posix
+
+/// A file that holds a spec, found and parsed.
+struct SpecFile: Sendable {
+  static let specName = "onefold.toml"
+  static let projectName = "pyproject.toml"
+
+  /// As messages name it.
+  let file: String
+  /// Absolute, so that it stays right in programs that start elsewhere.
+  let directory: Path
+  let table: TOMLTable
+  /// Where the spec begins; 0 for a file of its own.
+  let line: Int
+
+  /// Looks where `readSpec` says.
+  init(_ path: Path?) throws(SpecError) {
+    guard let path else {
+      try self.init(inDirectory: Path())
+      return
+    }
+    switch status(of: path)?.kind {
+    case .directory?: try self.init(inDirectory: path)
+    case .file?: try self.init(file: path)
+    case nil:
+      throw SpecError(SpecPlace(file: path.shown, line: 0), "there is no such file or directory")
+    default:
+      throw SpecError(SpecPlace(file: path.shown, line: 0), "this is not a file or directory")
+    }
+  }
+
+  private init(inDirectory directory: Path) throws(SpecError) {
+    for name in [SpecFile.specName, SpecFile.projectName] {
+      let path = directory.appending(name.utf8)
+      if status(of: path) != nil {
+        try self.init(file: path)
+        return
+      }
+    }
+    throw SpecError(
+      SpecPlace(file: directory.isEmpty ? "." : directory.shown, line: 0),
+      "there is no onefold.toml and no pyproject.toml here; 'onefold init' writes a first spec")
+  }
+
+  private init(file path: Path) throws(SpecError) {
+    file = path.shown
+    directory = absolute(path.parent)
+    guard status(of: path)?.kind == .file else {
+      throw SpecError(SpecPlace(file: file, line: 0), "this is not a file")
+    }
+    let document = try TOMLTable(parsing: readBytes(path, shown: path.shown), file: path.shown)
+    guard String(decoding: path.lastComponent, as: UTF8.self) == SpecFile.projectName else {
+      table = document
+      line = 0
+      return
+    }
+    guard let member = ProjectFile(file: file, document: document).spec else {
+      throw SpecError(
+        SpecPlace(file: file, line: 0),
+        "there is no table [tool.onefold] in it; 'onefold init' writes a first spec")
+    }
+    guard case .table(let spec) = member.value.content else {
+      throw SpecError(SpecPlace(file: file, line: member.line), "'tool.onefold' must be a table")
+    }
+    table = spec
+    line = member.line
+  }
+}
+
+/// Of what a path leads to; nil where there is nothing, or nothing that can be seen.
+func status(of path: Path) -> FileStatus? {
+  try? DirectoryHandle.current.statusIfExists(of: path, follow: true)
+}
+
+/// A file's content, cut where it is larger than any TOML file may be; `shown` is how messages name it.
+func readBytes(_ path: Path, shown: String) throws(SpecError) -> [UInt8] {
+  do throws(SystemError) {
+    return try FileDescriptor.open(path, .read).bytes(at: 0, count: TOMLTable.sizeLimit + 1)
+  } catch {
+    throw SpecError(
+      SpecPlace(file: shown, line: 0), "cannot read the file: \(error.errno.description.string)")
+  }
+}
+
+/// `path` from the root; "." is left out.
+private func absolute(_ path: Path) -> Path {
+  let isHere = path.elementsEqual(Path("."))
+  let found = isHere ? try? ProcessContext.workingDirectory() : ProcessContext.absolutePath(path)
+  return found ?? path
+}

@@ -1,0 +1,111 @@
+// What counts as a name, a version or a size, each as the document that its comment names has it.
+
+/// An application's name, as the launch record has it (docs/format.md).
+func isApplicationName(_ text: String) -> Bool {
+  guard (1...64).contains(text.utf8.count), !text.hasPrefix("."), !text.hasPrefix("-") else {
+    return false
+  }
+  return text.utf8.allSatisfy { isLetterOrDigit($0) || "._+-".utf8.contains($0) }
+}
+
+/// A version, as the launch record has it: at most 128 bytes, no control characters.
+func isVersionText(_ text: String) -> Bool {
+  text.utf8.count <= 128 && !text.unicodeScalars.contains(where: isControl)
+}
+
+/// "3.11" or "3.11.7".
+func isPythonVersion(_ text: String) -> Bool {
+  let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+  return parts.first == "3" && (2...3).contains(parts.count)
+    && parts.allSatisfy {
+      (1...3).contains($0.utf8.count) && $0.utf8.allSatisfy(isDigit)
+        && ($0 == "0" || $0.first != "0")
+    }
+}
+
+/// A distribution's name in the form in which such names are compared (PEP 503: lower case, runs of `-`, `_` and
+/// `.` as one `-`), or nil where it is none (PEP 508).
+func normalizedDistributionName(_ text: String) -> String? {
+  let bytes = [UInt8](text.utf8)
+  guard let first = bytes.first, let last = bytes.last, isLetterOrDigit(first),
+    isLetterOrDigit(last)
+  else { return nil }
+  var result = ""
+  var isInRun = false
+  for byte in bytes {
+    if isLetterOrDigit(byte) {
+      result += String(UnicodeScalar(byte)).lowercased()
+      isInRun = false
+    } else if "-_.".utf8.contains(byte) {
+      if !isInRun { result += "-" }
+      isInRun = true
+    } else {
+      return nil
+    }
+  }
+  return result
+}
+
+/// "package.module": identifiers of Python, of which those outside ASCII are not looked at closely.
+func isDottedName(_ text: String) -> Bool {
+  text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
+    guard let first = part.utf8.first, !isDigit(first) else { return false }
+    return part.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "_") || $0 >= 0x80 }
+  }
+}
+
+/// A variable's name, as `execve` can pass it on.
+func isVariableName(_ text: String) -> Bool {
+  !text.isEmpty && !text.utf8.contains(UInt8(ascii: "="))
+}
+
+/// Bytes of a text such as "400 MB" or "1.5 GiB"; nil where it is none, less than 1, or more than 64 bits hold. A
+/// fraction of a byte is dropped.
+func byteCount(_ text: String) -> UInt64? {
+  let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+  let unit = trimmed(text.dropFirst(number.count)).lowercased()
+  let parts = number.split(separator: ".", omittingEmptySubsequences: false)
+  guard let factor = sizeUnits[unit], (1...2).contains(parts.count), !parts.contains(""),
+    let whole = UInt64(parts[0])
+  else { return nil }
+  let (product, overflows) = whole.multipliedReportingOverflow(by: factor)
+  guard !overflows else { return nil }
+  var fraction: UInt64 = 0
+  if parts.count == 2 {
+    guard parts[1].utf8.count <= 6, let digits = UInt64(parts[1]) else { return nil }
+    let divisor = (0..<parts[1].utf8.count).reduce(UInt64(1)) { power, _ in power * 10 }
+    fraction = factor * digits / divisor
+  }
+  let (sum, sumOverflows) = product.addingReportingOverflow(fraction)
+  return sumOverflows || sum == 0 ? nil : sum
+}
+
+// The largest, times a million, fits in 64 bits, as `byteCount` needs it.
+private let sizeUnits: [String: UInt64] = [
+  "": 1, "b": 1, "kb": 1000, "mb": 1_000_000, "gb": 1_000_000_000, "tb": 1_000_000_000_000,
+  "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+]
+
+/// 64 hexadecimal digits, in lower case; nil where it is something else.
+func normalizedSHA256(_ text: String) -> String? {
+  let digits = text.lowercased()
+  guard digits.utf8.count == 64,
+    digits.utf8.allSatisfy({ isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) })
+  else { return nil }
+  return digits
+}
+
+func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+func isLetterOrDigit(_ byte: UInt8) -> Bool {
+  isDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+}
+
+/// A path in the tree: relative, and not leaving it. Without "." components and slashes at the end; nil where it is
+/// none. "" stands for the tree itself.
+func normalizedTreePath(_ text: String) -> String? {
+  guard !text.hasPrefix("/") else { return nil }
+  let parts = text.split(separator: "/").filter { $0 != "." }
+  return parts.contains("..") ? nil : parts.joined(separator: "/")
+}

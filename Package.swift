@@ -117,7 +117,8 @@ let package = Package(
       name: "AppStagingTests", dependencies: ["AppStaging", "AppSpec", "Posix", "TestSupport"],
       path: "Tests/AppStaging", swiftSettings: strict),
     .testTarget(
-      name: "OnefoldCLITests", dependencies: ["OnefoldCLI", "Posix", "TestSupport"],
+      name: "OnefoldCLITests",
+      dependencies: ["OnefoldCLI", "PayloadFormat", "PayloadReader", "Posix", "TestSupport"],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17

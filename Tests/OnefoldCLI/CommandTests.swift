@@ -188,6 +188,45 @@ private let start = "\u{2}start\u{3}"
         """))
   }
 
+  @Test func inspectingSizes() async throws {
+    let path = try sample()
+    let output = try await run(["inspect", "--sizes", path], 0)
+    #expect(
+      output.out.hasSuffix(
+        """
+
+            unpacked      packed     files  name
+              0.2 MB      0.0 MB         1  big
+              0.0 MB      0.0 MB         3  3 others
+              0.2 MB      0.0 MB         4  total
+
+        """))
+    let all = try await run(["inspect", "--sizes", "--all", path], 0)
+    #expect(all.out.contains("  1  directory/\n"))
+    let wrong = try await run(["inspect", "--all", path], 2)
+    #expect(
+      wrong.error
+        == "onefold inspect: option '--all' goes with '--sizes' only\n"
+        + "hint: onefold inspect --help\n")
+  }
+
+  @Test func inspectingSizesAsJSON() async throws {
+    let path = try sample()
+    let output = try await run(["inspect", "--sizes", "--json", path], 0)
+    #expect(
+      output.out.contains(
+        """
+          "sizes": [
+            {
+              "name": "big",
+              "unpacked": 205300,
+              "packed": 5300,
+              "files": 1
+            },
+
+        """))
+  }
+
   @Test func inspectingAsJSON() async throws {
     let path = try sample()
     let output = try await run(["inspect", "--files", "--json", path], 0)

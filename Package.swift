@@ -112,7 +112,8 @@ let package = Package(
       name: "BinaryInspectionTests", dependencies: ["BinaryInspection", "Posix", "TestSupport"],
       path: "Tests/BinaryInspection", swiftSettings: strict),
     .testTarget(
-      name: "AppStagingTests", dependencies: ["AppStaging", "AppSpec", "Posix", "TestSupport"],
+      name: "AppStagingTests",
+      dependencies: ["AppStaging", "AppSpec", "BinaryInspection", "Posix", "TestSupport"],
       path: "Tests/AppStaging", swiftSettings: strict),
     .testTarget(
       name: "OnefoldCLITests", dependencies: ["OnefoldCLI", "Posix", "TestSupport"],

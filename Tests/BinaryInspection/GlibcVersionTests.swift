@@ -1,0 +1,34 @@
+import BinaryInspection
+import Testing
+
+struct GlibcVersionTests {
+  @Test(arguments: [
+    ("GLIBC_2.17", GlibcVersion(2, 17)), ("GLIBC_2.2.5", GlibcVersion(2, 2, 5)),
+    ("GLIBC_ABI_DT_RELR", GlibcVersion(2, 36)), ("GLIBC_999999.0", GlibcVersion(999_999, 0)),
+  ])
+  func symbolVersions(_ name: String, _ expected: GlibcVersion) {
+    #expect(GlibcVersion(symbolVersion: name) == expected)
+  }
+
+  @Test(arguments: [
+    "GLIBC_PRIVATE", "GLIBCXX_3.4.11", "GLIBC_ABI_GNU2_TLS", "GLIBC_", "GLIBC_2", "GLIBC_2.",
+    "GLIBC_.2",
+    "GLIBC_2.1.2.3", "GLIBC_2.+1", "GLIBC_2.1a", "GLIBC_2.-1", "GLIBC_2.99999999999999999999",
+    "OPENSSL_3.0.0", "", "glibc_2.17", "GLIBC_2.１",
+  ])
+  func otherVersions(_ name: String) {
+    #expect(GlibcVersion(symbolVersion: name) == nil)
+  }
+
+  @Test func comparedByNumbers() {
+    let sorted = [(2, 2, 5), (2, 3, 0), (2, 3, 4), (2, 9, 0), (2, 17, 0), (2, 36, 0), (3, 0, 0)]
+      .map { GlibcVersion($0.0, $0.1, $0.2) }
+    #expect(sorted.reversed().sorted() == sorted)
+    #expect(!(GlibcVersion(2, 17) < GlibcVersion(2, 17)))
+  }
+
+  @Test func text() {
+    #expect(GlibcVersion(2, 36).description == "2.36")
+    #expect(GlibcVersion(2, 2, 5).description == "2.2.5")
+  }
+}

@@ -111,10 +111,14 @@ let package = Package(
       name: "AppSpecTests", dependencies: ["AppSpec", "Posix", "TestSupport"],
       path: "Tests/AppSpec", swiftSettings: strict),
     .testTarget(
-      name: "BinaryInspectionTests", dependencies: ["BinaryInspection", "Posix", "TestSupport"],
+      name: "BinaryInspectionTests",
+      dependencies: ["BinaryInspection", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/BinaryInspection", swiftSettings: strict),
     .testTarget(
-      name: "AppStagingTests", dependencies: ["AppStaging", "AppSpec", "Posix", "TestSupport"],
+      name: "AppStagingTests",
+      dependencies: [
+        "AppStaging", "AppSpec", "BinaryInspection", "PayloadFormat", "Posix", "TestSupport",
+      ],
       path: "Tests/AppStaging", swiftSettings: strict),
     .testTarget(
       name: "OnefoldCLITests",

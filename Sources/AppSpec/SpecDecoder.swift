@@ -67,7 +67,7 @@ struct SpecDecoder {
   /// nobody else.
   private mutating func neighbor() -> ProjectFile? {
     if let project { return project }
-    let shown = Path(string: file.file).parent.child(SpecFile.projectName).shown
+    let shown = Path(file.file).parent.child(SpecFile.projectName).shown
     let directory = file.directory
     let found =
       collecting { () throws(SpecError) in try ProjectFile(in: directory, shown: shown) } ?? nil

@@ -1,12 +1,6 @@
 import Posix
 
-extension Text {
-  var string: String { String(decoding: bytes, as: UTF8.self) }
-}
-
 extension Path {
-  init(string: String) { self.init([UInt8](string.utf8)) }
-
   /// The path of `name` in this directory, without a "." before it.
   func child(_ name: String) -> Path {
     (elementsEqual(Path(".")) ? Path() : self).appending(name.utf8)

@@ -1,4 +1,3 @@
-import AppSpec
 import Posix
 
 /// What one of the helper programs in `Python/` printed: lines "NAME VALUE".

@@ -1,4 +1,3 @@
-import AppSpec
 import ContentHash
 import PayloadFormat
 import Posix

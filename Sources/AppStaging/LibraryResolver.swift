@@ -48,6 +48,7 @@ struct LibraryResolver {
       }
       index += 1
     }
+    followInheritedPaths()
     chooseSearchPaths()
     return report()
   }
@@ -132,14 +133,41 @@ struct LibraryResolver {
     return index
   }
 
+  /// Whatever needs each binary directly.
+  private func usersOfBinaries() -> [Int: [Int]] {
+    var users: [Int: [Int]] = [:]
+    for (index, binary) in binaries.enumerated() {
+      for target in binary.needs.compactMap(\.binary) { users[target, default: []].append(index) }
+    }
+    return users
+  }
+
+  /// What seemed to lie elsewhere is found after all where the `DT_RPATH` of a binary that needs this one leads to
+  /// it.
+  private mutating func followInheritedPaths() {
+    let users = usersOfBinaries()
+    for index in binaries.indices where binaries[index].elf.runpath == nil {
+      for (place, need) in binaries[index].needs.enumerated() {
+        guard case .elsewhere = need else { continue }
+        let name = binaries[index].elf.needed[place]
+        let directories = closure(of: [index]) { users[$0] ?? [] }
+          .filter { binaries[$0].elf.runpath == nil }.flatMap { binaries[$0].treeSearchPath }
+        for directory in directories {
+          guard let found = binary(at: directory, name) else { continue }
+          binaries[index].needs[place] = .own(found)
+          break
+        }
+      }
+    }
+  }
+
   private func report() -> RelocationReport {
     var report = RelocationReport()
     var missing: [String: [Int]] = [:]
     var elsewhere: [String: (at: Int, by: [Int])] = [:]
-    var users: [Int: [Int]] = [:]
+    let users = usersOfBinaries()
     for (index, binary) in binaries.enumerated() {
       for (name, resolution) in zip(binary.elf.needed, binary.needs) {
-        if let target = resolution.binary { users[target, default: []].append(index) }
         if resolution == .missing { missing[name, default: []].append(index) }
         if case .elsewhere(let at) = resolution {
           elsewhere[name, default: (at, [])].by.append(index)
@@ -171,27 +199,31 @@ struct LibraryResolver {
 extension LibraryResolver {
   /// Decides which search paths change.
   ///
-  /// A library without a `DT_RUNPATH` is found a second time along the `DT_RPATH` of whatever loaded it, up to the
+  /// A library without a `DT_RUNPATH` is looked for along the `DT_RPATH` of whatever loaded it as well, up to the
   /// program's. One `DT_RPATH` in the interpreter thus leads all extension modules to `lib`, and the wheels' files
-  /// stay as they are.
+  /// stay as they are; those that have a `DT_RUNPATH` get it as a `DT_RPATH`, which changes one word of the file.
   private mutating func chooseSearchPaths() {
-    let usesLibraries = binaries.contains { $0.needsLibraryDirectory }
+    let users = Set(binaries.lazy.filter(\.needsLibraryDirectory).map(\.distribution))
     for index in binaries.indices {
       let binary = binaries[index]
       guard binary.elf.isDynamic else { continue }
       let old = binary.elf.searchPath
       var new =
         binary.source == nil ? old.filter { binary.treeDirectory(of: $0) != nil } : []
-      let isProgram = binary.elf.isProgram
-      let needsLibraries =
-        isProgram
-        ? (binary.isInterpreter && usesLibraries) || reachesLibraries(index)
-        : binary.needsLibraryDirectory && binary.elf.runpath != nil && !new.isEmpty
-      if needsLibraries, !new.contains(where: { binary.treeDirectory(of: $0) == "lib" }) {
-        new.append(binary.searchEntryOfLibraries)
+      var isInherited = binary.needsLibraryDirectory
+      if binary.elf.isProgram {
+        isInherited =
+          binary.isInterpreter
+          ? !users.isEmpty
+          : reachesLibraries(index)
+            || (users.contains(binary.distribution) && !binary.distribution.isEmpty)
+        if isInherited {
+          if !new.contains(where: { binary.treeDirectory(of: $0) == "lib" }) {
+            new.append(binary.searchEntryOfLibraries)
+          }
+        }
       }
-      // A DT_RUNPATH of a program leads only the program itself.
-      if new != old || (isProgram && needsLibraries && binary.elf.runpath != nil) {
+      if new != old || (isInherited && binary.elf.runpath != nil) {
         binaries[index].newSearchPath = new
       }
     }

@@ -99,7 +99,7 @@ private struct SpecBuild {
     throws(CommandFailure) -> Path
   {
     let given = arguments.value("--output")
-    let pattern = given.map { $0.text } ?? spec.output.file?.value ?? "{name}"
+    let pattern = given.map { $0.string } ?? spec.output.file?.value ?? "{name}"
     var name = try reading { () throws(SpecError) in
       try expandOutputName(
         pattern, name: spec.app.name.value, version: spec.app.version, target: target,
@@ -282,7 +282,7 @@ private func sidecarTriple(_ target: String) -> String {
 /// A target may be named to be sure of it; only the bootloader's own can be built.
 private func checkTarget(_ given: Path?, buildsFor target: String) throws(CommandFailure) {
   guard let given else { return }
-  let text = given.text
+  let text = given.string
   if text == target || text == sidecarTriple(target) { return }
   let why: String
   if text.contains("windows") || text.contains("darwin") || text.contains("apple") {

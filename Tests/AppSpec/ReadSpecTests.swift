@@ -340,7 +340,7 @@ import Testing
   private func git(_ arguments: String...) throws {
     let identity = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
     let process = Subprocess(
-      Path("git"), (identity + arguments).map { Path(text: $0) }, directory: directory.path)
+      Path("git"), (identity + arguments).map { Path($0) }, directory: directory.path)
     let result = try process.run()
     #expect(result.succeeded, "\(String(decoding: result.errors, as: UTF8.self))")
   }

@@ -22,7 +22,7 @@ private let plain = Command(
   private func parse(_ arguments: [String], of command: Command = command) throws(UsageError)
     -> Arguments
   {
-    try Arguments(arguments.map { Path(text: $0) }, of: command)
+    try Arguments(arguments.map { Path($0) }, of: command)
   }
 
   /// What the arguments are refused for.

@@ -26,7 +26,7 @@ private let start = "\u{2}start\u{3}"
       observing: [\.standardOutputContent, \.standardErrorContent]
     ) { [arguments = arguments as [String]] in
       for stream in [1, 2] as [Int32] { writeBytes([UInt8](start.utf8), to: stream) }
-      exit(OnefoldCLI.run(arguments.map { Path(text: $0) }))
+      exit(OnefoldCLI.run(arguments.map { Path($0) }))
     }
     let result = try #require(observed)
     return Output(
@@ -344,7 +344,7 @@ private let start = "\u{2}start\u{3}"
     await #expect(processExitsWith: .exitCode(1)) { [path = path as String] in
       let full = open("/dev/full", O_WRONLY)
       dup2(full, 1)
-      exit(OnefoldCLI.run([Path("inspect"), Path(text: path)]))
+      exit(OnefoldCLI.run([Path("inspect"), Path(path)]))
     }
   }
 }

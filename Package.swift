@@ -115,7 +115,10 @@ let package = Package(
       name: "AppStagingTests", dependencies: ["AppStaging", "AppSpec", "Posix", "TestSupport"],
       path: "Tests/AppStaging", swiftSettings: strict),
     .testTarget(
-      name: "OnefoldCLITests", dependencies: ["OnefoldCLI", "Posix", "TestSupport"],
+      name: "OnefoldCLITests",
+      dependencies: [
+        "OnefoldCLI", "AppSpec", "PayloadFormat", "PayloadWriter", "Posix", "TestSupport",
+      ],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17

@@ -122,7 +122,10 @@ let package = Package(
       path: "Tests/AppStaging", swiftSettings: strict),
     .testTarget(
       name: "OnefoldCLITests",
-      dependencies: ["OnefoldCLI", "PayloadFormat", "PayloadReader", "Posix", "TestSupport"],
+      dependencies: [
+        "OnefoldCLI", "AppSpec", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+        "TestSupport",
+      ],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17

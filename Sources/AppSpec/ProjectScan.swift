@@ -57,7 +57,9 @@ struct ProjectScan {
         && !purposes.contains { name.contains($0) }
     }
     let preferred = ["requirements.lock.txt", "requirements-lock.txt", "requirements.txt"]
-    return (preferred.first(where: files.contains) ?? files.first).map { [$0] } ?? []
+    let inDirectory = ["production", "prod", "base"].map { "requirements/\($0).txt" }
+    let chosen = preferred.first(where: files.contains) ?? files.first
+    return (chosen ?? inDirectory.first(where: has)).map { [$0] } ?? []
   }
 
   private func findDistributions() -> Set<String> {

@@ -20,6 +20,11 @@ struct VersionSource {
     }
     let version = trimmed(text)
     if version.isEmpty { throw problem("the first line of \(path.quoted.string) is empty") }
+    // Such as a source file with `__version__ = "1.2"`.
+    if version.contains(where: { $0.isWhitespace || "\"'=#".contains($0) }) {
+      throw problem(
+        "the first line of \(path.quoted.string) must be the version alone, not \(quoted(version))")
+    }
     return version
   }
 

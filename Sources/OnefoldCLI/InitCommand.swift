@@ -24,16 +24,24 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
     try refuseToReplace(path)
     spec = try FirstSpec(for: directory, interpreter: interpreterVersion())
   } catch { throw .failed(error.description) }
-  do throws(SystemError) {
-    let file = try FileDescriptor.open(path, .createNew, mode: 0o666)
-    try file.write([UInt8](spec.text.utf8))
-  } catch { throw .failed(error.description.string) }
+  do throws(SystemError) { try write(spec.text, to: path) } catch {
+    throw .failed(error.description.string)
+  }
   writeMessage(summary(of: spec, path))
 }
 
 private func refuseToReplace(_ path: Path) throws(SpecError) {
   if (try? DirectoryHandle.current.statusIfExists(of: path)) != nil {
     throw SpecError(.none, "\(path.quoted) exists; remove it to begin anew")
+  }
+}
+
+/// Makes a new file, or none.
+private func write(_ text: String, to path: Path) throws(SystemError) {
+  let file = try FileDescriptor.open(path, .createNew, mode: 0o666)
+  do throws(SystemError) { try file.write([UInt8](text.utf8)) } catch {
+    try? DirectoryHandle.current.removeFile(path)
+    throw error
   }
 }
 

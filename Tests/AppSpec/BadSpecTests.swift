@@ -71,6 +71,10 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
         "onefold.toml:2: unknown key 'output.requirements'; did you mean 'dependencies.requirements'?"
       ),
       .rest(
+        "[smoke.http]\narguments = ['{port}']\ntimeout = 3",
+        "onefold.toml:3: unknown key 'smoke.http.timeout'; did you mean 'smoke.timeout'?"),
+      .rest("module = 'x'", "onefold.toml:1: unknown key 'module'; did you mean 'launch.module'?"),
+      .rest(
         "[output]\nsomething = 1",
         "onefold.toml:2: unknown key 'output.something'; valid are file, sidecar"),
       .rest("[smoke.htp]", "onefold.toml:1: unknown table 'smoke.htp'; did you mean 'smoke.http'?"),

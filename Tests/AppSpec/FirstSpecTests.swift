@@ -150,7 +150,8 @@ import Testing
     let spec = try spec(
       [
         "manage.py": FirstSpecTests.manage, "site/settings.py": "", "polls/models.py": "",
-        "requirements.txt": "Django==5.2\n\(server)==1 ; python_version > '3'\n",
+        "requirements/base.txt": "Django==5.2\n\(server)==1 ; python_version > '3'\n",
+        "requirements/dev.txt": "pytest\n",
         "staticfiles/x": "",
         "templates/x": "",
       ], found: "Django: site.settings")

@@ -331,6 +331,12 @@ import Testing
       try versionProblems("{ file = 'VERSION' }") == [
         "onefold.toml:4: the first line of 'VERSION' is not UTF-8"
       ])
+    try directory.write("__init__.py", "__version__ = '1'\n")
+    #expect(
+      try versionProblems("{ file = '__init__.py' }") == [
+        "onefold.toml:4: the first line of '__init__.py' must be the version alone, not "
+          + "'__version__ = \\x271\\x27'"
+      ])
     try directory.write("sub/pyproject.toml", "[project")
     #expect(
       try versionProblems("{ project = 'sub' }").first?.hasPrefix(

@@ -107,6 +107,7 @@ import Testing
       "[a" + String(repeating: ".'a'", count: 100_000) + "]\n",
       "a" + String(repeating: ".\"=\\\"#\"", count: 100_000) + " = 1\n",
       String(repeating: "a = { b.c.d.e.f = [\n", count: 2000),
+      "x = { y = \"\"\"text\"\"\"\", a" + String(repeating: ".a", count: 2001) + " = 1 }\n",
     ] { #expect(error(text) == dotted) }
     #expect(error("a" + String(repeating: ".a", count: 2000) + " = 1\n") == nil)
   }

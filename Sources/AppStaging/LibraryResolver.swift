@@ -42,7 +42,7 @@ struct LibraryResolver {
   mutating func resolveAll() throws(StagingError) -> RelocationReport {
     var index = 0
     while index < binaries.count {
-      for name in binaries[index].elf.needed {
+      for name in binaries[index].elf.needed + binaries[index].unwrittenNeeds {
         let resolution = try resolve(name, for: index)
         binaries[index].needs.append(resolution)
       }
@@ -151,9 +151,8 @@ struct LibraryResolver {
   private mutating func followInheritedPaths() {
     let users = usersOfBinaries()
     for index in binaries.indices where binaries[index].elf.runpath == nil {
-      for (place, need) in binaries[index].needs.enumerated() {
-        guard case .elsewhere = need else { continue }
-        let name = binaries[index].elf.needed[place]
+      for (place, name) in binaries[index].elf.needed.enumerated() {
+        guard case .elsewhere = binaries[index].needs[place] else { continue }
         let directories = closure(of: [index]) { users[$0] ?? [] }
           .filter { binaries[$0].elf.runpath == nil }.flatMap { binaries[$0].treeSearchPath }
         for directory in directories {
@@ -251,6 +250,13 @@ extension LibraryResolver {
 }
 
 extension Binary {
+  /// What is loaded only once it is needed: glibc ends a thread with the help of libgcc, and the whole process
+  /// where there is none. Python before 3.14 ends its daemon threads so. glibc looks for it along the
+  /// interpreter's `DT_RPATH`.
+  var unwrittenNeeds: [String] {
+    isInterpreter && elf.isDynamic ? ["libgcc_s.so.1"] : []
+  }
+
   var needsLibraryDirectory: Bool {
     needs.contains { if case .library = $0 { true } else { false } }
   }

@@ -28,7 +28,7 @@ struct RelocationTests {
   }
 
   private func relocate(
-    strip: Bool = false, system: Set<String> = [],
+    strip: Bool = false, system: Set<String> = ["libgcc_s.so.1"],
     keep: @escaping @Sendable (Path) -> Bool = { _ in false }
   ) throws -> RelocationReport {
     try makeRelocatable(
@@ -204,9 +204,35 @@ struct RelocationTests {
     try compileChain()
     try compileInterpreter()
     try compileModule(Self.dynload, [])
-    let report = try relocate(system: ["libdeep.so.1"])
+    let report = try relocate(system: ["libdeep.so.1", "libgcc_s.so.1"])
     #expect(report.copied.isEmpty && report.missing.isEmpty && report.relinked.isEmpty)
     #expect(try directory.list("tree/lib") == ["python3.11"])
+  }
+
+  /// Without it glibc ends the process where a thread of the interpreter ends early.
+  @Test func theInterpreterGetsLibgcc() throws {
+    try directory.compile(
+      "tree/bin/python3.11",
+      """
+      #include <pthread.h>
+      #include <stdio.h>
+      #include <string.h>
+      static void *run(void *unused) { pthread_exit(unused); }
+      int main(void) {
+        pthread_t thread;
+        pthread_create(&thread, 0, run, 0);
+        pthread_join(thread, 0);
+        char line[4096];
+        FILE *maps = fopen("/proc/self/maps", "r");
+        while (fgets(line, sizeof line, maps))
+          if (strstr(line, "libgcc_s")) { fputs(strchr(line, '/'), stdout); return 0; }
+      }
+      """, ["-pthread"])
+    let report = try relocate(system: [])
+    #expect(report.copied.map(\.name) == ["libgcc_s.so.1"])
+    #expect(texts(report.copied[0].neededBy) == ["bin/python3.11"])
+    try directory.makeDirectory("opt")
+    #expect(try runMoved("none") == directory("moved/lib/libgcc_s.so.1").string + "\n")
   }
 
   // MARK: What can't be copied
@@ -367,7 +393,8 @@ struct RelocationTests {
     _ = try relocate(strip: true)
     _ = try makeRelocatable(
       RelocationRequest(
-        root: directory("copy"), searchDirectories: [directory("opt")], workers: 1))
+        root: directory("copy"), searchDirectories: [directory("opt")],
+        systemLibraries: ["libgcc_s.so.1"], workers: 1))
     try runTool("diff", ["-r", directory("tree").string, directory("copy").string])
   }
 

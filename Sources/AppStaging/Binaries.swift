@@ -16,6 +16,8 @@ struct Binary: Sendable {
   /// The search path to write; nil where it stays.
   var newSearchPath: [String]?
 
+  var isToRelink: Bool { newSearchPath != nil || !renames.isEmpty }
+
   /// A program in `bin` that is named as an interpreter: "python3.11".
   var isInterpreter: Bool {
     elf.isProgram && path.string.split(separator: "/").count == 2

@@ -10,6 +10,8 @@ struct LibraryResolver {
   private var byFile: [FileID: Int] = [:]
   /// The binaries of each name: their files' and those they give themselves.
   private var byName: [String: [Int]] = [:]
+  /// What patchelf would damage, because it moves what is appended.
+  private var unpatchable: [Path] = []
   private var copied: [(name: String, from: Path, binary: Int)] = []
 
   private struct FileID: Hashable {
@@ -177,6 +179,7 @@ struct LibraryResolver {
         }
       }
     }
+    report.unpatchable = unpatchable
     report.copied = copied.sorted { $0.name < $1.name }.map {
       RelocationReport.Copied(name: $0.name, from: $0.from, neededBy: paths(users[$0.binary] ?? []))
     }
@@ -228,6 +231,11 @@ extension LibraryResolver {
       }
       if new != old || (isInherited && binary.elf.runpath != nil) {
         binaries[index].newSearchPath = new
+      }
+      if binary.elf.hasAppendedData && binaries[index].isToRelink {
+        unpatchable.append(binary.path)
+        binaries[index].newSearchPath = nil
+        binaries[index].renames = []
       }
     }
   }

@@ -10,6 +10,8 @@ struct LibraryResolver {
   private var byFile: [FileID: Int] = [:]
   /// The binaries of each name: their files' and those they give themselves.
   private var byName: [String: [Int]] = [:]
+  /// What patchelf would damage, because it moves what is appended.
+  private var unpatchable: [Path] = []
   private var copied: [(name: String, from: Path, binary: Int)] = []
 
   private struct FileID: Hashable {
@@ -42,7 +44,7 @@ struct LibraryResolver {
   mutating func resolveAll() throws(StagingError) -> RelocationReport {
     var index = 0
     while index < binaries.count {
-      for name in binaries[index].elf.needed {
+      for name in binaries[index].elf.needed + binaries[index].unwrittenNeeds {
         let resolution = try resolve(name, for: index)
         binaries[index].needs.append(resolution)
       }
@@ -147,9 +149,8 @@ struct LibraryResolver {
   private mutating func followInheritedPaths() {
     let users = usersOfBinaries()
     for index in binaries.indices where binaries[index].elf.runpath == nil {
-      for (place, need) in binaries[index].needs.enumerated() {
-        guard case .elsewhere = need else { continue }
-        let name = binaries[index].elf.needed[place]
+      for (place, name) in binaries[index].elf.needed.enumerated() {
+        guard case .elsewhere = binaries[index].needs[place] else { continue }
         let directories = closure(of: [index]) { users[$0] ?? [] }
           .filter { binaries[$0].elf.runpath == nil }.flatMap { binaries[$0].treeSearchPath }
         for directory in directories {
@@ -174,6 +175,7 @@ struct LibraryResolver {
         }
       }
     }
+    report.unpatchable = unpatchable
     report.copied = copied.sorted { $0.name < $1.name }.map {
       RelocationReport.Copied(name: $0.name, from: $0.from, neededBy: paths(users[$0.binary] ?? []))
     }
@@ -226,6 +228,11 @@ extension LibraryResolver {
       if new != old || (isInherited && binary.elf.runpath != nil) {
         binaries[index].newSearchPath = new
       }
+      if binary.elf.hasAppendedData && binaries[index].isToRelink {
+        unpatchable.append(binary.path)
+        binaries[index].newSearchPath = nil
+        binaries[index].renames = []
+      }
     }
   }
 
@@ -247,6 +254,13 @@ extension LibraryResolver {
 }
 
 extension Binary {
+  /// What is loaded only once it is needed: glibc ends a thread with the help of libgcc, and the whole process
+  /// where there is none. Python before 3.14 ends its daemon threads so. glibc looks for it along the
+  /// interpreter's `DT_RPATH`.
+  var unwrittenNeeds: [String] {
+    isInterpreter && elf.isDynamic ? ["libgcc_s.so.1"] : []
+  }
+
   var needsLibraryDirectory: Bool {
     needs.contains { if case .library = $0 { true } else { false } }
   }

@@ -76,6 +76,8 @@ public struct RelocationReport: Sendable {
   public var foundElsewhere: [FoundElsewhere] = []
   /// Files whose search path was changed.
   public var relinked: [Path] = []
+  /// Files whose search path should have been changed, but that have data appended, which would not survive it.
+  public var unpatchable: [Path] = []
   public var strippedFiles = 0
   /// Bytes of the stripped files, before and after.
   public var strippedBytes: (before: UInt64, after: UInt64) = (0, 0)
@@ -102,6 +104,11 @@ public struct RelocationReport: Sendable {
         let names = library.modules.joined(separator: ", ")
         lines.append("\(names) can't be imported where the system has no \(library.name): \(why)")
       }
+    }
+    for path in unpatchable {
+      lines.append(
+        "\(path.quoted) has data appended, as self-extracting programs do, and keeps its search path: "
+          + "it may need libraries of the system")
     }
     for path in needPrivateGlibc {
       lines.append(

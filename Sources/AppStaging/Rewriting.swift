@@ -38,8 +38,6 @@ extension Binary {
   fileprivate func isToStrip(_ request: RelocationRequest) -> Bool {
     request.stripDebug && (elf.hasDebugSections || !elf.isStripped) && !request.keep(path)
   }
-
-  fileprivate var isToRelink: Bool { newSearchPath != nil || !renames.isEmpty }
 }
 
 private func rewrite(_ binary: Binary, _ request: RelocationRequest) throws(StagingError)
@@ -144,12 +142,6 @@ private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFi
 private func relink(
   _ binary: Binary, _ original: Path, _ current: Path, _ temporary: TemporaryFiles
 ) throws(StagingError) -> Path {
-  guard !binary.elf.hasAppendedData else {
-    throw .failed(
-      nil,
-      "\(binary.path.quoted) has data appended, as self-extracting programs do, and can't be given "
-        + "another search path: remove it, or build it without its absolute RUNPATH")
-  }
   let names = binary.renames.flatMap { ["--replace-needed", $0.from, $0.to] }
   var output = current
   switch binary.newSearchPath {

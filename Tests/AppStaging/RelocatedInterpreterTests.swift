@@ -13,19 +13,13 @@ struct RelocatedInterpreterTests {
 
   /// Copies what an installed interpreter needs to run to `tree`. Returns its name, such as "python3.11".
   private func copyInterpreter() throws -> (name: String, libraries: Path) {
-    let facts = try runTool(
-      "python3",
-      [
-        "-c",
-        """
-        import os, sys, sysconfig
-        print("python%d.%d" % sys.version_info[:2])
-        print(os.path.realpath(sys._base_executable))
-        print(sysconfig.get_path("stdlib"))
-        print(sysconfig.get_config_var("LIBDIR"))
-        """,
-      ]
-    ).split(separator: "\n").map(String.init)
+    let questions = [
+      "import os, sys, sysconfig", "print('python%d.%d' % sys.version_info[:2])",
+      "print(os.path.realpath(sys._base_executable))", "print(sysconfig.get_path('stdlib'))",
+      "print(sysconfig.get_config_var('LIBDIR'))",
+    ]
+    let facts = try runTool("python3", ["-c", questions.joined(separator: "\n")])
+      .split(separator: "\n").map(String.init)
     try #require(facts.count == 4)
     let name = facts[0]
     try directory.makeDirectory("tree/bin")
@@ -53,10 +47,11 @@ struct RelocatedInterpreterTests {
     #expect(!report.missing.contains { $0.stopsInterpreter })
     try DirectoryHandle.current.rename(directory("tree"), to: directory("moved"))
 
-    let program = """
-      import ctypes, decimal, hashlib, json, lzma, sqlite3, ssl, zlib
-      print(sqlite3.connect(":memory:").execute("select 6 * 7").fetchone()[0], ssl.OPENSSL_VERSION_INFO[0] > 0)
-      """
+    let program = [
+      "import ctypes, decimal, hashlib, json, lzma, sqlite3, ssl, zlib",
+      "answer = sqlite3.connect(':memory:').execute('select 6 * 7').fetchone()[0]",
+      "print(answer, ssl.OPENSSL_VERSION_INFO[0] > 0)",
+    ].joined(separator: "\n")
     let output = try runTool(
       "strace",
       [

@@ -29,7 +29,7 @@ struct RelocationTests {
   }
 
   private func relocate(
-    strip: Bool = false, system: Set<String> = [],
+    strip: Bool = false, system: Set<String> = ["libgcc_s.so.1"],
     keep: @escaping @Sendable (Path) -> Bool = { _ in false }
   ) throws -> RelocationReport {
     try makeRelocatable(
@@ -205,9 +205,35 @@ struct RelocationTests {
     try compileChain()
     try compileInterpreter()
     try compileModule(Self.dynload, [])
-    let report = try relocate(system: ["libdeep.so.1"])
+    let report = try relocate(system: ["libdeep.so.1", "libgcc_s.so.1"])
     #expect(report.copied.isEmpty && report.missing.isEmpty && report.relinked.isEmpty)
     #expect(try directory.list("tree/lib") == ["python3.11"])
+  }
+
+  /// Without it glibc ends the process where a thread of the interpreter ends early.
+  @Test func theInterpreterGetsLibgcc() throws {
+    try directory.compile(
+      "tree/bin/python3.11",
+      """
+      #include <pthread.h>
+      #include <stdio.h>
+      #include <string.h>
+      static void *run(void *unused) { pthread_exit(unused); }
+      int main(void) {
+        pthread_t thread;
+        pthread_create(&thread, 0, run, 0);
+        pthread_join(thread, 0);
+        char line[4096];
+        FILE *maps = fopen("/proc/self/maps", "r");
+        while (fgets(line, sizeof line, maps))
+          if (strstr(line, "libgcc_s")) { fputs(strchr(line, '/'), stdout); return 0; }
+      }
+      """, ["-pthread"])
+    let report = try relocate(system: [])
+    #expect(report.copied.map(\.name) == ["libgcc_s.so.1"])
+    #expect(texts(report.copied[0].neededBy) == ["bin/python3.11"])
+    try directory.makeDirectory("opt")
+    #expect(try runMoved("none") == directory("moved/lib/libgcc_s.so.1").string + "\n")
   }
 
   // MARK: What can't be copied
@@ -326,15 +352,18 @@ struct RelocationTests {
     #expect(try runMoved(Self.dynload) == "42\n")
   }
 
-  @Test func programsWithAppendedDataKeepIt() throws {
+  @Test func programsWithAppendedDataStayAsTheyAre() throws {
     try compileInterpreter()
     let name = "lib/python3.11/site-packages/tool/program"
-    try directory.compile("tree/\(name)", "int main(void) { return 0; }", ["-g"])
+    try directory.compile(
+      "tree/\(name)", "int main(void) { return 0; }", ["-g", "-Wl,-rpath,/build/lib"])
     let bytes = try readFile(directory("tree/\(name)")) + [UInt8]("PK archive".utf8)
     try directory.remove("tree/\(name)")
     try directory.write("tree/\(name)", bytes, mode: 0o755)
     let report = try relocate(strip: true)
     #expect(texts(report.unstrippable) == [name])
+    #expect(texts(report.unpatchable) == [name] && report.relinked.isEmpty)
+    #expect(report.warnings.count == 1 && report.warnings[0].contains("has data appended"))
     #expect(try readFile(directory("tree/\(name)")) == bytes)
   }
 
@@ -368,7 +397,8 @@ struct RelocationTests {
     _ = try relocate(strip: true)
     _ = try makeRelocatable(
       RelocationRequest(
-        root: directory("copy"), searchDirectories: [directory("opt")], workers: 1))
+        root: directory("copy"), searchDirectories: [directory("opt")],
+        systemLibraries: ["libgcc_s.so.1"], workers: 1))
     try runTool("diff", ["-r", directory("tree").string, directory("copy").string])
   }
 

@@ -173,7 +173,7 @@ struct Installer: Sendable {
 
   /// Runs the installer for the staged interpreter. `place` is blamed where it fails.
   func run(
-    _ arguments: [String], for interpreter: Path, in directory: Path, epoch: Int64,
+    _ arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = [],
     place: SpecPlace, doing: String
   ) throws(StagingError) {
     let absolute = ProcessContext.absolutePath(interpreter)
@@ -185,9 +185,9 @@ struct Installer: Sendable {
     }
     let environment = cleanEnvironment(adding: [
       "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_ROOT_USER_ACTION=ignore",
-      "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "SOURCE_DATE_EPOCH=\(epoch)",
-      "PYTHONDONTWRITEBYTECODE=1", "PYTHONNOUSERSITE=1",
-    ])
+      "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "PYTHONDONTWRITEBYTECODE=1",
+      "PYTHONNOUSERSITE=1",
+    ] + variables)
     let result = try runProgram(
       program, all, environment: environment, directory: directory.isEmpty ? nil : directory)
     guard result.succeeded else {
@@ -219,9 +219,11 @@ struct Installation {
 
   private func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError)
   {
+    let settings = ProcessContext.absolutePath(scratch).appending("build/setuptools.cfg")
     try installer.run(
-      arguments, for: layout.programPath, in: spec.directory, epoch: epoch, place: place,
-      doing: doing)
+      arguments, for: layout.programPath, in: spec.directory,
+      variables: ["SOURCE_DATE_EPOCH=\(epoch)", "DIST_EXTRA_CONFIG=\(settings.string)"],
+      place: place, doing: doing)
   }
 
   /// What every installation is told: no byte code, which is compiled later.
@@ -312,6 +314,22 @@ struct Installation {
     return text
   }
 
+  /// Keeps setuptools from building in the project's own directory: what an earlier build left there would come along, and this one
+  /// would leave its own.
+  func prepare() throws(StagingError) {
+    let directory = ProcessContext.absolutePath(scratch).appending("build")
+    try createDirectories(directory)
+    try writeFile(
+      directory.appending("setuptools.cfg"),
+      """
+      [build]
+      build_base = \(directory.string)
+      [egg_info]
+      egg_base = \(directory.string)
+
+      """)
+  }
+
   /// Installs the project alone, where its requirements are locked.
   func installProject() throws(StagingError) {
     guard let project else { return }
@@ -327,7 +345,7 @@ struct Installation {
     }
     do throws(StagingError) {
       try installer.run(
-        ["check"], for: layout.programPath, in: spec.directory, epoch: epoch, place: spec.place,
+        ["check"], for: layout.programPath, in: spec.directory, place: spec.place,
         doing: "checking the requirements")
     } catch {
       guard case .failed(_, let message) = error else { throw error }

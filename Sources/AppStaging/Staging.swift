@@ -119,6 +119,7 @@ private struct Staging {
     if let installer {
       let installation = Installation(
         spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch)
+      try installation.prepare()
       if requirements?.isLocked ?? false {
         if spec.dependencies.project != nil { progress("installing the project") }
         try installation.installProject()

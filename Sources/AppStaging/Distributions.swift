@@ -183,11 +183,12 @@ struct Installer: Sendable {
     case .uv:
       all = [Path("pip")] + arguments.map { Path($0) } + [Path("--python"), absolute]
     }
-    let environment = cleanEnvironment(adding: [
-      "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_ROOT_USER_ACTION=ignore",
-      "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "PYTHONDONTWRITEBYTECODE=1",
-      "PYTHONNOUSERSITE=1",
-    ] + variables)
+    let environment = cleanEnvironment(
+      adding: [
+        "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_ROOT_USER_ACTION=ignore",
+        "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "PYTHONDONTWRITEBYTECODE=1",
+        "PYTHONNOUSERSITE=1",
+      ] + variables)
     let result = try runProgram(
       program, all, environment: environment, directory: directory.isEmpty ? nil : directory)
     guard result.succeeded else {

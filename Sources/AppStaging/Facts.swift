@@ -29,6 +29,7 @@ enum Helper {
   static let requirements = text(PackageResources.requirements_py)
   static let distributions = text(PackageResources.distributions_py)
   static let imports = text(PackageResources.imports_py)
+  static let findModule = text(PackageResources.find_module_py)
   static let request = text(PackageResources.request_py)
   static let runtime = text(PackageResources.runtime_py)
   static let mainFunction = text(PackageResources.main_function_py)

@@ -43,10 +43,14 @@ enum Helper {
   private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 }
 
-/// The last lines of what a program wrote, for a message.
+/// The last lines of what a program wrote, indented, for a message. Long ones are cut in their middle.
 func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
   let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
-  return lines.suffix(count).map { "  " + escapedText($0).string }.joined(separator: "\n")
+  return lines.suffix(count).map { line in
+    let text = String(decoding: line, as: UTF8.self)
+    let short = text.count > 600 ? text.prefix(200) + " ... " + text.suffix(300) : text[...]
+    return "  " + printable(String(short))
+  }.joined(separator: "\n")
 }
 
 /// This process's environment without what would change how an interpreter or an installer works; variables such as

@@ -1,4 +1,5 @@
 public import AppSpec
+import PayloadFormat
 public import Posix
 
 /// What to test a packed file with.
@@ -122,7 +123,11 @@ private struct SmokeTest {
   /// Imports in one process. Returns how many were tried before it ended, and what went wrong with which.
   private func importSome(_ names: [String]) throws(StagingError) -> (Int, [Int: String]) {
     let arguments = ["-I", "-B", "-c", Helper.imports, "\(smoke.timeout)"] + names
-    let variables = request.staged.variables.map { "\($0.name)=\($0.value)" }
+    let variables = request.staged.variables.map { variable in
+      let value = LaunchRecord.expand(
+        [UInt8](variable.value.utf8), root: tree.bytes, executable: onefile.bytes)
+      return "\(variable.name)=\(String(decoding: value, as: UTF8.self))"
+    }
     let result = try runProgram(
       interpreter, arguments.map { Path($0) },
       environment: cleanEnvironment(adding: environment + variables),

@@ -6,6 +6,7 @@ No test needs the network: pip gets no index and finds the wheels in one directo
 from __future__ import annotations
 
 import base64
+import csv
 import functools
 import hashlib
 import json
@@ -319,11 +320,14 @@ def pack_environment(more: Optional[Mapping[str, StrPath]] = None) -> dict[str, 
 
 
 def pack_command(
-    directory: Path, *options: StrPath, environment: Optional[Mapping[str, StrPath]] = None
+    directory: Path,
+    *options: StrPath,
+    environment: Optional[Mapping[str, StrPath]] = None,
+    **running: Any,
 ) -> Result:
-    """`onefold pack` with the directory's spec; makes `app` there unless options name another."""
+    """`onefold pack` with the directory's spec, in that directory."""
     command = ["pack", "--json", "--spec", directory, *options]
-    return onefold(*command, environment=pack_environment(environment), cwd=directory)
+    return onefold(*command, environment=pack_environment(environment), cwd=directory, **running)
 
 
 def pack_spec(directory: Path, *options: StrPath, **running: Any) -> Onefile:
@@ -338,6 +342,22 @@ def pack_spec(directory: Path, *options: StrPath, **running: Any) -> Onefile:
 def unpacked(onefile: Onefile, cache: Path) -> Path:
     succeed(onefile.launch(cache=cache, verb="prewarm"))
     return onefile.tree(cache)
+
+
+def records_of(tree: Path) -> set[str]:
+    """What the RECORD files list, from the tree's root; each must be there as it is listed."""
+    site = tree / SITE
+    listed = set()
+    for record in site.glob("*.dist-info/RECORD"):
+        with open(record, newline="") as file:
+            for path, digest, size in csv.reader(file):
+                full = site / path
+                if not full.is_file():
+                    raise AssertionError(f"{record} lists {path}, which is not there")
+                if digest and f"{digest},{size}" != record_hash(full.read_bytes()):
+                    raise AssertionError(f"{record} has a wrong hash of {path}")
+                listed.add(os.path.relpath(os.path.realpath(full), os.path.realpath(tree)))
+    return listed
 
 
 def paths(tree: Path) -> set[str]:
@@ -394,3 +414,11 @@ class SpecCase(Case):
         self.assertEqual(sorted(paths(directory)), before)
         self.assertEqual(processes_with(marker), [])
         return said
+
+    def assertRecordsAreComplete(self, tree: Path, *more: str) -> None:
+        """Together they list all of site-packages but what is the packer's and the application's own,
+        by names without suffixes."""
+        own = {path for path in paths(tree) if path.startswith(SITE + "/")} - records_of(tree)
+        names = {path.split("/")[-1].split(".")[0] for path in own}
+        packers = {"__onefold__", "_onefold_runtime", "_onefold_main", "runner"}
+        self.assertEqual(names, packers | set(more))

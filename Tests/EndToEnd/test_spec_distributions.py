@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 
@@ -13,11 +12,8 @@ from spec_support import (
     library_wheel,
     line_of,
     pack_spec,
-    paths,
     pinned,
     project,
-    record_hash,
-    unpacked,
     wheel,
 )
 from support import Onefile
@@ -99,24 +95,7 @@ print(json.dumps([
             self.assertNotEqual(path.name, "direct_url.json")
             if path.suffix == ".pth":
                 self.assertNotIn(os.fsencode(directory), path.read_bytes())
-        self.assertRecordsAreRight(tree)
-
-    def assertRecordsAreRight(self, tree: Path) -> None:
-        """Each RECORD lists what is there, and together they list all of site-packages but what is the
-        packer's and the application's own."""
-        site = tree / SITE
-        listed = set()
-        for record in site.glob("*.dist-info/RECORD"):
-            with open(record, newline="") as file:
-                for path, digest, size in csv.reader(file):
-                    full = site / path
-                    self.assertTrue(full.is_file(), f"{record}: {path}")
-                    listed.add(os.path.relpath(os.path.realpath(full), tree))
-                    if digest:
-                        self.assertEqual(f"{digest},{size}", record_hash(full.read_bytes()), path)
-        own = {path for path in paths(tree) if path.startswith(SITE + "/")} - listed
-        names = {path[len(SITE) + 1 :].split("/")[-1].split(".")[0] for path in own}
-        self.assertEqual(names, {"__onefold__", "_onefold_runtime", "_onefold_main", "runner"})
+        self.assertRecordsAreComplete(tree)
 
     def test_locked_requirements_are_installed_with_their_hashes(self) -> None:
         one = wheel("locked-one", {"locked_one.py": ""}, requires=["locked-two"])

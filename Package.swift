@@ -61,7 +61,9 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "CToml"),
     .target(name: "AppSpec", dependencies: ["CToml", "Posix"], swiftSettings: strict),
-    .target(name: "BinaryInspection", dependencies: ["CElf", "Posix"], swiftSettings: strict),
+    .target(
+      name: "BinaryInspection", dependencies: ["CElf", "PayloadFormat", "Posix"],
+      swiftSettings: strict),
     .target(
       name: "AppStaging",
       dependencies: [
@@ -109,13 +111,21 @@ let package = Package(
       name: "AppSpecTests", dependencies: ["AppSpec", "Posix", "TestSupport"],
       path: "Tests/AppSpec", swiftSettings: strict),
     .testTarget(
-      name: "BinaryInspectionTests", dependencies: ["BinaryInspection", "Posix", "TestSupport"],
+      name: "BinaryInspectionTests",
+      dependencies: ["BinaryInspection", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/BinaryInspection", swiftSettings: strict),
     .testTarget(
-      name: "AppStagingTests", dependencies: ["AppStaging", "AppSpec", "Posix", "TestSupport"],
+      name: "AppStagingTests",
+      dependencies: [
+        "AppStaging", "AppSpec", "BinaryInspection", "PayloadFormat", "Posix", "TestSupport",
+      ],
       path: "Tests/AppStaging", swiftSettings: strict),
     .testTarget(
-      name: "OnefoldCLITests", dependencies: ["OnefoldCLI", "Posix", "TestSupport"],
+      name: "OnefoldCLITests",
+      dependencies: [
+        "OnefoldCLI", "AppSpec", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+        "TestSupport",
+      ],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx17

@@ -62,7 +62,7 @@ extension SpecDecoder {
         "'data.target' must be a path below the root of data files, not \(quoted(text))")
       return nil
     }
-    target.value = Path(text: normalized)
+    target.value = Path(normalized)
     return Spec.Data(source: source, target: target, exclude: patterns("exclude", table, "data"))
   }
 }
@@ -126,7 +126,7 @@ extension SpecDecoder {
         }
         return nil
       }
-      let located = Located(Path(text: path), text.place)
+      let located = Located(Path(path), text.place)
       if key == "executable" { return Located(.executable(located.value), text.place) }
       require(located, "launch.script", .file)
       return Located(.script(located.value), text.place)

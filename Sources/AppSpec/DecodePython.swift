@@ -125,7 +125,7 @@ extension SpecDecoder {
     let full = resolve(path.value)
     if status(of: full)?.kind == .directory {
       let hasSetup = status(of: full.appending("setup.py")) != nil
-      let shown = path.value.appending(SpecFile.projectName.utf8).shown
+      let shown = path.value.child(SpecFile.projectName).shown
       let project = collecting { () throws(SpecError) in try ProjectFile(in: full, shown: shown) }
       // Nil twice: the file is there and wrong, which is reported.
       if case .some(nil) = project, !hasSetup {

@@ -26,7 +26,7 @@ public struct FirstSpec: Sendable {
 
   /// Whether the `pyproject.toml` in a directory has a spec already.
   public static func isInProject(_ directory: Path) throws(SpecError) -> Bool {
-    let shown = directory.appending(SpecFile.projectName.utf8).shown
+    let shown = directory.child(SpecFile.projectName).shown
     return try ProjectFile(in: directory, shown: shown)?.spec != nil
   }
 }
@@ -80,7 +80,7 @@ private struct FirstSpecWriter {
         advice.append("[app] the project's version is dynamic; give it as text or from a file")
       }
     } else {
-      suggest("app", "version", "\"1.0.0\"", or: ["{ file = \"VERSION\" }", "{ git = true }"])
+      line("# version = \"1.0.0\"  # or { file = \"VERSION\" }, or { git = true }")
     }
   }
 
@@ -167,12 +167,9 @@ private struct FirstSpecWriter {
   private mutating func line(_ content: String) { text += content + "\n" }
 
   /// A key that is commented out, with its meaning.
-  private mutating func suggest(
-    _ table: String, _ key: String, _ value: String, or others: [String] = []
-  ) {
+  private mutating func suggest(_ table: String, _ key: String, _ value: String) {
     let meaning = Schema.table(table)?.keys.first { $0.name == key }?.meaning ?? ""
-    let choice = others.isEmpty ? "" : ", or " + others.joined(separator: ", or ")
-    line("# \(key) = \(value)\(choice)  # \(meaning)")
+    line("# \(key) = \(value)  # \(meaning)")
   }
 
   /// The directory's own name, made fit for an application's.

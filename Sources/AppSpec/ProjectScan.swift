@@ -26,7 +26,7 @@ struct ProjectScan {
         .sorted()
     } catch { throw SpecError(.none, error.description.string) }
     project = try ProjectFile(
-      in: directory, shown: directory.appending(SpecFile.projectName.utf8).shown)
+      in: directory, shown: directory.child(SpecFile.projectName).shown)
     requirements = chooseRequirements()
     distributions = findDistributions()
     sortCode()
@@ -57,7 +57,9 @@ struct ProjectScan {
         && !purposes.contains { name.contains($0) }
     }
     let preferred = ["requirements.lock.txt", "requirements-lock.txt", "requirements.txt"]
-    return (preferred.first(where: files.contains) ?? files.first).map { [$0] } ?? []
+    let inDirectory = ["production", "prod", "base"].map { "requirements/\($0).txt" }
+    let chosen = preferred.first(where: files.contains) ?? files.first
+    return (chosen ?? inDirectory.first(where: has)).map { [$0] } ?? []
   }
 
   private func findDistributions() -> Set<String> {

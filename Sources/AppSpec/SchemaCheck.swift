@@ -62,7 +62,7 @@ struct SchemaCheck {
       return "\(start); did you mean '\(path.isEmpty ? name : "\(path).\(name)")'?"
     }
     // A key in the wrong table, or with dashes and underscores mixed up there.
-    for table in Schema.tables where !path.hasPrefix(table.path) {
+    for table in Schema.tables where table.path != path {
       if table.keys.contains(where: { $0.name == member.key }) {
         return "\(start); did you mean '\(table.path).\(member.key)'?"
       }

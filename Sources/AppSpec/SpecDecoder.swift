@@ -67,9 +67,7 @@ struct SpecDecoder {
   /// nobody else.
   private mutating func neighbor() -> ProjectFile? {
     if let project { return project }
-    let path = Path(text: file.file).parent
-    let shown = (path.elementsEqual(Path(".")) ? Path() : path)
-      .appending(SpecFile.projectName.utf8).shown
+    let shown = Path(file.file).parent.child(SpecFile.projectName).shown
     let directory = file.directory
     let found =
       collecting { () throws(SpecError) in try ProjectFile(in: directory, shown: shown) } ?? nil

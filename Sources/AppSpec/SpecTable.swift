@@ -69,7 +69,7 @@ struct SpecTable {
   }
 
   private func path(_ text: Located<String>) -> Located<Path>? {
-    text.value.isEmpty ? nil : Located(Path(text: text.value), text.place)
+    text.value.isEmpty ? nil : Located(Path(text.value), text.place)
   }
 
   private func at(_ line: Int) -> SpecPlace { SpecPlace(file: place.file, line: line) }

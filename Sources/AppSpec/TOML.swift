@@ -101,7 +101,8 @@ extension TOMLTable {
       if bytes[index] == UInt8(ascii: "\\") && quote == UInt8(ascii: "\"") {
         index += 2
       } else if isMultiline && bytes[index...].starts(with: delimiter) {
-        return index + 3
+        // Two more quotes may belong to the text.
+        return index + min(5, bytes[index...].prefix { $0 == quote }.count)
       } else if !isMultiline && (bytes[index] == quote || bytes[index] == UInt8(ascii: "\n")) {
         return index + 1
       } else {
@@ -130,9 +131,9 @@ private struct TOMLDocument: ~Copyable {
     var message = printable(TOMLDocument.text(error.message))
     let prefix = "Error while "
     if message.hasPrefix(prefix) { message.removeFirst(prefix.count) }
+    let column = error.column > 0 ? " (column \(error.column))" : ""
     throw SpecError(
-      SpecPlace(file: file, line: Int(error.line)),
-      "not valid TOML (column \(error.column)): \(message)")
+      SpecPlace(file: file, line: Int(error.line)), "not valid TOML\(column): \(message)")
   }
 
   var root: TOMLTable {

@@ -1,11 +1,10 @@
 import Posix
 
-extension Text {
-  var string: String { String(decoding: bytes, as: UTF8.self) }
-}
-
 extension Path {
-  init(text: String) { self.init([UInt8](text.utf8)) }
+  /// The path of `name` in this directory, without a "." before it.
+  func child(_ name: String) -> Path {
+    (elementsEqual(Path(".")) ? Path() : self).appending(name.utf8)
+  }
 
   /// As a message names it: without quotes, and with control characters escaped.
   var shown: String { printable(String(decoding: bytes, as: UTF8.self)) }

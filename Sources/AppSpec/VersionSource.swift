@@ -20,12 +20,17 @@ struct VersionSource {
     }
     let version = trimmed(text)
     if version.isEmpty { throw problem("the first line of \(path.quoted.string) is empty") }
+    // Such as a source file with `__version__ = "1.2"`.
+    if version.contains(where: { $0.isWhitespace || "\"'=#".contains($0) }) {
+      throw problem(
+        "the first line of \(path.quoted.string) must be the version alone, not \(quoted(version))")
+    }
     return version
   }
 
   /// `project.version` of the `pyproject.toml` in a directory.
   func version(ofProject path: Path) throws(SpecError) -> String {
-    let file = path.appending(SpecFile.projectName.utf8)
+    let file = path.child(SpecFile.projectName)
     guard let project = try ProjectFile(in: resolve(path), shown: file.shown) else {
       throw problem("there is no \(file.quoted.string), which should tell the version")
     }
@@ -38,7 +43,7 @@ struct VersionSource {
       project.isVersionDynamic
       ? "'project.version' is dynamic in" : "there is no 'project.version' in"
     throw problem(
-      "\(reason) \(quoted(project.file)): give 'app.version' as text, { file = \"VERSION\" } or "
+      "\(reason) \(quotedText(project.file.utf8).string): give 'app.version' as text, { file = \"VERSION\" } or "
         + "{ git = true }")
   }
 

@@ -19,7 +19,9 @@ struct Application {
       let source = resolve(path, in: spec.directory)
       let target = layout.sitePath.appending(source.lastComponent)
       try located(spec.launch.program.place) { () throws(StagingError) in
-        guard exists(source) else { throw .failed(nil, "the script \(source.quoted) does not exist") }
+        guard exists(source) else {
+          throw .failed(nil, "the script \(source.quoted) does not exist")
+        }
         try removeIfPresent(target)
         try copyFile(source, to: target)
       }
@@ -53,7 +55,8 @@ struct Application {
     let runtime = replace(
       Helper.runtime,
       [
-        "@CAFILE@": pythonText(facts["cafile"] ?? ""), "@CAPATH@": pythonText(facts["capath"] ?? ""),
+        "@CAFILE@": pythonText(facts["cafile"] ?? ""),
+        "@CAPATH@": pythonText(facts["capath"] ?? ""),
         "@FROZEN@": spec.launch.pyinstaller ? "True" : "False",
       ])
     try writeFile(layout.sitePath.appending("\(Self.runtimeModule).py"), runtime)
@@ -122,7 +125,8 @@ struct Application {
     case .executable(let path):
       guard exists(layout.root.appending(path.bytes)) else {
         throw .failed(
-          spec.launch.program.place, "there is no \(path.quoted) in the tree: correct launch.executable")
+          spec.launch.program.place,
+          "there is no \(path.quoted) in the tree: correct launch.executable")
       }
       return (path.string, spec.launch.arguments)
     }
@@ -149,7 +153,8 @@ struct Application {
       throw .failed(
         spec.launch.program.place,
         "the module '\(name)' that is launched is not in the tree: correct it, or add what holds it to "
-          + "dependencies.requirements, dependencies.project or data\n\(lastLines(result.errors, count: 3))")
+          + "dependencies.requirements, dependencies.project or data\n\(lastLines(result.errors, count: 3))"
+      )
     }
   }
 }

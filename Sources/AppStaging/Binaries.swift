@@ -9,12 +9,14 @@ struct Binary: Sendable {
   var status: FileStatus
   /// The directory on the build machine that it was copied from; nil for what was in the tree.
   var source: Path?
-  /// What each name in `elf.needed` leads to, in that order.
+  /// What each name in `elf.needed`, and then in `unwrittenNeeds`, leads to, in that order.
   var needs: [Resolution] = []
   /// Names in `elf.needed` that are paths, which the loader would open as they are, and what to write instead.
   var renames: [(from: String, to: String)] = []
   /// The search path to write; nil where it stays.
   var newSearchPath: [String]?
+
+  var isToRelink: Bool { newSearchPath != nil || !renames.isEmpty }
 
   /// A program in `bin` that is named as an interpreter: "python3.11".
   var isInterpreter: Bool {

@@ -1,4 +1,3 @@
-import AppSpec
 import Posix
 
 /// The byte code in a tree, as paths from its root.

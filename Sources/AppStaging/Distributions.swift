@@ -87,7 +87,8 @@ func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throw
     interpreter, Helper.requirements,
     [Path("flatten"), file, Path(excluded.joined(separator: ","))] + paths)
   guard result.succeeded else {
-    throw .failed(first.place, "cannot read the requirements:\n\(lastLines(result.errors, count: 1))")
+    throw .failed(
+      first.place, "cannot read the requirements:\n\(lastLines(result.errors, count: 1))")
   }
   let facts = Facts(result.output)
   if let required = facts["required"] {
@@ -100,7 +101,8 @@ func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throw
   if let unhashed = facts["unhashed"] {
     throw .failed(
       first.place,
-      "some requirements have hashes and some have none (\(unhashed)): give all of them hashes, or none")
+      "some requirements have hashes and some have none (\(unhashed)): give all of them hashes, or none"
+    )
   }
   return Requirements(
     file: file, isLocked: facts["hashed"] == "yes", count: Int(facts["count"] ?? "") ?? 0,
@@ -159,7 +161,8 @@ struct Installer: Sendable {
     self.description = description
   }
 
-  private static func version(_ program: Path, _ arguments: [Path]) throws(StagingError) -> String? {
+  private static func version(_ program: Path, _ arguments: [Path]) throws(StagingError) -> String?
+  {
     let subprocess = Subprocess(program, arguments, environment: cleanEnvironment(), timeout: 60)
     guard let result = try? subprocess.run(), result.succeeded else { return nil }
     if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
@@ -214,7 +217,8 @@ struct Installation {
 
   private var projectPlace: SpecPlace { spec.dependencies.project?.place ?? spec.place }
 
-  private func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError) {
+  private func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError)
+  {
     try installer.run(
       arguments, for: layout.programPath, in: spec.directory, epoch: epoch, place: place,
       doing: doing)

@@ -1,4 +1,3 @@
-import AppSpec
 import Posix
 
 /// What one of the helper programs in `Python/` printed: lines "NAME VALUE".
@@ -54,7 +53,8 @@ func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
 func cleanEnvironment(adding more: [String] = []) -> [Path] {
   let removed = [
     "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON",
-    "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_SYSTEM_PYTHON", "__PYVENV_LAUNCHER__", "ONEFOLD",
+    "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_SYSTEM_PYTHON", "__PYVENV_LAUNCHER__",
+    "ONEFOLD",
   ]
   let names = Set(removed + more.map { String($0.prefix { $0 != "=" }) })
   let kept = ProcessContext.environmentEntries().filter { entry in

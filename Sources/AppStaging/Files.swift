@@ -1,15 +1,5 @@
 import Posix
 
-extension Path {
-  init(_ text: String) { self.init([UInt8](text.utf8)) }
-
-  func appending(_ name: String) -> Path { appending(name.utf8) }
-
-  /// The path as text; bytes that are not UTF-8 are replaced. For messages and for names that are known
-  /// to be text.
-  var string: String { String(decoding: bytes, as: UTF8.self) }
-}
-
 /// A file, directory or symlink below a root.
 struct TreeEntry: Sendable {
   /// From the root.

@@ -20,7 +20,8 @@ func refuseForeign(_ binaries: inout TreeBinaries, in root: Path) throws(Staging
     guard let distribution = distribution(of: binary.path, in: root) else {
       throw .failed(nil, "\(what): take an interpreter that is built for \(own)")
     }
-    throw .failed(nil, 
+    throw .failed(
+      nil,
       "\(what): it belongs to the distribution \(distribution), of which a wheel for \(own) is needed"
     )
   }

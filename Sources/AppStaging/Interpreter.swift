@@ -60,14 +60,18 @@ struct Interpreter: Sendable {
       let version = facts["version"].flatMap({ PythonVersion($0) }), let stdlib = facts["stdlib"]
     else {
       throw .failed(
-        nil, "\(program.quoted) does not start as a Python interpreter:\n\(lastLines(result.errors))")
+        nil,
+        "\(program.quoted) does not start as a Python interpreter:\n\(lastLines(result.errors))")
     }
     guard facts["implementation"] == "cpython" else {
       throw .failed(
-        nil, "\(program.quoted) is \(facts["implementation"] ?? "unknown"): only CPython can be packed")
+        nil,
+        "\(program.quoted) is \(facts["implementation"] ?? "unknown"): only CPython can be packed")
     }
     guard version >= PythonVersion("3.8")! else {
-      throw .failed(nil, "\(program.quoted) is Python \(version.description): 3.8 is the oldest that can be packed")
+      throw .failed(
+        nil,
+        "\(program.quoted) is Python \(version.description): 3.8 is the oldest that can be packed")
     }
     self.executable = Path(executable)
     self.version = version

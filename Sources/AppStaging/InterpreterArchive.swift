@@ -57,7 +57,8 @@ private func write(
     let target = Path(cString: link)
     let depth = relative.bytes.split(separator: UInt8(ascii: "/")).count - 1
     guard PathRules.staysInside([UInt8](target.bytes).span, depth: depth) else {
-      throw .failed(nil, "\(path.quoted) is refused: its symlink \(relative.quoted) leaves the archive")
+      throw .failed(
+        nil, "\(path.quoted) is refused: its symlink \(relative.quoted) leaves the archive")
     }
     try removeIfPresent(place)
     try system { () throws(SystemError) in
@@ -77,12 +78,14 @@ private func write(
     let executable = archive_entry_perm(entry) & 0o100 != 0
     try writeFile(place, content, mode: executable ? 0o755 : 0o644)
   default:
-    throw .failed(nil, "\(path.quoted) is refused: \(relative.quoted) is no file, directory or link")
+    throw .failed(
+      nil, "\(path.quoted) is refused: \(relative.quoted) is no file, directory or link")
   }
 }
 
 /// Makes the directories above an entry. None of them may be a symlink of the archive, which could lead outside.
-private func createParents(of relative: Path, in target: Path, _ archive: Path) throws(StagingError) {
+private func createParents(of relative: Path, in target: Path, _ archive: Path) throws(StagingError)
+{
   var place = target
   for part in relative.parent.bytes.split(separator: UInt8(ascii: "/")) {
     place = place.appending(part)
@@ -90,7 +93,8 @@ private func createParents(of relative: Path, in target: Path, _ archive: Path) 
       try DirectoryHandle.current.statusIfExists(of: place)
     }
     if status?.kind == .symlink {
-      throw .failed(nil, "\(archive.quoted) is refused: its path \(relative.quoted) goes through a symlink")
+      throw .failed(
+        nil, "\(archive.quoted) is refused: its path \(relative.quoted) goes through a symlink")
     }
     try createDirectories(place)
   }
@@ -123,7 +127,8 @@ private func checkHash(_ path: Path, _ wanted: Located<String>) throws(StagingEr
   guard hash == wanted.value.lowercased() else {
     throw .failed(
       wanted.place,
-      "the archive \(path.quoted) has the SHA-256 \(hash): download it again, or correct python.sha256")
+      "the archive \(path.quoted) has the SHA-256 \(hash): download it again, or correct python.sha256"
+    )
   }
 }
 

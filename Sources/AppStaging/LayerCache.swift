@@ -1,4 +1,3 @@
-import AppSpec
 import ContentHash
 import PayloadFormat
 import Posix
@@ -23,29 +22,32 @@ struct LayerCache {
     return hexText(hasher.finish().bytes).string
   }
 
-  /// Copies the layer to `root`, which does not exist. Returns false where there is none.
-  func copy(_ key: String, to root: Path) throws(StagingError) -> Bool {
+  /// Copies the layer to `root`, which does not exist. Returns the note that was kept with it, or nil where
+  /// there is none.
+  func copy(_ key: String, to root: Path) throws(StagingError) -> String? {
     guard let layer = directory?.appending(key), exists(layer.appending("complete")) else {
-      return false
+      return nil
     }
+    let note: String
     do throws(StagingError) {
       let lease = try lock(layer, exclusive: false)
       defer { withExtendedLifetime(lease.rawValue) {} }
       try copyTree(layer.appending("tree"), to: root, follow: false)
+      note = String(decoding: try readFile(layer.appending("complete")), as: UTF8.self)
     } catch {
       if case .interrupted = error { throw error }
       // A layer that is being removed, or can't be read, is none.
       try removeIfPresent(root)
-      return false
+      return nil
     }
     if let stamp = try? FileDescriptor.open(layer.appending("complete"), .read) {
       try? stamp.setModificationTimeToNow()
     }
-    return true
+    return note
   }
 
-  /// Keeps a copy of the tree `root` as a layer. That it can't be kept is no error.
-  func keep(_ root: Path, as key: String) throws(StagingError) {
+  /// Keeps a copy of the tree `root` as a layer, with a note. That it can't be kept is no error.
+  func keep(_ root: Path, as key: String, note: String) throws(StagingError) {
     guard let directory else { return }
     do throws(StagingError) {
       try createDirectories(directory)
@@ -57,7 +59,7 @@ struct LayerCache {
         let lease = try lock(staging, exclusive: true)
         defer { withExtendedLifetime(lease.rawValue) {} }
         try copyTree(root, to: staging.appending("tree"), follow: false)
-        try writeFile(staging.appending("complete"), "")
+        try writeFile(staging.appending("complete"), note)
         try system { () throws(SystemError) in
           try DirectoryHandle.current.renameWithoutReplacing(
             staging, to: directory.appending(key))
@@ -74,7 +76,9 @@ struct LayerCache {
 
   /// Removes layers that were not used for longest, and what killed packs left behind; never one that is being copied.
   private func prune() {
-    guard let directory, let names = try? DirectoryHandle.current.names(in: directory) else { return }
+    guard let directory, let names = try? DirectoryHandle.current.names(in: directory) else {
+      return
+    }
     var layers: [(used: Int64, path: Path)] = []
     for name in names {
       let path = directory.appending(name)

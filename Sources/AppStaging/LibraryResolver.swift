@@ -10,6 +10,8 @@ struct LibraryResolver {
   private var byFile: [FileID: Int] = [:]
   /// The binaries of each name: their files' and those they give themselves.
   private var byName: [String: [Int]] = [:]
+  /// What patchelf would damage, because it moves what is appended.
+  private var unpatchable: [Path] = []
   private var copied: [(name: String, from: Path, binary: Int)] = []
 
   private struct FileID: Hashable {
@@ -42,12 +44,13 @@ struct LibraryResolver {
   mutating func resolveAll() throws(StagingError) -> RelocationReport {
     var index = 0
     while index < binaries.count {
-      for name in binaries[index].elf.needed {
+      for name in binaries[index].elf.needed + binaries[index].unwrittenNeeds {
         let resolution = try resolve(name, for: index)
         binaries[index].needs.append(resolution)
       }
       index += 1
     }
+    followInheritedPaths()
     chooseSearchPaths()
     return report()
   }
@@ -132,20 +135,47 @@ struct LibraryResolver {
     return index
   }
 
+  /// Whatever needs each binary directly.
+  private func usersOfBinaries() -> [Int: [Int]] {
+    var users: [Int: [Int]] = [:]
+    for (index, binary) in binaries.enumerated() {
+      for target in binary.needs.compactMap(\.binary) { users[target, default: []].append(index) }
+    }
+    return users
+  }
+
+  /// What seemed to lie elsewhere is found after all where the `DT_RPATH` of a binary that needs this one leads to
+  /// it.
+  private mutating func followInheritedPaths() {
+    let users = usersOfBinaries()
+    for index in binaries.indices where binaries[index].elf.runpath == nil {
+      for (place, name) in binaries[index].elf.needed.enumerated() {
+        guard case .elsewhere = binaries[index].needs[place] else { continue }
+        let directories = closure(of: [index]) { users[$0] ?? [] }
+          .filter { binaries[$0].elf.runpath == nil }.flatMap { binaries[$0].treeSearchPath }
+        for directory in directories {
+          guard let found = binary(at: directory, name) else { continue }
+          binaries[index].needs[place] = .own(found)
+          break
+        }
+      }
+    }
+  }
+
   private func report() -> RelocationReport {
     var report = RelocationReport()
     var missing: [String: [Int]] = [:]
     var elsewhere: [String: (at: Int, by: [Int])] = [:]
-    var users: [Int: [Int]] = [:]
+    let users = usersOfBinaries()
     for (index, binary) in binaries.enumerated() {
       for (name, resolution) in zip(binary.elf.needed, binary.needs) {
-        if let target = resolution.binary { users[target, default: []].append(index) }
         if resolution == .missing { missing[name, default: []].append(index) }
         if case .elsewhere(let at) = resolution {
           elsewhere[name, default: (at, [])].by.append(index)
         }
       }
     }
+    report.unpatchable = unpatchable
     report.copied = copied.sorted { $0.name < $1.name }.map {
       RelocationReport.Copied(name: $0.name, from: $0.from, neededBy: paths(users[$0.binary] ?? []))
     }
@@ -171,28 +201,37 @@ struct LibraryResolver {
 extension LibraryResolver {
   /// Decides which search paths change.
   ///
-  /// A library without a `DT_RUNPATH` is found a second time along the `DT_RPATH` of whatever loaded it, up to the
+  /// A library without a `DT_RUNPATH` is looked for along the `DT_RPATH` of whatever loaded it as well, up to the
   /// program's. One `DT_RPATH` in the interpreter thus leads all extension modules to `lib`, and the wheels' files
-  /// stay as they are.
+  /// stay as they are; those that have a `DT_RUNPATH` get it as a `DT_RPATH`, which changes one word of the file.
   private mutating func chooseSearchPaths() {
-    let usesLibraries = binaries.contains { $0.needsLibraryDirectory }
+    let users = Set(binaries.lazy.filter(\.needsLibraryDirectory).map(\.distribution))
     for index in binaries.indices {
       let binary = binaries[index]
       guard binary.elf.isDynamic else { continue }
       let old = binary.elf.searchPath
       var new =
         binary.source == nil ? old.filter { binary.treeDirectory(of: $0) != nil } : []
-      let isProgram = binary.elf.isProgram
-      let needsLibraries =
-        isProgram
-        ? (binary.isInterpreter && usesLibraries) || reachesLibraries(index)
-        : binary.needsLibraryDirectory && binary.elf.runpath != nil && !new.isEmpty
-      if needsLibraries, !new.contains(where: { binary.treeDirectory(of: $0) == "lib" }) {
-        new.append(binary.searchEntryOfLibraries)
+      var isInherited = binary.needsLibraryDirectory
+      if binary.elf.isProgram {
+        isInherited =
+          binary.isInterpreter
+          ? !users.isEmpty
+          : reachesLibraries(index)
+            || (users.contains(binary.distribution) && !binary.distribution.isEmpty)
+        if isInherited {
+          if !new.contains(where: { binary.treeDirectory(of: $0) == "lib" }) {
+            new.append(binary.searchEntryOfLibraries)
+          }
+        }
       }
-      // A DT_RUNPATH of a program leads only the program itself.
-      if new != old || (isProgram && needsLibraries && binary.elf.runpath != nil) {
+      if new != old || (isInherited && binary.elf.runpath != nil) {
         binaries[index].newSearchPath = new
+      }
+      if binary.elf.hasAppendedData && binaries[index].isToRelink {
+        unpatchable.append(binary.path)
+        binaries[index].newSearchPath = nil
+        binaries[index].renames = []
       }
     }
   }
@@ -215,6 +254,13 @@ extension LibraryResolver {
 }
 
 extension Binary {
+  /// What is loaded only once it is needed: glibc ends a thread with the help of libgcc, and the whole process
+  /// where there is none. Python before 3.14 ends its daemon threads so. glibc looks for it along the
+  /// interpreter's `DT_RPATH`.
+  var unwrittenNeeds: [String] {
+    isInterpreter && elf.isDynamic ? ["libgcc_s.so.1"] : []
+  }
+
   var needsLibraryDirectory: Bool {
     needs.contains { if case .library = $0 { true } else { false } }
   }

@@ -83,6 +83,8 @@ struct MachineLibraries: Sendable {
       guard let result = try? process.run(), result.succeeded else { continue }
       // "\tlibz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1"
       for line in String(decoding: result.output, as: UTF8.self).split(separator: "\n") {
+        // Made for some newer processors only.
+        if line.contains("hwcap") { continue }
         let words = line.split { $0 == " " || $0 == "\t" }
         guard words.count >= 4, words[words.count - 2] == "=>" else { continue }
         cache[String(words[0]), default: []].append(Path(String(words[words.count - 1])))

@@ -90,7 +90,8 @@ struct Pruner {
     let name = path.dropFirst(4).lowercased()
     return ["tcl", "tk", "libtcl", "libtk"].contains { prefix in
       name.hasPrefix(prefix)
-        && name.dropFirst(prefix.utf8.count).first.map { $0.isNumber || $0 == "/" || $0 == "." } ?? false
+        && name.dropFirst(prefix.utf8.count).first.map { $0.isNumber || $0 == "/" || $0 == "." }
+          ?? false
     }
   }
 
@@ -135,7 +136,8 @@ struct Pruner {
       guard name.hasPrefix("test_") || name.hasSuffix("_test.py") || name == "conftest.py" else {
         continue
       }
-      for depth in parts.indices.dropLast() where parts[depth] == "tests" || parts[depth] == "test" {
+      for depth in parts.indices.dropLast() where parts[depth] == "tests" || parts[depth] == "test"
+      {
         let directory = parts[...depth].joined(separator: "/") + "/"
         if directory.utf8.count > site.utf8.count { candidates.insert(directory) }
         break

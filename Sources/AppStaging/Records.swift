@@ -57,7 +57,8 @@ private func relative(_ path: String, to directory: String) -> String {
 /// A field of a CSV file.
 private func quoted(_ text: String) -> String {
   guard text.contains(where: { $0 == "," || $0 == "\"" }) else { return text }
-  return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+  return "\""
+    + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
     + "\""
 }
 

@@ -1,4 +1,5 @@
-public import BinaryInspection
+import BinaryInspection
+public import PayloadFormat
 public import Posix
 
 /// What `makeRelocatable` works on.
@@ -14,9 +15,9 @@ public struct RelocationRequest: Sendable {
   public var searchDirectories: [Path]
   /// Names of libraries, such as "libGL.so.1", that are the target system's, beside those of glibc.
   public var systemLibraries: Set<String>
-  /// Whether debug symbols are stripped.
+  /// Whether debug symbols and symbol tables are stripped, which no loader reads.
   public var stripDebug: Bool
-  /// Whether a file, given by its path in the tree, keeps its debug symbols.
+  /// Whether a file, given by its path in the tree, keeps its symbols.
   public var keep: @Sendable (Path) -> Bool
   /// Threads to use, at least 1.
   public var workers: Int
@@ -75,10 +76,12 @@ public struct RelocationReport: Sendable {
   public var foundElsewhere: [FoundElsewhere] = []
   /// Files whose search path was changed.
   public var relinked: [Path] = []
+  /// Files whose search path should have been changed, but that have data appended, which would not survive it.
+  public var unpatchable: [Path] = []
   public var strippedFiles = 0
   /// Bytes of the stripped files, before and after.
   public var strippedBytes: (before: UInt64, after: UInt64) = (0, 0)
-  /// Files whose debug symbols stay, because without them the loader would not have found the same.
+  /// Files whose symbols stay, because what the loader reads would not have stayed the same to the byte.
   public var unstrippable: [Path] = []
   /// Nil where no file needs a version of glibc.
   public var glibc: GlibcFloor?
@@ -102,6 +105,11 @@ public struct RelocationReport: Sendable {
         lines.append("\(names) can't be imported where the system has no \(library.name): \(why)")
       }
     }
+    for path in unpatchable {
+      lines.append(
+        "\(path.quoted) has data appended, as self-extracting programs do, and keeps its search path: "
+          + "it may need libraries of the system")
+    }
     for path in needPrivateGlibc {
       lines.append(
         "\(path.quoted) uses private symbols of glibc and may not run with another glibc")
@@ -112,7 +120,7 @@ public struct RelocationReport: Sendable {
 
 /// Makes a staged tree run wherever it is put, on any Linux system with the glibc that the report names.
 ///
-/// Strips debug symbols where asked, copies the libraries that neither the tree nor every system has to the tree's
+/// Strips symbols where asked, copies the libraries that neither the tree nor every system has to the tree's
 /// `lib`, and gives programs and libraries a search path relative to themselves, only where they need one:
 /// docs/decisions/0009-relocation.md says how and why. The same tree and the same machine give the same bytes.
 public func makeRelocatable(_ request: RelocationRequest) throws(StagingError) -> RelocationReport {

@@ -1,7 +1,7 @@
 import BinaryInspection
 import Posix
 
-/// Strips debug symbols and writes search paths, several files at a time.
+/// Strips symbols and writes search paths, several files at a time.
 ///
 /// A file is never changed in place: installers make hard links to their caches.
 func rewrite(
@@ -36,10 +36,8 @@ private enum RewriteResult: Sendable {
 
 extension Binary {
   fileprivate func isToStrip(_ request: RelocationRequest) -> Bool {
-    request.stripDebug && elf.hasDebugSections && !request.keep(path)
+    request.stripDebug && (elf.hasDebugSections || !elf.isStripped) && !request.keep(path)
   }
-
-  fileprivate var isToRelink: Bool { newSearchPath != nil || !renames.isEmpty }
 }
 
 private func rewrite(_ binary: Binary, _ request: RelocationRequest) throws(StagingError)
@@ -87,7 +85,7 @@ private func size(of path: Path) throws(StagingError) -> Int64 {
   try system { () throws(SystemError) in try DirectoryHandle.current.status(of: path).size }
 }
 
-/// Writes the file without debug symbols; nil where what is loaded of it would not stay the same to the byte.
+/// Writes the file without symbols that no loader reads; nil where what is loaded of it would not stay the same to the byte.
 private func strip(_ binary: Binary, _ path: Path, _ temporary: TemporaryFiles) throws(StagingError)
   -> Path?
 {
@@ -95,7 +93,7 @@ private func strip(_ binary: Binary, _ path: Path, _ temporary: TemporaryFiles) 
   guard !binary.elf.hasAppendedData else { return nil }
   let output = try temporary.name(beside: path)
   let result = try run(
-    Path("strip"), [Path("--strip-debug"), Path("-o"), output, path],
+    Path("strip"), [Path("--strip-unneeded"), Path("-o"), output, path],
     missing: "install binutils, or set debug-symbols = false in the spec's [prune]")
   guard result.succeeded, let stripped = try? ElfFile.read(output),
     stripped.segments == binary.elf.segments, stripped.loadsLike(binary.elf),
@@ -144,33 +142,42 @@ private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFi
 private func relink(
   _ binary: Binary, _ original: Path, _ current: Path, _ temporary: TemporaryFiles
 ) throws(StagingError) -> Path {
-  guard !binary.elf.hasAppendedData else {
-    throw .failed(nil, 
-      "\(binary.path.quoted) has data appended, as self-extracting programs do, and can't be given "
-        + "another search path: remove it, or build it without its absolute RUNPATH")
+  let names = binary.renames.flatMap { ["--replace-needed", $0.from, $0.to] }
+  var output = current
+  switch binary.newSearchPath {
+  case nil: output = try patch(binary, names, output, original, temporary)
+  case []?:
+    // Removing alone would leave the text of the old path in the file.
+    let emptied = names + ["--force-rpath", "--set-rpath", ""]
+    output = try patch(binary, emptied, output, original, temporary)
+    output = try patch(binary, ["--remove-rpath"], output, original, temporary)
+  case let path?:
+    let changed = names + ["--force-rpath", "--set-rpath", path.joined(separator: ":")]
+    output = try patch(binary, changed, output, original, temporary)
   }
+  let relinked: ElfFile?
+  do throws(ElfError) { relinked = try ElfFile.read(output) } catch { throw StagingError(error) }
+  guard let relinked, relinked.isRelinked(from: binary) else {
+    throw .failed(
+      nil,
+      "patchelf damaged \(binary.path.quoted): install another version of patchelf, or build the file "
+        + "without an absolute RUNPATH")
+  }
+  return output
+}
+
+private func patch(
+  _ binary: Binary, _ arguments: [String], _ input: Path, _ original: Path,
+  _ temporary: TemporaryFiles
+) throws(StagingError) -> Path {
   let output = try temporary.name(beside: original)
-  var arguments: [String] = []
-  if let path = binary.newSearchPath {
-    arguments +=
-      path.isEmpty
-      ? ["--remove-rpath"] : ["--force-rpath", "--set-rpath", path.joined(separator: ":")]
-  }
-  for (from, to) in binary.renames { arguments += ["--replace-needed", from, to] }
   let result = try run(
-    Path("patchelf"), arguments.map { Path($0) } + [Path("--output"), output, current],
+    Path("patchelf"), arguments.map { Path($0) } + [Path("--output"), output, input],
     missing: "install patchelf")
   guard result.succeeded else {
     let why =
       String(decoding: result.errors, as: UTF8.self).split(separator: "\n").last ?? "it failed"
     throw .failed(nil, "patchelf can't change the search path of \(binary.path.quoted): \(why)")
-  }
-  let relinked: ElfFile?
-  do throws(ElfError) { relinked = try ElfFile.read(output) } catch { throw StagingError(error) }
-  guard let relinked, relinked.isRelinked(from: binary) else {
-    throw .failed(nil, 
-      "patchelf damaged \(binary.path.quoted): install another version of patchelf, or build the file "
-        + "without an absolute RUNPATH")
   }
   return output
 }

@@ -79,7 +79,8 @@ private struct SmokeTest {
     tree = Path([UInt8](line))
   }
 
-  private func start(_ arguments: [String], adding more: [String] = [], timeout: Int?) -> Subprocess {
+  private func start(_ arguments: [String], adding more: [String] = [], timeout: Int?) -> Subprocess
+  {
     Subprocess(
       onefile, arguments.map { Path($0) },
       environment: cleanEnvironment(adding: environment + more),
@@ -137,7 +138,8 @@ private struct SmokeTest {
       if let verdict, verdict.hasPrefix("failed ") {
         problems[index] = String(verdict.dropFirst("failed ".count))
       } else if verdict == nil {
-        problems[index] = "the interpreter ended: \(endText(result))\n\(lastLines(result.errors, count: 8))"
+        problems[index] =
+          "the interpreter ended: \(endText(result))\n\(lastLines(result.errors, count: 8))"
       }
       index += 1
       line += 2
@@ -166,7 +168,8 @@ private struct SmokeTest {
     {
       throw .failed(
         command.place,
-        "smoke test '\(text)' does not print '\(wanted)':\n\(lastLines(result.output + result.errors))")
+        "smoke test '\(text)' does not print '\(wanted)':\n\(lastLines(result.output + result.errors))"
+      )
     }
   }
 
@@ -185,8 +188,10 @@ private struct SmokeTest {
     let free = try runHelper(interpreter, Helper.request, [Path("port")])
     let port = String(decoding: free.output, as: UTF8.self).filter(\.isNumber)
     func filled(_ text: String) -> String {
-      var parts = text[...].utf8.split(separator: UInt8(ascii: "{"), omittingEmptySubsequences: false)
-        .map { String($0)! }
+      var parts = text[...].utf8.split(
+        separator: UInt8(ascii: "{"), omittingEmptySubsequences: false
+      )
+      .map { String($0)! }
       for index in parts.indices.dropFirst() {
         parts[index] =
           parts[index].hasPrefix("port}") ? port + parts[index].dropFirst(5) : "{" + parts[index]
@@ -207,7 +212,8 @@ private struct SmokeTest {
     }
     if ended == nil {
       throw .failed(
-        http.place, "smoke test: the server did not end within 10 s after SIGTERM\n"
+        http.place,
+        "smoke test: the server did not end within 10 s after SIGTERM\n"
           + lastLines(result.output + result.errors))
     }
   }
@@ -221,7 +227,8 @@ private struct SmokeTest {
     while MonotonicClock.now < end {
       if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
       if let status = try system({ () throws(SystemError) in try server.poll() }) {
-        return status > 128 ? "it was ended by signal \(status - 128)" : "it ended with status \(status)"
+        return status > 128
+          ? "it was ended by signal \(status - 128)" : "it ended with status \(status)"
       }
       let left = max(1, (end - MonotonicClock.now) / 1_000_000_000)
       let answer = try runHelper(

@@ -1,7 +1,7 @@
 public import AppSpec
 import BinaryInspection
 import ContentHash
-import PayloadFormat
+public import PayloadFormat
 public import Posix
 
 /// What to stage, and where.
@@ -61,8 +61,8 @@ public struct StagingReport: Sendable {
   public var strippedBytes: UInt64 = 0
   /// Shared libraries of the build machine that were copied into the tree.
   public var copiedLibraries: [String] = []
-  /// The oldest glibc that the tree runs on, and the file that asks for it: "2.36 lib/libx.so".
-  public var glibc = ""
+  /// The oldest glibc that the tree runs on, and a file that asks for it; nil where nothing does.
+  public var glibc: GlibcRequirement?
   /// Whether the interpreter and the requirements came from a layer.
   public var reusedLayer = false
   public var warnings: [String] = []
@@ -94,7 +94,8 @@ private struct Staging {
 
   mutating func run(_ progress: (String) -> Void) throws(StagingError) -> StagedApplication {
     guard let python = spec.python else {
-      throw .failed(spec.place, "the spec names no interpreter: give python.version, prefix or archive")
+      throw .failed(
+        spec.place, "the spec names no interpreter: give python.version, prefix or archive")
     }
     try createDirectories(scratch)
     progress("looking at the interpreter")
@@ -167,8 +168,9 @@ private struct Staging {
     var layout = Layout(
       root: root, version: interpreter.version, standardLibrary: interpreter.libraryName)
     progress("looking for what was staged before")
-    if try layers.copy(key, to: root) {
+    if let note = try layers.copy(key, to: root) {
       report.reusedLayer = true
+      read(note)
       return layout
     }
     progress("copying Python \(interpreter.version.description)")
@@ -188,8 +190,26 @@ private struct Staging {
     try removeForeignByteCode(layout, ours: [])
     _ = try finish(
       layout, python, interpreter, usesTkinter: usesTkinter, keepsHeaders: true, progress)
-    try layers.keep(root, as: key)
+    try layers.keep(root, as: key, note: note)
     return layout
+  }
+
+  /// What making the layer removed and copied, for the summary of a build that starts from it.
+  private var note: String {
+    """
+    pruned_files \(report.prunedFiles)
+    pruned_bytes \(report.prunedBytes)
+    stripped \(report.strippedBytes)
+
+    """ + report.copiedLibraries.map { "copied \($0)\n" }.joined()
+  }
+
+  private mutating func read(_ note: String) {
+    let facts = Facts([UInt8](note.utf8))
+    report.prunedFiles = facts["pruned_files"].flatMap { Int($0) } ?? 0
+    report.prunedBytes = facts["pruned_bytes"].flatMap { UInt64($0) } ?? 0
+    report.strippedBytes = facts["stripped"].flatMap { UInt64($0) } ?? 0
+    report.copiedLibraries = facts.all("copied")
   }
 
   private func layerKey(
@@ -198,7 +218,8 @@ private struct Staging {
   ) throws(StagingError) -> String {
     let prune = spec.prune
     let switches = [
-      prune.installers, prune.tests, prune.headers, prune.staticLibraries, prune.idle, prune.tkinter,
+      prune.installers, prune.tests, prune.headers, prune.staticLibraries, prune.idle,
+      prune.tkinter,
       prune.debugSymbols, prune.dropSources, usesTkinter,
     ]
     let text = try locked.map { (requirements) throws(StagingError) in
@@ -256,7 +277,9 @@ private struct Staging {
       report.copiedLibraries.append(library.name)
     }
     report.strippedBytes += result.strippedBytes.before - result.strippedBytes.after
-    report.glibc = result.glibc.map { "\($0.version.description) \($0.path.string)" } ?? ""
+    report.glibc = result.glibc.map {
+      GlibcRequirement(version: $0.version, file: [UInt8]($0.path.bytes))
+    }
     for warning in result.warnings where !report.warnings.contains(warning) {
       report.warnings.append(warning)
     }

@@ -1,3 +1,4 @@
+public import PayloadFormat
 public import Posix
 
 /// What the loader reads of an ELF program or library, and what decides whether it can be stripped.
@@ -87,7 +88,7 @@ public struct ElfFile: Sendable {
 
   /// The oldest glibc that has all versions which are needed; nil where none is asked for.
   public var glibc: GlibcVersion? {
-    var highest = hasRelativeRelocations ? GlibcVersion.relativeRelocations : nil
+    var highest = hasRelativeRelocations ? GlibcVersion(2, 36) : nil
     for name in requiredVersions.lazy.flatMap(\.names) {
       guard let version = GlibcVersion(symbolVersion: name) else { continue }
       if let known = highest, version <= known { continue }

@@ -51,7 +51,7 @@ private struct ElfReader: ~Copyable {
 
   consuming func file() throws(ElfError) -> ElfFile {
     let header = try readHeader()
-    try readSegments()
+    try readSegments(header)
     readSections(header)
     if result.isNativeOrder { try readDynamicSection() }
     return result
@@ -77,9 +77,14 @@ private struct ElfReader: ~Copyable {
     return header
   }
 
-  private mutating func readSegments() throws(ElfError) {
+  private mutating func readSegments(_ header: GElf_Ehdr) throws(ElfError) {
     var count = 0
-    guard elf_getphdrnum(elf, &count) == 0 else { throw damaged("its program headers are cut") }
+    // libelf counts none where the table is cut.
+    guard elf_getphdrnum(elf, &count) == 0,
+      count >= Int(header.e_phnum) || header.e_phnum == PN_XNUM
+    else {
+      throw damaged("its program headers are cut")
+    }
     for index in 0..<count {
       var header = GElf_Phdr()
       guard let index = Int32(exactly: index), gelf_getphdr(elf, index, &header) != nil else {
@@ -104,12 +109,14 @@ private struct ElfReader: ~Copyable {
     for segment in result.segments { last = max(last, end(segment.offset, segment.fileSize)) }
     var count = 0
     var names = 0
-    guard elf_getshdrnum(elf, &count) == 0, elf_getshdrstrndx(elf, &names) == 0 else { return }
-    last = max(last, end(header.e_shoff, UInt64(header.e_shentsize) * UInt64(count)))
+    guard elf_getshdrnum(elf, &count) == 0, count >= 0, elf_getshdrstrndx(elf, &names) == 0 else {
+      return
+    }
+    last = max(last, end(header.e_shoff, UInt64(header.e_shentsize) &* UInt64(count)))
     for index in 0..<count {
       var section = GElf_Shdr()
       guard let handle = elf_getscn(elf, index), gelf_getshdr(handle, &section) != nil else {
-        continue
+        break
       }
       if section.sh_type != UInt32(SHT_NOBITS) {
         last = max(last, end(section.sh_offset, section.sh_size))

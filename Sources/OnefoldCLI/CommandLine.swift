@@ -1,3 +1,4 @@
+import AppSpec
 public import Posix
 
 /// The version of Onefold: of the packer and of the bootloader that is built with it.
@@ -24,6 +25,7 @@ func usage<Result>(_ body: () throws(UsageError) -> Result) throws(CommandFailur
 
 /// All commands, in the order of the help.
 let commands: [(command: Command, run: @Sendable (Arguments) throws(CommandFailure) -> Void)] = [
+  (initCommand, runInit),
   (packCommand, runPack),
   (inspectCommand, runInspect),
   (verifyCommand, runVerify),

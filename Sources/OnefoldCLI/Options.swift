@@ -1,3 +1,4 @@
+import AppSpec
 import Posix
 
 /// An option of a command: its names, what follows it, and what it is for.
@@ -19,6 +20,8 @@ struct Command: Sendable {
   var discussion: String
   /// Names and help of the arguments that are no options; all are needed.
   var arguments: [(name: String, help: String)] = []
+  /// An argument that may follow those.
+  var optionalArgument: (name: String, help: String)? = nil
   var options: [Option] = []
   /// What may follow `--`; nil where nothing may.
   var rest: (name: String, help: String)? = nil
@@ -26,6 +29,7 @@ struct Command: Sendable {
   var usage: String {
     var text = "onefold \(name)"
     for argument in arguments { text += " \(argument.name)" }
+    if let optionalArgument { text += " [\(optionalArgument.name)]" }
     text += " [options]"
     if let rest { text += " [-- \(rest.name)]" }
     return text
@@ -36,9 +40,10 @@ struct Command: Sendable {
   /// Usage, arguments and options, each described.
   var help: String {
     var text = "\(discussion)\n\nUSAGE: \(usage)\n"
-    if !arguments.isEmpty || rest != nil {
+    let all = arguments + (optionalArgument.map { [$0] } ?? [])
+    if !all.isEmpty || rest != nil {
       text += "\nARGUMENTS:\n"
-      for argument in arguments { text += helpLine(argument.name, argument.help) }
+      for argument in all { text += helpLine(argument.name, argument.help) }
       if let rest { text += helpLine("-- \(rest.name)", rest.help) }
     }
     text += "\nOPTIONS:\n"
@@ -108,7 +113,8 @@ struct Arguments: Sendable {
         break
       }
       guard text.hasPrefix("-"), text != "-" else {
-        guard positional.count < command.arguments.count else {
+        let most = command.arguments.count + (command.optionalArgument == nil ? 0 : 1)
+        guard positional.count < most else {
           throw UsageError("unexpected argument \(quotedText(bytes))")
         }
         positional.append(Path([UInt8](bytes)))
@@ -180,28 +186,4 @@ struct Arguments: Sendable {
     }
     return number
   }
-}
-
-/// The name that differs least from `text`, if it is not too different.
-func nearest(to text: String, in names: [String]) -> String? {
-  let ranked = names.map { (distance: editDistance(text, $0), name: $0) }
-  guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
-  return best.distance <= max(2, text.utf8.count / 3) ? best.name : nil
-}
-
-/// Insertions, deletions and replacements that turn `a` into `b` (Levenshtein).
-private func editDistance(_ a: String, _ b: String) -> Int {
-  let left = Array(a.utf8)
-  let right = Array(b.utf8)
-  var row = Array(0...right.count)
-  for (i, x) in left.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in right.enumerated() {
-      let above = row[j + 1]
-      row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
-      diagonal = above
-    }
-  }
-  return row[right.count]
 }

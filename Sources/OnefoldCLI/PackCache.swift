@@ -24,18 +24,19 @@ func packCacheDirectory(_ arguments: Arguments) throws(CommandFailure) -> Path? 
   }
   if let path = ProcessContext.environment("ONEFOLD_PACK_CACHE"), !path.isEmpty { return path }
   if let cache = ProcessContext.environment("XDG_CACHE_HOME"), cache.isAbsolute {
-    return isOurs(cache) ? cache.appending("onefold-pack") : nil
+    return isUsable(cache) ? cache.appending("onefold-pack") : nil
   }
-  guard let home = ProcessContext.environment("HOME"), home.isAbsolute, isOurs(home) else {
+  guard let home = ProcessContext.environment("HOME"), home.isAbsolute, isUsable(home) else {
     return nil
   }
   return home.appending(".cache/onefold-pack")
 }
 
-/// Under `sudo` the home is often another user's: files of root there would lock that user out.
-private func isOurs(_ home: Path) -> Bool {
-  guard ProcessContext.effectiveUser == 0,
-    let status = try? DirectoryHandle.current.statusIfExists(of: home, follow: true)
-  else { return true }
-  return status.user == 0
+/// Homes that are not there are none, and under `sudo` the home is often another user's: files of root there
+/// would lock that user out.
+private func isUsable(_ home: Path) -> Bool {
+  guard let status = try? DirectoryHandle.current.statusIfExists(of: home, follow: true) else {
+    return false
+  }
+  return ProcessContext.effectiveUser != 0 || status.user == 0
 }

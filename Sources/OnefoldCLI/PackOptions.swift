@@ -10,7 +10,7 @@ func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(Co
   -> Compression
 {
   var codec = Codec.zstd
-  if let value = arguments.value("--codec")?.text ?? archive?.codec?.value {
+  if let value = arguments.value("--codec")?.string ?? archive?.codec?.value {
     guard let named = Codec.allCases.first(where: { $0.name.description == value }) else {
       throw .usage("option '--codec' needs zstd, xz or store, not \(quotedText(value.utf8))")
     }

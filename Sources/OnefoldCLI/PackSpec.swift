@@ -102,7 +102,7 @@ private struct SpecBuild {
     throws(CommandFailure) -> Path
   {
     let given = arguments.value("--output")
-    let pattern = given.map { $0.text } ?? spec.output.file?.value ?? "{name}"
+    let pattern = given.map { $0.string } ?? spec.output.file?.value ?? "{name}"
     var name = try reading { () throws(SpecError) in
       try expandOutputName(
         pattern, name: spec.app.name.value, version: spec.app.version, target: target,
@@ -173,6 +173,7 @@ private struct SpecBuild {
     record.variables = staged.variables.map { [UInt8]("\($0.name)=\($0.value)".utf8) }
     record.removedVariables = staged.removedVariables.map { [UInt8]($0.utf8) }
     record.packer = [UInt8]("onefold \(version)".utf8)
+    record.glibc = staged.report.glibc
     return record
   }
 
@@ -224,18 +225,19 @@ private struct SpecBuild {
     if !report.excluded.isEmpty {
       text += "  left out: \(report.excluded.joined(separator: ", "))\n"
     }
-    text += "  removed \(grouped(UInt64(report.prunedFiles))) files, \(grouped(report.prunedBytes)) bytes;"
+    text +=
+      "  removed \(grouped(UInt64(report.prunedFiles))) files, \(grouped(report.prunedBytes)) bytes;"
     text += " stripped \(grouped(report.strippedBytes)) bytes\n"
-    if !report.glibc.isEmpty {
-      let parts = report.glibc.split(separator: " ", maxSplits: 1)
-      text += "  runs on glibc \(parts[0]) or newer (\(parts.count > 1 ? parts[1] : ""))\n"
+    if let glibc = report.glibc {
+      text += "  runs on glibc \(versionText(glibc)) or newer (\(escapedText(glibc.file)))\n"
     }
     return text
   }
 
   private func smokeText(_ smoke: SmokeReport?) -> String {
     guard let smoke else { return "  not tested (--no-smoke)\n" }
-    return "  tested: \(smoke.imports) imports, \(smoke.commands) commands, \(smoke.requests) requests\n"
+    return
+      "  tested: \(smoke.imports) imports, \(smoke.commands) commands, \(smoke.requests) requests\n"
   }
 
   private func stagingMembers(_ report: StagingReport) -> [(String, JSON)] {
@@ -249,10 +251,15 @@ private struct SpecBuild {
       ("pruned_bytes", .number(report.prunedBytes)),
       ("stripped_bytes", .number(report.strippedBytes)),
       ("copied_libraries", .array(report.copiedLibraries.map { .string($0) })),
-      ("glibc", .string(report.glibc)),
+      ("glibc", report.glibc.map { .string(versionText($0)) } ?? .null),
+      ("glibc_file", report.glibc.map { .text($0.file) } ?? .null),
       ("reused_layer", .bool(report.reusedLayer)),
       ("warnings", .array(report.warnings.map { .string($0) })),
     ]
+  }
+
+  private func versionText(_ glibc: GlibcRequirement) -> String {
+    String(decoding: glibc.version.text, as: UTF8.self)
   }
 
   private func json(_ smoke: SmokeReport) -> JSON {
@@ -278,13 +285,15 @@ private func sidecarTriple(_ target: String) -> String {
 /// A target may be named to be sure of it; only the bootloader's own can be built.
 private func checkTarget(_ given: Path?, buildsFor target: String) throws(CommandFailure) {
   guard let given else { return }
-  let text = given.text
+  let text = given.string
   if text == target || text == sidecarTriple(target) { return }
   let why: String
   if text.contains("windows") || text.contains("darwin") || text.contains("apple") {
-    why = "Onefold makes Linux programs only; build the sidecars of other systems with their own tools"
+    why =
+      "Onefold makes Linux programs only; build the sidecars of other systems with their own tools"
   } else {
-    why = "the interpreter and the wheels must be for it: run onefold on such a machine, with its bootloader"
+    why =
+      "the interpreter and the wheels must be for it: run onefold on such a machine, with its bootloader"
   }
   throw .failed("cannot build for \(given.quoted), only for \(target): \(why)")
 }

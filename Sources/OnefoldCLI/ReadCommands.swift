@@ -9,6 +9,10 @@ let inspectCommand = Command(
   arguments: [("FILE", "a file made by onefold pack")],
   options: [
     Option(name: "--files", help: "list the entries of the tree as well"),
+    Option(
+      name: "--sizes",
+      help: "show the bytes by distribution and directory as well, the largest first"),
+    Option(name: "--all", help: "with --sizes: also what is less than 0.5 % of all"),
     Option(name: "--json", help: "print JSON"),
   ])
 
@@ -36,15 +40,28 @@ let extractCommand = Command(
   options: [Option(name: "--json", help: "print the result as JSON")])
 
 func runInspect(_ arguments: Arguments) throws(CommandFailure) {
+  guard arguments.has("--sizes") || !arguments.has("--all") else {
+    throw .usage("option '--all' goes with '--sizes' only")
+  }
   let (payload, manifest) = try reading { () throws(PayloadError) in
     let payload = try Payload.open(arguments.positional[0])
     return (payload, try payload.readManifest())
   }
+  let sizes =
+    arguments.has("--sizes")
+    ? try reading { () throws(PayloadError) in try sizeTable(of: payload, manifest: manifest) }
+    : nil
   if arguments.has("--json") {
-    try writeData(json(payload, manifest, files: arguments.has("--files")).encoded)
+    var members = members(payload, manifest)
+    if let sizes { members.append(("sizes", json(sizes))) }
+    if arguments.has("--files") {
+      members.append(("entries", .array((0..<manifest.entryCount).map { json(manifest, $0) })))
+    }
+    try writeData(JSON.object(members).encoded)
     return
   }
   var text = inspectionText(payload, manifest).string
+  if let sizes { text += "\n" + OnefoldCLI.text(sizes, all: arguments.has("--all")) }
   if arguments.has("--files") {
     text += "\n"
     for index in 0..<manifest.entryCount { text += line(manifest, index) }
@@ -134,9 +151,9 @@ private func line(_ manifest: Manifest, _ index: Int) -> String {
   return text + "\n"
 }
 
-private func json(_ payload: Payload, _ manifest: Manifest, files: Bool) -> JSON {
+private func members(_ payload: Payload, _ manifest: Manifest) -> [(String, JSON)] {
   let record = payload.record
-  var members: [(String, JSON)] = [
+  return [
     ("format", .number(1)),
     ("name", .text(record.name)),
     ("version", .text(record.version)),
@@ -159,10 +176,6 @@ private func json(_ payload: Payload, _ manifest: Manifest, files: Bool) -> JSON
     ("hard_links", .number(UInt64(manifest.hardLinkCount))),
     ("bytes", .number(manifest.contentLength)),
   ]
-  if files {
-    members.append(("entries", .array((0..<manifest.entryCount).map { json(manifest, $0) })))
-  }
-  return .object(members)
 }
 
 private func json(_ glibc: GlibcRequirement?) -> JSON {

@@ -106,8 +106,9 @@ public struct RunningProcess: ~Copyable {
   private let errors: FileDescriptor
   private var status: Int32?
 
-  init(program: Path, number: Int32, output: consuming FileDescriptor, errors: consuming FileDescriptor)
-  {
+  init(
+    program: Path, number: Int32, output: consuming FileDescriptor, errors: consuming FileDescriptor
+  ) {
     self.program = program
     self.number = number
     self.output = output

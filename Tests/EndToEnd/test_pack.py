@@ -378,6 +378,55 @@ class SameBytes(Case):
         self.assertEqual(len(ids), 6)
 
 
+class Sizes(Case):
+    """`inspect --sizes` of a tree as pip installs one."""
+
+    SITE = "lib/python3.11/site-packages"
+
+    def packed_tree(self, *options: str) -> Onefile:
+        entries: dict[Any, Any] = {
+            "run": program(),
+            "lib/python3.11/os.py": noise(100_000, "os"),
+            "static/page.html": noise(50_000, "page"),
+            "static/twin": noise(90_000, "0/0"),
+            "static/again": HardLink("static/page.html"),
+        }
+        for number in range(30):
+            files = {f"p{number}/{i}.py": noise(90_000, f"{number}/{i}") for i in range(2)}
+            entries.update({f"{self.SITE}/{path}": data for path, data in files.items()})
+            record = "".join(f"{path},sha256=x,90000\n" for path in files)
+            entries[f"{self.SITE}/p{number}-1.{number}.dist-info/RECORD"] = record.encode()
+        tree = make_tree(self.work / "tree", entries)
+        return pack(tree, self.work / "packed", *options)
+
+    def test_rows_are_all_there_is(self) -> None:
+        for options in (["--frame-size", "64"], ["--frame-size", "16384"], ["--codec", "store"]):
+            with self.subTest(options):
+                packed = self.packed_tree(*options)
+                result = succeed(onefold("inspect", "--sizes", "--json", packed.path))
+                shown = json.loads(result.stdout)
+                rows = {row["name"]: row for row in shown["sizes"]}
+                expected = {f"p{i} 1.{i}" for i in range(30)} | {"python 3.11", "static/", "run"}
+                self.assertEqual(rows.keys(), expected)
+                self.assertEqual(sum(row["unpacked"] for row in rows.values()), shown["bytes"])
+                self.assertEqual(sum(row["packed"] for row in rows.values()), shown["frame_bytes"])
+                self.assertEqual(sum(row["files"] for row in rows.values()), shown["files"])
+                # What does not compress weighs what it is; a twin weighs nothing.
+                self.assertAlmostEqual(rows["p7 1.7"]["packed"], 180_000, delta=1000)
+                self.assertEqual(rows["static/"]["unpacked"], 140_000)
+                both = rows["static/"]["packed"] + rows["p0 1.0"]["packed"]
+                self.assertAlmostEqual(both, 230_000, delta=2000)
+            shutil.rmtree(self.work / "tree")
+
+    def test_text(self) -> None:
+        packed = self.packed_tree()
+        lines = succeed(onefold("inspect", "--sizes", packed.path)).stdout.decode().splitlines()
+        table = lines[lines.index("") + 1 :]
+        self.assertEqual(table[0].split(), ["unpacked", "packed", "files", "name"])
+        self.assertIn("1 other", table[-2])
+        self.assertEqual(table[-1].split()[4:], ["94", "total"])
+
+
 class Content(Case):
     def pack_entries(self, entries: dict[Any, Any], *options: str) -> Onefile:
         directory = self.new_directory()
@@ -508,6 +557,7 @@ class Command(Case):
                 "hard_links": 1,
                 "contents": 2,
                 "frames": 1,
+                "frames_from_cache": 0,
                 "bytes_in": bytes_in,
                 "bytes_out": size,
                 "codec": "zstd",

@@ -92,6 +92,7 @@ class FrameCache(Case):
             "XDG_CACHE_HOME": os.fspath(xdg),
             "HOME": os.fspath(home),
         }
+        xdg.mkdir()
         default = home / ".cache" / "onefold-pack"
         for place, removed, options in (
             (given, [], ["--cache", given]),
@@ -109,7 +110,14 @@ class FrameCache(Case):
                 self.assertCached(self.pack(*options, environment=everything))
 
     def test_no_place(self) -> None:
-        for environment in ({}, {"HOME": "home", "XDG_CACHE_HOME": "cache"}, {"HOME": ""}):
+        missing = os.fspath(self.work / "missing")
+        for environment in (
+            {},
+            {"HOME": "home", "XDG_CACHE_HOME": "cache"},
+            {"HOME": ""},
+            {"HOME": missing},
+            {"XDG_CACHE_HOME": missing},
+        ):
             self.assertEqual(self.pack(environment=environment)["frames_from_cache"], 0)
         self.assertEqual(listing(self.work), ["packed"])
 

@@ -22,7 +22,7 @@ private let plain = Command(
   private func parse(_ arguments: [String], of command: Command = command) throws(UsageError)
     -> Arguments
   {
-    try Arguments(arguments.map { Path(text: $0) }, of: command)
+    try Arguments(arguments.map { Path($0) }, of: command)
   }
 
   /// What the arguments are refused for.
@@ -128,6 +128,15 @@ private let plain = Command(
     if !message.contains("'-o'?") && !message.hasSuffix("argument") { #expect(found == message) }
   }
 
+  @Test func anArgumentThatMayBeLeftOut() throws {
+    var command = plain
+    command.optionalArgument = ("DIR", "a directory")
+    #expect(try parse([], of: command).positional.isEmpty)
+    #expect(try parse(["a"], of: command).positional.map(\.string) == ["a"])
+    #expect(refusal(["a", "b"], of: command) == "unexpected argument 'b'")
+    #expect(command.help.contains("USAGE: onefold plain [DIR] [options]\n\nARGUMENTS:\n  DIR "))
+  }
+
   @Test func twoDashesWhereNothingMayFollow() {
     #expect(refusal(["--"], of: plain) == "unexpected '--'")
     #expect(refusal(["x"], of: plain) == "unexpected argument 'x'")
@@ -144,22 +153,5 @@ private let plain = Command(
   @Test func numbersAtTheirBounds() throws {
     #expect(try parse(["a", "b", "-j1"]).number("--jobs", in: 1...8) == 1)
     #expect(try parse(["a", "b", "-j8"]).number("--jobs", in: 1...8) == 8)
-  }
-
-  // MARK: Nearest names
-
-  @Test(
-    arguments: [
-      ("inspct", "inspect"), ("pakc", "pack"), ("verfy", "verify"), ("extarct", "extract"),
-      ("INSPECT", nil), ("bench", nil), ("", nil), ("packaging", nil), ("ver", nil),
-    ] as [(String, String?)])
-  func nearestNames(_ text: String, _ expected: String?) {
-    let names = ["pack", "inspect", "verify", "extract"]
-    let found = nearest(to: text, in: names)
-    #expect(found == expected)
-  }
-
-  @Test func thereIsNothingNearNothing() {
-    #expect(nearest(to: "x", in: []) == nil)
   }
 }

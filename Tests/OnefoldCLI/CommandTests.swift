@@ -26,7 +26,7 @@ private let start = "\u{2}start\u{3}"
       observing: [\.standardOutputContent, \.standardErrorContent]
     ) { [arguments = arguments as [String]] in
       for stream in [1, 2] as [Int32] { writeBytes([UInt8](start.utf8), to: stream) }
-      exit(OnefoldCLI.run(arguments.map { Path(text: $0) }))
+      exit(OnefoldCLI.run(arguments.map { Path($0) }))
     }
     let result = try #require(observed)
     return Output(
@@ -188,6 +188,45 @@ private let start = "\u{2}start\u{3}"
         """))
   }
 
+  @Test func inspectingSizes() async throws {
+    let path = try sample()
+    let output = try await run(["inspect", "--sizes", path], 0)
+    #expect(
+      output.out.hasSuffix(
+        """
+
+            unpacked      packed     files  name
+              0.2 MB      0.0 MB         1  big
+              0.0 MB      0.0 MB         3  3 others
+              0.2 MB      0.0 MB         4  total
+
+        """))
+    let all = try await run(["inspect", "--sizes", "--all", path], 0)
+    #expect(all.out.contains("  1  directory/\n"))
+    let wrong = try await run(["inspect", "--all", path], 2)
+    #expect(
+      wrong.error
+        == "onefold inspect: option '--all' goes with '--sizes' only\n"
+        + "hint: onefold inspect --help\n")
+  }
+
+  @Test func inspectingSizesAsJSON() async throws {
+    let path = try sample()
+    let output = try await run(["inspect", "--sizes", "--json", path], 0)
+    #expect(
+      output.out.contains(
+        """
+          "sizes": [
+            {
+              "name": "big",
+              "unpacked": 205300,
+              "packed": 5300,
+              "files": 1
+            },
+
+        """))
+  }
+
   @Test func inspectingAsJSON() async throws {
     let path = try sample()
     let output = try await run(["inspect", "--files", "--json", path], 0)
@@ -264,12 +303,48 @@ private let start = "\u{2}start\u{3}"
     #expect(json.error == "")
   }
 
+  @Test func writingAFirstSpec() async throws {
+    try directory.write("main.py", [UInt8]("app = Flask(__name__)\n".utf8))
+    try directory.write("requirements.txt", [UInt8]("flask\ngunicorn\n".utf8))
+    let file = directory("onefold.toml").string
+    let output = try await run(["init", directory.path.string], 0)
+    #expect(output.out == "")
+    #expect(output.error.hasPrefix("wrote '\(file)'\n  Flask: main:app\n"))
+    let text = try readFile(directory("onefold.toml"))
+    #expect(String(decoding: text, as: UTF8.self).contains("\nmodule = \"gunicorn\"\n"))
+    let again = try await run(["init", directory.path.string], 1)
+    #expect(again.error == "onefold init: '\(file)' exists; remove it to begin anew\n")
+    #expect(try readFile(directory("onefold.toml")) == text)
+  }
+
+  @Test func writingAFirstSpecInTheWorkingDirectory() async throws {
+    let path = directory.path.string
+    await #expect(processExitsWith: .exitCode(0)) { [path = path as String] in
+      chdir(path)
+      exit(OnefoldCLI.run([Path("init")]))
+    }
+    #expect(try directory.list() == ["onefold.toml"])
+  }
+
+  @Test func aFirstSpecIsNotWrittenOverAnother() async throws {
+    try directory.symlink("link/onefold.toml", to: "nowhere")
+    let link = try await run(["init", directory("link").string], 1)
+    #expect(link.error.hasSuffix("/link/onefold.toml' exists; remove it to begin anew\n"))
+    let project = try directory.write("p/pyproject.toml", [UInt8]("[tool.onefold.app]\n".utf8))
+    let output = try await run(["init", directory("p").string], 1)
+    #expect(
+      output.error == "onefold init: '\(project.string)' has a spec, in [tool.onefold]\n")
+    let none = try await run(["init", directory("none").string], 1)
+    #expect(none.error.hasPrefix("onefold init: cannot open '"))
+    #expect(try directory.list() == ["link", "p"])
+  }
+
   @Test func outputThatCannotBeWrittenIsAFailure() async throws {
     let path = try sample()
     await #expect(processExitsWith: .exitCode(1)) { [path = path as String] in
       let full = open("/dev/full", O_WRONLY)
       dup2(full, 1)
-      exit(OnefoldCLI.run([Path("inspect"), Path(text: path)]))
+      exit(OnefoldCLI.run([Path("inspect"), Path(path)]))
     }
   }
 }

@@ -67,6 +67,9 @@ import Testing
     for (command, _) in commands {
       let usage = try section("## `onefold \(command.name)`").first { $0.hasPrefix("onefold ") }
       for argument in command.arguments { #expect(usage?.contains(argument.name) == true) }
+      if let argument = command.optionalArgument {
+        #expect(usage?.contains("[\(argument.name)]") == true)
+      }
       if let rest = command.rest { #expect(usage?.contains("[-- \(rest.name)]") == true) }
     }
   }

@@ -226,18 +226,18 @@ import Testing
     var parent = try FileDescriptor.open(directory.path, .directory)
     parent = try FileDescriptor.open(Path("tree"), in: parent.handle, .directory)
     while length + 255 <= 3072 {
-      try parent.handle.createDirectory(Path(text: name), mode: 0o755)
-      parent = try FileDescriptor.open(Path(text: name), in: parent.handle, .directory)
+      try parent.handle.createDirectory(Path(name), mode: 0o755)
+      parent = try FileDescriptor.open(Path(name), in: parent.handle, .directory)
       path += "/\(name)"
       length += length == 0 ? 254 : 255
     }
     let rest = 3072 - length - 1
     try FileDescriptor.open(
-      Path(text: String(repeating: "m", count: rest)), in: parent.handle, .createNew, mode: 0o644
+      Path(String(repeating: "m", count: rest)), in: parent.handle, .createNew, mode: 0o644
     ).close()
     #expect(try failure() == nil)
     try FileDescriptor.open(
-      Path(text: String(repeating: "o", count: rest + 1)), in: parent.handle, .createNew,
+      Path(String(repeating: "o", count: rest + 1)), in: parent.handle, .createNew,
       mode: 0o644
     ).close()
     guard case .pathTooLong = try failure() else {

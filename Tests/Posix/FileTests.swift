@@ -101,7 +101,7 @@ import Testing
   }
 
   private func isOpen(_ descriptor: Int32, at path: Path? = nil) -> Bool {
-    let link = Path(text: "/proc/self/fd/\(descriptor)")
+    let link = Path("/proc/self/fd/\(descriptor)")
     guard let target = try? DirectoryHandle.current.symlinkTarget(of: link) else { return false }
     return target.elementsEqual(path ?? directory("file"))
   }
@@ -115,7 +115,7 @@ import Testing
 
   /// Of `/proc/self/fdinfo`, octal; O_CLOEXEC is 02000000 on Linux.
   private func flags(_ descriptor: Int32) throws -> Int {
-    let file = try FileDescriptor.open(Path(text: "/proc/self/fdinfo/\(descriptor)"), .read)
+    let file = try FileDescriptor.open(Path("/proc/self/fdinfo/\(descriptor)"), .read)
     let text = String(decoding: try file.bytes(at: 0, count: 4096), as: UTF8.self)
     let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("flags:") })
     return try #require(Int(line.dropFirst(6).drop { $0 == "\t" }, radix: 8))

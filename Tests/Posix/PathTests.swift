@@ -10,7 +10,7 @@ import Testing
       ("..", "."), ("../a", ".."),
     ] as [(String, String)])
   func parent(_ path: String, _ expected: String) {
-    #expect(Path(text: path).parent.string == expected)
+    #expect(Path(path).parent.string == expected)
   }
 
   @Test(
@@ -19,7 +19,7 @@ import Testing
       ("a//b///", "b"), ("..", ".."),
     ] as [(String, String)])
   func lastComponent(_ path: String, _ expected: String) {
-    #expect(String(decoding: Path(text: path).lastComponent, as: UTF8.self) == expected)
+    #expect(String(decoding: Path(path).lastComponent, as: UTF8.self) == expected)
   }
 
   @Test(
@@ -29,7 +29,7 @@ import Testing
       ("a", "", "a/"),
     ] as [(String, String, String)])
   func appending(_ path: String, _ name: String, _ expected: String) {
-    #expect(Path(text: path).appending(name.utf8).string == expected)
+    #expect(Path(path).appending(name.utf8).string == expected)
   }
 
   @Test func absolute() {

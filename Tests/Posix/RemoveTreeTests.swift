@@ -10,7 +10,7 @@ import Testing
 
   private func remove(_ name: String) throws {
     let opened = try FileDescriptor.open(directory.path, .directory)
-    try removeTree(Path(text: name), in: opened.handle)
+    try removeTree(Path(name), in: opened.handle)
   }
 
   @Test func everythingBelowIsRemoved() throws {

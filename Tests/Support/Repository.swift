@@ -3,7 +3,7 @@ public import Posix
 /// The files of the checkout that the tests read.
 public enum Repository {
   /// The top level.
-  public static let root: Path = Path(text: #filePath).parent.parent.parent
+  public static let root: Path = Path(#filePath).parent.parent.parent
 
   public static func path(_ relative: String) -> Path { root.appending(relative.utf8) }
 
@@ -36,15 +36,4 @@ public func names(in directory: Path) throws -> [String] {
 public func readFile(_ path: Path) throws -> [UInt8] {
   let file = try FileDescriptor.open(path, .read)
   return try file.bytes(at: 0, count: Int(try file.status().size))
-}
-
-extension Path {
-  /// A path of text that is not a literal.
-  public init(text: String) { self.init([UInt8](text.utf8)) }
-
-  public var string: String { String(decoding: bytes, as: UTF8.self) }
-}
-
-extension Text {
-  public var string: String { String(decoding: bytes, as: UTF8.self) }
 }

@@ -43,7 +43,7 @@ public final class TemporaryDirectory: Sendable {
 
   public func symlink(_ name: String, to target: String) throws {
     try makeParents(of: name)
-    try DirectoryHandle.current.createSymlink(self(name), to: Path(text: target))
+    try DirectoryHandle.current.createSymlink(self(name), to: Path(target))
   }
 
   /// Gives `path` a time; a symlink is not followed.

@@ -49,7 +49,7 @@ typedef struct {
 
 typedef struct {
   ctoml_text message;
-  // From 1.
+  // From 1; 0 where the parser does not know them.
   uint32_t line;
   uint32_t column;
 } ctoml_error;

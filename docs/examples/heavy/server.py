@@ -78,7 +78,11 @@ def pyarrow() -> Any:
 def polars() -> Any:
     from polars import DataFrame, col
 
-    return DataFrame({"value": [1, 2, 3]}).select(col("value").cum_sum())["value"].to_list()
+    return (
+        DataFrame({"value": [1, 2, 3]})
+        .select(col("value").cum_sum())["value"]
+        .to_list()
+    )
 
 
 @engine
@@ -91,12 +95,14 @@ def duckdb() -> Any:
 
 @engine
 def onnxruntime() -> Any:
-    from numpy import full, float32
+    from numpy import float32, full
     from onnxruntime import InferenceSession
     from onnxruntime.datasets import get_example
 
     # A model that lies in the package as data.
-    session = InferenceSession(get_example("sigmoid.onnx"), providers=["CPUExecutionProvider"])
+    session = InferenceSession(
+        get_example("sigmoid.onnx"), providers=["CPUExecutionProvider"]
+    )
     (result,) = session.run(None, {"x": full((3, 4, 5), 0, float32)})
     return result[0, 0].tolist()
 
@@ -246,7 +252,9 @@ port_number.__name__ = "port"  # argparse names it in its message
 def main() -> int:
     parser = argparse.ArgumentParser(prog=NAME, description="An analysis engine.")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
         "--port",
@@ -254,7 +262,9 @@ def main() -> int:
         default=8000,
         help="port to listen on, 0 for a free one (default: %(default)s)",
     )
-    parser.add_argument("--check", action="store_true", help="run every engine once and exit")
+    parser.add_argument(
+        "--check", action="store_true", help="run every engine once and exit"
+    )
     parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
     arguments = parser.parse_args()
     return check() if arguments.check else serve(arguments.host, arguments.port)

@@ -45,7 +45,9 @@ STOP_SECONDS = 5  # for the requests under way when the server is told to stop
 
 def migrations_directory() -> Path:
     """In the unpacked tree when packed, else beside this script."""
-    return Path(getattr(sys, "_MEIPASS", Path(__file__).resolve().parent)) / "migrations"
+    return (
+        Path(getattr(sys, "_MEIPASS", Path(__file__).resolve().parent)) / "migrations"
+    )
 
 
 def default_database() -> Path:
@@ -104,7 +106,9 @@ class Store:
     def add(self, text: str) -> int:
         vector = sqlite_vec.serialize_float32(self.embeddings.embed_query(text))
         with self.connect() as connection:
-            connection.execute("INSERT OR IGNORE INTO documents (text) VALUES (?)", (text,))
+            connection.execute(
+                "INSERT OR IGNORE INTO documents (text) VALUES (?)", (text,)
+            )
             (key,) = connection.execute(
                 "SELECT id FROM documents WHERE text = ?", (text,)
             ).fetchone()
@@ -136,9 +140,15 @@ class Store:
     def state(self) -> dict[str, Any]:
         with self.connect() as connection:
             (extension,) = connection.execute("SELECT vec_version()").fetchone()
-            (documents,) = connection.execute("SELECT count(*) FROM documents").fetchone()
+            (documents,) = connection.execute(
+                "SELECT count(*) FROM documents"
+            ).fetchone()
             (migrations,) = connection.execute("PRAGMA user_version").fetchone()
-        return {"sqlite_vec": extension, "documents": documents, "migrations": migrations}
+        return {
+            "sqlite_vec": extension,
+            "documents": documents,
+            "migrations": migrations,
+        }
 
 
 def statements(script: str) -> Iterator[str]:
@@ -206,7 +216,9 @@ def create_graph(store: Store) -> Any:
 
 # The API
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)
+]
 
 
 class NewDocument(BaseModel):
@@ -245,7 +257,10 @@ def create_app(store: Store) -> FastAPI:
     @app.post("/api/ask")
     def ask(asked: Question) -> Answer:
         state = graph.invoke({"question": asked.question})
-        sources = [Source(text=found.page_content, **found.metadata) for found in state["found"]]
+        sources = [
+            Source(text=found.page_content, **found.metadata)
+            for found in state["found"]
+        ]
         return Answer(answer=state["answer"], sources=sources)
 
     return app
@@ -317,9 +332,13 @@ port_number.__name__ = "port"  # argparse names it in its message
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog=NAME, description="Answers from its own documents.")
+    parser = argparse.ArgumentParser(
+        prog=NAME, description="Answers from its own documents."
+    )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
         "--port",

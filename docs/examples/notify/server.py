@@ -36,7 +36,9 @@ def notify(state: str) -> bool:
         return False
     if address.startswith("@"):  # the abstract namespace
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+    with socket.socket(
+        socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+    ) as connection:
         connection.sendto(state.encode(), address)
     return True
 
@@ -94,7 +96,9 @@ class Server(ThreadingMixIn, HTTPServer):
         self.requests = [thread for thread in self.requests if thread.is_alive()]
         # A daemon, so that one that outlasts STOP_SECONDS does not keep the process.
         thread = threading.Thread(
-            target=self.process_request_thread, args=(request, client_address), daemon=True
+            target=self.process_request_thread,
+            args=(request, client_address),
+            daemon=True,
         )
         self.requests.append(thread)
         thread.start()
@@ -156,7 +160,9 @@ port_number.__name__ = "port"  # argparse names it in its message
 def main() -> int:
     parser = argparse.ArgumentParser(prog=NAME, description="A server for systemd.")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
         "--port",

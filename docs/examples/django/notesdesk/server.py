@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from notesdesk.paths import data_directory
+
 NAME = "notesdesk"
 
 
@@ -75,20 +77,21 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror
         if error.errno == errno.EADDRINUSE:
-            reason = "the port is taken; is it running already? --port 0 takes a free one"
+            reason = (
+                "the port is taken; is it running already? --port 0 takes a free one"
+            )
         raise StartError(f"cannot listen on {host} port {port}: {reason}") from None
 
 
 def serve(host: str, port: int) -> None:
-    # Django reads the settings, and they the data directory, when it is first asked.
-    os.environ["DJANGO_SETTINGS_MODULE"] = "notesdesk.settings"
-    import django
-
-    from notesdesk.settings import data_directory
-
     directory = data_directory()
     lock = claim(directory)
     make_secret_key(directory)
+
+    # Only now: the settings read the key, and what follows reads the settings.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "notesdesk.settings"
+    import django
+
     django.setup()
     migrate()
 
@@ -121,7 +124,9 @@ port_number.__name__ = "port"  # argparse names it in its message
 def main() -> int:
     parser = argparse.ArgumentParser(prog=NAME, description="A small notes page.")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
         "--port",
@@ -129,7 +134,9 @@ def main() -> int:
         default=8000,
         help="port to listen on, 0 for a free one (default: %(default)s)",
     )
-    parser.add_argument("--version", action="version", version=f"{NAME} {version(NAME)}")
+    parser.add_argument(
+        "--version", action="version", version=f"{NAME} {version(NAME)}"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
+from notesdesk.paths import data_directory
+
 PACKAGE = Path(__file__).resolve().parent
-
-
-def data_directory() -> Path:
-    """In the user's data directory: the unpacked tree is a cache, and is replaced."""
-    data_home = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG specification has relative paths ignored.
-    base = Path(data_home) if os.path.isabs(data_home) else Path.home() / ".local/share"
-    return base / "notesdesk"
 
 
 def secret_key() -> str:
@@ -41,7 +34,9 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "notesdesk.urls"
 WSGI_APPLICATION = "notesdesk.wsgi.application"
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+]
 
 DATABASES = {
     "default": {
@@ -57,7 +52,9 @@ STATIC_URL = "static/"
 STATIC_ROOT = PACKAGE / "collected"  # filled while the package is built, by setup.py
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
 }
 
 LANGUAGE_CODE = "en"

@@ -1,0 +1,250 @@
+import PayloadFormat
+import PayloadReader
+import Posix
+
+/// To whom each file of a tree belongs: an installed Python distribution, the interpreter, or a directory.
+///
+/// Distributions list their files in `*.dist-info/RECORD` (https://packaging.python.org/en/latest/specifications
+/// /recording-installed-packages). Files that no list has, such as byte code that was made later, belong to the
+/// distribution of their source, or to the only one that has files in their directory.
+struct FileOwners {
+  /// "numpy 2.4.6".
+  private var names: [[UInt8]] = []
+  /// By path: an index of `names`.
+  private var owners: [[UInt8]: Int] = [:]
+  /// By directory, below those that hold distributions: an index of `names`, or nil where several share it.
+  private var directoryOwners: [[UInt8]: Int?] = [:]
+  /// The directories that hold distributions, such as `lib/python3.11/site-packages`.
+  private var sites: Set<[UInt8]> = []
+  /// Directories that hold `lib/pythonX.Y`, and "python X.Y".
+  private var interpreters: [(prefix: [UInt8], library: [UInt8], name: [UInt8])] = []
+
+  init(_ payload: Payload, _ manifest: Manifest) throws(PayloadError) {
+    var lists: [(entry: Int, distribution: Int, site: [UInt8])] = []
+    for index in 0..<manifest.entryCount {
+      let entry = manifest.entry(index)
+      let name = manifest.name(of: entry)
+      if entry.type == .directory {
+        noteInterpreter(manifest, index, name)
+        if name.hasSuffix(".dist-info") { noteDistribution(manifest, index, name) }
+      } else if entry.type == .file, name.elementsEqual("RECORD".utf8) {
+        let directory = manifest.path(of: entry.parent)
+        if let distribution = directoryOwners[directory] ?? nil {
+          lists.append((index, distribution, parent(of: directory)))
+        }
+      }
+    }
+    let contents = try readFiles(lists.map(\.entry), of: payload, manifest)
+    for (list, content) in zip(lists, contents) {
+      for path in recordedPaths(content) {
+        note(path, below: list.site, list.distribution)
+      }
+    }
+  }
+
+  private mutating func noteInterpreter(
+    _ manifest: Manifest, _ index: Int, _ name: ArraySlice<UInt8>
+  ) {
+    let version = name.dropFirst("python".utf8.count)
+    guard name.starts(with: "python".utf8), let first = version.first, let last = version.last,
+      version.contains(UInt8(ascii: ".")), isDigit(first), isDigit(last),
+      version.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: ".") })
+    else { return }
+    let library = manifest.path(of: index)
+    let above = parent(of: library)
+    let folder = above.split(separator: UInt8(ascii: "/")).last ?? []
+    guard folder.elementsEqual("lib".utf8) || folder.elementsEqual("lib64".utf8) else { return }
+    interpreters.append((parent(of: above), library, [UInt8]("python ".utf8) + version))
+  }
+
+  private mutating func noteDistribution(
+    _ manifest: Manifest, _ index: Int, _ name: ArraySlice<UInt8>
+  ) {
+    // The name has no hyphen: it is escaped there.
+    let title = name.dropLast(".dist-info".utf8.count).map {
+      $0 == UInt8(ascii: "-") ? UInt8(ascii: " ") : $0
+    }
+    let path = manifest.path(of: index)
+    directoryOwners[path] = .some(names.count)
+    sites.insert(parent(of: path))
+    names.append(title)
+  }
+
+  private mutating func note(_ recorded: [UInt8], below site: [UInt8], _ distribution: Int) {
+    guard let path = join(site, recorded), owners[path] == nil else { return }
+    owners[path] = distribution
+    let start = site.isEmpty ? 0 : site.count + 1
+    guard path.count > start, path.starts(with: site) else { return }
+    // Each directory of the path below the site.
+    for index in start..<path.count where path[index] == UInt8(ascii: "/") {
+      let directory = Array(path[..<index])
+      if let known = directoryOwners[directory] {
+        if known != distribution { directoryOwners[directory] = .some(nil) }
+      } else {
+        directoryOwners[directory] = .some(distribution)
+      }
+    }
+  }
+
+  /// What the row is called that a file counts for.
+  func name(of path: [UInt8]) -> [UInt8] {
+    if let owner = owners[path] ?? sourcePaths(of: path).lazy.compactMap({ owners[$0] }).first {
+      return names[owner]
+    }
+    var directory = parent(of: path)
+    while !directory.isEmpty {
+      if let owner = directoryOwners[directory] {
+        if let owner { return names[owner] }
+        break
+      }
+      directory = parent(of: directory)
+    }
+    if let site = site(of: path) { return firstEntry(of: path, below: site) }
+    return interpreter(of: path) ?? firstEntry(of: path, below: [])
+  }
+
+  private func site(of path: [UInt8]) -> [UInt8]? {
+    var directory = parent(of: path)
+    while !directory.isEmpty {
+      if sites.contains(directory) { return directory }
+      directory = parent(of: directory)
+    }
+    return nil
+  }
+
+  private func interpreter(of path: [UInt8]) -> [UInt8]? {
+    if let own = interpreters.first(where: { path.isBelow($0.library) }) { return own.name }
+    return interpreters.first { interpreter in
+      ["bin", "include", "lib", "lib64"].contains { folder in
+        let prefix = interpreter.prefix
+        return path.isBelow(prefix.isEmpty ? [UInt8](folder.utf8) : prefix + "/\(folder)".utf8)
+      }
+    }?.name
+  }
+}
+
+/// "directory/" or "file": what holds `path` in `directory`, from the root.
+private func firstEntry(of path: [UInt8], below directory: [UInt8]) -> [UInt8] {
+  let start = directory.isEmpty ? 0 : directory.count + 1
+  guard let end = path[start...].firstIndex(of: UInt8(ascii: "/")) else { return path }
+  return Array(path[...end])
+}
+
+/// The sources that byte code is made of: of `a/__pycache__/b.cpython-311.pyc` and of `a/b.pyc` that is `a/b.py`.
+private func sourcePaths(of path: [UInt8]) -> [[UInt8]] {
+  guard path[...].hasSuffix(".pyc") else { return [] }
+  var directory = parent(of: path)
+  var module = path.dropFirst(directory.isEmpty ? 0 : directory.count + 1).dropLast(4)
+  if directory[...].hasSuffix("__pycache__") {
+    directory = parent(of: directory)
+    module = module.prefix { $0 != UInt8(ascii: ".") }
+  }
+  let source = (directory.isEmpty ? [] : directory + "/".utf8) + module + ".py".utf8
+  return [source]
+}
+
+/// The first fields of a list in CSV (RFC 4180).
+private func recordedPaths(_ bytes: [UInt8]) -> [[UInt8]] {
+  let quote = UInt8(ascii: "\"")
+  let newline = UInt8(ascii: "\n")
+  var paths: [[UInt8]] = []
+  var index = 0
+  while index < bytes.count {
+    var path: [UInt8] = []
+    if bytes[index] == quote {
+      index += 1
+      while index < bytes.count {
+        let isDoubled = index + 1 < bytes.count && bytes[index + 1] == quote
+        if bytes[index] == quote && !isDoubled { break }
+        path.append(bytes[index])
+        index += bytes[index] == quote ? 2 : 1
+      }
+    } else {
+      while index < bytes.count, bytes[index] != UInt8(ascii: ","), bytes[index] != newline {
+        path.append(bytes[index])
+        index += 1
+      }
+    }
+    while index < bytes.count && bytes[index] != newline { index += 1 }
+    index += 1
+    if !path.isEmpty { paths.append(path) }
+  }
+  return paths
+}
+
+/// `path` seen from `directory`, without `.` and `..`; nil where it leaves the tree.
+private func join(_ directory: [UInt8], _ path: [UInt8]) -> [UInt8]? {
+  guard path.first != UInt8(ascii: "/") else { return nil }
+  let slash = UInt8(ascii: "/")
+  var names = directory.split(separator: slash)
+  for name in path.split(separator: slash) {
+    if name.elementsEqual("..".utf8) {
+      guard names.popLast() != nil else { return nil }
+    } else if !name.elementsEqual(".".utf8) {
+      names.append(name)
+    }
+  }
+  return Array(names.joined(separator: [slash]))
+}
+
+/// What precedes the last component; empty where there is only one.
+private func parent(of path: [UInt8]) -> [UInt8] {
+  path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[..<$0]) } ?? []
+}
+
+private func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
+
+extension ArraySlice<UInt8> {
+  fileprivate func hasSuffix(_ text: String) -> Bool {
+    suffix(text.utf8.count).elementsEqual(text.utf8)
+  }
+}
+
+extension [UInt8] {
+  fileprivate func isBelow(_ directory: [UInt8]) -> Bool {
+    count > directory.count && self[directory.count] == UInt8(ascii: "/") && starts(with: directory)
+  }
+}
+
+/// Bytes of files that are read to memory at most; what is beyond counts as empty.
+private let mostRead: UInt64 = 64 << 20
+
+/// The contents of some files. Decodes only the frames that hold them, each once.
+private func readFiles(_ entries: [Int], of payload: Payload, _ manifest: Manifest)
+  throws(PayloadError) -> [[UInt8]]
+{
+  struct Piece {
+    var file: Int
+    var fileOffset: Int
+    var segment: Manifest.Segment
+  }
+  var contents: [[UInt8]] = []
+  var pieces: [Int: [Piece]] = [:]
+  var total: UInt64 = 0
+  for (file, index) in entries.enumerated() {
+    let entry = manifest.entry(index)
+    contents.append([])
+    guard entry.size <= mostRead - total else { continue }
+    total += entry.size
+    contents[file] = [UInt8](repeating: 0, count: Int(entry.size))
+    var offset = 0
+    for segment in entry.segments.map({ manifest.segment($0) }) {
+      if let frame = segment.frame {
+        pieces[frame, default: []].append(Piece(file: file, fileOffset: offset, segment: segment))
+      }
+      offset += Int(segment.length)
+    }
+  }
+  let decoder = try FrameDecoder(
+    longestStored: manifest.longestStoredFrame, longestRaw: manifest.longestRawFrame)
+  for (frame, pieces) in pieces.sorted(by: { $0.key < $1.key }) {
+    let bytes = try decoder.decode(frame, of: payload, manifest)
+    for piece in pieces {
+      let length = Int(piece.segment.length)
+      let source = bytes[piece.segment.offset..<piece.segment.offset + length]
+      contents[piece.file].replaceSubrange(
+        piece.fileOffset..<piece.fileOffset + length, with: source)
+    }
+  }
+  return contents
+}

@@ -1,0 +1,338 @@
+import Posix
+import TestSupport
+import Testing
+
+@testable import AppSpec
+
+/// First specs for projects of each kind: what is written is a spec without errors.
+@Suite struct FirstSpecTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func write(_ files: [String: String]) throws {
+    for (name, text) in files { try directory.write(name, text) }
+  }
+
+  /// Writes the first spec, and reads it.
+  private func spec(_ files: [String: String], found: String, advice: [String] = []) throws -> Spec
+  {
+    try write(files)
+    let first = try FirstSpec(for: directory.path, interpreter: "3.11")
+    #expect(first.found == found)
+    #expect(first.missing == [])
+    #expect(first.advice == advice)
+    try directory.write("onefold.toml", first.text)
+    #expect(directory.problems() == [])
+    return try readSpec(directory.path)
+  }
+
+  private func sources(_ spec: Spec) -> [String] { spec.data.map { $0.source.value.string } }
+
+  private func program(_ spec: Spec) -> String {
+    switch spec.launch.program.value {
+    case .module(let name): "module \(name)"
+    case .function(let module, let name): "function \(module):\(name)"
+    case .script(let path): "script \(path.string)"
+    case .executable(let path): "executable \(path.string)"
+    }
+  }
+
+  private static let fastAPI = "from fastapi import FastAPI\n\napp: FastAPI = FastAPI(title='x')\n"
+
+  // MARK: FastAPI
+
+  @Test func fastAPIWithoutAMain() throws {
+    let spec = try spec(
+      [
+        "main.py": FirstSpecTests.fastAPI, "routes.py": "x = 1\n", "test_main.py": "",
+        "setup.cfg": "",
+        "requirements.txt": "# pinned\nfastapi==0.115.0\nuvicorn[standard]==0.30.0\n",
+        "requirements-dev.txt": "pytest\n", "static/index.html": "", "tests/test_x.py": "",
+        ".venv/pyvenv.cfg": "", "venv2/pyvenv.cfg": "", "venv2/x.py": "", "VERSION": "1.4\n",
+        "core/__init__.py": "", "notes/readme.md": "",
+      ], found: "FastAPI: main:app")
+    #expect(program(spec) == "module uvicorn")
+    #expect(spec.launch.arguments == ["main:app", "--host", "127.0.0.1"])
+    #expect(sources(spec) == ["main.py", "routes.py", "core", "static"])
+    #expect(spec.dependencies.requirements.map { $0.value.string } == ["requirements.txt"])
+    #expect(spec.dependencies.project == nil)
+    #expect(spec.app.version == "1.4")
+    #expect(spec.python?.version?.value == "3.11")
+    #expect(spec.smoke.http?.arguments == ["--port", "{port}"])
+    #expect(spec.smoke.http?.path == "/openapi.json")
+  }
+
+  @Test func fastAPIThatStartsItself() throws {
+    let main = FirstSpecTests.fastAPI + "if __name__ == \"__main__\":\n  uvicorn.run(app)\n"
+    let spec = try spec(
+      ["server.py": main, "requirements.txt": "fastapi[standard]\n"], found: "FastAPI: server.py")
+    #expect(program(spec) == "script server.py")
+    #expect(sources(spec) == [])
+    #expect(spec.smoke.http == nil)
+  }
+
+  @Test func fastAPIBelowAPackage() throws {
+    let main = FirstSpecTests.fastAPI + "@app.get('/')\ndef root(): pass\n"
+    let spec = try spec(
+      ["app/main.py": main, "app/__init__.py": "", "requirements.txt": "fastapi\n"],
+      found: "FastAPI: app.main:app",
+      advice: ["[dependencies] uvicorn, which starts the server, is not among them: add it"])
+    #expect(spec.launch.arguments.first == "app.main:app")
+    #expect(sources(spec) == ["app"])
+    #expect(spec.smoke.http?.path == "/")
+  }
+
+  @Test func fastAPIFactoryInSrc() throws {
+    let spec = try spec(
+      [
+        "src/shop/web.py":
+          "from fastapi import FastAPI\ndef create_app():\n  app = FastAPI()\n  return app\n",
+        "requirements.lock.txt": "uvicorn==1\n", "requirements.txt": "flask\n",
+      ], found: "FastAPI: shop.web:create_app")
+    #expect(spec.launch.arguments == ["shop.web:create_app", "--factory", "--host", "127.0.0.1"])
+    #expect(spec.data.map { "\($0.source.value.string)=\($0.target.value.string)" } == ["src="])
+    #expect(spec.dependencies.requirements.map { $0.value.string } == ["requirements.lock.txt"])
+  }
+
+  // MARK: Flask
+
+  private static let flask = "import flask\napp = flask.Flask(__name__)\n"
+
+  @Test(
+    arguments: [
+      ("gunicorn", "module gunicorn", ["app:app"], ["--bind", "127.0.0.1:{port}"]),
+      ("waitress", "module waitress", ["--listen=127.0.0.1:8000", "app:app"], nil),
+    ] as [(String, String, [String], [String]?)])
+  func flask(_ server: String, _ program: String, _ arguments: [String], _ smoke: [String]?) throws
+  {
+    let spec = try spec(
+      [
+        "app.py": FirstSpecTests.flask, "requirements.txt": "Flask==3.0\n\(server)\n",
+        "templates/x.html": "",
+      ], found: "Flask: app:app")
+    #expect(self.program(spec) == program)
+    #expect(spec.launch.arguments == arguments)
+    #expect(sources(spec) == ["app.py", "templates"])
+    #expect(spec.smoke.http?.arguments == smoke)
+    if smoke != nil { #expect(spec.smoke.http?.status == 404) }
+  }
+
+  @Test func flaskAlone() throws {
+    let source =
+      "from flask import Flask\ndef create_app():\n  return Flask(__name__)\n# .route(\"/\")\n"
+    let spec = try spec(
+      ["wsgi.py": source, "requirements.txt": "Flask==3.0\n"], found: "Flask: wsgi:create_app()",
+      advice: [
+        "[launch] Flask's own server is meant for development: add gunicorn or waitress to the dependencies"
+      ])
+    #expect(program(spec) == "module flask")
+    #expect(spec.launch.arguments == ["--app", "wsgi:create_app()", "run"])
+    #expect(spec.smoke.http?.status == 200)
+  }
+
+  // MARK: Django
+
+  private static let manage = """
+    def main():
+        os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')
+    if __name__ == '__main__':
+        main()
+    """
+
+  @Test(
+    arguments: [
+      ("uvicorn", "module uvicorn", ["site.asgi:application", "--host", "127.0.0.1"]),
+      ("gunicorn", "module gunicorn", ["site.wsgi:application"]),
+      ("waitress", "module waitress", ["--listen=127.0.0.1:8000", "site.wsgi:application"]),
+    ] as [(String, String, [String])])
+  func django(_ server: String, _ program: String, _ arguments: [String]) throws {
+    let spec = try spec(
+      [
+        "manage.py": FirstSpecTests.manage, "site/settings.py": "", "polls/models.py": "",
+        "requirements/base.txt": "Django==5.2\n\(server)==1 ; python_version > '3'\n",
+        "requirements/dev.txt": "pytest\n",
+        "staticfiles/x": "",
+        "templates/x": "",
+      ], found: "Django: site.settings")
+    #expect(self.program(spec) == program)
+    #expect(spec.launch.arguments == arguments)
+    #expect(sources(spec) == ["polls", "site", "staticfiles", "templates"])
+  }
+
+  @Test func djangoAlone() throws {
+    let spec = try spec(
+      [
+        "manage.py": FirstSpecTests.manage, "site/settings.py": "",
+        "requirements.txt": "Django==5.2\n",
+      ],
+      found: "Django: site.settings",
+      advice: [
+        "[launch] Django's own server is meant for development: add uvicorn, gunicorn or waitress to the "
+          + "dependencies"
+      ])
+    #expect(program(spec) == "script manage.py")
+    #expect(spec.launch.arguments == ["runserver", "--noreload"])
+  }
+
+  // MARK: Packages and scripts
+
+  @Test func aPackageWithAConsoleScript() throws {
+    let spec = try spec(
+      [
+        "pyproject.toml": """
+        [project]
+        name = "shop"
+        version = "2.1"
+        requires-python = ">=3.12"
+        dependencies = ["fastapi", "uvicorn"]
+        [project.scripts]
+        shop-admin = "shop.admin:main"
+        shop = "shop.cli:app.run [extra]"
+        [build-system]
+        requires = ["hatchling"]
+        """, "src/shop/cli.py": FirstSpecTests.fastAPI, "static/x": "",
+      ], found: "console script shop: shop.cli:app.run")
+    #expect(program(spec) == "function shop.cli:app.run")
+    #expect(spec.app.name.value == "shop" && spec.app.version == "2.1")
+    #expect(spec.python?.version?.value == "3.12")
+    #expect(spec.dependencies.project?.value.string == ".")
+    #expect(sources(spec) == ["static"])
+  }
+
+  @Test func aPoetryProject() throws {
+    let spec = try spec(
+      [
+        "pyproject.toml": """
+        [tool.poetry]
+        name = "shop"
+        version = "2.1"
+        [tool.poetry.dependencies]
+        python = "^3.10"
+        flask = "^3.0"
+        gunicorn = "*"
+        [build-system]
+        requires = ["poetry-core"]
+        """, "shop/__init__.py": FirstSpecTests.flask,
+      ], found: "Flask: shop:app")
+    #expect(program(spec) == "module gunicorn")
+    #expect(spec.app.version == "2.1" && sources(spec) == [])
+    #expect(spec.python?.version?.value == "3.11")
+  }
+
+  @Test func aPackageThatCanBeRun() throws {
+    let spec = try spec(
+      ["shop/__main__.py": "", "requirements.txt": "", ".python-version": "3.12.4\n"],
+      found: "package shop")
+    #expect(program(spec) == "module shop")
+    #expect(spec.python?.version?.value == "3.12.4")
+  }
+
+  @Test func aScript() throws {
+    let spec = try spec(
+      [
+        "run.py": "import helper\nif __name__ == '__main__':\n  pass\n", "helper.py": "",
+        "requirements.txt": "",
+      ], found: "script run.py")
+    #expect(program(spec) == "script run.py")
+    #expect(sources(spec) == ["helper.py"])
+  }
+
+  @Test func dynamicVersions() throws {
+    let project = "[project]\nname = 'n'\ndynamic = ['version']\n[build-system]\n"
+    let files = ["pyproject.toml": project, "n/__main__.py": ""]
+    let spec = try spec(
+      files, found: "package n",
+      advice: ["[app] the project's version is dynamic; give it as text or from a file"])
+    #expect(spec.app.version == "")
+    try directory.makeDirectory(".git")
+    let text = try FirstSpec(for: directory.path, interpreter: nil).text
+    #expect(text.contains("\nversion = { git = true }\n"))
+  }
+
+  @Test func dependenciesThatNothingInstalls() throws {
+    try write([
+      "pyproject.toml": "[project]\nname = 'n'\ndependencies = ['fastapi', 'uvicorn']\n",
+      "main.py": FirstSpecTests.fastAPI, "other.py": "",
+    ])
+    let first = try FirstSpec(for: directory.path, interpreter: "3.11")
+    #expect(
+      first.missing == [
+        "[dependencies] pyproject.toml does not say how the project is built: write its dependencies to "
+          + "requirements.txt, as 'uv pip compile' does"
+      ])
+  }
+
+  // MARK: Little to go by
+
+  @Test func anEmptyDirectory() throws {
+    let first = try FirstSpec(for: directory.path, interpreter: nil)
+    #expect(first.found == nil)
+    #expect(
+      first.missing == [
+        "[python] which version of Python it needs",
+        "[launch] what to start: no server and no script was found",
+      ])
+    #expect(
+      first.advice == ["[dependencies] no requirements file was found, so nothing is installed"])
+    #expect(
+      try directory.problems(first.text).map { $0.drop { $0 != " " } } == [
+        " one of 'python.version', 'python.prefix' or 'python.archive' is needed",
+        " one of 'launch.module', 'launch.function', 'launch.script' or 'launch.executable' is needed",
+      ])
+    // The suggestions are right: without their marks, and what follows, this is a spec.
+    let text = first.text.replacing("# version = \"3.12\"", with: "version = \"3.12\"")
+      .replacing("# module =", with: "module =")
+    #expect(try directory.problems(text) == [])
+  }
+
+  @Test(arguments: ["my server", "-x", "...", "\u{E9}t\u{E9}", "a"])
+  func namesOfDirectories(_ name: String) throws {
+    try directory.makeDirectory(name)
+    let first = try FirstSpec(for: directory(name), interpreter: "3.11")
+    let line = first.text.split(separator: "\n").first { $0.hasPrefix("name = ") }
+    let found = String(try #require(line).dropFirst("name = \"".count).dropLast())
+    #expect(isApplicationName(found))
+  }
+
+  @Test func suggestionsAreKeysOfTheSchema() throws {
+    let first = try FirstSpec(for: directory.path, interpreter: nil)
+    var table = ""
+    for line in first.text.split(separator: "\n") {
+      if line.hasPrefix("[") || line.hasPrefix("# [") {
+        table = line.filter { !"#[] ".contains($0) }
+      } else if line.hasPrefix("# "), let equals = line.firstRange(of: " = ") {
+        let key = line[..<equals.lowerBound].dropFirst(2)
+        #expect(Schema.table(table)?.keys.contains { $0.name == key } == true, "\(line)")
+      }
+    }
+  }
+
+  @Test func brokenProjectsAreErrors() throws {
+    try directory.write("pyproject.toml", "[project")
+    #expect(throws: SpecError.self) { try FirstSpec(for: directory.path, interpreter: nil) }
+    #expect(throws: SpecError.self) { try FirstSpec(for: directory("none"), interpreter: nil) }
+  }
+
+  // MARK: Versions of Python
+
+  @Test(
+    arguments: [
+      (nil, "3.11", "3.11"), (nil, nil, nil), (">=3.9", "3.11", "3.11"), (">=3.12", "3.11", "3.12"),
+      (">=3.9,<3.11", "3.11", "3.9"), (">=3.9, <3.12", "3.11", "3.11"),
+      ("==3.10.*", "3.11", "3.10"),
+      ("==3.11.*", "3.11", "3.11"), ("~=3.10", "3.11", "3.11"), ("^3.10", "3.11", "3.11"),
+      (">=3.9", nil, "3.9"),
+      (">=3", "3.11", "3.11"), ("!=3.11.0,>=3.9", "3.11", "3.11"), ("<3.10", "3.11", nil),
+      ("<=3.11,>=3.8", "3.11", "3.11"), ("*", "3.11", "3.11"), (">3.8", "3.11", "3.11"),
+    ] as [(String?, String?, String?)])
+  func versionsOfPython(_ requirement: String?, _ interpreter: String?, _ expected: String?) {
+    #expect(pythonVersion(for: requirement, interpreter: interpreter) == expected)
+  }
+
+  @Test func textsOfTOML() throws {
+    let text = "a\"b\\c\u{1}\u{7F}\u{E9}\n"
+    let table = try TOMLTable(parsing: [UInt8]("x = \(tomlText(text))\n".utf8), file: "f")
+    #expect(table.string("x") == text)
+  }
+}

@@ -1,0 +1,55 @@
+import PayloadFormat
+import PayloadWriter
+import Posix
+import TestSupport
+import Testing
+
+@testable import AppSpec
+
+/// What a spec's `[app]` and `[archive]` may say is what the format and the packer take.
+@Suite struct SpecTests {
+  private func type(_ table: String, _ key: String) -> Schema.ValueType? {
+    Schema.table(table)?.keys.first { $0.name == key }?.type
+  }
+
+  @Test func codecs() {
+    guard case .choice(let names)? = type("archive", "codec") else {
+      Issue.record("not a choice")
+      return
+    }
+    let codecs = Codec.allCases.map { $0.name.description }
+    #expect(names.sorted() == codecs.sorted())
+  }
+
+  @Test func levels() {
+    #expect(compressionLevels(of: "zstd") == Compression.levels(of: .zstd))
+    #expect(compressionLevels(of: "xz") == Compression.levels(of: .xz))
+    #expect(compressionLevels(of: "store") == nil)
+  }
+
+  @Test func frameSizes() {
+    guard case .integer(let range)? = type("archive", "frame-size") else {
+      Issue.record("not an integer")
+      return
+    }
+    let sizes = Compression.frameSizes
+    #expect(range == (sizes.lowerBound >> 10)...(sizes.upperBound >> 10))
+    let text = Schema.table("archive")?.keys.first { $0.name == "frame-size" }?.defaultText
+    #expect(text == "`\(Compression.defaultFrameSize >> 10)`")
+  }
+
+  @Test(
+    arguments: [
+      "a", "A-z.0_+", ".a", "-a", "", "a b", "\u{E9}", "a/b", "a\n",
+      String(repeating: "x", count: 64), String(repeating: "x", count: 65),
+    ])
+  func names(_ name: String) {
+    #expect(isApplicationName(name) == LaunchRecord.isName([UInt8](name.utf8).span))
+  }
+
+  /// A spec is stricter: it has no C1 control characters.
+  @Test(arguments: ["", "1.0", "a\u{1F}", "\u{7F}", String(repeating: "x", count: 129)])
+  func versions(_ version: String) {
+    #expect(isVersionText(version) == LaunchRecord.isText([UInt8](version.utf8).span))
+  }
+}

@@ -57,9 +57,11 @@ private func compile(_ list: Path, _ layout: Layout, dropSources: Bool) throws(S
   -> [String]
 {
   let result = try runProgram(
-    layout.programPath,
+    layout.source,
     [
-      Path("-I"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"), Path(Helper.compile), list,
+      // Without site, which may run what is installed there.
+      Path("-I"), Path("-S"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"),
+      Path(Helper.compile), list,
       layout.root, Path(dropSources ? "1" : "0"),
     ],
     // The order of sets is in byte code.

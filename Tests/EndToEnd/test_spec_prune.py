@@ -79,28 +79,62 @@ class Prune(SpecCase):
         )
         return unpacked(cls.packed, cls.shared / "cache")
 
-    def gained(self, **prune: Any) -> set[str]:
-        """What the tree has more than with the defaults; nothing may be missing."""
-        before, after = paths(self.everything), paths(self.tree_of(self.id(), **prune))
-        self.assertEqual({path for path in before - after}, set())
-        return {path for path in after - before if not path.endswith(".pyc")}
+    #: What each switch is about: a pattern of paths, and some that must be among them. The unit tests of
+    #: `Pruner` turn the switches one by one.
+    RULES = {
+        "installers": (
+            rf"{SITE}/(setuptools|wheel|pkg_resources)\b.*|{LIBRARY}/ensurepip/.*",
+            [f"{SITE}/setuptools/__init__.py", f"{SITE}/wheel-99.dist-info/METADATA",
+             f"{LIBRARY}/ensurepip/__init__.py"],
+        ),
+        "tests": (
+            rf"{SITE}/things/tests/.*|{LIBRARY}/(.*/)?(test|tests|idle_test)/.*"
+            rf"|{LIBRARY}/lib-dynload/(_?xx|_test|_ctypes_test).*",
+            [f"{SITE}/things/tests/__init__.py", f"{SITE}/things/tests/data.json",
+             f"{SITE}/things/tests/test_things.py", f"{LIBRARY}/test/regrtest.py"],
+        ),
+        "headers": (
+            r"include/.*|.*\.(h|hpp|cuh|pc)",
+            [f"{SITE}/things/include/deep/things.hpp", f"{SITE}/things/include/things.h"],
+        ),
+        "static-libraries": (
+            rf".*\.l?a|{LIBRARY}/config-[^/]*/.*",
+            [f"{SITE}/things/libthings.a", f"{SITE}/things/libthings.la"],
+        ),
+        "idle": (
+            rf"{LIBRARY}/(idlelib|turtledemo|pydoc_data)/.*", [f"{LIBRARY}/idlelib/run.py"],
+        ),
+        "tkinter": (
+            rf"{LIBRARY}/(tkinter/.*|turtle\.py|lib-dynload/_tkinter\..*)"
+            r"|lib/(lib)?(tcl|tk)[0-9].*|lib/lib[^/]*\.so[^/]*",
+            [f"{LIBRARY}/tkinter/__init__.py", f"{LIBRARY}/turtle.py"],
+        ),
+    }  # fmt: skip
 
-    def assertAllMatch(self, found: set[str], pattern: str) -> None:
-        self.assertEqual({path for path in found if not re.fullmatch(pattern, path)}, set())
+    def test_switches(self) -> None:
+        switches = {name.replace("-", "_"): False for name in self.RULES}
+        tree = self.tree_of("everything", debug_symbols=False, **switches)
+        before, after = paths(self.everything), paths(tree)
+        self.assertEqual(before - after, set())
+        gained = {path for path in after - before if not path.endswith(".pyc")}
+        for pattern, needed in self.RULES.values():
+            matched = {path for path in gained if re.fullmatch(pattern, path)}
+            for path in needed:
+                if path.startswith(SITE) or self.in_library(path[len(LIBRARY) + 1 :]):
+                    self.assertIn(path, matched)
+            gained -= matched
+        self.assertEqual(gained, set())
+        self.assertTrue(any(path.endswith("/Python.h") for path in after))
+        sections = [self.sections_of_native(one) for one in (self.everything, tree)]
+        self.assertNotIn(b".debug_info", sections[0])
+        self.assertIn(b".debug_info", sections[1])
+
+    def sections_of_native(self, tree: Path) -> bytes:
+        library = next((tree / SITE / "native").glob("*.so"))
+        return succeed(run(["readelf", "-SW", library])).stdout
 
     def in_library(self, path: str) -> bool:
         return (Path(os.__file__).parent / path).exists()
-
-    # Each switch
-
-    def test_installers(self) -> None:
-        found = self.gained(installers=False)
-        self.assertIn(f"{SITE}/setuptools/__init__.py", found)
-        self.assertIn(f"{SITE}/wheel-99.dist-info/METADATA", found)
-        self.assertIn(f"{LIBRARY}/ensurepip/__init__.py", found)
-        self.assertAllMatch(
-            found, rf"{SITE}/(setuptools|wheel|pkg_resources)\b.*|{LIBRARY}/ensurepip/.*"
-        )
 
     def test_installers_that_are_required_stay(self) -> None:
         wheel("needs-setuptools", {"needs_setuptools.py": ""}, requires=["setuptools"])
@@ -108,48 +142,9 @@ class Prune(SpecCase):
         self.assertTrue((tree / SITE / "setuptools/__init__.py").exists())
         self.assertFalse((tree / SITE / "wheel").exists())
 
-    def test_tests(self) -> None:
-        found = self.gained(tests=False)
-        for path in ("things/tests/__init__.py", "things/tests/data.json", "things/tests/test_things.py"):
-            self.assertIn(f"{SITE}/{path}", found)
-        if self.in_library("test/regrtest.py"):
-            self.assertIn(f"{LIBRARY}/test/regrtest.py", found)
-        self.assertAllMatch(
-            found,
-            rf"{SITE}/things/tests/.*|{LIBRARY}/(.*/)?(test|tests|idle_test)/.*"
-            rf"|{LIBRARY}/lib-dynload/(_?xx|_test|_ctypes_test).*",
-        )
-
     def test_tests_that_are_used_stay(self) -> None:
         for path in ("helped/tests/helper.py", "framework/test/client.py", "conftest.py"):
             self.assertTrue((self.everything / SITE / path).exists(), path)
-
-    def test_headers(self) -> None:
-        found = self.gained(headers=False)
-        self.assertIn(f"{SITE}/things/include/deep/things.hpp", found)
-        self.assertTrue(any(path.endswith("/Python.h") for path in found))
-        self.assertAllMatch(found, rf"include/.*|.*\.(h|hpp|cuh|pc)")
-
-    def test_static_libraries(self) -> None:
-        found = self.gained(static_libraries=False)
-        self.assertIn(f"{SITE}/things/libthings.a", found)
-        self.assertIn(f"{SITE}/things/libthings.la", found)
-        self.assertAllMatch(found, rf".*\.l?a|{LIBRARY}/config-[^/]*/.*")
-
-    def test_idle(self) -> None:
-        found = self.gained(idle=False)
-        if self.in_library("idlelib/run.py"):
-            self.assertIn(f"{LIBRARY}/idlelib/run.py", found)
-        self.assertAllMatch(found, rf"{LIBRARY}/(idlelib|turtledemo|pydoc_data)/.*")
-
-    TKINTER = rf"{LIBRARY}/(tkinter/.*|turtle\.py|lib-dynload/_tkinter\..*)|lib/(lib)?(tcl|tk)[0-9].*|lib/lib(X|xcb|fontconfig|freetype|expat|png|brotli|bsd|md).*"
-
-    def test_tkinter(self) -> None:
-        found = self.gained(tkinter=False)
-        self.assertAllMatch(found, self.TKINTER)
-        self.assertEqual(
-            f"{LIBRARY}/tkinter/__init__.py" in found, self.in_library("tkinter/__init__.py")
-        )
 
     def test_tkinter_stays_where_a_source_imports_it(self) -> None:
         if not self.in_library("tkinter/__init__.py"):
@@ -157,18 +152,6 @@ class Prune(SpecCase):
         runner = "import sys\nif sys.argv[1:] == ['window']:\n    from tkinter import Tk\n"
         tree = self.tree_of("window", files={"runner.py": runner})
         self.assertTrue((tree / LIBRARY / "tkinter/__init__.py").exists())
-
-    def test_debug_symbols(self) -> None:
-        before = self.everything / SITE / "native"
-        tree = self.tree_of("symbols", debug_symbols=False)
-        self.assertEqual(paths(tree), paths(self.everything))
-        after = tree / SITE / "native"
-        library = next(path.name for path in after.iterdir() if path.suffix == ".so")
-        sections = [
-            succeed(run(["readelf", "-SW", place / library])).stdout for place in (before, after)
-        ]
-        self.assertNotIn(b".debug_info", sections[0])
-        self.assertIn(b".debug_info", sections[1])
 
     # Patterns
 
@@ -191,6 +174,16 @@ class Prune(SpecCase):
             email,
             {f"{LIBRARY}/email/message.py", f"{LIBRARY}/email/__pycache__/message.{TAG}.pyc"},
         )
+
+    def test_what_installing_needs_may_be_removed(self) -> None:
+        """Installers and the packer itself need modules that the application may not."""
+        library = ["csv.py", "email", "html", "urllib", "xmlrpc", "zipfile*", "py_compile.py"]
+        tree = self.tree_of(
+            "bare", "things\n", remove=[f"{LIBRARY}/{name}" for name in library]
+        )
+        for name in library:
+            self.assertEqual(list((tree / LIBRARY).glob(name)), [])
+        self.assertEqual(self.python(self.packed, "import things; print(1)"), 1)
 
     def test_what_is_removed_leaves_no_directory(self) -> None:
         for directory, names, files in os.walk(self.everything):

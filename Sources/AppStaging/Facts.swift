@@ -45,7 +45,20 @@ enum Helper {
 /// The last lines of what a program wrote, for a message.
 func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
   let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
-  return lines.suffix(count).map { "  " + escapedText($0).string }.joined(separator: "\n")
+  return lines.suffix(count).map { "  " + readable($0) }.joined(separator: "\n")
+}
+
+/// What a program wrote, without what would change how a terminal works.
+func readable(_ bytes: some Collection<UInt8>) -> String {
+  var result = ""
+  for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
+    if scalar.properties.generalCategory == .control && scalar != "\t" {
+      result += "\\x" + hexText([UInt8(scalar.value)]).string
+    } else {
+      result.unicodeScalars.append(scalar)
+    }
+  }
+  return result
 }
 
 /// This process's environment without what would change how an interpreter or an installer works; variables such as

@@ -82,10 +82,12 @@ private func compile(_ list: Path, _ layout: Layout, _ form: ByteCodeForm) throw
   -> [String]
 {
   let result = try runProgram(
-    layout.programPath,
+    layout.source,
     [
-      Path("-I"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"), Path(Helper.compile), list,
-      layout.root, Path(form.replacesSource ? "1" : "0"), Path("\(form.optimization)"),
+      // Without site, which may run what is installed there.
+      Path("-I"), Path("-S"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"),
+      Path(Helper.compile), list, layout.root, Path(form.replacesSource ? "1" : "0"),
+      Path("\(form.optimization)"),
     ],
     // The order of sets is in byte code.
     environment: cleanEnvironment(adding: ["PYTHONHASHSEED=0"]))

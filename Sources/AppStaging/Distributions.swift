@@ -18,7 +18,7 @@ struct Distribution: Sendable {
 
 /// What is installed in the tree's site-packages.
 func listDistributions(_ layout: Layout) throws(StagingError) -> [Distribution] {
-  let result = try runHelper(layout.programPath, Helper.distributions, [layout.sitePath])
+  let result = try runHelper(layout.source, Helper.distributions, [layout.sitePath])
   guard result.succeeded else {
     throw .failed(nil, "cannot list what is installed:\n\(lastLines(result.errors))")
   }
@@ -333,7 +333,7 @@ struct Installation {
     -> Facts
   {
     let result = try runHelper(
-      layout.programPath, Helper.requirements, arguments.map { Path($0) })
+      layout.source, Helper.requirements, arguments.map { Path($0) })
     guard result.succeeded else {
       throw .failed(place, "cannot read what was resolved:\n\(lastLines(result.errors))")
     }

@@ -101,6 +101,9 @@ private struct SpecBuild {
     let target = "\(bootloader.target)"
     try checkTarget(arguments.value("--target"), buildsFor: target)
     output = try Self.output(spec, arguments, target: target)
+    if (try? DirectoryHandle.current.statusIfExists(of: output, follow: true))?.kind == .directory {
+      throw .failed("\(output.quoted) is a directory: name another file with -o or output.file")
+    }
   }
 
   private static func output(_ spec: Spec, _ arguments: Arguments, target: String)

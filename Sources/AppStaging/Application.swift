@@ -140,15 +140,7 @@ struct Application {
     case .module(let module), .function(let module, _): name = module
     case .script, .executable: return
     }
-    let source = """
-      import sys, importlib.util
-      try:
-          found = importlib.util.find_spec(sys.argv[1]) is not None
-      except ImportError as error:
-          sys.exit(str(error))
-      sys.exit(0 if found else "No module named %r" % sys.argv[1])
-      """
-    let result = try runHelper(layout.programPath, source, [Path(name)])
+    let result = try runHelper(layout.programPath, Helper.findModule, [Path(name)])
     guard result.succeeded else {
       throw .failed(
         spec.launch.program.place,

@@ -74,6 +74,39 @@ struct Requirements: Sendable {
   var dropped: [String]
   /// The spec's line.
   var place: SpecPlace
+  /// Where each of its lines comes from: "requirements.txt:3".
+  var origins: [String]
+
+  /// An installer's message, with the user's files and lines in the place of this file's.
+  func translated(_ message: String) -> String {
+    let path = file.string
+    var result = ""
+    var rest = message[...]
+    while let found = rest.firstRange(of: path) {
+      result += rest[..<found.lowerBound]
+      rest = rest[found.upperBound...]
+      // pip: "-r FILE (line 3)" and "line 3 of FILE".
+      let following = rest.hasPrefix(" (line ") ? rest.dropFirst(7).prefix { $0.isNumber } : ""
+      let before =
+        result.hasSuffix(" of ") ? result.dropLast(4).reversed().prefix { $0.isNumber } : []
+      if let origin = origin(following) {
+        result += origin
+        rest = rest[following.endIndex...].dropFirst()
+      } else if let origin = origin(Substring(String(before.reversed()))) {
+        result.removeLast(" of ".count + before.count)
+        if result.hasSuffix("line ") { result.removeLast("line ".count) }
+        result += origin
+      } else {
+        result += path
+      }
+    }
+    return result + rest
+  }
+
+  private func origin(_ line: Substring) -> String? {
+    guard let number = Int(line), origins.indices.contains(number - 1) else { return nil }
+    return origins[number - 1]
+  }
 }
 
 /// Reads the spec's requirements files; nil where it has none.
@@ -106,7 +139,7 @@ func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throw
   }
   return Requirements(
     file: file, isLocked: facts["hashed"] == "yes", count: Int(facts["count"] ?? "") ?? 0,
-    dropped: facts.all("dropped"), place: first.place)
+    dropped: facts.all("dropped"), place: first.place, origins: facts.all("line"))
 }
 
 // MARK: Installing
@@ -173,7 +206,7 @@ struct Installer: Sendable {
 
   /// Runs the installer for the staged interpreter. `place` is blamed where it fails.
   func run(
-    _ arguments: [String], for interpreter: Path, in directory: Path, epoch: Int64,
+    _ arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = [],
     place: SpecPlace, doing: String
   ) throws(StagingError) {
     let absolute = ProcessContext.absolutePath(interpreter)
@@ -183,11 +216,12 @@ struct Installer: Sendable {
     case .uv:
       all = [Path("pip")] + arguments.map { Path($0) } + [Path("--python"), absolute]
     }
-    let environment = cleanEnvironment(adding: [
-      "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_ROOT_USER_ACTION=ignore",
-      "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "SOURCE_DATE_EPOCH=\(epoch)",
-      "PYTHONDONTWRITEBYTECODE=1", "PYTHONNOUSERSITE=1",
-    ])
+    let environment = cleanEnvironment(
+      adding: [
+        "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_ROOT_USER_ACTION=ignore",
+        "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "PYTHONDONTWRITEBYTECODE=1",
+        "PYTHONNOUSERSITE=1",
+      ] + variables)
     let result = try runProgram(
       program, all, environment: environment, directory: directory.isEmpty ? nil : directory)
     guard result.succeeded else {
@@ -207,6 +241,7 @@ struct Installation {
   var scratch: Path
   /// For what is built from sources (SOURCE_DATE_EPOCH).
   var epoch: Int64
+  var requirements: Requirements?
 
   private var project: String? {
     guard let project = spec.dependencies.project else { return nil }
@@ -219,9 +254,16 @@ struct Installation {
 
   private func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError)
   {
-    try installer.run(
-      arguments, for: layout.programPath, in: spec.directory, epoch: epoch, place: place,
-      doing: doing)
+    let settings = ProcessContext.absolutePath(scratch).appending("build/setuptools.cfg")
+    do throws(StagingError) {
+      try installer.run(
+        arguments, for: layout.programPath, in: spec.directory,
+        variables: ["SOURCE_DATE_EPOCH=\(epoch)", "DIST_EXTRA_CONFIG=\(settings.string)"],
+        place: place, doing: doing)
+    } catch {
+      guard case .failed(let place, let message) = error, let requirements else { throw error }
+      throw .failed(place, requirements.translated(message))
+    }
   }
 
   /// What every installation is told: no byte code, which is compiled later.
@@ -233,8 +275,8 @@ struct Installation {
   }
 
   /// Installs requirements that all have hashes.
-  func installLocked(_ requirements: Requirements) throws(StagingError) {
-    guard requirements.count > 0 else { return }
+  func installLocked() throws(StagingError) {
+    guard let requirements, requirements.count > 0 else { return }
     // The file names all that is needed, which is checked afterwards; nothing is to be resolved.
     try run(
       install + ["--require-hashes", "--no-deps", "-r", requirements.file.string],
@@ -243,7 +285,7 @@ struct Installation {
 
   /// Resolves requirements without hashes and those of the project, and installs them without what is excluded. Returns
   /// the names of what was left out.
-  func installLoose(_ requirements: Requirements?) throws(StagingError) -> [String] {
+  func installLoose() throws(StagingError) -> [String] {
     let place = requirements?.place ?? projectPlace
     var wanted: [String] = []
     if let requirements, requirements.count > 0 { wanted += ["-r", requirements.file.string] }
@@ -312,6 +354,22 @@ struct Installation {
     return text
   }
 
+  /// Keeps setuptools from building in the project's own directory: what an earlier build left there would come along, and this one
+  /// would leave its own.
+  func prepare() throws(StagingError) {
+    let directory = ProcessContext.absolutePath(scratch).appending("build")
+    try createDirectories(directory)
+    try writeFile(
+      directory.appending("setuptools.cfg"),
+      """
+      [build]
+      build_base = \(directory.string)
+      [egg_info]
+      egg_base = \(directory.string)
+
+      """)
+  }
+
   /// Installs the project alone, where its requirements are locked.
   func installProject() throws(StagingError) {
     guard let project else { return }
@@ -327,7 +385,7 @@ struct Installation {
     }
     do throws(StagingError) {
       try installer.run(
-        ["check"], for: layout.programPath, in: spec.directory, epoch: epoch, place: spec.place,
+        ["check"], for: layout.programPath, in: spec.directory, place: spec.place,
         doing: "checking the requirements")
     } catch {
       guard case .failed(_, let message) = error else { throw error }

@@ -61,7 +61,7 @@ func removeIfPresent(_ path: Path) throws(StagingError) {
   }
 }
 
-/// Copies a regular file to a new one, and returns the status of that; follows symlinks at `source`. Without `mode` it becomes 0755 or
+/// Copies a regular file with its time to a new one, and returns the status of that; follows symlinks at `source`. Without `mode` it becomes 0755 or
 /// 0644, as the owner may execute the source or not.
 @discardableResult
 func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(StagingError)
@@ -80,6 +80,7 @@ func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(Stagi
       offset += Int64(count)
     }
     try output.setMode(mode ?? (status.mode & 0o100 != 0 ? 0o755 : 0o644))
+    try output.setModificationTime(status.modified)
     return try output.status()
   }
 }

@@ -25,9 +25,9 @@ struct LayerCache {
   /// Copies the layer to `root`, which does not exist. Returns the note that was kept with it, or nil where
   /// there is none.
   func copy(_ key: String, to root: Path) throws(StagingError) -> String? {
-    guard let layer = directory?.appending(key), exists(layer.appending("complete")) else {
-      return nil
-    }
+    guard let directory, isSafe(directory) else { return nil }
+    let layer = directory.appending(key)
+    guard exists(layer.appending("complete")) else { return nil }
     let note: String
     do throws(StagingError) {
       let lease = try lock(layer, exclusive: false)
@@ -46,12 +46,19 @@ struct LayerCache {
     return note
   }
 
+  /// Whether nobody else can have put anything there: it belongs to this user or root, and others can't write.
+  private func isSafe(_ directory: Path) -> Bool {
+    guard let status = try? DirectoryHandle.current.status(of: directory) else { return false }
+    return status.kind == .directory && status.mode & 0o022 == 0
+      && (status.user == ProcessContext.effectiveUser || status.user == 0)
+  }
+
   /// Keeps a copy of the tree `root` as a layer, with a note. That it can't be kept is no error.
   func keep(_ root: Path, as key: String, note: String) throws(StagingError) {
     guard let directory else { return }
     do throws(StagingError) {
       try createDirectories(directory)
-      try setMode(directory, 0o700)
+      guard isSafe(directory) else { return }
       let hidden = try system { () throws(SystemError) in try hiddenName(for: Array(key.utf8)) }
       let staging = directory.appending(hidden.bytes)
       do throws(StagingError) {

@@ -120,13 +120,15 @@ private struct Staging {
     report.excluded = requirements?.dropped ?? []
     if let installer {
       let installation = Installation(
-        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch)
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch,
+        requirements: requirements)
+      try installation.prepare()
       if requirements?.isLocked ?? false {
         if spec.dependencies.project != nil { progress("installing the project") }
         try installation.installProject()
       } else {
         progress("installing the requirements")
-        report.excluded = try installation.installLoose(requirements)
+        report.excluded = try installation.installLoose()
       }
       try installation.check(dropped: report.excluded)
     }
@@ -185,9 +187,11 @@ private struct Staging {
     _ = try askStaged(&layout)
     if let locked, let installer {
       progress("installing \(locked.count) distributions")
-      try Installation(
-        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch
-      ).installLocked(locked)
+      let installation = Installation(
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch,
+        requirements: locked)
+      try installation.prepare()
+      try installation.installLocked()
     }
     try removeForeignByteCode(layout, ours: [])
     _ = try finish(
@@ -227,14 +231,16 @@ private struct Staging {
     let text = try locked.map { (requirements) throws(StagingError) in
       String(decoding: try readFile(requirements.file), as: UTF8.self)
     }
-    return LayerCache.key(
-      Helper.all + [
-        request.packer, "\(request.epoch)", hexText(try interpreter.identity().bytes).string,
-        switches.map { $0 ? "1" : "0" }.joined(),
-        prune.keep.map(\.value).joined(separator: "\n"),
-        python.systemLibraries.sorted().joined(separator: "\n"), installer?.description ?? "",
-        text ?? "",
-      ])
+    var parts = Helper.all
+    parts += [request.packer, "\(request.epoch)"]
+    parts.append(hexText(try interpreter.identity().bytes).string)
+    parts.append(switches.map { $0 ? "1" : "0" }.joined())
+    parts.append("\(ByteCodeForm(spec).optimization)")
+    parts.append(prune.keep.map(\.value).joined(separator: "\n"))
+    parts.append(python.systemLibraries.sorted().joined(separator: "\n"))
+    parts.append(installer?.description ?? "")
+    parts.append(text ?? "")
+    return LayerCache.key(parts)
   }
 
   // MARK: Passes over the tree
@@ -253,14 +259,13 @@ private struct Staging {
     try relocate(layout, python, interpreter)
     progress("compiling byte code")
     let failed = try compileByteCode(
-      layout, dropSources: spec.prune.dropSources, scratch: scratch, workers: request.workers)
+      layout, ByteCodeForm(spec), scratch: scratch, workers: request.workers)
     if isLast && !failed.isEmpty {
       report.warnings.append(
         "\(failed.count) sources are not valid for Python \(layout.version.short) and stay without byte code: "
           + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
     }
-    let present = try listDistributions(layout)
-    try rewriteRecords(layout, present)
+    try rewriteRecords(layout, try listDistributions(layout), ByteCodeForm(spec))
     let distributions = try listDistributions(layout)
     report.distributions = distributions.count
     return distributions

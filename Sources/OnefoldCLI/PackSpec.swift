@@ -1,6 +1,7 @@
 import AppSpec
 import AppStaging
 import PayloadFormat
+import PayloadReader
 import PayloadWriter
 import Posix
 
@@ -18,7 +19,7 @@ func packSpec(_ arguments: Arguments) throws(CommandFailure) {
   TerminationSignals.hold()
   let start = MonotonicClock.now
   let work = try makeWorkDirectory(for: build.output)
-  let result: (StagedApplication, PackSummary, SmokeReport?)
+  let result: SpecBuild.Result
   do throws(BuildFailure) {
     result = try build.run(in: work)
   } catch {
@@ -30,7 +31,7 @@ func packSpec(_ arguments: Arguments) throws(CommandFailure) {
   }
   finish(work, keep: arguments.has("--keep-stage"))
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
-  try build.report(result.0, result.1, result.2, milliseconds)
+  try build.report(result, milliseconds)
 }
 
 /// Why a build ended.
@@ -56,6 +57,13 @@ private func staging<Result>(_ body: () throws(StagingError) -> Result) throws(B
 
 /// A hidden directory beside the output, on the same file system: what is ready is only renamed.
 private func makeWorkDirectory(for output: Path) throws(CommandFailure) -> Path {
+  let current = DirectoryHandle.current
+  if (try? current.statusIfExists(of: output, follow: true))?.kind == .directory {
+    throw .failed("the output \(output.quoted) is a directory: name a file with --output")
+  }
+  guard (try? current.statusIfExists(of: output.parent, follow: true))?.kind == .directory else {
+    throw .failed("the output's directory \(output.parent.quoted) does not exist: make it first")
+  }
   do throws(SystemError) {
     let directory = output.parent.appending(try hiddenName(for: output.lastComponent).bytes)
     try DirectoryHandle.current.createDirectory(directory, mode: 0o755)
@@ -111,16 +119,22 @@ private struct SpecBuild {
     if arguments.has("--sidecar") || spec.output.sidecar {
       name += "-" + sidecarTriple(target)
     }
-    // A path of the spec starts from the spec's directory, one of the command line from the working directory.
-    if given == nil, !name.hasPrefix("/"), !spec.directory.isEmpty {
-      return spec.directory.appending(name.utf8)
-    }
-    return Path([UInt8](name.utf8))
+    // A path of the spec starts from the spec's directory, others from the working directory.
+    let base = given == nil && spec.output.file != nil ? spec.directory : Path()
+    return name.hasPrefix("/") ? Path(name) : base.appending(name)
+  }
+
+  struct Result {
+    var staged: StagedApplication
+    var summary: PackSummary
+    var sizes: [SizeRow]
+    /// nil where nothing was tested.
+    var smoke: SmokeReport?
   }
 
   // MARK: Building
 
-  func run(in work: Path) throws(BuildFailure) -> (StagedApplication, PackSummary, SmokeReport?) {
+  func run(in work: Path) throws(BuildFailure) -> Result {
     let staged = try staging { () throws(StagingError) in
       try stage(
         StagingRequest(
@@ -131,13 +145,14 @@ private struct SpecBuild {
     let name = Path([UInt8](output.lastComponent))
     let packed = work.appending("packed").appending(name.bytes)
     let summary = try pack(staged, to: packed)
-    try checkSize(summary)
+    let sizes = try measure(packed)
+    try checkSize(summary, sizes)
     let smoke = try test(packed, staged, work)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     do throws(SystemError) {
       try DirectoryHandle.current.rename(packed, to: output)
     } catch { throw .message(error.description.string) }
-    return (staged, summary, smoke)
+    return Result(staged: staged, summary: summary, sizes: sizes, smoke: smoke)
   }
 
   private func say(_ text: String) { writeMessage("onefold pack: \(text)\n") }
@@ -177,8 +192,16 @@ private struct SpecBuild {
     return record
   }
 
-  private func checkSize(_ summary: PackSummary) throws(BuildFailure) {
+  private func measure(_ packed: Path) throws(BuildFailure) -> [SizeRow] {
+    do throws(PayloadError) {
+      let payload = try Payload.open(packed)
+      return try sizeTable(of: payload, manifest: try payload.readManifest())
+    } catch { throw .message(error.description.string) }
+  }
+
+  private func checkSize(_ summary: PackSummary, _ sizes: [SizeRow]) throws(BuildFailure) {
     guard let most = spec.archive.maxSize, summary.bytesOut > most.value else { return }
+    writeMessage(text(sizes, all: false))
     throw .message(
       "\(most.place.description): the packed file has \(grouped(summary.bytesOut)) bytes, more than "
         + "archive.max-size allows (\(grouped(most.value))): see what is large above, and exclude or prune it"
@@ -199,23 +222,22 @@ private struct SpecBuild {
 
   // MARK: Report
 
-  func report(
-    _ staged: StagedApplication, _ summary: PackSummary, _ smoke: SmokeReport?,
-    _ milliseconds: UInt64
-  ) throws(CommandFailure) {
-    for warning in staged.report.warnings + summary.warnings.map(\.string) {
+  func report(_ result: Result, _ milliseconds: UInt64) throws(CommandFailure) {
+    for warning in result.staged.report.warnings + result.summary.warnings.map(\.string) {
       writeMessage("onefold pack: warning: \(warning)\n")
     }
     if arguments.has("--json") {
       var members = packMembers(
         output: output, name: [UInt8](spec.app.name.value.utf8),
-        version: [UInt8](spec.app.version.utf8), compression, summary, milliseconds)
-      members += stagingMembers(staged.report)
-      if let smoke { members.append(("smoke", json(smoke))) }
+        version: [UInt8](spec.app.version.utf8), compression, result.summary, milliseconds)
+      members += stagingMembers(result.staged.report)
+      members.append(("smoke", result.smoke.map { smokeMembers($0) } ?? .null))
+      members.append(("sizes", json(result.sizes)))
       try writeData(JSON.object(members).encoded)
     } else {
       writeMessage(
-        packText(output, summary, milliseconds) + stagingText(staged.report) + smokeText(smoke))
+        text(result.sizes, all: false) + packText(output, result.summary, milliseconds)
+          + stagingText(result.staged.report) + smokeText(result.smoke))
     }
   }
 
@@ -262,7 +284,7 @@ private struct SpecBuild {
     String(decoding: glibc.version.text, as: UTF8.self)
   }
 
-  private func json(_ smoke: SmokeReport) -> JSON {
+  private func smokeMembers(_ smoke: SmokeReport) -> JSON {
     .object([
       ("imports", .number(UInt64(smoke.imports))),
       ("commands", .number(UInt64(smoke.commands))),

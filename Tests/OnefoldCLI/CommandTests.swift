@@ -100,7 +100,16 @@ private let start = "\u{2}start\u{3}"
       ),
       (["help", "nothing"], "onefold: unknown command 'nothing'\nhint: onefold --help\n"),
       (["inspect"], "onefold inspect: missing argument FILE\nhint: onefold inspect --help\n"),
-      (["pack"], "onefold pack: option '--tree' is missing\nhint: onefold pack --help\n"),
+      (
+        ["pack", "--entry", "e"],
+        "onefold pack: option '--entry' goes with --tree; a spec has a key for it\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--no-smoke"],
+        "onefold pack: option '--no-smoke' goes with a spec, not with --tree\n"
+          + "hint: onefold pack --help\n"
+      ),
       (
         ["pack", "--tree", "t"],
         "onefold pack: option '--entry' is missing\nhint: onefold pack --help\n"

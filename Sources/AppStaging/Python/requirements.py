@@ -148,11 +148,11 @@ def flatten(output, excluded, paths):
             if line.name in excluded and not names and (vias or not hashed):
                 say("required", line.name, line.place)
     gone = without_excluded([line.name for line in requirements if line.name], needed_by, excluded)
+    kept = [line for line in lines if not (line.is_requirement and line.name in gone)]
     with open(output, "w", encoding="utf-8", errors="surrogateescape") as file:
-        for line in lines:
-            if line.name in gone and line.is_requirement:
-                continue
+        for line in kept:
             file.write(EDITABLE.sub("", line.text) + "\n")
+            say("line", line.place)
     for name in sorted(gone):
         say("dropped", name)
     say("hashed", "yes" if hashed else "no")

@@ -8,17 +8,18 @@ struct ByteCodeForm: Sendable {
   /// 0, 1 or 2: as many as the interpreter is started with `-O`, for it looks for no other.
   var optimization: Int
 
-  init(_ spec: Spec) {
-    replacesSource = spec.prune.dropSources
-    optimization =
-      spec.launch.pythonOptions.contains("-OO")
-      ? 2 : spec.launch.pythonOptions.contains("-O") ? 1 : 0
-  }
-
   /// What follows a module's name in `__pycache__` (PEP 488).
   func suffix(_ version: PythonVersion) -> String {
     let tag = ".cpython-\(version.major)\(version.minor)"
     return optimization == 0 ? "\(tag).pyc" : "\(tag).opt-\(optimization).pyc"
+  }
+}
+
+extension ByteCodeForm {
+  init(_ spec: Spec) {
+    let options = spec.launch.pythonOptions
+    replacesSource = spec.prune.dropSources
+    optimization = options.contains("-OO") ? 2 : options.contains("-O") ? 1 : 0
   }
 }
 

@@ -73,7 +73,7 @@ private func makeWorkDirectory(for output: Path) throws(CommandFailure) -> Path 
 
 private func finish(_ work: Path, keep: Bool) {
   if keep {
-    writeMessage("onefold pack: the stage is kept in \(work.quoted)\n")
+    writeMessage("onefold pack: the stage is kept in \(ProcessContext.absolutePath(work).quoted)\n")
   } else {
     try? removeTree(work, in: .current)
   }

@@ -22,7 +22,8 @@ struct RecordsTests {
       try write(["\(info)/\(name)": "old"], to: directory)
     }
     try rewriteRecords(
-      layout, [Distribution(name: "p", version: "1", directory: "p-1.dist-info", files: files)])
+      layout, [Distribution(name: "p", version: "1", directory: "p-1.dist-info", files: files)],
+      ByteCodeForm(replacesSource: false, optimization: 0))
     let bytes = try AppStaging.readFile(layout.root.appending("\(info)/RECORD"))
     #expect(bytes.last == UInt8(ascii: "\n"))
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)

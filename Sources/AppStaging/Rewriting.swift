@@ -144,7 +144,7 @@ private func relink(
 ) throws(StagingError) -> Path {
   let names = binary.renames.flatMap { ["--replace-needed", $0.from, $0.to] }
   var output = current
-  if let path = binary.newSearchPath {
+  if let path = binary.newSearchPath, path != binary.elf.searchPath {
     // Removed first: patchelf fills the text of a path that it replaces with "X", and linkers let a symbol's name share the end of that
     // text.
     output = try patch(binary, ["--remove-rpath"], output, original, temporary)
@@ -153,7 +153,11 @@ private func relink(
       output = try patch(binary, names + added, output, original, temporary)
     }
   } else {
-    output = try patch(binary, names, output, original, temporary)
+    // The same path under another tag: patchelf changes the tag alone.
+    let same = binary.newSearchPath.map {
+      ["--force-rpath", "--set-rpath", $0.joined(separator: ":")]
+    }
+    output = try patch(binary, names + (same ?? []), output, original, temporary)
   }
   let relinked: ElfFile?
   do throws(ElfError) { relinked = try ElfFile.read(output) } catch { throw StagingError(error) }

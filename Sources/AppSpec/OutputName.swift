@@ -1,3 +1,5 @@
+import Posix
+
 /// Makes a file's path of a pattern: `{name}`, `{version}` and `{target}` are replaced.
 ///
 /// What is put in stays one component of the path: a `/` in it becomes `-`, since versions from branches such as

@@ -17,23 +17,6 @@ func quoted(_ text: String) -> String {
   return quotedText(text.prefix(60).utf8).string + "..."
 }
 
-/// `text` with control characters as `\xNN`, so that it can't forge output.
-func printable(_ text: String) -> String {
-  var result = ""
-  for scalar in text.unicodeScalars {
-    if isControl(scalar) {
-      for byte in String(scalar).utf8 { result += "\\x" + hexText([byte]).string }
-    } else {
-      result.unicodeScalars.append(scalar)
-    }
-  }
-  return result
-}
-
-func isControl(_ scalar: Unicode.Scalar) -> Bool {
-  scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-}
-
 /// "a", "a or b", "a, b or c".
 func alternatives(_ items: [String]) -> String {
   guard let last = items.last, items.count > 1 else { return items.first ?? "" }

@@ -1,3 +1,5 @@
+import Posix
+
 // What counts as a name, a version or a size, each as the document that its comment names has it.
 
 /// An application's name, as the launch record has it (docs/format.md).

@@ -1,4 +1,26 @@
+import AppSpec
 import Posix
+
+/// How sources are compiled.
+struct ByteCodeForm: Sendable {
+  /// Whether byte code takes the source's place.
+  var replacesSource: Bool
+  /// 0, 1 or 2: as many as the interpreter is started with `-O`, for it looks for no other.
+  var optimization: Int
+
+  init(_ spec: Spec) {
+    replacesSource = spec.prune.dropSources
+    optimization =
+      spec.launch.pythonOptions.contains("-OO")
+      ? 2 : spec.launch.pythonOptions.contains("-O") ? 1 : 0
+  }
+
+  /// What follows a module's name in `__pycache__` (PEP 488).
+  func suffix(_ version: PythonVersion) -> String {
+    let tag = ".cpython-\(version.major)\(version.minor)"
+    return optimization == 0 ? "\(tag).pyc" : "\(tag).opt-\(optimization).pyc"
+  }
+}
 
 /// The byte code in a tree, as paths from its root.
 func listByteCode(_ layout: Layout) throws(StagingError) -> Set<String> {
@@ -29,16 +51,19 @@ func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(StagingEr
 /// Byte code depends on what the compiling process compiled before (marshal writes references for what is shared).
 /// Each process therefore gets a fixed share of the sources, so that the same tree gives the same bytes.
 func compileByteCode(
-  _ layout: Layout, dropSources: Bool, scratch: Path, workers: Int
+  _ layout: Layout, _ form: ByteCodeForm, scratch: Path, workers: Int
 ) throws(StagingError) -> [String] {
-  let tag = "cpython-\(layout.version.major)\(layout.version.minor)"
+  let suffix = form.suffix(layout.version)
   let sources = try listTree(layout.root).filter { $0.status.kind == .file }.map(\.path.string)
-    .filter { $0.hasSuffix(".py") && ($0.hasPrefix(layout.standardLibrary + "/")) }
+    .filter {
+      $0.hasSuffix(".py")
+        && ($0.hasPrefix(layout.standardLibrary + "/") || $0.hasPrefix(layout.site + "/"))
+    }
   let compiled = try listByteCode(layout)
   let missing = sources.filter { source in
     let path = Path(source)
     let name = String(decoding: path.lastComponent.dropLast(3), as: UTF8.self)
-    return !compiled.contains("\(path.parent.string)/__pycache__/\(name).\(tag).pyc")
+    return !compiled.contains("\(path.parent.string)/__pycache__/\(name)\(suffix)")
   }
   let share = 200
   let shares = stride(from: 0, to: missing.count, by: share).map {
@@ -48,19 +73,21 @@ func compileByteCode(
   try forEach(shares.count, workers) { (number) throws(StagingError) in
     let list = scratch.appending("sources-\(number).txt")
     try writeFile(list, shares[number].joined(separator: "\n"))
-    failures[number] = try compile(list, layout, dropSources: dropSources)
+    failures[number] = try compile(list, layout, form)
   }
   return shares.indices.flatMap { failures[$0] ?? [] }.sorted()
 }
 
-private func compile(_ list: Path, _ layout: Layout, dropSources: Bool) throws(StagingError)
+private func compile(_ list: Path, _ layout: Layout, _ form: ByteCodeForm) throws(StagingError)
   -> [String]
 {
   let result = try runProgram(
-    layout.programPath,
+    layout.source,
     [
-      Path("-I"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"), Path(Helper.compile), list,
-      layout.root, Path(dropSources ? "1" : "0"),
+      // Without site, which may run what is installed there.
+      Path("-I"), Path("-S"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"),
+      Path(Helper.compile), list, layout.root, Path(form.replacesSource ? "1" : "0"),
+      Path("\(form.optimization)"),
     ],
     // The order of sets is in byte code.
     environment: cleanEnvironment(adding: ["PYTHONHASHSEED=0"]))

@@ -18,7 +18,7 @@ struct Distribution: Sendable {
 
 /// What is installed in the tree's site-packages.
 func listDistributions(_ layout: Layout) throws(StagingError) -> [Distribution] {
-  let result = try runHelper(layout.programPath, Helper.distributions, [layout.sitePath])
+  let result = try runHelper(layout.source, Helper.distributions, [layout.sitePath])
   guard result.succeeded else {
     throw .failed(nil, "cannot list what is installed:\n\(lastLines(result.errors))")
   }
@@ -74,6 +74,39 @@ struct Requirements: Sendable {
   var dropped: [String]
   /// The spec's line.
   var place: SpecPlace
+  /// Where each of its lines comes from: "requirements.txt:3".
+  var origins: [String]
+
+  /// An installer's message, with the user's files and lines in the place of this file's.
+  func translated(_ message: String) -> String {
+    let path = file.string
+    var result = ""
+    var rest = message[...]
+    while let found = rest.firstRange(of: path) {
+      result += rest[..<found.lowerBound]
+      rest = rest[found.upperBound...]
+      // pip: "-r FILE (line 3)" and "line 3 of FILE".
+      let following = rest.hasPrefix(" (line ") ? rest.dropFirst(7).prefix { $0.isNumber } : ""
+      let before =
+        result.hasSuffix(" of ") ? result.dropLast(4).reversed().prefix { $0.isNumber } : []
+      if let origin = origin(following) {
+        result += origin
+        rest = rest[following.endIndex...].dropFirst()
+      } else if let origin = origin(Substring(String(before.reversed()))) {
+        result.removeLast(" of ".count + before.count)
+        if result.hasSuffix("line ") { result.removeLast("line ".count) }
+        result += origin
+      } else {
+        result += path
+      }
+    }
+    return result + rest
+  }
+
+  private func origin(_ line: Substring) -> String? {
+    guard let number = Int(line), origins.indices.contains(number - 1) else { return nil }
+    return origins[number - 1]
+  }
 }
 
 /// Reads the spec's requirements files; nil where it has none.
@@ -106,7 +139,7 @@ func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throw
   }
   return Requirements(
     file: file, isLocked: facts["hashed"] == "yes", count: Int(facts["count"] ?? "") ?? 0,
-    dropped: facts.all("dropped"), place: first.place)
+    dropped: facts.all("dropped"), place: first.place, origins: facts.all("line"))
 }
 
 // MARK: Installing
@@ -208,6 +241,7 @@ struct Installation {
   var scratch: Path
   /// For what is built from sources (SOURCE_DATE_EPOCH).
   var epoch: Int64
+  var requirements: Requirements?
 
   private var project: String? {
     guard let project = spec.dependencies.project else { return nil }
@@ -221,10 +255,15 @@ struct Installation {
   private func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError)
   {
     let settings = ProcessContext.absolutePath(scratch).appending("build/setuptools.cfg")
-    try installer.run(
-      arguments, for: layout.programPath, in: spec.directory,
-      variables: ["SOURCE_DATE_EPOCH=\(epoch)", "DIST_EXTRA_CONFIG=\(settings.string)"],
-      place: place, doing: doing)
+    do throws(StagingError) {
+      try installer.run(
+        arguments, for: layout.programPath, in: spec.directory,
+        variables: ["SOURCE_DATE_EPOCH=\(epoch)", "DIST_EXTRA_CONFIG=\(settings.string)"],
+        place: place, doing: doing)
+    } catch {
+      guard case .failed(let place, let message) = error, let requirements else { throw error }
+      throw .failed(place, requirements.translated(message))
+    }
   }
 
   /// What every installation is told: no byte code, which is compiled later.
@@ -236,8 +275,8 @@ struct Installation {
   }
 
   /// Installs requirements that all have hashes.
-  func installLocked(_ requirements: Requirements) throws(StagingError) {
-    guard requirements.count > 0 else { return }
+  func installLocked() throws(StagingError) {
+    guard let requirements, requirements.count > 0 else { return }
     // The file names all that is needed, which is checked afterwards; nothing is to be resolved.
     try run(
       install + ["--require-hashes", "--no-deps", "-r", requirements.file.string],
@@ -246,7 +285,7 @@ struct Installation {
 
   /// Resolves requirements without hashes and those of the project, and installs them without what is excluded. Returns
   /// the names of what was left out.
-  func installLoose(_ requirements: Requirements?) throws(StagingError) -> [String] {
+  func installLoose() throws(StagingError) -> [String] {
     let place = requirements?.place ?? projectPlace
     var wanted: [String] = []
     if let requirements, requirements.count > 0 { wanted += ["-r", requirements.file.string] }
@@ -294,7 +333,7 @@ struct Installation {
     -> Facts
   {
     let result = try runHelper(
-      layout.programPath, Helper.requirements, arguments.map { Path($0) })
+      layout.source, Helper.requirements, arguments.map { Path($0) })
     guard result.succeeded else {
       throw .failed(place, "cannot read what was resolved:\n\(lastLines(result.errors))")
     }

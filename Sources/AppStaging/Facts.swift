@@ -43,10 +43,21 @@ enum Helper {
   private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 }
 
-/// The last lines of what a program wrote, for a message.
+/// The last lines of what a program wrote, indented, for a message. Long ones are cut in their middle.
 func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
   let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
-  return lines.suffix(count).map { "  " + escapedText($0).string }.joined(separator: "\n")
+  return lines.suffix(count).map { line in
+    let text = String(decoding: line, as: UTF8.self)
+    let short = text.count > 600 ? text.prefix(200) + " ... " + text.suffix(300) : text[...]
+    return "  " + readable(short.utf8)
+  }.joined(separator: "\n")
+}
+
+/// What a program wrote, without what would change how a terminal works.
+func readable(_ bytes: some Collection<UInt8>) -> String {
+  String(decoding: bytes, as: UTF8.self)
+    .split(separator: "\t", omittingEmptySubsequences: false)
+    .map { printable(String($0)) }.joined(separator: "\t")
 }
 
 /// This process's environment without what would change how an interpreter or an installer works; variables such as

@@ -6,8 +6,18 @@ struct Layout: Sendable {
   var version: PythonVersion
   /// From the root: "lib/python3.11".
   var standardLibrary: String
+  /// The interpreter that the tree's was copied from. It runs helper programs, because the tree's own may lack what
+  /// the spec removes from the standard library.
+  var source: Path
   /// From the root, where distributions and data files are: "lib/python3.11/site-packages".
   var site: String = ""
+
+  init(root: Path, _ interpreter: Interpreter) {
+    self.root = root
+    version = interpreter.version
+    standardLibrary = interpreter.libraryName
+    source = interpreter.executable
+  }
 
   /// From the root: "bin/python3.11".
   var program: String { "bin/python\(version.short)" }
@@ -20,8 +30,7 @@ struct Layout: Sendable {
 /// Copies an interpreter to an empty directory: program, libpython, standard library, and the headers that building
 /// of extensions needs. What others installed into it stays behind.
 func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(StagingError) -> Layout {
-  let layout = Layout(
-    root: root, version: interpreter.version, standardLibrary: interpreter.libraryName)
+  let layout = Layout(root: root, interpreter)
   try createDirectories(root.appending("bin"))
   try createDirectories(root.appending("lib"))
   try copyFile(interpreter.executable, to: layout.programPath)

@@ -13,8 +13,8 @@ struct Pruner {
   var layout: Layout
   /// Whether the application's own sources import tkinter.
   var usesTkinter: Bool
-  /// Headers are needed until everything is installed.
-  var removesHeaders: Bool
+  /// Until everything is installed, installers need headers, and may need what the spec removes by itself.
+  var isLast: Bool
 
   private var keep: [Pattern] { spec.prune.keep.map { Pattern($0.value) } }
 
@@ -24,7 +24,7 @@ struct Pruner {
     var doomed = Set<String>()
     let distributionFiles = try doomedDistributions(distributions)
     let testDirectories = spec.prune.tests ? try unusedTests(entries) : []
-    let remove = spec.prune.remove.map { Pattern($0.value) }
+    let remove = isLast ? spec.prune.remove.map { Pattern($0.value) } : []
     let keep = keep
     for entry in entries where entry.status.kind != .directory {
       let path = entry.path.string
@@ -55,10 +55,10 @@ struct Pruner {
     let name = path.split(separator: "/").last.map(String.init) ?? ""
     if prune.installers && inLibrary && below.hasPrefix("ensurepip/") { return true }
     if prune.tests && inLibrary && isLibraryTest(below, name) { return true }
-    if prune.headers && removesHeaders && isHeader(path, name) { return true }
+    if prune.headers && isLast && isHeader(path, name) { return true }
     if prune.staticLibraries {
       if name.hasSuffix(".a") || name.hasSuffix(".la") { return true }
-      if removesHeaders && inLibrary && below.hasPrefix("config-") { return true }
+      if isLast && inLibrary && below.hasPrefix("config-") { return true }
     }
     if prune.idle && inLibrary {
       for directory in ["idlelib/", "turtledemo/", "pydoc_data/"] where below.hasPrefix(directory) {

@@ -5,7 +5,9 @@ import Posix
 /// Makes every distribution's `RECORD` say what is there (PyPA specification "Recording installed projects"):
 /// files that were removed are not listed, byte code is, and hashes are those of the files as they are now. Notes of
 /// the installer that tell of the build machine are removed.
-func rewriteRecords(_ layout: Layout, _ distributions: [Distribution]) throws(StagingError) {
+func rewriteRecords(
+  _ layout: Layout, _ distributions: [Distribution], _ form: ByteCodeForm
+) throws(StagingError) {
   for distribution in distributions {
     let directory = "\(layout.site)/\(distribution.directory)"
     for name in ["direct_url.json", "REQUESTED", "uv_cache.json", "uv_build.json"] {
@@ -17,7 +19,8 @@ func rewriteRecords(_ layout: Layout, _ distributions: [Distribution]) throws(St
     for file in distribution.files where file != record {
       let path = layout.root.appending(file)
       if exists(path), !isDirectory(path) { lines.insert(try line(file, path, layout)) }
-      for code in byteCode(of: file, layout) where exists(layout.root.appending(code)) {
+      for code in byteCode(of: file, form.suffix(layout.version))
+      where exists(layout.root.appending(code)) {
         lines.insert("\(quoted(relative(code, to: layout.site))),,")
       }
     }
@@ -34,12 +37,11 @@ private func line(_ file: String, _ path: Path, _ layout: Layout) throws(Staging
 }
 
 /// Where the byte code of a source may be: in `__pycache__`, or in the source's place.
-private func byteCode(of file: String, _ layout: Layout) -> [String] {
+private func byteCode(of file: String, _ suffix: String) -> [String] {
   guard file.hasSuffix(".py") else { return [] }
   let path = Path(file)
   let name = String(decoding: path.lastComponent.dropLast(3), as: UTF8.self)
-  let tag = "cpython-\(layout.version.major)\(layout.version.minor)"
-  return ["\(path.parent.string)/__pycache__/\(name).\(tag).pyc", file + "c"]
+  return ["\(path.parent.string)/__pycache__/\(name)\(suffix)", file + "c"]
 }
 
 /// `path` as seen from `directory`; both from the tree's root.

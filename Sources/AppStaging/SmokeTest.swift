@@ -31,6 +31,7 @@ public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) t
 {
   var report = SmokeReport()
   let test = try SmokeTest(request)
+  try test.importFunction(progress)
   if request.spec.smoke.imports {
     report.imports = try test.importModules(progress)
   }
@@ -111,7 +112,8 @@ private struct SmokeTest {
     }
     guard failures.isEmpty else {
       throw .failed(
-        smoke.skipImports.first?.place ?? request.spec.place,
+        smoke.skipImports.first?.place ?? request.spec.dependencies.requirements.first?.place
+          ?? request.spec.dependencies.project?.place ?? request.spec.place,
         "\(failures.count) of \(modules.count) modules can't be imported from the packed file: add what they "
           + "need, exclude their distribution, or name them in smoke.skip-imports\n"
           + failures.joined(separator: "\n"))
@@ -119,35 +121,56 @@ private struct SmokeTest {
     return modules.count
   }
 
+  /// Imports what calls the function that is launched, which does not call it yet.
+  func importFunction(_ progress: (String) -> Void) throws(StagingError) {
+    guard case .function(let module, let name) = request.spec.launch.program.value else { return }
+    progress("smoke test: importing \(module):\(name)")
+    let (_, problems) = try importSome([Application.mainModule])
+    if let problem = problems[0] {
+      throw .failed(
+        request.spec.launch.program.place,
+        "the function '\(module):\(name)' that is launched can't be imported from the packed file: \(problem)"
+      )
+    }
+  }
+
   /// Imports in one process. Returns how many were tried before it ended, and what went wrong with which.
   private func importSome(_ names: [String]) throws(StagingError) -> (Int, [Int: String]) {
     let arguments = ["-I", "-B", "-c", Helper.imports, "\(smoke.timeout)"] + names
-    let variables = request.staged.variables.map { "\($0.name)=\($0.value)" }
+    let values = ["root": tree.string, "exe": onefile.string]
+    let variables = request.staged.variables.map { "\($0.name)=\(filled($0.value, values))" }
     let result = try runProgram(
       interpreter, arguments.map { Path($0) },
       environment: cleanEnvironment(adding: environment + variables),
-      directory: request.scratch.appending("home"))
+      directory: request.scratch.appending("home"), timeout: smoke.timeout * (names.count + 1))
     let lines = result.output.split(separator: UInt8(ascii: "\n")).map {
       String(decoding: $0, as: UTF8.self)
     }
+    if lines.isEmpty {
+      throw .failed(
+        nil,
+        "the packed interpreter does not start: it \(endText(result))\n\(lastLines(result.errors))")
+    }
     var problems: [Int: String] = [:]
     var index = 0
-    var line = 0
-    while line < lines.count {
-      let verdict = line + 1 < lines.count ? lines[line + 1] : nil
+    var rest = lines.dropFirst()
+    while true {
+      let verdict = rest.popFirst()
+      if let verdict, verdict.hasPrefix("Timeout ") {
+        // faulthandler wrote the stack, the innermost frame first, and ended the process.
+        let stack = rest.dropFirst().prefix(8).map { "\n  " + readable($0.utf8) }
+        problems[index] = "it takes longer than \(smoke.timeout) s (smoke.timeout)" + stack.joined()
+        return (index + 1, problems)
+      }
       if let verdict, verdict.hasPrefix("failed ") {
         problems[index] = String(verdict.dropFirst("failed ".count))
       } else if verdict == nil {
-        problems[index] =
-          "the interpreter ended: \(endText(result))\n\(lastLines(result.errors, count: 8))"
+        let said = result.errors.isEmpty ? "" : "\n" + lastLines(result.errors, count: 8)
+        problems[index] = "the interpreter \(endText(result))\(said)"
       }
       index += 1
-      line += 2
+      if rest.popFirst() == nil { return (index, problems) }
     }
-    if lines.isEmpty {
-      throw .failed(nil, "the packed interpreter does not start:\n\(lastLines(result.errors))")
-    }
-    return (index, problems)
   }
 
   // MARK: Commands
@@ -185,21 +208,12 @@ private struct SmokeTest {
   // MARK: HTTP
 
   func ask(_ http: Spec.Smoke.HTTP) throws(StagingError) {
-    let free = try runHelper(interpreter, Helper.request, [Path("port")])
+    let free = try runHelper(request.staged.helper, Helper.request, [Path("port")])
     let port = String(decoding: free.output, as: UTF8.self).filter(\.isNumber)
-    func filled(_ text: String) -> String {
-      var parts = text[...].utf8.split(
-        separator: UInt8(ascii: "{"), omittingEmptySubsequences: false
-      )
-      .map { String($0)! }
-      for index in parts.indices.dropFirst() {
-        parts[index] =
-          parts[index].hasPrefix("port}") ? port + parts[index].dropFirst(5) : "{" + parts[index]
-      }
-      return parts.joined()
-    }
-    let variables = http.environment.map { "\($0.name)=\(filled($0.value))" }
-    let program = start(http.arguments.map(filled), adding: variables, timeout: nil)
+    let values = ["port": port]
+    let variables = http.environment.map { "\($0.name)=\(filled($0.value, values))" }
+    let program = start(
+      http.arguments.map { filled($0, values) }, adding: variables, timeout: nil)
     var server = try system { () throws(SystemError) in try program.start() }
     let problem = try poll(http, "http://127.0.0.1:\(port)\(http.path)", &server)
     let ended = try system { () throws(SystemError) in try server.terminate(within: 10) }
@@ -232,7 +246,7 @@ private struct SmokeTest {
       }
       let left = max(1, (end - MonotonicClock.now) / 1_000_000_000)
       let answer = try runHelper(
-        interpreter, Helper.request,
+        request.staged.helper, Helper.request,
         ["get", url, "\(http.status)", http.contains ?? "", "\(left)"].map { Path($0) })
       last = lastLines(answer.errors, count: 1).trimmingPrefix(while: { $0 == " " }).description
       switch answer.end {
@@ -243,4 +257,22 @@ private struct SmokeTest {
     }
     return "\(last) (after \(smoke.timeout) s, smoke.timeout)"
   }
+}
+
+/// Replaces "{NAME}" by its value; other braces stay.
+func filled(_ text: String, _ values: [String: String]) -> String {
+  var result = ""
+  var rest = text[...]
+  while let brace = rest.firstIndex(of: "{") {
+    result += rest[..<brace]
+    rest = rest[brace...]
+    let end = rest.firstIndex(of: "}")
+    if let end, let value = values[String(rest[rest.index(after: brace)..<end])] {
+      result += value
+      rest = rest[rest.index(after: end)...]
+    } else {
+      result += String(rest.removeFirst())
+    }
+  }
+  return result + rest
 }

@@ -41,6 +41,8 @@ public struct StagedApplication: Sendable {
   public var report: StagingReport
   /// From the tree.
   var interpreter: String
+  /// The interpreter that the tree's was copied from, for helper programs.
+  var helper: Path
   var distributions: [Distribution]
 }
 
@@ -118,14 +120,15 @@ private struct Staging {
     report.excluded = requirements?.dropped ?? []
     if let installer {
       let installation = Installation(
-        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch)
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch,
+        requirements: requirements)
       try installation.prepare()
       if requirements?.isLocked ?? false {
         if spec.dependencies.project != nil { progress("installing the project") }
         try installation.installProject()
       } else {
         progress("installing the requirements")
-        report.excluded = try installation.installLoose(requirements)
+        report.excluded = try installation.installLoose()
       }
       try installation.check(dropped: report.excluded)
     }
@@ -144,7 +147,8 @@ private struct Staging {
       tree: root, entry: command.entry, arguments: command.arguments,
       variables: spec.launch.environment,
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
-      report: report, interpreter: layout.program, distributions: distributions)
+      report: report, interpreter: layout.program, helper: layout.source,
+      distributions: distributions)
   }
 
   // MARK: Interpreter and locked requirements
@@ -166,8 +170,7 @@ private struct Staging {
   ) throws(StagingError) -> Layout {
     let locked = requirements.flatMap { $0.isLocked ? $0 : nil }
     let key = try layerKey(interpreter, python, locked, installer, usesTkinter: usesTkinter)
-    var layout = Layout(
-      root: root, version: interpreter.version, standardLibrary: interpreter.libraryName)
+    var layout = Layout(root: root, interpreter)
     progress("looking for what was staged before")
     if let note = try layers.copy(key, to: root) {
       report.reusedLayer = true
@@ -178,19 +181,21 @@ private struct Staging {
     layout = try stageInterpreter(interpreter, to: root)
     layout.site = "\(layout.standardLibrary)/site-packages"
     let pruner = Pruner(
-      spec: spec, layout: layout, usesTkinter: usesTkinter, removesHeaders: false)
+      spec: spec, layout: layout, usesTkinter: usesTkinter, isLast: false)
     add(try pruner.prune([]))
     try relocate(layout, python, interpreter)
     _ = try askStaged(&layout)
     if let locked, let installer {
       progress("installing \(locked.count) distributions")
-      try Installation(
-        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch
-      ).installLocked(locked)
+      let installation = Installation(
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch,
+        requirements: locked)
+      try installation.prepare()
+      try installation.installLocked()
     }
     try removeForeignByteCode(layout, ours: [])
     _ = try finish(
-      layout, python, interpreter, usesTkinter: usesTkinter, keepsHeaders: true, progress)
+      layout, python, interpreter, usesTkinter: usesTkinter, isLast: false, progress)
     try layers.keep(root, as: key, note: note)
     return layout
   }
@@ -226,14 +231,16 @@ private struct Staging {
     let text = try locked.map { (requirements) throws(StagingError) in
       String(decoding: try readFile(requirements.file), as: UTF8.self)
     }
-    return LayerCache.key(
-      Helper.all + [
-        request.packer, "\(request.epoch)", hexText(try interpreter.identity().bytes).string,
-        switches.map { $0 ? "1" : "0" }.joined(),
-        (prune.remove.map(\.value) + ["/"] + prune.keep.map(\.value)).joined(separator: "\n"),
-        python.systemLibraries.sorted().joined(separator: "\n"), installer?.description ?? "",
-        text ?? "",
-      ])
+    var parts = Helper.all
+    parts += [request.packer, "\(request.epoch)"]
+    parts.append(hexText(try interpreter.identity().bytes).string)
+    parts.append(switches.map { $0 ? "1" : "0" }.joined())
+    parts.append("\(ByteCodeForm(spec).optimization)")
+    parts.append(prune.keep.map(\.value).joined(separator: "\n"))
+    parts.append(python.systemLibraries.sorted().joined(separator: "\n"))
+    parts.append(installer?.description ?? "")
+    parts.append(text ?? "")
+    return LayerCache.key(parts)
   }
 
   // MARK: Passes over the tree
@@ -241,25 +248,24 @@ private struct Staging {
   /// Prunes, relocates, compiles and records what is in the tree; what an earlier pass did stays.
   private mutating func finish(
     _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, usesTkinter: Bool,
-    keepsHeaders: Bool = false, _ progress: (String) -> Void
+    isLast: Bool = true, _ progress: (String) -> Void
   ) throws(StagingError) -> [Distribution] {
     try relocateScripts(layout)
     progress("removing what is not needed")
     let pruner = Pruner(
-      spec: spec, layout: layout, usesTkinter: usesTkinter, removesHeaders: !keepsHeaders)
+      spec: spec, layout: layout, usesTkinter: usesTkinter, isLast: isLast)
     add(try pruner.prune(try listDistributions(layout)))
     progress("making libraries relocatable")
     try relocate(layout, python, interpreter)
     progress("compiling byte code")
     let failed = try compileByteCode(
-      layout, dropSources: spec.prune.dropSources, scratch: scratch, workers: request.workers)
-    if !keepsHeaders && !failed.isEmpty {
+      layout, ByteCodeForm(spec), scratch: scratch, workers: request.workers)
+    if isLast && !failed.isEmpty {
       report.warnings.append(
         "\(failed.count) sources are not valid for Python \(layout.version.short) and stay without byte code: "
           + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
     }
-    let present = try listDistributions(layout)
-    try rewriteRecords(layout, present)
+    try rewriteRecords(layout, try listDistributions(layout), ByteCodeForm(spec))
     let distributions = try listDistributions(layout)
     report.distributions = distributions.count
     return distributions

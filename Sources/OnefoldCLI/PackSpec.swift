@@ -57,6 +57,13 @@ private func staging<Result>(_ body: () throws(StagingError) -> Result) throws(B
 
 /// A hidden directory beside the output, on the same file system: what is ready is only renamed.
 private func makeWorkDirectory(for output: Path) throws(CommandFailure) -> Path {
+  let current = DirectoryHandle.current
+  if (try? current.statusIfExists(of: output, follow: true))?.kind == .directory {
+    throw .failed("the output \(output.quoted) is a directory: name a file with --output")
+  }
+  guard (try? current.statusIfExists(of: output.parent, follow: true))?.kind == .directory else {
+    throw .failed("the output's directory \(output.parent.quoted) does not exist: make it first")
+  }
   do throws(SystemError) {
     let directory = output.parent.appending(try hiddenName(for: output.lastComponent).bytes)
     try DirectoryHandle.current.createDirectory(directory, mode: 0o755)
@@ -94,6 +101,9 @@ private struct SpecBuild {
     let target = "\(bootloader.target)"
     try checkTarget(arguments.value("--target"), buildsFor: target)
     output = try Self.output(spec, arguments, target: target)
+    if (try? DirectoryHandle.current.statusIfExists(of: output, follow: true))?.kind == .directory {
+      throw .failed("\(output.quoted) is a directory: name another file with -o or output.file")
+    }
   }
 
   private static func output(_ spec: Spec, _ arguments: Arguments, target: String)

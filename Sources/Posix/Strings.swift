@@ -17,4 +17,21 @@
     /// known to be text.
     public var string: String { String(decoding: bytes, as: UTF8.self) }
   }
+
+  /// `text` with control characters as `\xNN`, so that it can't forge output.
+  public func printable(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      if isControl(scalar) {
+        for byte in String(scalar).utf8 { result += "\\x" + hexText([byte]).string }
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+
+  public func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+  }
 #endif

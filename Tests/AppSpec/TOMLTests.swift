@@ -1,4 +1,5 @@
 import TestSupport
+import Posix
 import Testing
 
 @testable import AppSpec

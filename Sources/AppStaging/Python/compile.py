@@ -1,6 +1,6 @@
 """Compiles the sources that the first argument, a file, lists one a line.
 
-usage: compile.py LIST ROOT SOURCELESS
+usage: compile.py LIST ROOT SOURCELESS OPTIMIZATION
 
 Byte code gets an unchecked hash (PEP 552): it is valid whatever the time of the source, and the interpreter
 does not look at the source before it uses it. What can't be compiled is printed, a path a line, and left
@@ -11,7 +11,7 @@ import os
 import py_compile
 import sys
 
-names, root, sourceless = sys.argv[1:]
+names, root, sourceless, optimization = sys.argv[1:]
 with open(names, "rb") as file:
     sources = file.read().split(b"\n")
 for name in filter(None, sources):
@@ -25,6 +25,7 @@ for name in filter(None, sources):
             target,
             os.fsdecode(name),
             doraise=True,
+            optimize=int(optimization),
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
     except (py_compile.PyCompileError, SyntaxError, ValueError, UnicodeError, RecursionError):

@@ -19,6 +19,8 @@ INCLUDE = re.compile(r"(?:-r|--requirement)(?:\s+|=)(.+)|-r(\S+)")
 CONSTRAINT = re.compile(r"(?:-c|--constraint)(?:\s+|=)(.+)|-c(\S+)")
 EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)")
 VIA = re.compile(r"#\s*(?:via\s+)?(.+)")
+#: The same in the style of one line: "# via one, two".
+INLINE_VIA = re.compile(r"\s#\s*via\s+(.+)$")
 
 
 def normalized(name):
@@ -83,6 +85,7 @@ def read(path, seen=()):
             if last is not None and found and found.group(1) != "via":
                 last.via.append(found.group(1).strip())
             continue
+        inline = INLINE_VIA.search(text)
         text = re.sub(r"(^|\s+)#.*$", "", text).strip()
         if not text:
             last = None
@@ -101,21 +104,27 @@ def read(path, seen=()):
                 name = os.path.abspath(os.path.join(directory, name))
             text = "-c " + name
         last = Line(text, place)
+        if inline:
+            last.via += inline.group(1).split(", ")
         yield last
 
 
+def reachable(names, needed_by, blocked):
+    """The names that somebody asks for, and what those need, without passing `blocked` ones."""
+    names = set(names) - blocked
+    found = set()
+    # What nothing in the list needs was asked for.
+    more = {name for name in names if not needed_by[name] or needed_by[name] - needed_by.keys()}
+    while more:
+        found |= more
+        more = {name for name in names - found if needed_by[name] & found}
+    return found
+
+
 def without_excluded(names, needed_by, excluded):
-    """The names that go: the excluded ones, and those that are needed by such alone."""
-    gone = set(excluded) & set(names)
-    while True:
-        more = {
-            name
-            for name in names
-            if name not in gone and needed_by.get(name) and needed_by[name] <= gone
-        }
-        if not more:
-            return gone
-        gone |= more
+    """The names that go: the excluded ones, and what nothing else leads to."""
+    gone = reachable(names, needed_by, set()) - reachable(names, needed_by, excluded)
+    return gone | (excluded & set(names))
 
 
 def flatten(output, excluded, paths):
@@ -129,19 +138,21 @@ def flatten(output, excluded, paths):
     for line in requirements:
         # "-r requirements.in" in a comment is a person who asks for it; no comment at all, in a file
         # that is not locked, is one as well.
-        names = {normalized(re.sub(r"[\[(].*", "", via).strip()) for via in line.via}
-        if any(via.startswith(("-r", "-c", "--")) or via.endswith(")") for via in line.via):
+        # "-c constraints.txt" asks for nothing.
+        vias = [via for via in line.via if not via.startswith("-c")]
+        names = {normalized(re.sub(r"[\[(].*", "", via).strip()) for via in vias}
+        if any(via.startswith(("-r", "--")) or via.endswith(")") for via in vias):
             names = set()
         if line.name:
-            needed_by[line.name] = names
-            if line.name in excluded and not names and (line.via or not hashed):
+            needed_by[line.name] = needed_by.get(line.name, set()) | names - {line.name}
+            if line.name in excluded and not names and (vias or not hashed):
                 say("required", line.name, line.place)
     gone = without_excluded([line.name for line in requirements if line.name], needed_by, excluded)
+    kept = [line for line in lines if not (line.is_requirement and line.name in gone)]
     with open(output, "w", encoding="utf-8", errors="surrogateescape") as file:
-        for line in lines:
-            if line.name in gone and line.is_requirement:
-                continue
+        for line in kept:
             file.write(EDITABLE.sub("", line.text) + "\n")
+            say("line", line.place)
     for name in sorted(gone):
         say("dropped", name)
     say("hashed", "yes" if hashed else "no")

@@ -58,6 +58,7 @@ class CachiBot(Example, Case):
     serving = ("server", "--host", "127.0.0.1", "--port", "{port}")
     stopped = -signal.SIGTERM
     documented = (".cachibot", ".cachibot.toml", ".cache/Microsoft")
+    temporary = (".ses",)
     variables = ("CACHIBOT_DESKTOP",)
 
     def environment(self, home: str = "home") -> dict[str, StrPath]:
@@ -69,7 +70,7 @@ class CachiBot(Example, Case):
         result = succeed(run(command, environment=self.environment(), cwd=self.work / "cwd"))
         return json.loads(result.stdout.splitlines()[-1])
 
-    def test_it_serves_the_web_page_from_package_data(self) -> None:
+    def test_it_serves_its_page_from_package_data_and_keeps_data_in_the_users_directory(self) -> None:
         server = self.serve()
         pages = self.site_packages / "cachibot" / "frontend_dist"
         page = server.get("/")
@@ -79,12 +80,8 @@ class CachiBot(Example, Case):
         for asset in assets:
             self.assertEqual(server.get(f"/{asset}"), (pages / asset).read_bytes())
         self.assertEqual(server.end(), self.stopped)
-
-    def test_the_database_is_in_the_users_directory(self) -> None:
-        self.assertEqual(self.serve().end(), self.stopped)
-        directory = self.work / "home" / ".cachibot"
-        self.assertIn("cachibot.db", listing(directory))
-        self.assertEqual((directory / "cachibot.db").read_bytes()[:15], b"SQLite format 3")
+        database = self.work / "home" / ".cachibot" / "cachibot.db"
+        self.assertEqual(database.read_bytes()[:15], b"SQLite format 3")
         self.assertTreeUnchanged()
 
     def test_another_database_can_be_named(self) -> None:

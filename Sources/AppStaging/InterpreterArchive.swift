@@ -21,7 +21,7 @@ func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) thro
   let opened = path.withCString { archive_read_open_filename(archive, $0, 1 << 20) }
   guard opened == ARCHIVE_OK else { throw damaged(path, archive) }
   try createDirectories(target)
-  var hardLinks: [(Path, Path)] = []
+  var hardLinks: [(Path, to: Path)] = []
   while true {
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     var next: OpaquePointer? = nil
@@ -36,14 +36,24 @@ func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) thro
     let place = target.appending(relative.bytes)
     try createParents(of: relative, in: target, path)
     if let link = archive_entry_hardlink(entry) {
-      hardLinks.append((place, target.appending(try checked(Path(cString: link), in: path).bytes)))
+      hardLinks.append((place, to: try checked(Path(cString: link), in: path)))
     } else {
       try write(entry, archive, to: place, relative, path)
     }
   }
   for (place, existing) in hardLinks {
+    try createParents(of: existing, in: target, path)
+    let source = target.appending(existing.bytes)
+    let status = try system { () throws(SystemError) in
+      try DirectoryHandle.current.statusIfExists(of: source)
+    }
+    guard status?.kind == .file else {
+      throw .failed(
+        nil, "\(path.quoted) is refused: its hard link to \(existing.quoted) leads to no file")
+    }
+    if source.string == place.string { continue }
     try removeIfPresent(place)
-    try copyFile(existing, to: place)
+    try copyFile(source, to: place)
   }
 }
 

@@ -12,19 +12,21 @@ struct Layout: Sendable {
   /// From the root, where distributions and data files are: "lib/python3.11/site-packages".
   var site: String = ""
 
-  init(root: Path, _ interpreter: Interpreter) {
-    self.root = root
-    version = interpreter.version
-    standardLibrary = interpreter.libraryName
-    source = interpreter.executable
-  }
-
   /// From the root: "bin/python3.11".
   var program: String { "bin/python\(version.short)" }
 
   var programPath: Path { root.appending(program) }
   var sitePath: Path { root.appending(site) }
   var standardLibraryPath: Path { root.appending(standardLibrary) }
+}
+
+extension Layout {
+  init(root: Path, _ interpreter: Interpreter) {
+    self.root = root
+    version = interpreter.version
+    standardLibrary = interpreter.libraryName
+    source = interpreter.executable
+  }
 }
 
 /// Copies an interpreter to an empty directory: program, libpython, standard library, and the headers that building

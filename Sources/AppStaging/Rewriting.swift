@@ -144,16 +144,16 @@ private func relink(
 ) throws(StagingError) -> Path {
   let names = binary.renames.flatMap { ["--replace-needed", $0.from, $0.to] }
   var output = current
-  switch binary.newSearchPath {
-  case nil: output = try patch(binary, names, output, original, temporary)
-  case []?:
-    // Removing alone would leave the text of the old path in the file.
-    let emptied = names + ["--force-rpath", "--set-rpath", ""]
-    output = try patch(binary, emptied, output, original, temporary)
+  if let path = binary.newSearchPath {
+    // Removed first: patchelf fills the text of a path that it replaces with "X", and linkers let a symbol's name share the end of that
+    // text.
     output = try patch(binary, ["--remove-rpath"], output, original, temporary)
-  case let path?:
-    let changed = names + ["--force-rpath", "--set-rpath", path.joined(separator: ":")]
-    output = try patch(binary, changed, output, original, temporary)
+    let added = path.isEmpty ? [] : ["--force-rpath", "--set-rpath", path.joined(separator: ":")]
+    if !(names + added).isEmpty {
+      output = try patch(binary, names + added, output, original, temporary)
+    }
+  } else {
+    output = try patch(binary, names, output, original, temporary)
   }
   let relinked: ElfFile?
   do throws(ElfError) { relinked = try ElfFile.read(output) } catch { throw StagingError(error) }

@@ -5,6 +5,7 @@ Each PATTERN names tests as `unittest -k` does. Binaries come from $ONEFOLD_DIST
 
 import sys
 import unittest
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -22,6 +23,8 @@ def main():
     )
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     skipped = len(result.skipped)
+    for reason, count in Counter(reason for _, reason in result.skipped).items():
+        print(f"skipped {count}: {reason}")
     print(f"{result.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")
     sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
 

@@ -140,6 +140,25 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"in vain waited for {what}")
 
 
+def processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def executable(pid: int) -> str:
+    """Empty where there is no such process, or it may not be asked."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def mapped_libraries(pid: int) -> list[str]:
+    """The paths of the shared libraries that a process has loaded."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    mapped = {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
+    return sorted(path for path in mapped if ".so" in os.path.basename(path))
+
+
 # Trees
 
 

@@ -19,8 +19,10 @@ from support import (
     Case,
     Result,
     StrPath,
+    executable,
     in_root,
     pack,
+    processes,
     run,
     start,
     succeed,
@@ -237,17 +239,6 @@ def copy_libraries(tree: Path, root: Path) -> None:
 def is_elf(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(4) == b"\x7fELF"
-
-
-def processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def executable(pid: int) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return ""
 
 
 class FastAPIServer(Server, Case):

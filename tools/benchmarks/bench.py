@@ -6,12 +6,15 @@ import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from .figures import figure
 from .places import Place
 from .running import Part, Run, launch, output_of
 from .trees import Tree, Workshop, make_example, many_files
+
+if TYPE_CHECKING:
+    from .specs import SpecBuild
 
 
 @dataclass
@@ -39,8 +42,12 @@ class Bench:
     workshop: Workshop
     places: list[Place]
     turns: int
+    quick: bool = False  # to try it: few turns, and of the long builds the shortest
+    fresh: bool = False  # build again, once, what an earlier run kept
     section: str = ""  # that is being measured
     targets: list[Target] = field(default_factory=list)
+    first_builds: dict[str, SpecBuild] = field(default_factory=dict)  # by example
+    rebuilt: set[str] = field(default_factory=set)
 
     @cached_property
     def fastapi(self) -> Tree:

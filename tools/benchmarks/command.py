@@ -54,7 +54,14 @@ def parse_options() -> argparse.Namespace:
         default=11,
         help="turns that are measured (default: 11)",
     )
-    parser.add_argument("--quick", action="store_true", help="3 turns, to try it")
+    parser.add_argument(
+        "--quick", action="store_true", help="3 turns and small examples, to try it"
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="build again what other tools made for the Python servers in an earlier run",
+    )
     parser.add_argument(
         "--no-build",
         action="store_true",
@@ -117,10 +124,15 @@ def main() -> None:
         Workshop(options.dist.resolve()),
         find_places(),
         options.runs,
+        options.quick,
+        options.fresh,
     )
     names = options.only or [name for name in SECTIONS if name not in ON_REQUEST]
-    earlier = options.output.read_text() if options.refresh else ""
-    text = report(bench, names, earlier)
+    text = options.output.read_text() if options.refresh else ""
+    for name in names:
+        text = report(bench, name, text)
+        if options.refresh:
+            options.output.write_text(text)
     if options.output:
         options.output.write_text(text)
         say(f"wrote {options.output}")

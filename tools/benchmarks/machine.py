@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Optional, Sequence
 
-from .running import EXAMPLES, Failure, Part, REPOSITORY, output_of
+from .running import EXAMPLES, Failure, Part, REPOSITORY, WORK, output_of
 from .trees import Workshop
 
 NUMBER = r"(\d+(?:\.\d+)+)"
@@ -48,6 +48,7 @@ def facts_of_machine() -> dict[str, str]:
     """What is not there is left out."""
     python = EXAMPLES / "fastapi-server" / "venv" / "bin" / "python"
     node = EXAMPLES / "node-server" / "tree" / "bin" / "node"
+    tools = WORK / "tools" / "bin"
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     facts = {
         "processors": processor_name(),
@@ -60,6 +61,10 @@ def facts_of_machine() -> dict[str, str]:
         "cp": first_match(NUMBER, ["cp", "--version"]),
         "Python of the FastAPI server": first_match(NUMBER, [python, "--version"]),
         "PyInstaller": first_match(NUMBER, [python, "-m", "PyInstaller", "--version"]),
+        "Nuitka": first_match(NUMBER, [tools / "python", "-m", "nuitka", "--version"]),
+        "pex": first_match(NUMBER, [tools / "pex", "--version"]),
+        "shiv": first_match(NUMBER, [tools / "shiv", "--version"]),
+        "uv": first_match(NUMBER, [tools / "uv", "--version"]),
         "Node.js": first_match(NUMBER, [node, "--version"]),
     }
     return {name: fact for name, fact in facts.items() if fact is not None}

@@ -15,7 +15,7 @@ from typing import Callable, Iterator, Optional
 from .figures import Case
 from .running import Failure, Part, Run, WORK, output_of, remove, say
 
-EXT4_SIZE = 4 << 30
+EXT4_SIZE = 12 << 30
 
 
 @dataclass

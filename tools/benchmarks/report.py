@@ -6,9 +6,10 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Callable, Iterable, Sequence
+from typing import Callable
 
 from .bench import Bench
+from .building import building
 from .cold import cold
 from .figures import SPREAD, figure, prose, table
 from .levels import levels
@@ -16,8 +17,10 @@ from .machine import SAME_MACHINE, facts_of_machine, onefold_version
 from .memory import memory
 from .packing import pack
 from .profile import profile
-from .running import Failure, say
+from .running import Failure, Unavailable, say
+from .servers import servers
 from .sizes import sizes
+from .sources import sources
 from .start import start
 from .warm import warm
 
@@ -27,6 +30,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "memory": ("Memory", memory),
     "cold": ("Cold unpacking", cold),
     "start": ("Start of a server", start),
+    "servers": ("Python servers", servers),
+    "building": ("Building", building),
+    "sources": ("Sources", sources),
     "pack": ("Packing", pack),
     "profile": ("Where unpacking spends its time", profile),
     "levels": ("Compression levels", levels),
@@ -38,7 +44,7 @@ METHOD = f"""
     each turn, after a first turn that does not count; ratios and differences are those of the same
     turn, of which the median is given. *{SPREAD}* are the least figure and the quartiles. A time
     runs from before `posix_spawn` until `wait4` has returned. The first line of a section says what
-    was measured, when, and in how many turns.
+    was measured, when, and in how many turns where nothing else is said.
 """
 
 PLACES = """
@@ -52,8 +58,8 @@ PLACES = """
 """
 
 REPEATING = """
-    To repeat this: `tools/bench`, as root for ext4. It takes about ten minutes on two processors,
-    and the first time as long again to build and pack what is measured.
+    To repeat this: `tools/bench`, as root for ext4. It takes about an hour on two processors,
+    and the first time a quarter of an hour more to build and pack what is measured.
     `tools/bench --only SECTION --refresh` measures a section again and leaves the others as they
     are.
 """
@@ -107,33 +113,35 @@ def document(parts: dict[str, str]) -> str:
 # Measuring
 
 
-def measured(bench: Bench, names: Iterable[str]) -> dict[str, str]:
-    """The sections, by title; adds to the bench's targets."""
-    result = {}
+def measured(bench: Bench, name: str) -> str:
+    """A section's text; adds to the bench's targets."""
+    bench.section, measure = SECTIONS[name]
     version = onefold_version(bench.workshop)
-    for name in names:
-        bench.section, measure = SECTIONS[name]
-        load = figure(os.getloadavg()[0], 2)
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        started = time.monotonic()
-        say(f"{name} ...")
-        body = measure(bench)
-        say(f"{name}: {time.monotonic() - started:.0f} s")
-        first = f"*{version}, {day}; {bench.turns} turns; load when it began: {load}.*"
-        result[bench.section] = f"{first}\n\n{body}"
-    return result
+    load = figure(os.getloadavg()[0], 2)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    started = time.monotonic()
+    say(f"{name} ...")
+    body = measure(bench)
+    say(f"{name}: {time.monotonic() - started:.0f} s")
+    first = f"*{version}, {day}; {bench.turns} turns; load when it began: {load}.*"
+    return f"{first}\n\n{body}"
 
 
-def report(bench: Bench, names: Sequence[str], earlier: str = "") -> str:
-    """Measures these sections; the others are those of an earlier report."""
+def report(bench: Bench, name: str, earlier: str = "") -> str:
+    """Measures a section; the others are those of an earlier report."""
     parts = parts_of(earlier)
-    fresh = measured(bench, names)
-    rows = [row for row in rows_of(parts.get(TARGETS, "")) if row[-1] not in fresh]
-    rows += [target.row() for target in bench.targets]
+    title, _ = SECTIONS[name]
+    rows = rows_of(parts.get(TARGETS, ""))
+    try:
+        parts[title] = measured(bench, name)
+        rows = [row for row in rows if row[-1] != title]
+        rows += [target.row() for target in bench.targets if target.section == title]
+    except Unavailable as reason:
+        say(f"{name}: {reason}")
+        parts.setdefault(title, f"Not measured: {reason}.\n")
     order = [title for title, _ in SECTIONS.values()]
     rows.sort(key=lambda row: order.index(row[-1]) if row[-1] in order else len(order))
     facts = {**machine_of(parts.get(MACHINE, "")), **facts_of_machine()}
-    parts.update(fresh)
     parts[TARGETS] = table(["target", "limit", "measured", "", "section"], rows)
     parts[MACHINE] = "".join(f"- {name}: {fact}\n" for name, fact in facts.items())
     return document(parts)

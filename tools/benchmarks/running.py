@@ -29,6 +29,15 @@ class Failure(Exception):
     """An expected failure; its message is all the user needs."""
 
 
+class Unavailable(Failure):
+    """What would be measured, or compared with, is not to be had here."""
+
+
+def last_line(failure: Exception) -> str:
+    lines = str(failure).strip().splitlines()
+    return lines[-1] if lines else "it failed"
+
+
 def say(message: str) -> None:
     print(f"bench: {message}", file=sys.stderr, flush=True)
 
@@ -62,6 +71,7 @@ def spawn(
     variables: dict[str, Part],
     out: int,
     err: int,
+    own_group: bool = False,
 ) -> int:
     arguments = [os.fspath(part) for part in command]
     actions = [
@@ -70,7 +80,10 @@ def spawn(
         (os.POSIX_SPAWN_DUP2, err, 2),
     ]
     environment = environment_with(variables)
-    return os.posix_spawnp(arguments[0], arguments, environment, file_actions=actions)
+    group = {"setpgroup": 0} if own_group else {}
+    return os.posix_spawnp(
+        arguments[0], arguments, environment, file_actions=actions, **group
+    )
 
 
 def check(command: Sequence[Part], code: int, errors: str) -> None:

@@ -1,0 +1,173 @@
+"""Section: Python servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .applications import CACHIBOT, FASTAPI, Application, python_version, until_health
+from .bench import Bench
+from .contenders import Contender, contenders
+from .figures import (
+    SPREAD,
+    Case,
+    Runs,
+    Sample,
+    figure,
+    prose,
+    spread,
+    table,
+    take_turns,
+)
+from .running import Failure, Part, Run, last_line, launch, say
+
+SERVER_TURNS = 7
+
+COLD, WARM, HELP = "cold", "warm", "help"
+
+STARTING = """
+    The same server, the same lock, the same interpreter (CPython {python}), one file of each tool.
+    *Cold* and *warm* are from spawning the file until the server has answered `GET /api/health`:
+    cold with an empty cache of the tool, warm with the cache that earlier launches left; `--help`
+    is warm, until its end. Home and temporary directory are empty each time. {turns} turns on
+    {place}; the page cache is warm; programs and caches lie on that file system. PyInstaller, and
+    Nuitka with a temporary directory, unpack at every launch: cold and warm are the same figure.
+"""
+
+BUILDING = """
+    *Build* is from the lock to the file, once, on the machine's own file system. All wheels are in
+    one directory beforehand, and no index is asked; every other cache is empty. Onefold's contains
+    its smoke tests; PyInstaller's contains making its virtual environment. The tools are installed
+    beforehand. Files of others than Onefold may have been built by an earlier run (`--fresh` builds
+    them again), with the time that it took then.
+"""
+
+TOOLS = """
+    PyInstaller has the options of tools/make-example and docs/guides/cachibot.md. Nuitka does not
+    compile the server: with all that it imports that is more than 700 C files. It compiles a
+    program of three lines, which executes the tree of PyInstaller's `--onedir`; that tree is in its
+    onefile as raw data (`--include-raw-dir`), with its temporary directory (for the small server
+    alone) and with `--onefile-tempdir-spec={CACHE_DIR}/...` (cached). Nuitka's time is without
+    PyInstaller's. pex's file is made with `--venv`; without, it is the same file with `PEX_VENV=0`.
+    shiv has its defaults. `uv run --with-requirements` has no file: it is given the lock, and is
+    offline. Its cache has all wheels, unpacked, before the cold start as well, which makes the
+    environment of hard links to them.
+"""
+
+
+class Start:
+    """Starts a contender in an empty home, so that nothing of another run is found."""
+
+    def __init__(
+        self, application: Application, contender: Contender, room: Path
+    ) -> None:
+        self.application = application
+        self.contender = contender
+        self.kept = room / f"kept-{contender.name}".replace("`", "").replace(" ", "-")
+        self.forgotten = self.kept.with_name(f"{self.kept.name}-cold")
+
+    def variables(self, directory: Path, kept: Path) -> dict[str, Part]:
+        for name in ("home", "tmp"):
+            (directory / name).mkdir(parents=True)
+        result: dict[str, Part] = {
+            **self.application.variables,
+            **self.contender.variables,
+            "HOME": directory / "home",
+            "TMPDIR": directory / "tmp",
+        }
+        if self.contender.kept_in:
+            result[self.contender.kept_in] = kept
+        return result
+
+    def health(self, directory: Path, kept: Path) -> Run:
+        variables = self.variables(directory, kept)
+        return until_health(self.application, self.contender.command, variables)
+
+    def cold(self, directory: Path) -> Run:
+        """A first start. What it kept is forgotten before the file system is synchronised."""
+        try:
+            return self.health(directory, self.forgotten)
+        finally:
+            self.contender.forget(self.forgotten)
+
+    def warm(self, directory: Path) -> Run:
+        return self.health(directory, self.kept)
+
+    def help(self, directory: Path) -> Run:
+        variables = self.variables(directory, self.kept)
+        return launch([*self.contender.command, "--help"], **variables)
+
+
+def cases_of(bench: Bench, start: Start) -> dict[str, Case]:
+    """First launches warm up everything that a case keeps."""
+    name, fresh = start.contender.name, bench.disk.fresh
+    cases = {f"{name}: {WARM}": fresh(start.warm), f"{name}: {HELP}": fresh(start.help)}
+    if start.contender.kept_in:
+        cases[f"{name}: {COLD}"] = fresh(start.cold)
+    for case in cases.values():
+        case()
+    return cases
+
+
+def row_of(
+    contender: Contender, runs: dict[str, Runs], base: dict[str, Sample]
+) -> list[str]:
+    def samples(what: str) -> Sample:
+        # What unpacks at each launch has no other start.
+        found = runs.get(f"{contender.name}: {what}")
+        return found.wall if found else runs[f"{contender.name}: {WARM}"].wall
+
+    row = [contender.name]
+    row.append("" if contender.size is None else figure(contender.size / 1e6, 1))
+    row.append("" if contender.seconds is None else figure(contender.seconds))
+    for what in (COLD, WARM, HELP):
+        wall = samples(what)
+        row += [figure(wall.median), spread(wall)]
+        row.append(figure(wall.over(base[what]).median, 2))
+    return row
+
+
+def measure(
+    bench: Bench, application: Application, made: list[Contender], missing: list[str]
+) -> tuple[list[Contender], dict[str, Runs]]:
+    """Those that could be started, and their runs; adds the others to `missing`."""
+    cases: dict[str, Case] = {}
+    measured = []
+    with bench.disk.room() as room:
+        for contender in made:
+            say(f"servers: starting {contender.name}")
+            start = Start(application, contender.in_room(room), room)
+            try:
+                cases.update(cases_of(bench, start))
+                measured.append(contender)
+            except Failure as failure:
+                if contender is made[0]:
+                    raise
+                say(f"{contender.name}: {failure}")
+                missing.append(f"{contender.name}: {last_line(failure)}")
+        return measured, take_turns(cases, min(bench.turns, SERVER_TURNS), warm_up=0)
+
+
+def compared(bench: Bench, application: Application) -> str:
+    say(f"servers: {application.name}")
+    made, missing = contenders(bench, application)
+    measured, runs = measure(bench, application, made, missing)
+    onefold = measured[0].name
+    base = {what: runs[f"{onefold}: {what}"].wall for what in (COLD, WARM, HELP)}
+    heads = ["what", "file, MB", "build, s"]
+    for what in ("cold", "warm", "`--help`"):
+        heads += [f"{what}, ms", SPREAD, "to Onefold"]
+    rows = [row_of(contender, runs, base) for contender in measured]
+    text = f"\n{application.title}:\n\n{table(heads, rows)}"
+    if missing:
+        text += "\n" + "".join(f"- not measured: {reason}\n" for reason in missing)
+    return text
+
+
+def servers(bench: Bench) -> str:
+    applications = [FASTAPI] if bench.quick else [FASTAPI, CACHIBOT]
+    turns = min(bench.turns, SERVER_TURNS)
+    starting = STARTING.format(
+        python=python_version(), turns=turns, place=bench.disk.name
+    )
+    text = "\n".join(prose(paragraph) for paragraph in (starting, BUILDING, TOOLS))
+    return text + "".join(compared(bench, each) for each in applications)

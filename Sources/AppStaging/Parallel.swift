@@ -12,24 +12,3 @@ func forEach(
   }
   try work.finish()
 }
-
-/// One place for each item, filled by whichever thread handles that item.
-final class ParallelResults<Value: Sendable>: @unchecked Sendable {
-  // No two threads touch the same element.
-  private let storage: UnsafeMutableBufferPointer<Value?>
-
-  init(count: Int) {
-    storage = .allocate(capacity: count)
-    storage.initialize(repeating: nil)
-  }
-
-  deinit {
-    storage.deinitialize()
-    storage.deallocate()
-  }
-
-  subscript(index: Int) -> Value? {
-    get { storage[index] }
-    set { storage[index] = newValue }
-  }
-}

@@ -29,7 +29,7 @@ struct ContentIndex: Sendable {
   /// Reads every file of `tree` once, on all cores.
   init(_ tree: ScannedTree, workers: Int, progress: PackProgress?) throws(PackError) {
     let count = tree.entries.count
-    let results = ResultTable(count: count)
+    let results = ParallelResults<Content>(count: count)
     let total = tree.entries.reduce(UInt64(0)) { $0 + ($1.kind == .file ? $1.size : 0) }
     let work = SharedWork<PackError>(count: count) { .interrupted(signal: $0) }
     runWorkers(workers) { number in
@@ -59,26 +59,6 @@ struct ContentIndex: Sendable {
         contents.append(result)
       }
     }
-  }
-}
-
-/// One slot an item, each written by one worker and read when all have ended.
-private final class ResultTable: @unchecked Sendable {
-  private let base: UnsafeMutableBufferPointer<Content?>
-
-  init(count: Int) {
-    base = .allocate(capacity: count)
-    base.initialize(repeating: nil)
-  }
-
-  deinit {
-    base.deinitialize()
-    base.deallocate()
-  }
-
-  subscript(index: Int) -> Content? {
-    get { base[index] }
-    set { base[index] = newValue }
   }
 }
 

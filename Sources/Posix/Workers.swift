@@ -87,3 +87,24 @@ public final class SharedWork<Failure: Error>: Sendable {
     if let error { throw error }
   }
 }
+
+/// One place for each item, filled by whichever thread handles that item.
+public final class ParallelResults<Value: Sendable>: @unchecked Sendable {
+  // No two threads touch the same element.
+  private let storage: UnsafeMutableBufferPointer<Value?>
+
+  public init(count: Int) {
+    storage = .allocate(capacity: count)
+    storage.initialize(repeating: nil)
+  }
+
+  deinit {
+    storage.deinitialize()
+    storage.deallocate()
+  }
+
+  public subscript(index: Int) -> Value? {
+    get { storage[index] }
+    set { storage[index] = newValue }
+  }
+}

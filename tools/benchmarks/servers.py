@@ -44,7 +44,7 @@ BUILDING = """
 TOOLS = """
     PyInstaller has the options of tools/make-example and docs/guides/cachibot.md. Nuitka does not
     compile the server: with all that it imports that is more than 700 C files. It compiles a
-    program of three lines, which executes the tree of PyInstaller's `--onedir`; that tree is in its
+    small program, which executes the tree of PyInstaller's `--onedir`; that tree is in its
     onefile as raw data (`--include-raw-dir`), with its temporary directory (for the small server
     alone) and with `--onefile-tempdir-spec={CACHE_DIR}/...` (cached). Nuitka's time is without
     PyInstaller's. pex's file is made with `--venv`; without, it is the same file with `PEX_VENV=0`.

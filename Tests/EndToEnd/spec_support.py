@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import time
@@ -106,7 +105,7 @@ def pinned(*paths: Path) -> str:
 
 
 #: A build backend that makes a wheel of the packages beside it; `project` puts it into a project.
-BACKEND = r'''
+BACKEND = r"""
 import base64, hashlib, json, os, zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -151,7 +150,7 @@ def build_wheel(directory, settings=None, metadata=None):
 
 def build_editable(directory, settings=None, metadata=None):
     return write(directory, True)
-'''
+"""
 
 
 def project(

@@ -9,9 +9,18 @@ import re
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-from spec_support import SHORT, VERSION, SpecCase, application, line_of, pack_command, pack_spec, wheel
+from spec_support import (
+    SHORT,
+    VERSION,
+    SpecCase,
+    application,
+    line_of,
+    pack_command,
+    pack_spec,
+    wheel,
+)
 from support import needs_program, run, succeed
 
 SHOW = "import json, sys, ssl; print(json.dumps([sys.version.split()[0], sys.prefix]))"
@@ -30,8 +39,7 @@ class Archives(SpecCase):
         found = re.search(rb"the stage is kept in '([^']+)'", result.stderr)
         assert found, result.stderr
         tree = Path(os.fsdecode(found[1])) / "tree"
-        for name in ("pyvenv.cfg",):
-            (tree / name).unlink()
+        (tree / "pyvenv.cfg").unlink()
         for path in (tree / f"lib/python{SHORT}/site-packages").iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         cls.tar = cls.shared / "python.tar"
@@ -95,7 +103,9 @@ class Archives(SpecCase):
             self.assertFails(directory, line_of(directory, "archive"), "python.tar.gz")
 
 
-def entry(name: str, type: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
+def entry(
+    name: str, type: bytes = tarfile.REGTYPE, link: str = "", size: int = 0
+) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.size, info.mode = type, link, size, 0o755
     return info
@@ -151,7 +161,9 @@ class HostileArchives(SpecCase):
     def test_hard_links_that_leave(self) -> None:
         secret = self.work / "secret"
         secret.write_text("secret")
-        self.refused("leaves the archive", entry("python/h", tarfile.LNKTYPE, f"../../../{secret.name}"))
+        self.refused(
+            "leaves the archive", entry("python/h", tarfile.LNKTYPE, f"../../../{secret.name}")
+        )
         self.refused("leaves the archive", entry("python/h", tarfile.LNKTYPE, os.fspath(secret)))
 
     def test_hard_links_through_symlinks(self) -> None:

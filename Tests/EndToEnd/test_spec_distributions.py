@@ -101,7 +101,8 @@ print(json.dumps([
         one = wheel("locked-one", {"locked_one.py": ""}, requires=["locked-two"])
         two = wheel("locked-two", {"locked_two.py": ""})
         directory = self.new_application(
-            {"requirements.txt": pinned(one, two)}, dependencies={"requirements": ["requirements.txt"]}
+            {"requirements.txt": pinned(one, two)},
+            dependencies={"requirements": ["requirements.txt"]},
         )
         first = pack_spec(directory)
         self.assertEqual(first.summary["distributions"], 2)
@@ -171,9 +172,7 @@ class Excluded(SpecCase):
     def assertWithoutB(self, packed: Onefile) -> None:
         self.assertEqual(packed.summary["excluded"], ["ex-b", "ex-c", "ex-e"])
         modules = ("ex_a", "ex_b", "ex_c", "ex_d", "ex_e")
-        self.assertEqual(
-            self.python(packed, IMPORT, *modules), [True, False, False, True, False]
-        )
+        self.assertEqual(self.python(packed, IMPORT, *modules), [True, False, False, True, False])
 
     def excluding(self, text: str, *names: str) -> Path:
         return self.new_application(

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import sys
-
 from pathlib import Path
 from typing import Any
 
@@ -139,19 +137,23 @@ class Interpreters(SpecCase):
         self.assertFails(directory, line_of(directory, "version"), "no Python 3.99", "install")
 
     def test_it_is_too_old(self) -> None:
-        lines = f"executable /x\nprefix /x\nversion 3.7.1\nstdlib /x/lib\nimplementation cpython"
+        lines = "executable /x\nprefix /x\nversion 3.7.1\nstdlib /x/lib\nimplementation cpython"
         prefix = self.prefix(f"#!/bin/sh\necho '{lines}'\n")
         self.refused({"prefix": prefix}, "prefix", "3.7.1", "3.8 is the oldest")
 
     def test_it_is_another_implementation(self) -> None:
-        lines = f"executable /x\nprefix /x\nversion 3.9.1\nstdlib /x/lib\nimplementation pypy"
+        lines = "executable /x\nprefix /x\nversion 3.9.1\nstdlib /x/lib\nimplementation pypy"
         prefix = self.prefix(f"#!/bin/sh\necho '{lines}'\n")
         self.refused({"prefix": prefix}, "prefix", "pypy", "only CPython")
 
 
 class Sources(SpecCase):
     def test_the_module_is_missing(self) -> None:
-        for launch in ({"function": "nowhere:main"}, {"module": "nowhere"}, {"module": "json.nowhere"}):
+        for launch in (
+            {"function": "nowhere:main"},
+            {"module": "nowhere"},
+            {"module": "json.nowhere"},
+        ):
             directory = self.new_application(launch=launch)
             self.assertFails(
                 directory, line_of(directory, next(iter(launch))), "nowhere", "dependencies"

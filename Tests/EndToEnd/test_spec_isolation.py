@@ -97,9 +97,9 @@ class Isolation(SpecCase):
         code = (
             "import json, multiprocessing, runpy, sys\n"
             "with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
-            "    print(json.dumps(pool.apply(eval, ('[sorted(n for n in __import__(\"sys\").modules"
+            '    print(json.dumps(pool.apply(eval, (\'[sorted(n for n in __import__("sys").modules'
             ' if getattr(__import__("sys").modules[n], "SHADOW", False)), __import__("helper").NAME,'
-            " __import__(\"sys\").path, __import__(\"sys\").prefix]',))))\n"
+            ' __import__("sys").path, __import__("sys").prefix]\',))))\n'
         )
         said = self.python(self.packed, code, environment=self.environment, cwd=self.shadows)
         self.assertUntouched(said)
@@ -165,7 +165,9 @@ class Files(SpecCase):
     )
 
     def test_no_other_file_is_opened_and_none_written(self) -> None:
-        wheel("traced", {"traced/__init__.py": "from .sub import NAME", "traced/sub.py": "NAME = 1"})
+        wheel(
+            "traced", {"traced/__init__.py": "from .sub import NAME", "traced/sub.py": "NAME = 1"}
+        )
         directory = self.new_application(
             {"requirements.txt": "traced"}, dependencies={"requirements": ["requirements.txt"]}
         )

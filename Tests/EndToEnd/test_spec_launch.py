@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from spec_support import (
-    LIBRARY,
     PREFIX,
     SHORT,
     SITE,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from spec_support import (
     unpacked,
     wheel,
 )
-from support import Onefile, run, succeed
+from support import run, succeed
 
 THINGS = {
     "things/__init__.py": "import things.plain\ndef fail():\n    raise ValueError('here')\n",
@@ -58,7 +56,11 @@ class Prune(SpecCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         wheel("things", THINGS)
-        wheel("setuptools", {"setuptools/__init__.py": "", "pkg_resources/__init__.py": ""}, version="99")
+        wheel(
+            "setuptools",
+            {"setuptools/__init__.py": "", "pkg_resources/__init__.py": ""},
+            version="99",
+        )
         wheel("wheel", {"wheel/__init__.py": ""}, version="99")
         extension_wheel()
         cls.everything = cls.tree_of("defaults")
@@ -166,8 +168,13 @@ class Prune(SpecCase):
         for path in ("things/tests/test_things.py", "things/tests/data.json", "things/readme.txt",
                      "things/libthings.la", "things/include/deep/things.hpp"):  # fmt: skip
             self.assertIn(f"{SITE}/{path}", found)
-        for path in ("things/libthings.a", "things/include/things.h", "framework/test/client.py",
-                     "things-1.0.dist-info/entry_points.txt", "native-1.0.dist-info/top_level.txt"):
+        for path in (
+            "things/libthings.a",
+            "things/include/things.h",
+            "framework/test/client.py",
+            "things-1.0.dist-info/entry_points.txt",
+            "native-1.0.dist-info/top_level.txt",
+        ):
             self.assertNotIn(f"{SITE}/{path}", found)
         email = {path for path in found if path.startswith(f"{LIBRARY}/email/")}
         self.assertEqual(
@@ -178,9 +185,7 @@ class Prune(SpecCase):
     def test_what_installing_needs_may_be_removed(self) -> None:
         """Installers and the packer itself need modules that the application may not."""
         library = ["csv.py", "email", "html", "urllib", "xmlrpc", "zipfile*", "py_compile.py"]
-        tree = self.tree_of(
-            "bare", "things\n", remove=[f"{LIBRARY}/{name}" for name in library]
-        )
+        tree = self.tree_of("bare", "things\n", remove=[f"{LIBRARY}/{name}" for name in library])
         for name in library:
             self.assertEqual(list((tree / LIBRARY).glob(name)), [])
         self.assertEqual(self.python(self.packed, "import things; print(1)"), 1)
@@ -217,7 +222,9 @@ class Prune(SpecCase):
         self.assertRecordsAreComplete(self.everything)
 
     def test_sources_are_dropped(self) -> None:
-        fail = "import things\ndef run():\n    things.fail()\nif __name__ == '__main__':\n    run()\n"
+        fail = (
+            "import things\ndef run():\n    things.fail()\nif __name__ == '__main__':\n    run()\n"
+        )
         tree = self.tree_of("dropped", "things\nnative\n", {"runner.py": fail}, sources="drop")
         packed = self.packed
         found = paths(tree)
@@ -236,7 +243,9 @@ class Prune(SpecCase):
         self.assertGreater(before, 0)
 
     def test_dropped_sources_run_in_every_way(self) -> None:
-        files = {"tool.py": "import sys\ndef main():\n    print('ran', __name__)\nif __name__ == '__main__':\n    main()\n"}
+        files = {
+            "tool.py": "import sys\ndef main():\n    print('ran', __name__)\nif __name__ == '__main__':\n    main()\n"
+        }
         for launch in ({"script": "tool.py"}, {"function": "tool:main"}, {"module": "tool"}):
             directory = self.new_application(
                 files, data=[{"source": "tool.py"}], launch=launch, prune={"sources": "drop"}

@@ -40,7 +40,9 @@ class Signals(SpecCase):
         super().setUp()
         self.started = self.work / "started"
 
-    def interrupted(self, directory: Path, number: signal.Signals, says: str = "", **environment: Any) -> None:
+    def interrupted(
+        self, directory: Path, number: signal.Signals, says: str = "", **environment: Any
+    ) -> None:
         """Packs until it says so, or until `started` is there, and sends it the signal."""
         self.started.unlink(missing_ok=True)
         before = sorted(paths(directory))

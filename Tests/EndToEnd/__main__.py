@@ -25,6 +25,7 @@ def main():
     skipped = len(result.skipped)
     # A class that can't be set up, or is skipped, stands for tests that were not run.
     others = [test for test, _ in [*result.failures, *result.errors, *result.skipped]]
+    others += result.unexpectedSuccesses
     passed = result.testsRun - sum(isinstance(test, unittest.TestCase) for test in others)
     for reason, count in Counter(reason for _, reason in result.skipped).items():
         print(f"skipped {count}: {reason}")

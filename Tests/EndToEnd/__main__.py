@@ -1,6 +1,8 @@
 """Runs the end-to-end tests: python3 Tests/EndToEnd [PATTERN...]
 
 Each PATTERN names tests as `unittest -k` does. Binaries come from $ONEFOLD_DIST, else dist/.
+Those of the examples need the network, once; what they packed is kept in $ONEFOLD_PACK_CACHE, else
+.build/pack-cache.
 """
 
 import sys

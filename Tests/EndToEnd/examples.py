@@ -74,9 +74,9 @@ def pack_spec(directory: Path, output: Path, spec: str = "onefold.toml") -> Onef
         stderr=subprocess.PIPE,
         timeout=PACKING_PATIENCE,
     )
-    missing = re.search(rb"there is no Python ([\d.]+) on this machine", result.stderr)
-    if missing and not pyenv_has(missing[1].decode()):
-        raise unittest.SkipTest(f"needs Python {missing[1].decode()}: {missing.string!r}")
+    missing = re.search(r"there is no Python ([\d.]+) on this machine", result.stderr.decode())
+    if missing and not pyenv_has(missing[1]):
+        raise unittest.SkipTest(f"needs Python {missing[1]}, which {spec} of {directory.name} names")
     summary = json.loads(succeed(result).stdout)
     return Onefile(Path(summary["output"]), summary)
 

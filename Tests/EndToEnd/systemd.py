@@ -24,7 +24,8 @@ echo $$ >"$0/cgroup.procs" || exit 1
 exec unshare --mount --propagation private --pid --fork --net --uts --ipc --cgroup sh -c "$@"
 """
 
-#: $0 is a directory with `units` and `bin`, $1 the manager.
+#: $0 is a directory with `units` and `bin`, $1 the manager. What either writes to is covered: nothing of
+#: the machine's changes. The directory may lie below /tmp, which is therefore the last.
 PREPARE = """
 set -e
 mount -t proc proc /proc
@@ -34,6 +35,8 @@ cp -R "$0/units" /run/units
 mount --bind "$0/bin" /usr/local/bin
 echo 0123456789abcdef0123456789abcdef >/run/machine-id
 mount --bind /run/machine-id /etc/machine-id
+mount -t tmpfs -o mode=1777 none /tmp
+cd /
 echo ready
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=test SYSTEMD_UNIT_PATH=/run/units \
   "$1" --system --unit=ready.target --log-target=console --default-standard-output=inherit

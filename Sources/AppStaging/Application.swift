@@ -1,7 +1,7 @@
 import AppSpec
 import Posix
 
-/// Puts what is the application's own into the tree: data files, script, and what starts it.
+/// Puts what starts the application into a tree with an interpreter.
 struct Application {
   var spec: Spec
   var layout: Layout
@@ -9,46 +9,6 @@ struct Application {
   /// The modules that this puts beside the distributions.
   static let runtimeModule = "_onefold_runtime"
   static let mainModule = "_onefold_main"
-
-  /// Copies the spec's data files, and the script where that is what is launched.
-  func addData() throws(StagingError) {
-    for data in spec.data {
-      try located(data.source.place) { () throws(StagingError) in try add(data) }
-    }
-    if case .script(let path) = spec.launch.program.value {
-      let source = resolve(path, in: spec.directory)
-      let target = layout.sitePath.appending(source.lastComponent)
-      try located(spec.launch.program.place) { () throws(StagingError) in
-        guard exists(source) else {
-          throw .failed(nil, "the script \(source.quoted) does not exist")
-        }
-        try removeIfPresent(target)
-        try copyFile(source, to: target)
-      }
-    }
-  }
-
-  private func add(_ data: Spec.Data) throws(StagingError) {
-    let source = resolve(data.source.value, in: spec.directory)
-    guard exists(source) else {
-      throw .failed(nil, "the data source \(source.quoted) does not exist: correct data.source")
-    }
-    let relative = data.target.value
-    let target = relative.isEmpty ? layout.sitePath : layout.sitePath.appending(relative.bytes)
-    if isDirectory(source) {
-      let exclude = data.exclude.map { Pattern($0.value) }
-      try copyTree(source, to: target, follow: true) { path in
-        path.lastComponent != [UInt8]("__pycache__".utf8)[...]
-          && !exclude.contains { $0.matches(path.bytes) }
-      }
-    } else {
-      // A target that is a directory already, or the root: the file goes below it.
-      let file = isDirectory(target) ? target.appending(source.lastComponent) : target
-      try createDirectories(file.parent)
-      try removeIfPresent(file)
-      try copyFile(source, to: file)
-    }
-  }
 
   /// Writes what the interpreter does first, and what it runs.
   func addRuntime(_ facts: Facts) throws(StagingError) {
@@ -123,11 +83,7 @@ struct Application {
     case .module(let module): options += ["-m", module]
     case .function, .script: options += ["-m", Self.mainModule]
     case .executable(let path):
-      guard exists(layout.root.appending(path.bytes)) else {
-        throw .failed(
-          spec.launch.program.place,
-          "there is no \(path.quoted) in the tree: correct launch.executable")
-      }
+      try checkExecutable(path, in: layout.root, spec)
       return (path.string, spec.launch.arguments)
     }
     return (layout.program, options + spec.launch.arguments)

@@ -32,7 +32,7 @@ public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) t
   var report = SmokeReport()
   let test = try SmokeTest(request)
   try test.importFunction(progress)
-  if request.spec.smoke.imports {
+  if request.spec.smoke.imports, request.staged.interpreter != nil {
     report.imports = try test.importModules(progress)
   }
   for command in request.spec.smoke.commands {
@@ -56,7 +56,6 @@ private struct SmokeTest {
   let tree: Path
 
   private var smoke: Spec.Smoke { request.spec.smoke }
-  private var interpreter: Path { tree.appending(request.staged.interpreter) }
 
   init(_ request: SmokeRequest) throws(StagingError) {
     self.request = request
@@ -140,7 +139,7 @@ private struct SmokeTest {
     let values = ["root": tree.string, "exe": onefile.string]
     let variables = request.staged.variables.map { "\($0.name)=\(filled($0.value, values))" }
     let result = try runProgram(
-      interpreter, arguments.map { Path($0) },
+      tree.appending(request.staged.interpreter ?? ""), arguments.map { Path($0) },
       environment: cleanEnvironment(adding: environment + variables),
       directory: request.scratch.appending("home"), timeout: smoke.timeout * (names.count + 1))
     let lines = result.output.split(separator: UInt8(ascii: "\n")).map {

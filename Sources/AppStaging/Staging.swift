@@ -39,16 +39,16 @@ public struct StagedApplication: Sendable {
   public var variables: [(name: String, value: String)]
   public var removedVariables: [String]
   public var report: StagingReport
-  /// From the tree.
-  var interpreter: String
-  /// The interpreter that the tree's was copied from, for helper programs.
+  /// From the tree; nil where there is none.
+  var interpreter: String?
+  /// The interpreter that the tree's was copied from, for helper programs; else the machine's.
   var helper: Path
   var distributions: [Distribution]
 }
 
 /// What staging did, for the packer's summary.
 public struct StagingReport: Sendable {
-  /// "3.11.7".
+  /// "3.11.7"; empty where the tree has no interpreter.
   public var pythonVersion = ""
   /// Where the interpreter was taken from.
   public var interpreter = ""
@@ -95,10 +95,7 @@ private struct Staging {
   }
 
   mutating func run(_ progress: (String) -> Void) throws(StagingError) -> StagedApplication {
-    guard let python = spec.python else {
-      throw .failed(
-        spec.place, "the spec names no interpreter: give python.version, prefix or archive")
-    }
+    guard let python = spec.python else { return try runWithoutPython(progress) }
     try createDirectories(scratch)
     progress("looking at the interpreter")
     let unpacked = try unpack(python)
@@ -133,8 +130,8 @@ private struct Staging {
       try installation.check(dropped: report.excluded)
     }
     progress("adding data files")
+    try DataFiles(spec: spec, root: layout.sitePath).add()
     let application = Application(spec: spec, layout: layout)
-    try application.addData()
     try application.addRuntime(facts)
     try removeForeignByteCode(layout, ours: ours)
     let distributions = try finish(layout, python, interpreter, usesTkinter: usesTkinter, progress)
@@ -149,6 +146,25 @@ private struct Staging {
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
       report: report, interpreter: layout.program, helper: layout.source,
       distributions: distributions)
+  }
+
+  /// A tree of data files alone, for programs that need no Python.
+  private func runWithoutPython(_ progress: (String) -> Void) throws(StagingError)
+    -> StagedApplication
+  {
+    guard case .executable(let program) = spec.launch.program.value else {
+      throw .failed(
+        spec.place, "the spec names no interpreter: give python.version, prefix or archive")
+    }
+    progress("adding data files")
+    try createDirectories(root)
+    try DataFiles(spec: spec, root: root).add()
+    try checkExecutable(program, in: root, spec)
+    try settle(root, epoch: request.epoch)
+    return StagedApplication(
+      tree: root, entry: program.string, arguments: spec.launch.arguments,
+      variables: spec.launch.environment, removedVariables: spec.launch.unset, report: report,
+      interpreter: nil, helper: Path("python3"), distributions: [])
   }
 
   // MARK: Interpreter and locked requirements

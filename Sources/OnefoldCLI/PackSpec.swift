@@ -242,6 +242,7 @@ private struct SpecBuild {
   }
 
   private func stagingText(_ report: StagingReport) -> String {
+    guard !report.pythonVersion.isEmpty else { return "" }
     var text = "  Python \(report.pythonVersion), \(report.distributions) distributions"
     text += report.reusedLayer ? " (staged before)\n" : "\n"
     if !report.excluded.isEmpty {

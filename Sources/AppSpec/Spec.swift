@@ -49,6 +49,11 @@ public struct Spec: Sendable {
   public var archive = Archive()
   public var output = Output()
 
+  /// A path of the spec, from its directory where it is relative.
+  public func resolve(_ path: Path) -> Path {
+    path.isAbsolute ? path : directory.appending(path.bytes)
+  }
+
   public struct App: Sendable {
     public var name: Located<String>
     /// The version's text, read from its source; empty where there is none.

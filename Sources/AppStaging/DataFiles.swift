@@ -13,7 +13,7 @@ struct DataFiles {
       try located(data.source.place) { () throws(StagingError) in try add(data) }
     }
     if case .script(let path) = spec.launch.program.value {
-      let source = resolve(path, in: spec.directory)
+      let source = spec.resolve(path)
       let target = root.appending(source.lastComponent)
       try located(spec.launch.program.place) { () throws(StagingError) in
         guard exists(source) else {
@@ -26,7 +26,7 @@ struct DataFiles {
   }
 
   private func add(_ data: Spec.Data) throws(StagingError) {
-    let source = resolve(data.source.value, in: spec.directory)
+    let source = spec.resolve(data.source.value)
     guard exists(source) else {
       throw .failed(nil, "the data source \(source.quoted) does not exist: correct data.source")
     }

@@ -115,7 +115,7 @@ func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throw
 {
   guard let first = spec.dependencies.requirements.first else { return nil }
   let excluded = spec.dependencies.exclude.map { normalizedName($0.value) }
-  let paths = spec.dependencies.requirements.map { resolve($0.value, in: spec.directory) }
+  let paths = spec.dependencies.requirements.map { spec.resolve($0.value) }
   let result = try runHelper(
     interpreter, Helper.requirements,
     [Path("flatten"), file, Path(excluded.joined(separator: ","))] + paths)
@@ -245,7 +245,7 @@ struct Installation {
 
   private var project: String? {
     guard let project = spec.dependencies.project else { return nil }
-    let path = ProcessContext.absolutePath(resolve(project.value, in: spec.directory)).string
+    let path = ProcessContext.absolutePath(spec.resolve(project.value)).string
     let extras = spec.dependencies.extras
     return extras.isEmpty ? path : "\(path)[\(extras.joined(separator: ","))]"
   }

@@ -131,12 +131,12 @@ struct Interpreter: Sendable {
 
 /// Finds the interpreter that a spec names, by `prefix` or by `version`. An archive must have been unpacked, to
 /// `unpacked`.
-func findInterpreter(_ python: Spec.Python, in directory: Path, unpacked: Path?)
+func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
   throws(StagingError) -> Interpreter
 {
   let wanted = python.version.flatMap { PythonVersion($0.value) }
   let interpreter: Interpreter
-  if let place = unpacked ?? python.prefix.map({ resolve($0.value, in: directory) }) {
+  if let place = unpacked ?? python.prefix.map({ spec.resolve($0.value) }) {
     let origin = (unpacked == nil ? python.prefix?.place : python.archive?.place) ?? python.place
     interpreter = try located(origin) { () throws(StagingError) in
       try probe(below: place, version: wanted)
@@ -154,15 +154,6 @@ func findInterpreter(_ python: Spec.Python, in directory: Path, unpacked: Path?)
     interpreter = try lookUp(wanted, version.place)
   }
   return interpreter
-}
-
-/// A path of a spec, which starts from the spec's directory. `~/` is the home directory.
-func resolve(_ path: Path, in directory: Path) -> Path {
-  if path.isAbsolute { return path }
-  if path.bytes.starts(with: "~/".utf8), let home = ProcessContext.environment("HOME") {
-    return home.appending(path.bytes.dropFirst(2))
-  }
-  return directory.isEmpty ? path : directory.appending(path.bytes)
 }
 
 /// Adds the spec's line to an error that has none.

@@ -99,7 +99,7 @@ private struct Staging {
     try createDirectories(scratch)
     progress("looking at the interpreter")
     let unpacked = try unpack(python)
-    let interpreter = try findInterpreter(python, in: spec.directory, unpacked: unpacked)
+    let interpreter = try findInterpreter(python, of: spec, unpacked: unpacked)
     report.pythonVersion = interpreter.version.description
     report.interpreter = (python.archive?.value ?? interpreter.executable).string
 
@@ -171,7 +171,7 @@ private struct Staging {
 
   private func unpack(_ python: Spec.Python) throws(StagingError) -> Path? {
     guard let archive = python.archive else { return nil }
-    let path = resolve(archive.value, in: spec.directory)
+    let path = spec.resolve(archive.value)
     let target = request.directory.appending("archive")
     try located(archive.place) { () throws(StagingError) in
       try unpackArchive(path, sha256: python.sha256, to: target)
@@ -316,12 +316,12 @@ private struct Staging {
   /// Whether a source of the application itself imports tkinter.
   private func importsTkinter() throws(StagingError) -> Bool {
     guard spec.prune.tkinter else { return true }
-    var places = spec.data.map { resolve($0.source.value, in: spec.directory) }
+    var places = spec.data.map { spec.resolve($0.source.value) }
     if case .script(let path) = spec.launch.program.value {
-      places.append(resolve(path, in: spec.directory))
+      places.append(spec.resolve(path))
     }
     if let project = spec.dependencies.project {
-      places.append(resolve(project.value, in: spec.directory))
+      places.append(spec.resolve(project.value))
     }
     for place in places {
       guard isDirectory(place) else {

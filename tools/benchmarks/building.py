@@ -162,7 +162,14 @@ METHOD = """
 
 
 def building(bench: Bench) -> str:
-    applications = [FASTAPI] if bench.quick else [CACHIBOT, HEAVY]
+    return built(bench, [FASTAPI] if bench.quick else [FASTAPI, CACHIBOT])
+
+
+def heavy(bench: Bench) -> str:
+    return built(bench, [HEAVY])
+
+
+def built(bench: Bench, applications: list[Application]) -> str:
     builds, unpacking, installing = [], [], []
     for application in applications:
         all_builds = builds_of(bench, application)

@@ -40,7 +40,7 @@ def parse_options() -> argparse.Namespace:
         type=section_names,
         action="extend",
         help=f"measure only these sections, separated by commas, of {', '.join(SECTIONS)};"
-        " levels is measured only when asked for. May be repeated",
+        " heavy and levels are measured only when asked for. May be repeated",
     )
     parser.add_argument(
         "--refresh",

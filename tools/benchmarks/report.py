@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable
 
 from .bench import Bench
-from .building import building
+from .building import building, heavy
 from .cold import cold
 from .figures import SPREAD, figure, prose, table
 from .levels import levels
@@ -32,12 +32,13 @@ SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "start": ("Start of a server", start),
     "servers": ("Python servers", servers),
     "building": ("Building", building),
+    "heavy": ("A gigabyte of libraries", heavy),
     "sources": ("Sources", sources),
     "pack": ("Packing", pack),
     "profile": ("Where unpacking spends its time", profile),
     "levels": ("Compression levels", levels),
 }
-ON_REQUEST = {"levels"}
+ON_REQUEST = {"heavy", "levels"}
 
 METHOD = f"""
     Times are medians where nothing else is said. Whatever is compared takes turns, in another order

@@ -299,14 +299,15 @@ def contenders(
     """Onefold first; and what could not be made, with the reason."""
     makers: list[tuple[str, Callable[[], list[Contender]]]] = [
         ("PyInstaller", lambda: [pyinstaller(bench, application)]),
-        ("Nuitka", lambda: [nuitka(bench, application, keeps=True)]),
         ("pex", lambda: pex(bench, application)),
-        ("shiv", lambda: [shiv(bench, application)]),
-        ("`uv run`", lambda: [uv(application)]),
     ]
-    if application.small:  # compressing takes Nuitka minutes, once for each mode
-        temporary = lambda: [nuitka(bench, application, keeps=False)]
-        makers.insert(1, ("Nuitka", temporary))
+    if application.small:  # with a large one these take many minutes
+        makers += [
+            ("Nuitka", lambda: [nuitka(bench, application, keeps=False)]),
+            ("Nuitka", lambda: [nuitka(bench, application, keeps=True)]),
+            ("shiv", lambda: [shiv(bench, application)]),
+            ("`uv run`", lambda: [uv(application)]),
+        ]
     result, missing = [onefold(bench, application)], []
     for name, make in makers:
         try:

@@ -18,7 +18,7 @@ from .memory import memory
 from .packing import pack
 from .profile import profile
 from .running import Failure, Unavailable, say
-from .servers import servers
+from .servers import cachibot, servers
 from .sizes import sizes
 from .sources import sources
 from .start import start
@@ -30,7 +30,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "memory": ("Memory", memory),
     "cold": ("Cold unpacking", cold),
     "start": ("Start of a server", start),
-    "servers": ("Python servers", servers),
+    "servers": ("A small Python server", servers),
+    "cachibot": ("A large Python server", cachibot),
     "building": ("Building", building),
     "heavy": ("A gigabyte of libraries", heavy),
     "sources": ("Sources", sources),

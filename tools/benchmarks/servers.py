@@ -53,6 +53,12 @@ TOOLS = """
     environment of hard links to them.
 """
 
+OTHERS = """
+    PyInstaller has the options of docs/guides/cachibot.md. pex's file is made with `--venv`;
+    without, it is the same file with `PEX_VENV=0`. Nuitka, shiv and `uv run` are compared with the
+    small server alone: here each takes many minutes.
+"""
+
 
 class Start:
     """Starts a contender in an empty home, so that nothing of another run is found."""
@@ -164,10 +170,17 @@ def compared(bench: Bench, application: Application) -> str:
 
 
 def servers(bench: Bench) -> str:
-    applications = [FASTAPI] if bench.quick else [FASTAPI, CACHIBOT]
+    return text(bench, FASTAPI, BUILDING, TOOLS)
+
+
+def cachibot(bench: Bench) -> str:
+    return text(bench, CACHIBOT, BUILDING, OTHERS)
+
+
+def text(bench: Bench, application: Application, *paragraphs: str) -> str:
     turns = min(bench.turns, SERVER_TURNS)
     starting = STARTING.format(
         python=python_version(), turns=turns, place=bench.disk.name
     )
-    text = "\n".join(prose(paragraph) for paragraph in (starting, BUILDING, TOOLS))
-    return text + "".join(compared(bench, each) for each in applications)
+    said = "\n".join(prose(paragraph) for paragraph in (starting, *paragraphs))
+    return said + compared(bench, application)

@@ -1,3 +1,5 @@
+import ContentHash
+import PayloadFormat
 import Posix
 
 /// A file, directory or symlink below a root.
@@ -121,9 +123,11 @@ private func listFollowing(_ path: Path) throws(SystemError) -> [[UInt8]] {
 ///
 /// - Parameters:
 ///   - follow: copy what symlinks point to; those that point to nothing are left out. Otherwise they are kept.
+///   - linking: make hard links to files instead of copies, where the file system can.
 ///   - takes: whether to copy an entry, and what is below it; called with its path from `source`.
 func copyTree(
-  _ source: Path, to target: Path, follow: Bool, takes: (Path) -> Bool = { _ in true }
+  _ source: Path, to target: Path, follow: Bool, linking: Bool = false,
+  takes: (Path) -> Bool = { _ in true }
 ) throws(StagingError) {
   try createDirectories(target)
   let names = try system { () throws(SystemError) in try listFollowing(source) }
@@ -139,9 +143,12 @@ func copyTree(
     guard let status else { continue }
     switch status.kind {
     case .directory:
-      try copyTree(from, to: to, follow: follow) { takes(relative.appending($0.bytes)) }
+      try copyTree(from, to: to, follow: follow, linking: linking) {
+        takes(relative.appending($0.bytes))
+      }
     case .file:
       try removeIfPresent(to)
+      if linking, (try? current.createHardLink(to, to: from, in: current)) != nil { continue }
       try copyFile(from, to: to)
     case .symlink:
       try removeIfPresent(to)
@@ -152,4 +159,32 @@ func copyTree(
       throw .failed(nil, "\(from.quoted) is no file, directory or symlink: it can't be packed")
     }
   }
+}
+
+/// A hash of all that a tree has: paths, types, modes of files, contents and targets of symlinks. Times do not count.
+func treeDigest(_ root: Path, workers: Int) throws(StagingError) -> Digest {
+  let entries = try listTree(root)
+  let hashes = ParallelResults<[UInt8]>(count: entries.count)
+  try forEach(entries.count, workers) { (index) throws(StagingError) in
+    let entry = entries[index]
+    let path = root.appending(entry.path.bytes)
+    switch entry.status.kind {
+    case .file:
+      let bytes = try readFile(path)
+      hashes[index] = SHA256Hasher.digest(of: bytes.span).bytes
+    case .symlink:
+      let target = try system { () throws(SystemError) in try current.symlinkTarget(of: path) }
+      hashes[index] = [UInt8](target.bytes)
+    default: hashes[index] = []
+    }
+  }
+  var hasher = SHA256Hasher()
+  for (index, entry) in entries.enumerated() {
+    let mode = entry.status.kind == .file ? entry.status.mode : 0
+    let line = [UInt8](entry.path.bytes) + [0] + Array("\(entry.status.kind) \(mode) ".utf8)
+    let content = hashes[index] ?? []
+    hasher.update(line.span)
+    hasher.update(content.span)
+  }
+  return hasher.finish()
 }

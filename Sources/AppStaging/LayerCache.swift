@@ -3,10 +3,15 @@ import PayloadFormat
 import Posix
 
 /// Trees that were staged before, by all that they depend on: an interpreter with requirements that have hashes, relocated,
-/// pruned and compiled. A layer is never changed; staging starts from a copy of it.
+/// pruned and compiled.
+///
+/// A layer and the trees that start from it share their files by hard links, since making thousands of files can take longer than all the
+/// rest. Staging therefore never writes into a file that is there, but makes another; and a layer whose content is not what it was is
+/// not used.
 struct LayerCache {
   /// nil: nothing is kept.
   var directory: Path?
+  var workers: Int
 
   /// At most so many layers are kept, by last use.
   static let most = 4
@@ -22,9 +27,9 @@ struct LayerCache {
     return hexText(hasher.finish().bytes).string
   }
 
-  /// Copies the layer to `root`, which does not exist. Returns the note that was kept with it, or nil where
+  /// Makes `root`, which does not exist, of the layer. Returns the note that was kept with it, or nil where
   /// there is none.
-  func copy(_ key: String, to root: Path) throws(StagingError) -> String? {
+  func start(_ root: Path, from key: String) throws(StagingError) -> String? {
     guard let directory, isSafe(directory) else { return nil }
     let layer = directory.appending(key)
     guard exists(layer.appending("complete")) else { return nil }
@@ -32,8 +37,13 @@ struct LayerCache {
     do throws(StagingError) {
       let lease = try lock(layer, exclusive: false)
       defer { withExtendedLifetime(lease.rawValue) {} }
-      try copyTree(layer.appending("tree"), to: root, follow: false)
       note = String(decoding: try readFile(layer.appending("complete")), as: UTF8.self)
+      let tree = layer.appending("tree")
+      guard Facts([UInt8](note.utf8))["digest"] == (try digest(tree)) else {
+        try removeIfPresent(layer)
+        return nil
+      }
+      try copyTree(tree, to: root, follow: false, linking: true)
     } catch {
       if case .interrupted = error { throw error }
       // A layer that is being removed, or can't be read, is none.
@@ -46,6 +56,10 @@ struct LayerCache {
     return note
   }
 
+  private func digest(_ tree: Path) throws(StagingError) -> String {
+    hexText(try treeDigest(tree, workers: workers).bytes).string
+  }
+
   /// Whether nobody else can have put anything there: it belongs to this user or root, and others can't write.
   private func isSafe(_ directory: Path) -> Bool {
     guard let status = try? DirectoryHandle.current.status(of: directory) else { return false }
@@ -53,7 +67,7 @@ struct LayerCache {
       && (status.user == ProcessContext.effectiveUser || status.user == 0)
   }
 
-  /// Keeps a copy of the tree `root` as a layer, with a note. That it can't be kept is no error.
+  /// Keeps the tree `root` as a layer, with a note. That it can't be kept is no error.
   func keep(_ root: Path, as key: String, note: String) throws(StagingError) {
     guard let directory else { return }
     do throws(StagingError) {
@@ -65,8 +79,9 @@ struct LayerCache {
         try createDirectories(staging)
         let lease = try lock(staging, exclusive: true)
         defer { withExtendedLifetime(lease.rawValue) {} }
-        try copyTree(root, to: staging.appending("tree"), follow: false)
-        try writeFile(staging.appending("complete"), note)
+        let tree = staging.appending("tree")
+        try copyTree(root, to: tree, follow: false, linking: true)
+        try writeFile(staging.appending("complete"), "\(note)digest \(try digest(tree))\n")
         try system { () throws(SystemError) in
           try DirectoryHandle.current.renameWithoutReplacing(
             staging, to: directory.appending(key))

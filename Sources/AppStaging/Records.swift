@@ -13,6 +13,9 @@ func rewriteRecords(
     for name in ["direct_url.json", "REQUESTED", "uv_cache.json", "uv_build.json"] {
       try removeIfPresent(layout.root.appending("\(directory)/\(name)"))
     }
+    // The same, whichever installer the machine has.
+    let installer = layout.root.appending("\(directory)/INSTALLER")
+    if exists(installer) { try writeFile(installer, "onefold\n") }
     let record = "\(directory)/RECORD"
     guard exists(layout.root.appending(record)) else { continue }
     var lines = Set<String>()

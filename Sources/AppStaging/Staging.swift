@@ -91,7 +91,7 @@ private struct Staging {
     spec = request.spec
     root = request.directory.appending("tree")
     scratch = request.directory.appending("scratch")
-    layers = LayerCache(directory: request.layers)
+    layers = LayerCache(directory: request.layers, workers: request.workers)
   }
 
   mutating func run(_ progress: (String) -> Void) throws(StagingError) -> StagedApplication {
@@ -188,7 +188,7 @@ private struct Staging {
     let key = try layerKey(interpreter, python, locked, installer, usesTkinter: usesTkinter)
     var layout = Layout(root: root, interpreter)
     progress("looking for what was staged before")
-    if let note = try layers.copy(key, to: root) {
+    if let note = try layers.start(root, from: key) {
       report.reusedLayer = true
       read(note)
       return layout
@@ -212,6 +212,8 @@ private struct Staging {
     try removeForeignByteCode(layout, ours: [])
     _ = try finish(
       layout, python, interpreter, usesTkinter: usesTkinter, isLast: false, progress)
+    // What later steps change of a file that is shared with the layer is the same then.
+    try settle(root, epoch: request.epoch)
     try layers.keep(root, as: key, note: note)
     return layout
   }

@@ -50,12 +50,13 @@ TOOLS = """
     PyInstaller's. pex's file is made with `--venv`; without, it is the same file with `PEX_VENV=0`.
     shiv has its defaults. `uv run --with-requirements` has no file: it is given the lock, and is
     offline. Its cache has all wheels, unpacked, before the cold start as well, which makes the
-    environment of hard links to them.
+    environment of hard links to them. The files of pex and shiv hold no interpreter, and run only
+    where there is one; the others hold theirs.
 """
 
 OTHERS = """
     PyInstaller has the options of docs/guides/cachibot.md. pex's file is made with `--venv`;
-    without, it is the same file with `PEX_VENV=0`. Nuitka, shiv and `uv run` are compared with the
+    without, it is the same file with `PEX_VENV=0`; it holds no interpreter. Nuitka, shiv and `uv run` are compared with the
     small server alone: here each takes many minutes.
 """
 

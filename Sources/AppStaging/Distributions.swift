@@ -270,7 +270,7 @@ struct Installation {
   private var install: [String] {
     switch installer.kind {
     case .pip: ["install", "--quiet", "--no-compile", "--progress-bar", "off"]
-    case .uv: ["install", "--quiet", "--link-mode", "copy", "--no-config"]
+    case .uv: ["install", "--quiet", "--link-mode", "copy"]
     }
   }
 
@@ -320,7 +320,7 @@ struct Installation {
       let locked = scratch.appending("locked.txt")
       try writeFile(input, try requirementLines(wanted))
       try run(
-        ["compile", "--quiet", "--no-config", "--output-file", locked.string, input.string], place,
+        ["compile", "--quiet", "--output-file", locked.string, input.string], place,
         "resolving the requirements")
       facts = try requirementFacts(["flatten", pinned.string, excluded, locked.string], place)
       try run(

@@ -6,31 +6,37 @@ import Posix
 /// files that were removed are not listed, byte code is, and hashes are those of the files as they are now. Notes of
 /// the installer that tell of the build machine are removed.
 func rewriteRecords(
-  _ layout: Layout, _ distributions: [Distribution], _ form: ByteCodeForm
+  _ layout: Layout, _ distributions: [Distribution], _ form: ByteCodeForm, workers: Int
 ) throws(StagingError) {
-  for distribution in distributions {
-    let directory = "\(layout.site)/\(distribution.directory)"
-    for name in ["direct_url.json", "REQUESTED", "uv_cache.json", "uv_build.json"] {
-      try removeIfPresent(layout.root.appending("\(directory)/\(name)"))
-    }
-    // The same, whichever installer the machine has.
-    let installer = layout.root.appending("\(directory)/INSTALLER")
-    if exists(installer) { try writeFile(installer, "onefold\n") }
-    let record = "\(directory)/RECORD"
-    guard exists(layout.root.appending(record)) else { continue }
-    var lines = Set<String>()
-    for file in distribution.files where file != record {
-      let path = layout.root.appending(file)
-      if exists(path), !isDirectory(path) { lines.insert(try line(file, path, layout)) }
-      for code in byteCode(of: file, form.suffix(layout.version))
-      where exists(layout.root.appending(code)) {
-        lines.insert("\(quoted(relative(code, to: layout.site))),,")
-      }
-    }
-    lines.insert("\(quoted(relative(record, to: layout.site))),,")
-    try writeFile(
-      layout.root.appending(record), lines.sorted().joined(separator: "\n") + "\n")
+  try forEach(distributions.count, workers) { (index) throws(StagingError) in
+    try rewriteRecord(layout, distributions[index], form)
   }
+}
+
+private func rewriteRecord(
+  _ layout: Layout, _ distribution: Distribution, _ form: ByteCodeForm
+) throws(StagingError) {
+  let directory = "\(layout.site)/\(distribution.directory)"
+  for name in ["direct_url.json", "REQUESTED", "uv_cache.json", "uv_build.json"] {
+    try removeIfPresent(layout.root.appending("\(directory)/\(name)"))
+  }
+  // The same, whichever installer the machine has.
+  let installer = layout.root.appending("\(directory)/INSTALLER")
+  if exists(installer) { try writeFile(installer, "onefold\n") }
+  let record = "\(directory)/RECORD"
+  guard exists(layout.root.appending(record)) else { return }
+  var lines = Set<String>()
+  for file in distribution.files where file != record {
+    let path = layout.root.appending(file)
+    if exists(path), !isDirectory(path) { lines.insert(try line(file, path, layout)) }
+    for code in byteCode(of: file, form.suffix(layout.version))
+    where exists(layout.root.appending(code)) {
+      lines.insert("\(quoted(relative(code, to: layout.site))),,")
+    }
+  }
+  lines.insert("\(quoted(relative(record, to: layout.site))),,")
+  try writeFile(
+    layout.root.appending(record), lines.sorted().joined(separator: "\n") + "\n")
 }
 
 private func line(_ file: String, _ path: Path, _ layout: Layout) throws(StagingError) -> String {

@@ -283,7 +283,8 @@ private struct Staging {
         "\(failed.count) sources are not valid for Python \(layout.version.short) and stay without byte code: "
           + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
     }
-    try rewriteRecords(layout, try listDistributions(layout), ByteCodeForm(spec))
+    try rewriteRecords(
+      layout, try listDistributions(layout), ByteCodeForm(spec), workers: request.workers)
     let distributions = try listDistributions(layout)
     report.distributions = distributions.count
     return distributions

@@ -23,7 +23,7 @@ struct RecordsTests {
     }
     try rewriteRecords(
       layout, [Distribution(name: "p", version: "1", directory: "p-1.dist-info", files: files)],
-      ByteCodeForm(replacesSource: false, optimization: 0))
+      ByteCodeForm(replacesSource: false, optimization: 0), workers: 2)
     let bytes = try AppStaging.readFile(layout.root.appending("\(info)/RECORD"))
     #expect(bytes.last == UInt8(ascii: "\n"))
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)

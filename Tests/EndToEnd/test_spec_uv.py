@@ -39,10 +39,11 @@ def uv_directory() -> Path:
 
 class UV(SpecCase):
     def environment(self) -> dict[str, str]:
+        settings = self.work / "uv.toml"
+        settings.write_text(f"[pip]\nno-index = true\nfind-links = ['{wheels()}']\n")
         return {
             "PATH": f"{uv_directory()}:{os.environ['PATH']}",
-            "UV_NO_INDEX": "1",
-            "UV_FIND_LINKS": os.fspath(wheels()),
+            "UV_CONFIG_FILE": os.fspath(settings),
             "UV_CACHE_DIR": os.fspath(scratch() / "uv-cache"),
         }
 

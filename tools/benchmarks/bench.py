@@ -46,7 +46,7 @@ class Bench:
     fresh: bool = False  # build again, once, what an earlier run kept
     section: str = ""  # that is being measured
     targets: list[Target] = field(default_factory=list)
-    first_builds: dict[str, SpecBuild] = field(default_factory=dict)  # by example
+    first_builds: dict[Path, SpecBuild] = field(default_factory=dict)  # by where they are
     rebuilt: set[str] = field(default_factory=set)
 
     @cached_property

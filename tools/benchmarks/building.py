@@ -39,9 +39,9 @@ from {module} import {function}
 """
 
 
-def changed(application: Application) -> Path:
+def changed(bench: Bench, application: Application) -> Path:
     """The example with one source file that is not as it was in the first build."""
-    directory = copied(application, "changed")
+    directory = copied(bench, application, "changed")
     if application.script:
         script = directory / application.script
         script.write_text(script.read_text() + CHANGE)
@@ -58,8 +58,8 @@ def hash_of(file: Path) -> str:
 
 
 def builds_of(bench: Bench, application: Application) -> dict[str, SpecBuild]:
-    room, source = room_of(application), application.directory
-    cache = ("--cache", cache_of(application))
+    room, source = room_of(bench, application), application.directory
+    cache = ("--cache", cache_of(bench, application))
     builds = {"first": first_build(bench, application)}
 
     def add(what: str, directory: Path, *options) -> None:
@@ -71,7 +71,7 @@ def builds_of(bench: Bench, application: Application) -> dict[str, SpecBuild]:
         remove(output)
 
     add("again, nothing changed", source, *cache)
-    add("one source file changed", changed(application), *cache)
+    add("one source file changed", changed(bench, application), *cache)
     if application.small:  # compressing all of it again takes as long as the first time
         add("without a cache (`--no-cache`)", source, "--no-cache")
     return builds
@@ -137,7 +137,7 @@ def installing_row(bench: Bench, application: Application) -> list[str]:
     ]
     for installer in INSTALLERS:
         say(f"building: {application.name}, installing with {installer.what}")
-        directory = copied(application, "installing")
+        directory = copied(bench, application, "installing")
         setting = f'[dependencies]\ninstaller = "{installer.name}"'
         edit_spec(directory, r"^\[dependencies\]$", setting)
         if installer.forgets:
@@ -150,7 +150,7 @@ def installing_row(bench: Bench, application: Application) -> list[str]:
 
 
 METHOD = """
-    `onefold pack` of the spec, once each, on the machine's own file system. All wheels are in a
+    `onefold pack` of the spec, once each, on {place}. All wheels are in a
     directory beforehand, and no index is asked. The first build has an empty cache. Smoke tests are
     part of every build. *Installing*, *compressing* and *testing* are parts of the whole; the rest
     is the interpreter, pruning, relocating and compiling byte code, or copying what the cache has of
@@ -179,7 +179,7 @@ def built(bench: Bench, applications: list[Application]) -> str:
         installing.append(installing_row(bench, application))
     heads = ["build", "s", "to the first", "installing, s", "compressing, s"]
     heads += ["testing, s", "rest, s", "frames from cache", "layer from cache"]
-    text = f"{prose(METHOD)}\n{table([*heads, 'peak memory, MiB'], builds)}"
+    text = f"{prose(METHOD.format(place=bench.disk.name))}\n{table([*heads, 'peak memory, MiB'], builds)}"
     heads = ["first launch", "tree, MB", "file, MB", "files", "ms", "peak memory, MiB"]
     heads.append("peak memory of packing, MiB")
     text += f"\n`ONEFOLD=prewarm` into an empty cache, once, on {bench.disk.name}:\n\n"

@@ -24,7 +24,7 @@ from .running import (
     remove,
     say,
 )
-from .specs import first_build
+from .specs import first_build_in
 
 TOOLS_LOCK = REPOSITORY / "tools" / "benchmarks" / "requirements.txt"
 ROOM = WORK / "servers"
@@ -131,7 +131,7 @@ def hash_of(text: str) -> str:
 
 
 def onefold(bench: Bench, application: Application) -> Contender:
-    build = first_build(bench, application)
+    build = first_build_in(WORK / "specs" / application.name, bench, application)
     size = build.file.stat().st_size
     return Contender(
         "Onefold", [build.file], build.seconds, size, kept_in="ONEFOLD_CACHE"

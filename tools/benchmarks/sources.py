@@ -23,10 +23,10 @@ UNPACKING = "unpacking"
 
 def dropped(bench: Bench, application: Application) -> SpecBuild:
     """The example's file without sources."""
-    directory = copied(application, "dropped")
+    directory = copied(bench, application, "dropped")
     edit_spec(directory, r"^\[launch\]$", '[prune]\nsources = "drop"\n\n[launch]')
-    output = room_of(application) / f"{application.name}-dropped"
-    cache = ("--cache", cache_of(application))
+    output = room_of(bench, application) / f"{application.name}-dropped"
+    cache = ("--cache", cache_of(bench, application))
     return build(bench, application, directory, output, *cache)
 
 

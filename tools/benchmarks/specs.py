@@ -16,7 +16,7 @@ from typing import Optional
 
 from .applications import Application
 from .bench import Bench
-from .running import Failure, Part, WORK, check, environment_with, remove
+from .running import Failure, Part, check, environment_with, remove
 
 PROGRESS = re.compile(r"onefold pack: (\w+)")
 INSTALLING, COMPRESSING, TESTING = "installing", "compressing", "smoke"
@@ -111,36 +111,41 @@ def seconds_of_installing(
 # What the sections build, once in a run
 
 
-def room_of(application: Application) -> Path:
-    room = WORK / "specs" / application.name
+def room_of(bench: Bench, application: Application) -> Path:
+    """On the file system that is measured: the machine's own may be slow at making files."""
+    room = bench.disk.path / "specs" / application.name
     room.mkdir(parents=True, exist_ok=True)
     return room
 
 
-def cache_of(application: Application) -> Path:
+def cache_of(bench: Bench, application: Application) -> Path:
     """The packer's cache: that of the first build, for those after it."""
-    return room_of(application) / "cache"
+    return room_of(bench, application) / "cache"
 
 
 def first_build(bench: Bench, application: Application) -> SpecBuild:
     """The spec as it is in docs/examples, with an empty cache."""
-    if application.name not in bench.first_builds:
-        room = room_of(application)
+    return first_build_in(room_of(bench, application), bench, application)
+
+
+def first_build_in(room: Path, bench: Bench, application: Application) -> SpecBuild:
+    """The same in another directory, which is emptied."""
+    if room not in bench.first_builds:
         remove(room)
-        room.mkdir()
-        bench.first_builds[application.name] = build(
+        room.mkdir(parents=True)
+        bench.first_builds[room] = build(
             bench,
             application,
             application.directory,
             room / application.name,
-            *("--cache", cache_of(application)),
+            *("--cache", room / "cache"),
         )
-    return bench.first_builds[application.name]
+    return bench.first_builds[room]
 
 
-def copied(application: Application, name: str) -> Path:
+def copied(bench: Bench, application: Application, name: str) -> Path:
     """The example's directory, to change something in it."""
-    directory = room_of(application) / name
+    directory = room_of(bench, application) / name
     remove(directory)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(application.directory, directory, ignore=ignored)

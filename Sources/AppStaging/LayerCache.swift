@@ -60,11 +60,10 @@ struct LayerCache {
     hexText(try treeDigest(tree, workers: workers).bytes).string
   }
 
-  /// Whether nobody else can have put anything there: it belongs to this user or root, and others can't write.
+  /// Whether nobody else can have put anything there.
   private func isSafe(_ directory: Path) -> Bool {
     guard let status = try? DirectoryHandle.current.status(of: directory) else { return false }
-    return status.kind == .directory && status.mode & 0o022 == 0
-      && (status.user == ProcessContext.effectiveUser || status.user == 0)
+    return status.kind == .directory && status.isOnlyOurs
   }
 
   /// Keeps the tree `root` as a layer, with a note. That it can't be kept is no error.

@@ -176,7 +176,7 @@ extension CacheDirectory {
   func openOwned(_ payload: Payload) -> FileDescriptor? {
     guard let directory = try? FileDescriptor.open(payload.treeName, in: handle, .directory),
       let status = try? directory.status(),
-      status.user == ProcessContext.effectiveUser || status.user == 0, status.mode & 0o022 == 0
+      status.isOnlyOurs
     else { return nil }
     return directory
   }

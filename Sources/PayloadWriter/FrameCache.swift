@@ -33,9 +33,7 @@ final class FrameCache: Sendable {
     do throws(SystemError) {
       try makeDirectories(path)
       let directory = try FileDescriptor.open(path, .directory)
-      let status = try directory.status()
-      let isOurs = status.user == ProcessContext.effectiveUser || status.user == 0
-      guard isOurs && status.mode & 0o022 == 0 else {
+      guard try directory.status().isOnlyOurs else {
         problem =
           "the cache \(path.quoted) is not used, because others can write to it: "
           + "chown it to the packing user and chmod go-w it, or give another with --cache"

@@ -315,6 +315,11 @@ public struct FileStatus: Sendable {
     modified = FileTime(seconds: info.modified_seconds, nanoseconds: info.modified_nanoseconds)
   }
 
+  /// Whether it belongs to the effective user or to root, and nobody else can write to it.
+  public var isOnlyOurs: Bool {
+    (user == ProcessContext.effectiveUser || user == 0) && mode & 0o022 == 0
+  }
+
   public func isSameFile(as other: FileStatus) -> Bool {
     device == other.device && inode == other.inode
   }

@@ -6,7 +6,7 @@ import Posix
 func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   try refuse(
     ["--spec", "--sidecar", "--target", "--no-smoke", "--keep-stage"], in: arguments,
-    "goes with a spec, not with --tree")
+    "goes with a spec, not with '--tree'")
   let request = try makeRequest(arguments)
   let start = MonotonicClock.now
   let progress = TerminalProgress()

@@ -10,9 +10,9 @@ import Posix
 func packSpec(_ arguments: Arguments) throws(CommandFailure) {
   try refuse(
     ["--entry", "--name", "--app-version", "--env", "--unset-env"], in: arguments,
-    "goes with --tree; a spec has a key for it")
+    "goes with '--tree'; a spec has a key for it")
   guard arguments.rest.isEmpty else {
-    throw .usage("arguments after '--' go with --tree; a spec has launch.arguments")
+    throw .usage("arguments after '--' go with '--tree'; a spec has launch.arguments")
   }
   let spec = try reading { () throws(SpecError) in try readSpec(arguments.value("--spec")) }
   let build = try SpecBuild(spec, arguments)

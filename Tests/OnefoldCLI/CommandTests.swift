@@ -102,12 +102,12 @@ private let start = "\u{2}start\u{3}"
       (["inspect"], "onefold inspect: missing argument FILE\nhint: onefold inspect --help\n"),
       (
         ["pack", "--entry", "e"],
-        "onefold pack: option '--entry' goes with --tree; a spec has a key for it\n"
+        "onefold pack: option '--entry' goes with '--tree'; a spec has a key for it\n"
           + "hint: onefold pack --help\n"
       ),
       (
         ["pack", "--tree", "t", "--no-smoke"],
-        "onefold pack: option '--no-smoke' goes with a spec, not with --tree\n"
+        "onefold pack: option '--no-smoke' goes with a spec, not with '--tree'\n"
           + "hint: onefold pack --help\n"
       ),
       (

@@ -73,6 +73,7 @@ public struct Spec: Sendable {
     public var requirements: [Located<Path>] = []
     public var project: Located<Path>?
     public var extras: [String] = []
+    /// Normalized names (PEP 503).
     public var exclude: [Located<String>] = []
     public var installer = Installer.auto
     public enum Installer: String, CaseIterable, Sendable { case auto, pip, uv }

@@ -114,7 +114,7 @@ func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throw
   -> Requirements?
 {
   guard let first = spec.dependencies.requirements.first else { return nil }
-  let excluded = spec.dependencies.exclude.map { normalizedName($0.value) }
+  let excluded = spec.dependencies.exclude.map(\.value)
   let paths = spec.dependencies.requirements.map { spec.resolve($0.value) }
   let result = try runHelper(
     interpreter, Helper.requirements,
@@ -126,7 +126,7 @@ func readRequirements(_ spec: Spec, with interpreter: Path, to file: Path) throw
   let facts = Facts(result.output)
   if let required = facts["required"] {
     let parts = required.split(separator: " ", maxSplits: 1).map(String.init)
-    let entry = spec.dependencies.exclude.first { normalizedName($0.value) == parts[0] }
+    let entry = spec.dependencies.exclude.first { $0.value == parts[0] }
     throw .failed(
       entry?.place ?? first.place,
       "'\(parts[0])' is excluded, but \(parts.last ?? "") requires it: remove one of them")
@@ -196,9 +196,14 @@ struct Installer: Sendable {
 
   private static func version(_ program: Path, _ arguments: [Path]) throws(StagingError) -> String?
   {
-    let subprocess = Subprocess(program, arguments, environment: cleanEnvironment(), timeout: 60)
-    guard let result = try? subprocess.run(), result.succeeded else { return nil }
-    if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
+    let result: Subprocess.Result
+    do throws(StagingError) {
+      result = try runProgram(program, arguments, timeout: 60)
+    } catch {
+      if case .interrupted = error { throw error }
+      return nil
+    }
+    guard result.succeeded else { return nil }
     return result.output.split(separator: UInt8(ascii: "\n")).first.map {
       String(decoding: $0, as: UTF8.self)
     }
@@ -301,7 +306,7 @@ struct Installation {
   private func installWithoutExcluded(_ wanted: [String], _ place: SpecPlace) throws(StagingError)
     -> [String]
   {
-    let excluded = spec.dependencies.exclude.map { normalizedName($0.value) }.joined(separator: ",")
+    let excluded = spec.dependencies.exclude.map(\.value).joined(separator: ",")
     let pinned = scratch.appending("pinned.txt")
     let facts: Facts
     switch installer.kind {
@@ -380,7 +385,7 @@ struct Installation {
   func check(dropped: [String]) throws(StagingError) {
     let installed = try listDistributions(layout)
     let names = Set(installed.map(\.name))
-    for entry in spec.dependencies.exclude where names.contains(normalizedName(entry.value)) {
+    for entry in spec.dependencies.exclude where names.contains(entry.value) {
       throw .failed(entry.place, "'\(entry.value)' is excluded, but the project itself installs it")
     }
     do throws(StagingError) {

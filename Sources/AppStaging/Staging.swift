@@ -272,7 +272,8 @@ private struct Staging {
     progress("removing what is not needed")
     let pruner = Pruner(
       spec: spec, layout: layout, usesTkinter: usesTkinter, isLast: isLast)
-    add(try pruner.prune(try listDistributions(layout)))
+    let installed = try listDistributions(layout)
+    add(try pruner.prune(installed))
     progress("making libraries relocatable")
     try relocate(layout, python, interpreter)
     progress("compiling byte code")
@@ -283,8 +284,7 @@ private struct Staging {
         "\(failed.count) sources are not valid for Python \(layout.version.short) and stay without byte code: "
           + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
     }
-    try rewriteRecords(
-      layout, try listDistributions(layout), ByteCodeForm(spec), workers: request.workers)
+    try rewriteRecords(layout, installed, ByteCodeForm(spec), workers: request.workers)
     let distributions = try listDistributions(layout)
     report.distributions = distributions.count
     return distributions

@@ -15,7 +15,7 @@ func launch(_ own: OwnExecutable, _ arguments: [Path]) throws(LaunchError) {
 
 /// Unpacks the tree, or finds it. `willRun`: it is to run on this system.
 func ready(_ payload: Payload, willRun: Bool) throws(LaunchError) -> CachedTree {
-  let check = try checkPolicy()
+  let check = try checkPolicy(payload.record)
   let name = escapedText(payload.record.name)
   let progress = TerminalProgress()
   let observer = CacheObserver(
@@ -23,16 +23,20 @@ func ready(_ payload: Payload, willRun: Bool) throws(LaunchError) -> CachedTree 
     checking: { progress.show("checking \(name)", done: $0, total: $1) },
     waiting: { progress.show("waiting for another instance to unpack \(name)") })
   defer { progress.finish() }
+  var request = TreeRequest(observer: observer)
+  request.check = check
+  request.willRun = willRun
   do throws(CacheError) {
-    return try openTree(of: payload, check: check, willRun: willRun, observer: observer)
+    return try openTree(of: payload, request)
   } catch { throw LaunchError(error) }
 }
 
-private func checkPolicy() throws(LaunchError) -> CheckPolicy {
+/// By the environment, else by the launch record.
+private func checkPolicy(_ record: LaunchRecord) throws(LaunchError) -> CheckPolicy {
   guard let value = ProcessContext.environment("ONEFOLD_CHECK"), !value.isEmpty else {
-    return .dirs
+    return record.check ?? .dirs
   }
-  for policy in CheckPolicy.allCases where value.elementsEqual(Path(policy.name)) { return policy }
+  if let policy = CheckPolicy(named: value.bytes) { return policy }
   throw LaunchError("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
 }
 

@@ -1,27 +1,6 @@
-internal import PayloadFormat
+public import PayloadFormat
 public import PayloadReader
 public import Posix
-
-/// How much of a cached tree is checked before it is used (docs/launch.md, "Checks").
-public enum CheckPolicy: UInt8, CaseIterable, Sendable {
-  /// The seal alone.
-  case seal
-  /// The seal, and a `stat` of every directory.
-  case dirs
-  /// Type, mode, size and time of every entry.
-  case files
-  /// Everything, contents included.
-  case full
-
-  public var name: StaticString {
-    switch self {
-    case .seal: "seal"
-    case .dirs: "dirs"
-    case .files: "files"
-    case .full: "full"
-    }
-  }
-}
 
 /// A cached tree that is ready to be used, and the lease on it.
 public struct CachedTree: ~Copyable {
@@ -50,6 +29,20 @@ public struct CacheObserver: Sendable {
   }
 }
 
+/// How a tree is to be made ready.
+public struct TreeRequest: Sendable {
+  /// What is checked of a tree that is there.
+  public var check = CheckPolicy.dirs
+  /// Whether the tree is to run on this system: before it is unpacked, what it needs of the system is looked
+  /// for (`requireGlibc`).
+  public var willRun = true
+  /// How long another instance may take before this one unpacks as well, in nanoseconds.
+  public var longestWait: Int64 = 600 * 1_000_000_000
+  public var observer: CacheObserver
+
+  public init(observer: CacheObserver) { self.observer = observer }
+}
+
 extension Payload {
   /// The name of the tree's directory in a cache directory: the first 16 bytes of the tree id, in hexadecimal.
   public var treeName: Path { Path(hexText(treeID.bytes.prefix(16)).bytes) }
@@ -62,17 +55,14 @@ let treeDirectory = Path("tree")
 ///
 /// The first candidate that holds the tree or can be written to is used. Termination signals are held while
 /// something is written: where one comes, what was begun is removed and `PayloadError.interrupted` thrown.
-///
-/// - Parameter willRun: whether the tree is to run on this system: before it is unpacked, what it needs of
-///   the system is looked for (`requireGlibc`).
-public func openTree(
-  of payload: Payload, check: CheckPolicy, willRun: Bool, observer: CacheObserver
-) throws(CacheError) -> CachedTree {
+public func openTree(of payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree {
   try withFirstCache { (cache) throws(CacheError) -> CachedTree? in
-    if let tree = try cache.lookUp(payload, check, observer) { return tree }
+    if let tree = try cache.lookUp(payload, request) { return tree }
     guard cache.isWritable else { return nil }
-    if willRun { try reading { () throws(PayloadError) in try requireGlibc(for: payload.record) } }
-    let tree = try cache.installHoldingSignals(payload, check, observer)
+    if request.willRun {
+      try reading { () throws(PayloadError) in try requireGlibc(for: payload.record) }
+    }
+    let tree = try cache.installHoldingSignals(payload, request)
     // From here on a signal ends the process by itself.
     if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
     return tree
@@ -132,9 +122,8 @@ extension CacheDirectory {
   }
 
   /// The tree, if it is there and passes the check. Writes nothing, so that a read-only cache will do.
-  func lookUp(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
-    throws(CacheError) -> CachedTree?
-  {
+  func lookUp(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree? {
+    let check = request.check
     guard let sealed = openSealed(payload, withTable: check == .dirs) else { return nil }
     let isConfirmed = sealed.seal.isConfirmed
     if isConfirmed {
@@ -155,7 +144,7 @@ extension CacheDirectory {
     let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
     let hashing = check != .files || !isConfirmed
     let matches = try reading { () throws(PayloadError) in
-      try treeMatches(root.handle, manifest, hashing: hashing, progress: observer.checking)
+      try treeMatches(root.handle, manifest, hashing: hashing, progress: request.observer.checking)
     }
     guard matches else { return nil }
     return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)

@@ -5,13 +5,10 @@ internal import Posix
 // How a tree comes into a cache directory: look, lock, look again, act, rename. Correctness rests on the
 // rename; the lock only saves work, so that everything holds where locks don't work.
 
-/// How long another instance may take before this one unpacks as well.
-private let longestWait: Int64 = 600 * 1_000_000_000
-
 extension CacheDirectory {
   /// `install`, so that no signal ends the process before what was begun is removed, and none is lost.
-  func installHoldingSignals(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
-    throws(CacheError) -> CachedTree
+  func installHoldingSignals(_ payload: Payload, _ request: TreeRequest) throws(CacheError)
+    -> CachedTree
   {
     TerminationSignals.hold()
     let mask = ProcessContext.setFileModeMask(0o022)
@@ -19,29 +16,29 @@ extension CacheDirectory {
       ProcessContext.setFileModeMask(mask)
       TerminationSignals.release()
     }
-    do throws(CacheError) { return try install(payload, check, observer) } catch {
+    do throws(CacheError) { return try install(payload, request) } catch {
       throw roomError(error, payload)
     }
   }
 
   /// Makes the tree ready: unpacks it, or, where it is there and did not pass its check, confirms or
   /// replaces it.
-  private func install(_ payload: Payload, _ check: CheckPolicy, _ observer: CacheObserver)
-    throws(CacheError) -> CachedTree
+  private func install(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree
   {
+    let check = request.check
     var lock = try InstallLock(in: handle, payload)
     defer { lock.release() }
     let start = MonotonicClock.now
-    while !lock.take() && MonotonicClock.now - start < longestWait {
-      if check == .seal || check == .dirs, let tree = try lookUp(payload, check, observer) {
+    while !lock.take() && MonotonicClock.now - start < request.longestWait {
+      if check == .seal || check == .dirs, let tree = try lookUp(payload, request) {
         return tree
       }
       if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
-      observer.waiting()
+      request.observer.waiting()
       MonotonicClock.sleep(milliseconds: 10)
     }
     // A full check that failed once need not be made twice: `confirm` makes it under the lock.
-    if check != .full, let tree = try lookUp(payload, check, observer) { return tree }
+    if check != .full, let tree = try lookUp(payload, request) { return tree }
     reclaimStaging(of: payload)
 
     let manifest = try reading { () throws(PayloadError) in
@@ -51,11 +48,11 @@ extension CacheDirectory {
     // More than one round only where somebody removes trees as fast as they come.
     for _ in 0..<8 {
       let isPresent = openOwned(payload) != nil
-      if isPresent, let tree = try confirm(payload, manifest, observer) { return tree }
-      if let lease = try unpack(payload, manifest, replacing: isPresent, observer) {
+      if isPresent, let tree = try confirm(payload, manifest, request.observer) { return tree }
+      if let lease = try unpack(payload, manifest, replacing: isPresent, request.observer) {
         return CachedTree(root: treePath(payload), lease: lease, wasUnpacked: true)
       }
-      if let tree = try lookUp(payload, check, observer) { return tree }
+      if let tree = try lookUp(payload, request) { return tree }
     }
     throw .payload(.system(SystemError("open", treePath(payload), .noSuchFile)))
   }

@@ -22,6 +22,12 @@ public struct LaunchRecord: Equatable, Sendable {
   public var packer: [UInt8]
   /// What the tree asks of the system's C library; nil where that is not said.
   public var glibc: GlibcRequirement?
+  /// What is checked of a cached tree; nil for the launcher's default.
+  public var check: CheckPolicy?
+  /// Days for which an unused tree is kept, 0 to 36,500; nil for the launcher's default.
+  public var keepDays: Int?
+  /// How the program ends with its parent; nil where it does not.
+  public var parentDeath: ParentDeath?
 
   /// A record without arguments and variables.
   public init(name: [UInt8], entry: [UInt8], target: [UInt8]) {
@@ -34,15 +40,24 @@ public struct LaunchRecord: Equatable, Sendable {
     removedVariables = []
     packer = []
     glibc = nil
+    check = nil
+    keepDays = nil
+    parentDeath = nil
   }
 
   private enum Tag: UInt16 {
     case name = 1
     case version, entry, argument, set, unset, target, packer
     case glibc = 10
+    case check, keep, parentDeath
 
     var repeats: Bool { self == .argument || self == .set || self == .unset }
-    var isCritical: Bool { self != .version && self != .packer && self != .glibc }
+    var isCritical: Bool {
+      switch self {
+      case .version, .packer, .glibc, .check, .keep, .parentDeath: false
+      default: true
+      }
+    }
   }
 
   /// Parses a whole record. Never traps, whatever the bytes.
@@ -116,7 +131,33 @@ public struct LaunchRecord: Equatable, Sendable {
         throw FormatError(.recordGlibc, field)
       }
       glibc = requirement
+    case .check:
+      guard let policy = CheckPolicy(named: all) else { throw FormatError(.recordPolicy, field) }
+      check = policy
+    case .keep:
+      guard let days = LaunchRecord.days(value) else { throw FormatError(.recordPolicy, field) }
+      keepDays = days
+    case .parentDeath:
+      guard let death = ParentDeath(named: all) else { throw FormatError(.recordPolicy, field) }
+      parentDeath = death
     }
+  }
+
+  /// The longest time that `keep` can say, in days.
+  public static var longestKeep: Int { 36_500 }
+
+  /// A decimal number of days without leading zeros; nil where it is none, or too large.
+  private static func days(_ value: Span<UInt8>) -> Int? {
+    guard value.count >= 1 && value.count <= 5 else { return nil }
+    var days = 0
+    for index in 0..<value.count {
+      let digit = value[index]
+      guard digit >= UInt8(ascii: "0") && digit <= UInt8(ascii: "9"), index == 0 || days > 0 else {
+        return nil
+      }
+      days = days * 10 + Int(digit - UInt8(ascii: "0"))
+    }
+    return days <= longestKeep ? days : nil
   }
 
   /// Whether `bytes` are a valid application name or target.
@@ -154,6 +195,11 @@ public struct LaunchRecord: Equatable, Sendable {
       fields.append(littleEndian: UInt32(value.count))
       fields.append(contentsOf: value)
     }
+    func ascii(_ text: StaticString) -> [UInt8] {
+      var bytes: [UInt8] = []
+      bytes.append(ascii: text)
+      return bytes
+    }
     add(.name, name)
     if !version.isEmpty { add(.version, version) }
     add(.entry, entry)
@@ -163,6 +209,13 @@ public struct LaunchRecord: Equatable, Sendable {
     add(.target, target)
     if !packer.isEmpty { add(.packer, packer) }
     if let glibc { add(.glibc, glibc.encoded) }
+    if let check { add(.check, ascii(check.name)) }
+    if let keepDays {
+      var digits: [UInt8] = []
+      digits.append(decimal: keepDays)
+      add(.keep, digits)
+    }
+    if let parentDeath { add(.parentDeath, ascii(parentDeath.name)) }
 
     var bytes: [UInt8] = []
     bytes.append(ascii: "OFLR")

@@ -70,18 +70,24 @@ private struct Scenarios {
     return cache
   }
 
+  private func request(_ check: CheckPolicy = .dirs) -> TreeRequest {
+    var request = TreeRequest(observer: silent)
+    request.check = check
+    return request
+  }
+
   private struct Refused: Error { var reason: String }
 
   private func isFound(_ check: CheckPolicy = .dirs) throws -> Bool {
     let cache = try open()
-    let tree = try cache.lookUp(payload, check, silent)
+    let tree = try cache.lookUp(payload, request(check))
     return tree != nil
   }
 
   /// Installs as a launch does, and returns whether that meant unpacking.
   private func install(_ check: CheckPolicy = .dirs) throws -> Bool {
     let cache = try open()
-    let tree = try cache.installHoldingSignals(payload, check, silent)
+    let tree = try cache.installHoldingSignals(payload, request(check))
     #expect(tree.root.elementsEqual(place("cache/\(name)/tree")))
     return tree.wasUnpacked
   }
@@ -192,7 +198,7 @@ private struct Scenarios {
     let damaged = try Payload.open(try place.write("damaged", onefile.encoded()))
     let cache = try open()
     do throws(CacheError) {
-      _ = try cache.installHoldingSignals(damaged, .dirs, silent)
+      _ = try cache.installHoldingSignals(damaged, request())
       Issue.record("it was installed")
     } catch {
       guard case .payload(.damaged(.frame(1), _)) = error else {
@@ -215,7 +221,7 @@ private struct Scenarios {
 
   func aTreeInUseIsNotRemoved() throws {
     let cache = try open()
-    let tree = try cache.installHoldingSignals(payload, .dirs, silent)
+    let tree = try cache.installHoldingSignals(payload, request())
     do throws(CacheError) {
       _ = try cache.remove(payload)
       Issue.record("it was removed")

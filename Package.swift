@@ -73,7 +73,8 @@ let package = Package(
     .target(
       name: "OnefoldCLI",
       dependencies: [
-        "AppSpec", "AppStaging", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+        "AppSpec", "AppStaging", "CacheDirectory", "PayloadFormat", "PayloadReader",
+        "PayloadWriter", "Posix",
       ],
       swiftSettings: strict),
     .executableTarget(

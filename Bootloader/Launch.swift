@@ -7,13 +7,28 @@ import Posix
 func launch(_ own: OwnExecutable, _ arguments: [Path]) throws(LaunchError) {
   let payload = try own.open()
   let tree = try ready(payload, willRun: true)
+  if tree.wasUnpacked { cleanUp(after: tree, payload.record) }
   do throws(SystemError) { try tree.lease.keepAcrossExec() } catch {
     throw LaunchError(.system(error))
   }
   try execute(payload.record, root: tree.root, executable: own.path, arguments)
 }
 
-/// Unpacks the tree, or finds it. `willRun`: it is to run on this system.
+/// How long a launch that unpacked its tree may then clean up, in nanoseconds.
+private let cleanUpTime: Int64 = 1_000_000_000
+
+/// Removes this application's trees that were not used for long: the one moment when a cache grows. That it fails is
+/// no news for who wants to run a program.
+private func cleanUp(after tree: borrowing CachedTree, _ record: LaunchRecord) {
+  var cleanUp = CleanUp()
+  cleanUp.application = record.name
+  cleanUp.keepDays = record.keepDays ?? defaultKeepDays
+  cleanUp.deadline = MonotonicClock.now + cleanUpTime
+  _ = cleanUpCache(of: tree, cleanUp)
+}
+
+/// Unpacks the tree, or finds it. `willRun`: it is to run on this system, now; otherwise it is prepared for later, and
+/// must be on the disk.
 func ready(_ payload: Payload, willRun: Bool) throws(LaunchError) -> CachedTree {
   let check = try checkPolicy(payload.record)
   let name = escapedText(payload.record.name)
@@ -26,6 +41,7 @@ func ready(_ payload: Payload, willRun: Bool) throws(LaunchError) -> CachedTree 
   var request = TreeRequest(observer: observer)
   request.check = check
   request.willRun = willRun
+  request.isDurable = !willRun
   do throws(CacheError) {
     return try openTree(of: payload, request)
   } catch { throw LaunchError(error) }

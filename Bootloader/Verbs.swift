@@ -5,7 +5,7 @@ import Posix
 
 /// What the person who holds only the file can ask of it, by `ONEFOLD=<verb>`.
 enum Verb: CaseIterable {
-  case help, inspect, verify, extract, prewarm, path, clean
+  case help, inspect, verify, extract, prewarm, path, clean, gc
 
   var name: StaticString {
     switch self {
@@ -16,6 +16,7 @@ enum Verb: CaseIterable {
     case .prewarm: "prewarm"
     case .path: "path"
     case .clean: "clean"
+    case .gc: "gc"
     }
   }
 
@@ -28,6 +29,7 @@ enum Verb: CaseIterable {
     case .prewarm: "unpack to the cache, run nothing, print the tree's directory"
     case .path: "print the tree's directory in the cache"
     case .clean: "remove the tree from the cache"
+    case .gc: "remove trees of other versions that were not used for long"
     }
   }
 
@@ -87,6 +89,7 @@ func run(_ verb: Verb, _ own: OwnExecutable, _ arguments: [Path]) throws(LaunchE
     do throws(CacheError) { path = try treePath(of: payload) } catch { throw LaunchError(error) }
     try writeLine(path)
   case .clean: try clean(payload)
+  case .gc: try collectGarbage(payload)
   }
 }
 
@@ -126,6 +129,17 @@ private func clean(_ payload: Payload) throws(LaunchError) {
   }
   for path in removed { writeText("removed \(path.quoted)\n", to: 2) }
   if removed.isEmpty { writeText("there is nothing to remove\n", to: 2) }
+}
+
+private func collectGarbage(_ payload: Payload) throws(LaunchError) {
+  var cleanUp = CleanUp()
+  cleanUp.application = payload.record.name
+  cleanUp.keepDays = payload.record.keepDays ?? defaultKeepDays
+  let result = cleanUpCaches(cleanUp)
+  for item in result.removed { writeText("removed \(item.path.quoted)\n", to: 2) }
+  for item in result.inUse { writeText("in use: \(item.path.quoted)\n", to: 2) }
+  if let failure = result.failures.first { throw LaunchError(.system(failure)) }
+  if result.removed.isEmpty { writeText("there is nothing to remove\n", to: 2) }
 }
 
 /// The path as it is, whatever its bytes, for a program that reads it.

@@ -36,6 +36,9 @@ public struct TreeRequest: Sendable {
   /// Whether the tree is to run on this system: before it is unpacked, what it needs of the system is looked
   /// for (`requireGlibc`).
   public var willRun = true
+  /// Whether the tree must outlive a power cut that follows at once: the launches after it need not check it
+  /// in full once, which a cache that is read-only then could not note (docs/launch.md, "Power cuts").
+  public var isDurable = false
   /// How long another instance may take before this one unpacks as well, in nanoseconds.
   public var longestWait: Int64 = 600 * 1_000_000_000
   public var observer: CacheObserver
@@ -45,7 +48,7 @@ public struct TreeRequest: Sendable {
 
 extension Payload {
   /// The name of the tree's directory in a cache directory: the first 16 bytes of the tree id, in hexadecimal.
-  public var treeName: Path { Path(hexText(treeID.bytes.prefix(16)).bytes) }
+  public var treeName: Path { CacheDirectory.treeName(of: treeID.bytes) }
 }
 
 /// The name of the tree below the directory that `Payload.treeName` names.
@@ -83,9 +86,11 @@ private func withFirstCache<Result: ~Copyable>(
 ) throws(CacheError) -> Result {
   var skipped: [SkippedCandidate] = []
   for candidate in Candidates().list {
-    var reason: StaticString = candidate.refusal ?? "can't be written to"
+    var reason: StaticString =
+      candidate.refusal
+      ?? (candidate.isShared ? "does not hold the tree" : "can't be written to")
     if candidate.refusal == nil,
-      let cache = CacheDirectory.open(candidate.path, create: true, reason: &reason),
+      let cache = CacheDirectory.open(candidate, create: true, reason: &reason),
       let result = try body(cache)
     {
       return result
@@ -101,17 +106,25 @@ public func removeTrees(of payload: Payload) throws(CacheError) -> [Path] {
   var removed: [Path] = []
   for candidate in Candidates().list where candidate.refusal == nil {
     var reason: StaticString = ""
-    guard let cache = CacheDirectory.open(candidate.path, create: false, reason: &reason),
+    guard let cache = CacheDirectory.open(candidate, create: false, reason: &reason),
       cache.isWritable
     else { continue }
-    if try cache.remove(payload) { removed.append(cache.path.appending(payload.treeName.bytes)) }
-    cache.reclaimStaging(of: payload)
-    cache.reclaimLock(of: payload)
+    let name = payload.treeName
+    switch try system({ () throws(SystemError) in try cache.remove(name, evenWithoutLocks: true) })
+    {
+    case .removed: removed.append(cache.path.appending(name.bytes))
+    case .inUse: throw .inUse(cache.path.appending(name.bytes))
+    case .notThere: break
+    }
+    cache.reclaimStaging(of: name)
+    cache.reclaimLock(of: name)
   }
   return removed
 }
 
 extension CacheDirectory {
+  static func treeName(of treeID: [UInt8]) -> Path { Path(hexText(treeID.prefix(16)).bytes) }
+
   func treePath(_ payload: Payload) -> Path {
     path.appending(payload.treeName.bytes).appending(treeDirectory.bytes)
   }
@@ -126,19 +139,19 @@ extension CacheDirectory {
     let check = request.check
     guard let sealed = openSealed(payload, withTable: check == .dirs) else { return nil }
     let isConfirmed = sealed.seal.isConfirmed
-    if isConfirmed {
+    if isConfirmed && (sealed.seal.isDurable || !request.isDurable) {
       switch check {
-      case .seal:
-        return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
+      case .seal: return use(sealed, payload)
       case .dirs:
         if let root = sealed.openRoot(), sealed.seal.directoriesMatch(in: root.handle) {
-          return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
+          return use(sealed, payload)
         }
       case .files, .full: break
       }
     }
     // A check that failed escalates. Where the tree can be mended, that is done under the lock.
     let canMend = isWritable
+    if canMend && request.isDurable && !sealed.seal.isDurable { return nil }
     if canMend && (!isConfirmed || check == .seal || check == .dirs) { return nil }
     guard let root = sealed.openRoot() else { return nil }
     let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
@@ -147,33 +160,69 @@ extension CacheDirectory {
       try treeMatches(root.handle, manifest, hashing: hashing, progress: request.observer.checking)
     }
     guard matches else { return nil }
+    return use(sealed, payload)
+  }
+
+  /// The tree, of which it is noted that it is used today: clean-up goes by that (docs/launch.md, "Clean-up").
+  private func use(_ sealed: consuming SealedDirectory, _ payload: Payload) -> CachedTree {
+    let status = sealed.status
+    let age = WallClock.seconds - status.modified.seconds
+    // Once a day is enough, and costs other launches nothing. A time to come is a clock's that was wrong.
+    if age >= secondsOfDay || age <= -secondsOfDay, status.user == ProcessContext.effectiveUser,
+      isWritable
+    {
+      try? sealed.directory.setModificationTimeToNow()
+    }
     return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
   }
 
   /// Opens the directory of a tree whose seal is whole, and takes the lease.
   func openSealed(_ payload: Payload, withTable: Bool) -> SealedDirectory? {
-    guard let directory = openOwned(payload) else { return nil }
-    // Where locks don't work there is no lease, and all else is the same. A lock that somebody holds
-    // alone means that the tree is being removed.
-    if let isLocked = try? directory.lock(exclusive: false, wait: false), !isLocked { return nil }
-    guard let seal = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: withTable)
+    guard let owned = openOwned(payload.treeName) else { return nil }
+    guard owned.takeLease(),
+      let seal = Seal.read(in: owned.directory.handle, treeID: payload.treeID, withTable: withTable)
     else { return nil }
-    return SealedDirectory(directory: directory, seal: seal)
+    let status = owned.status
+    return SealedDirectory(directory: owned.release(), status: status, seal: seal)
   }
 
-  /// Opens the directory of the tree, if it is the user's or root's and nobody else can write to it.
-  func openOwned(_ payload: Payload) -> FileDescriptor? {
-    guard let directory = try? FileDescriptor.open(payload.treeName, in: handle, .directory),
+  /// Opens the directory of a tree, if it is the user's or root's and nobody else can write to it.
+  func openOwned(_ name: Path) -> OwnedDirectory? {
+    guard let directory = try? FileDescriptor.open(name, in: handle, .directory),
       let status = try? directory.status(),
       status.isOnlyOurs
     else { return nil }
-    return directory
+    return OwnedDirectory(directory: directory, status: status)
   }
 }
 
-/// The open directory of a tree, and its seal.
+let secondsOfDay: Int64 = 86_400
+
+/// The open directory of a tree, which nobody else can write to.
+struct OwnedDirectory: ~Copyable {
+  let directory: FileDescriptor
+  /// Its modification time is the tree's last use, by the day.
+  let status: FileStatus
+
+  /// Takes the lease. Returns false where somebody holds the lock alone: the tree is being removed. Where locks
+  /// don't work there is no lease, and all else is the same.
+  func takeLease() -> Bool {
+    for attempt in 0..<5 {
+      guard let isLocked = try? directory.lock(exclusive: false, wait: false) else { return true }
+      if isLocked { return true }
+      // Who lists a cache asks in this way, for a moment, whether the tree is in use.
+      if attempt < 4 { MonotonicClock.sleep(milliseconds: 2) }
+    }
+    return false
+  }
+
+  consuming func release() -> FileDescriptor { directory }
+}
+
+/// The open directory of a tree, with the lease, and its seal.
 struct SealedDirectory: ~Copyable {
   let directory: FileDescriptor
+  let status: FileStatus
   let seal: Seal
 
   func openRoot() -> FileDescriptor? {

@@ -5,11 +5,12 @@ public struct CacheDirectory: ~Copyable {
   let directory: FileDescriptor
   /// Absolute.
   public let path: Path
-  let isOnReadOnlyVolume: Bool
+  /// On a read-only mount, or for looking up only.
+  let isReadOnly: Bool
 
   /// Whether trees can be added.
   var isWritable: Bool {
-    !isOnReadOnlyVolume && handle.isAccessible(Path("."), write: true)
+    !isReadOnly && handle.isAccessible(Path("."), write: true)
   }
 
   var handle: DirectoryHandle { directory.handle }
@@ -22,16 +23,23 @@ struct Candidates {
     var path: Path
     /// Why it is not even looked at; nil for most.
     var refusal: StaticString?
+    /// Whether trees are only looked up there: who wants to write there names it by ONEFOLD_CACHE.
+    var isShared = false
   }
+
+  /// What root, or an installer, may fill for all users.
+  private static var shared: Path { Path("/var/cache/onefold") }
 
   private(set) var list: [Candidate] = []
   private let user = ProcessContext.effectiveUser
 
-  init() {
-    if let given = Candidates.variable("ONEFOLD_CACHE") {
+  /// `given` stands for what ONEFOLD_CACHE would say.
+  init(given: Path? = nil) {
+    if let given = given ?? Candidates.variable("ONEFOLD_CACHE") {
       list.append(Candidate(path: ProcessContext.absolutePath(given), refusal: nil))
       return
     }
+    list.append(Candidate(path: Candidates.shared, refusal: nil, isShared: true))
     if let cache = Candidates.variable("XDG_CACHE_HOME") { add(home: cache, "onefold") }
     if let home = Candidates.variable("HOME") { add(home: home, ".cache/onefold") }
     list.append(Candidate(path: named(below: Path("/var/tmp")), refusal: nil))
@@ -68,8 +76,13 @@ struct Candidates {
 
 extension CacheDirectory {
   /// Opens and checks one candidate. Returns nil, and says why in `reason`, where it can't be used.
-  static func open(_ path: Path, create: Bool, reason: inout StaticString) -> CacheDirectory? {
-    guard let directory = openOrCreate(path, create: create, reason: &reason) else { return nil }
+  static func open(
+    _ candidate: Candidates.Candidate, create: Bool, reason: inout StaticString
+  ) -> CacheDirectory? {
+    let create = create && !candidate.isShared
+    guard let directory = openOrCreate(candidate.path, create: create, reason: &reason) else {
+      return nil
+    }
     guard let status = try? directory.status() else {
       reason = "can't be examined"
       return nil
@@ -83,15 +96,15 @@ extension CacheDirectory {
       reason = "can be written to by others"
       return nil
     }
-    var isReadOnly = false
+    var isReadOnly = candidate.isShared
     if let volume = try? directory.volume() {
       guard !volume.forbidsExecution else {
         reason = "is on a noexec mount"
         return nil
       }
-      isReadOnly = volume.isReadOnly
+      isReadOnly = isReadOnly || volume.isReadOnly
     }
-    return CacheDirectory(directory: directory, path: path, isOnReadOnlyVolume: isReadOnly)
+    return CacheDirectory(directory: directory, path: candidate.path, isReadOnly: isReadOnly)
   }
 
   private static func openOrCreate(_ path: Path, create: Bool, reason: inout StaticString)

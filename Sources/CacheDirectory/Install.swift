@@ -26,7 +26,9 @@ extension CacheDirectory {
   private func install(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree
   {
     let check = request.check
-    var lock = try InstallLock(in: handle, payload)
+    var lock = try system { () throws(SystemError) in
+      try InstallLock(in: handle, payload.treeName)
+    }
     defer { lock.release() }
     let start = MonotonicClock.now
     while !lock.take() && MonotonicClock.now - start < request.longestWait {
@@ -39,7 +41,7 @@ extension CacheDirectory {
     }
     // A full check that failed once need not be made twice: `confirm` makes it under the lock.
     if check != .full, let tree = try lookUp(payload, request) { return tree }
-    reclaimStaging(of: payload)
+    reclaimStaging(of: payload.treeName)
 
     let manifest = try reading { () throws(PayloadError) in
       try payload.verifyPrefix()
@@ -47,9 +49,9 @@ extension CacheDirectory {
     }
     // More than one round only where somebody removes trees as fast as they come.
     for _ in 0..<8 {
-      let isPresent = openOwned(payload) != nil
-      if isPresent, let tree = try confirm(payload, manifest, request.observer) { return tree }
-      if let lease = try unpack(payload, manifest, replacing: isPresent, request.observer) {
+      let isPresent = openOwned(payload.treeName) != nil
+      if isPresent, let tree = try confirm(payload, manifest, request) { return tree }
+      if let lease = try unpack(payload, manifest, replacing: isPresent, request) {
         return CachedTree(root: treePath(payload), lease: lease, wasUnpacked: true)
       }
       if let tree = try lookUp(payload, request) { return tree }
@@ -58,23 +60,23 @@ extension CacheDirectory {
   }
 
   /// Checks a tree in full that did not pass its check, and seals it anew if it is right.
-  private func confirm(_ payload: Payload, _ manifest: Manifest, _ observer: CacheObserver)
+  private func confirm(_ payload: Payload, _ manifest: Manifest, _ request: TreeRequest)
     throws(CacheError) -> CachedTree?
   {
-    guard let directory = openOwned(payload),
-      let root = try? FileDescriptor.open(treeDirectory, in: directory.handle, .directory)
+    guard let owned = openOwned(payload.treeName),
+      let root = try? FileDescriptor.open(treeDirectory, in: owned.directory.handle, .directory),
+      owned.takeLease()
     else { return nil }
-    // The lease first: who holds the lock alone is removing the tree.
-    if let isLocked = try? directory.lock(exclusive: false, wait: false), !isLocked { return nil }
+    let directory = owned.release()
     let matches = try reading { () throws(PayloadError) in
-      try treeMatches(root.handle, manifest, hashing: true, progress: observer.checking)
+      try treeMatches(root.handle, manifest, hashing: true, progress: request.observer.checking)
     }
     guard matches else { return nil }
     // What was read back after a reboot was on the disk.
     let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
     let isOnDisk = old.map { $0.isDurable || $0.bootID != currentBootID() } ?? false
     do throws(SystemError) {
-      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk)
+      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, request)
     } catch {
       // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
       // the way, or the tree was replaced meanwhile.
@@ -88,19 +90,14 @@ extension CacheDirectory {
   /// Returns the lease, which is held since before the tree had its name; nil where another instance was
   /// first, whose tree is as good.
   private func unpack(
-    _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ observer: CacheObserver
+    _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
   ) throws(CacheError) -> FileDescriptor? {
     try reading { () throws(PayloadError) in try requireRoom(for: manifest, in: directory) }
-    let staging = try reading { () throws(PayloadError) in
-      try makeStaging(named: payload.treeName.bytes, in: handle)
-    }
+    let claimed = try claimStaging(payload.treeName)
+    let staging = claimed.name
+    let owner = claimed.release()
     do throws(CacheError) {
-      let owner = try system { () throws(SystemError) in
-        try FileDescriptor.open(staging, in: handle, .directory)
-      }
-      // Tells reclaimStaging that somebody is at work here.
-      _ = try? owner.lock(exclusive: true, wait: false)
-      try fill(owner, payload, manifest, observer)
+      try fill(owner, payload, manifest, request)
       // Who may enter the cache directory may use what is in it: a tree that root prewarmed serves all.
       try system { () throws(SystemError) in try owner.setMode(0o755) }
       // Shared from here on: who finds the published tree must get the lease.
@@ -113,9 +110,27 @@ extension CacheDirectory {
     }
   }
 
+  /// Makes a staging directory and holds its lock, which tells who cleans up that somebody is at work there.
+  func claimStaging(_ treeName: Path) throws(CacheError) -> StagingDirectory {
+    while true {
+      let name = try reading { () throws(PayloadError) in
+        try makeStaging(named: treeName.bytes, in: handle)
+      }
+      do throws(SystemError) {
+        let directory = try FileDescriptor.open(name, in: handle, .directory)
+        // Where somebody was faster, who cleans up has it.
+        if (try? directory.lock(exclusive: true, wait: false)) == false { continue }
+        return StagingDirectory(name: name, directory: directory)
+      } catch {
+        try? removeTree(name, in: handle)
+        if error.errno != .noSuchFile { throw .payload(.system(error)) }
+      }
+    }
+  }
+
   private func fill(
     _ staging: borrowing FileDescriptor, _ payload: Payload, _ manifest: Manifest,
-    _ observer: CacheObserver
+    _ request: TreeRequest
   ) throws(CacheError) {
     let handle = staging.handle
     let root = try system { () throws(SystemError) in
@@ -125,10 +140,10 @@ extension CacheDirectory {
     try reading { () throws(PayloadError) in
       try unpackTree(
         of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
-        progress: observer.unpacking)
+        progress: request.observer.unpacking)
     }
     try system { () throws(SystemError) in
-      try seal(root, of: manifest, payload, in: handle, isOnDisk: false)
+      try seal(root, of: manifest, payload, in: handle, isOnDisk: false, request)
     }
     if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
   }
@@ -136,15 +151,19 @@ extension CacheDirectory {
   /// Seals the tree in `root` as it is. `isOnDisk`: a power cut can't harm it any more.
   private func seal(
     _ root: borrowing FileDescriptor, of manifest: Manifest, _ payload: Payload,
-    in directory: DirectoryHandle, isOnDisk: Bool
+    in directory: DirectoryHandle, isOnDisk: Bool, _ request: TreeRequest
   ) throws(SystemError) {
     let boot = currentBootID()
     // Where the system does not tell one boot from another, the data must be on the disk now.
-    let isUnknown = boot.allSatisfy { $0 == 0 }
-    if isUnknown && !isOnDisk { try root.synchronizeVolume() }
+    let mustBeOnDisk = request.isDurable || boot.allSatisfy { $0 == 0 }
+    if mustBeOnDisk && !isOnDisk { try root.synchronizeVolume() }
+    let record = payload.record
+    let owner = TreeOwner(
+      name: record.name, version: record.version, bytes: manifest.contentLength,
+      keepDays: record.keepDays ?? defaultKeepDays)
     let seal = try Seal(
-      of: manifest, treeID: payload.treeID, in: root.handle, bootID: boot,
-      isDurable: isOnDisk || isUnknown)
+      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, bootID: boot,
+      isDurable: isOnDisk || mustBeOnDisk)
     try seal.write(in: directory)
   }
 
@@ -203,90 +222,13 @@ extension CacheDirectory {
     return .payload(
       .noSpace(directory: path, needed: manifest.allocatedLength, available: available))
   }
-
-  // MARK: Removing
-
-  /// Removes the staging directories that launches of this payload left when they were killed. Errors are
-  /// ignored: a later launch tries again.
-  func reclaimStaging(of payload: Payload) {
-    guard let names = try? handle.names() else { return }
-    var prefix = [UInt8(ascii: ".")]
-    prefix.append(contentsOf: payload.treeName.bytes)
-    prefix.append(UInt8(ascii: "."))
-    for name in names where name.starts(with: prefix) {
-      let path = Path(name)
-      guard let staging = try? FileDescriptor.open(path, in: handle, .directory),
-        (try? staging.lock(exclusive: true, wait: false)) == true
-      else { continue }
-      try? removeTree(path, in: handle)
-    }
-  }
-
-  /// Removes the lock file that a killed launch left, unless somebody holds it.
-  func reclaimLock(of payload: Payload) {
-    let name = InstallLock.name(payload)
-    guard let file = try? FileDescriptor.open(name, in: handle, .readNoFollow),
-      (try? file.lock(exclusive: true, wait: false)) == true
-    else { return }
-    try? handle.removeFile(name)
-  }
-
-  /// Removes the tree, if there is one. Returns whether there was.
-  func remove(_ payload: Payload) throws(CacheError) -> Bool {
-    let name = payload.treeName
-    guard let directory = try? FileDescriptor.open(name, in: handle, .directory) else {
-      return false
-    }
-    // Nobody else may put another tree in its place meanwhile.
-    var lock = try InstallLock(in: handle, payload)
-    defer { lock.release() }
-    guard lock.take(), (try? directory.lock(exclusive: true, wait: false)) != false else {
-      throw .inUse(path.appending(name.bytes))
-    }
-    try system { () throws(SystemError) in
-      // From here on nobody takes it for a tree.
-      if try directory.handle.statusIfExists(of: Seal.fileName) != nil {
-        try directory.handle.removeFile(Seal.fileName)
-      }
-      let hidden = try hiddenName(for: name.bytes)
-      try handle.rename(name, to: hidden)
-      try removeTree(hidden, in: handle)
-    }
-    return true
-  }
 }
 
-/// The lock that only one of many simultaneous first launches holds.
-private struct InstallLock: ~Copyable {
-  private let file: FileDescriptor
-  private let directory: DirectoryHandle
-  private let name: Path
-  private var isHeld = false
+/// A staging directory that this process holds the lock of.
+struct StagingDirectory: ~Copyable {
+  /// In the cache directory.
+  let name: Path
+  let directory: FileDescriptor
 
-  static func name(_ payload: Payload) -> Path {
-    var name = payload.treeName
-    name.append(contentsOf: Path(".lock").bytes)
-    return name
-  }
-
-  init(in directory: DirectoryHandle, _ payload: Payload) throws(CacheError) {
-    let name = InstallLock.name(payload)
-    file = try system { () throws(SystemError) in
-      try FileDescriptor.open(name, in: directory, .createLock, mode: 0o600)
-    }
-    self.name = name
-    self.directory = directory
-  }
-
-  /// Returns false where somebody else holds it. Where locks don't work there is nothing to wait for.
-  mutating func take() -> Bool {
-    guard let isTaken = try? file.lock(exclusive: true, wait: false) else { return true }
-    isHeld = isTaken
-    return isTaken
-  }
-
-  /// Removes the lock file while it is locked; who waits for it looks at the tree anyway.
-  func release() {
-    if isHeld { try? directory.removeFile(name) }
-  }
+  consuming func release() -> FileDescriptor { directory }
 }

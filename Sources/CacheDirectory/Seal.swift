@@ -10,46 +10,77 @@ struct Seal {
   /// Whether the tree was checked in full after a reboot, or its data was written to the disk for sure.
   var isDurable: Bool
   var treeID: Digest
+  /// Of the onefile that sealed the tree; its name and version are read with the table only.
+  var owner: TreeOwner
   private var table: [UInt8]
   private var directoryCount: Int
 
   static var fileName: Path { Path("seal") }
-  private static var headerLength: Int { 128 }
+  static var headerLength: Int { 128 }
   /// 200,000 directories with long paths; more is not ours.
   private static var longestTable: Int { 64 << 20 }
 
   // MARK: Reading
 
   /// Reads the seal in `directory`. Returns nil where there is none, or none that is whole and for
-  /// `treeID`. `withTable` reads the table of directories as well, which `directoriesMatch` needs.
-  static func read(in directory: DirectoryHandle, treeID: Digest, withTable: Bool) -> Seal? {
+  /// `treeID`; nil there takes any. `withTable` reads what follows the header as well: the table of
+  /// directories, which `directoriesMatch` needs, and the owner's name and version.
+  static func read(in directory: DirectoryHandle, treeID: Digest?, withTable: Bool) -> Seal? {
     guard let file = try? FileDescriptor.open(fileName, in: directory, .readNoFollow),
-      let header = try? file.bytes(at: 0, count: headerLength), header.count == headerLength
+      let header = try? file.bytes(at: 0, count: headerLength),
+      var seal = Seal(header: header.span), treeID == nil || seal.treeID == treeID
     else { return nil }
-    let span = header.span
-    guard SHA256Hasher.digest(of: span.extracting(0..<96)) == Digest(span, at: 96) else {
-      return nil
-    }
-    let fields = header.span.bytes
-    guard fields.unsafeLoad(fromByteOffset: 0, as: UInt32.self) == magic,
-      fields.unsafeLoad(fromByteOffset: 4, as: UInt16.self) == 1,
-      Digest(span, at: 16) == treeID
+    guard withTable else { return seal }
+    let length = seal.bodyLength
+    guard let body = try? file.bytes(at: Int64(headerLength), count: length),
+      body.count == length, seal.take(body: body)
     else { return nil }
-    let length = Int(fields.unsafeLoad(fromByteOffset: 12, as: UInt32.self))
-    guard length <= longestTable else { return nil }
-    var table: [UInt8] = []
-    if withTable {
-      guard let bytes = try? file.bytes(at: Int64(headerLength), count: length),
-        bytes.count == length,
-        checksum(of: bytes.span) == fields.unsafeLoad(fromByteOffset: 64, as: UInt32.self)
-      else { return nil }
-      table = bytes
+    return seal
+  }
+
+  /// Parses the first 128 bytes of a seal; nil where they are not whole. Never traps, whatever the bytes.
+  init?(header: Span<UInt8>) {
+    guard header.count == Seal.headerLength,
+      SHA256Hasher.digest(of: header.extracting(0..<96)) == Digest(header, at: 96)
+    else { return nil }
+    let fields = header.bytes
+    guard fields.unsafeLoad(fromByteOffset: 0, as: UInt32.self) == Seal.magic,
+      fields.unsafeLoad(fromByteOffset: 4, as: UInt16.self) == Seal.version
+    else { return nil }
+    tableLength = Int(fields.unsafeLoad(fromByteOffset: 12, as: UInt32.self))
+    guard tableLength <= Seal.longestTable else { return nil }
+    isDurable = fields.unsafeLoad(fromByteOffset: 6, as: UInt16.self) & 1 != 0
+    directoryCount = Int(fields.unsafeLoad(fromByteOffset: 8, as: UInt32.self))
+    treeID = Digest(header, at: 16)
+    bootID = []
+    for index in 48..<64 { bootID.append(header[index]) }
+    bodyChecksum = fields.unsafeLoad(fromByteOffset: 64, as: UInt32.self)
+    nameLength = Int(header[70])
+    versionLength = Int(header[71])
+    owner = TreeOwner(
+      name: [], version: [], bytes: fields.unsafeLoad(fromByteOffset: 72, as: UInt64.self),
+      keepDays: Int(fields.unsafeLoad(fromByteOffset: 68, as: UInt16.self)))
+    table = []
+  }
+
+  private var tableLength: Int
+  private var nameLength: Int
+  private var versionLength: Int
+  private var bodyChecksum: UInt32
+
+  /// Bytes that follow the header.
+  var bodyLength: Int { tableLength + nameLength + versionLength }
+
+  /// Takes what follows the header: `bodyLength` bytes. Returns false where they are not whole.
+  mutating func take(body: [UInt8]) -> Bool {
+    guard body.count == bodyLength, Seal.checksum(of: body.span) == bodyChecksum else {
+      return false
     }
-    return Seal(
-      bootID: [UInt8](header[48..<64]),
-      isDurable: fields.unsafeLoad(fromByteOffset: 6, as: UInt16.self) & 1 != 0, treeID: treeID,
-      table: table,
-      directoryCount: Int(fields.unsafeLoad(fromByteOffset: 8, as: UInt32.self)))
+    owner.name = [UInt8](body[tableLength..<tableLength + nameLength])
+    owner.version = [UInt8](body[(tableLength + nameLength)...])
+    table = body
+    table.removeLast(nameLength + versionLength)
+    return true
   }
 
   /// Whether every directory of the tree is as it was when sealed: same permissions and same time of the
@@ -107,17 +138,23 @@ struct Seal {
   // MARK: Writing
 
   private static var magic: UInt32 { 0x4C53_464F }
+  private static var version: UInt16 { 2 }
 
   /// A seal of the tree in `root` as it is now.
   init(
-    of manifest: Manifest, treeID: Digest, in root: DirectoryHandle, bootID: [UInt8],
-    isDurable: Bool
+    of manifest: Manifest, treeID: Digest, owner: TreeOwner, in root: DirectoryHandle,
+    bootID: [UInt8], isDurable: Bool
   ) throws(SystemError) {
     self.treeID = treeID
+    self.owner = owner
     self.bootID = bootID
     self.isDurable = isDurable
     table = []
     directoryCount = 0
+    tableLength = 0
+    nameLength = owner.name.count
+    versionLength = owner.version.count
+    bodyChecksum = 0
     for index in 0..<manifest.entryCount {
       let entry = manifest.entry(index)
       guard entry.type == .directory else { continue }
@@ -131,16 +168,7 @@ struct Seal {
       table.append(0)
       directoryCount += 1
     }
-  }
-
-  private init(
-    bootID: [UInt8], isDurable: Bool, treeID: Digest, table: [UInt8], directoryCount: Int
-  ) {
-    self.bootID = bootID
-    self.isDurable = isDurable
-    self.treeID = treeID
-    self.table = table
-    self.directoryCount = directoryCount
+    tableLength = table.count
   }
 
   private mutating func append(_ value: UInt64, _ count: Int) {
@@ -152,19 +180,24 @@ struct Seal {
   }
 
   func encoded() -> [UInt8] {
+    let body = table + owner.name + owner.version
     var bytes: [UInt8] = []
     Seal.append(UInt64(Seal.magic), 4, to: &bytes)
-    Seal.append(1, 2, to: &bytes)
+    Seal.append(UInt64(Seal.version), 2, to: &bytes)
     Seal.append(isDurable ? 1 : 0, 2, to: &bytes)
     Seal.append(UInt64(directoryCount), 4, to: &bytes)
     Seal.append(UInt64(table.count), 4, to: &bytes)
     bytes.append(contentsOf: treeID.bytes)
     bytes.append(contentsOf: bootID)
-    Seal.append(UInt64(Seal.checksum(of: table.span)), 4, to: &bytes)
-    Seal.append(0, 28, to: &bytes)
+    Seal.append(UInt64(Seal.checksum(of: body.span)), 4, to: &bytes)
+    Seal.append(UInt64(owner.keepDays), 2, to: &bytes)
+    Seal.append(UInt64(owner.name.count), 1, to: &bytes)
+    Seal.append(UInt64(owner.version.count), 1, to: &bytes)
+    Seal.append(owner.bytes, 8, to: &bytes)
+    Seal.append(0, 16, to: &bytes)
     let hash = SHA256Hasher.digest(of: bytes.span)
     bytes.append(contentsOf: hash.bytes)
-    bytes.append(contentsOf: table)
+    bytes.append(contentsOf: body)
     return bytes
   }
 
@@ -182,6 +215,18 @@ struct Seal {
       throw error
     }
   }
+}
+
+/// What a seal says of the onefile that sealed the tree, for listing and cleaning up.
+struct TreeOwner: Equatable, Sendable {
+  /// As in its launch record: at most 64 bytes.
+  var name: [UInt8]
+  /// At most 128 bytes.
+  var version: [UInt8]
+  /// Of the content of all files.
+  var bytes: UInt64
+  /// Days for which the tree is kept when it is not used.
+  var keepDays: Int
 }
 
 /// The running boot (random(4), boot_id), 16 bytes; zeros where the system does not tell.

@@ -30,6 +30,7 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(CommandFailu
   (inspectCommand, runInspect),
   (verifyCommand, runVerify),
   (extractCommand, runExtract),
+  (cacheCommand, runCache),
 ]
 
 /// Runs the program with the arguments after its name, and returns its exit code. Data goes to stdout,

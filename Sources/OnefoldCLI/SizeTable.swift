@@ -119,7 +119,8 @@ private func line(_ row: SizeRow) -> String {
     + column(grouped(UInt64(row.files)).string, 10) + "  \(escapedText(row.name))\n"
 }
 
-private func column(_ text: String, _ width: Int) -> String {
+/// Right-aligned, with at least one space before it.
+func column(_ text: String, _ width: Int) -> String {
   String(repeating: " ", count: max(1, width - text.utf8.count)) + text
 }
 

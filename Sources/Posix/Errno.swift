@@ -23,6 +23,7 @@ public struct Errno: Error, Equatable, Sendable {
   public static var noSystemCall: Errno { Errno(rawValue: ENOSYS) }
   public static var notSupported: Errno { Errno(rawValue: EOPNOTSUPP) }
   public static var symlinkLoop: Errno { Errno(rawValue: ELOOP) }
+  public static var timedOut: Errno { Errno(rawValue: ETIMEDOUT) }
   public static var outOfMemory: Errno { Errno(rawValue: ENOMEM) }
 
   /// The C library's text, as of `strerror`.
@@ -33,7 +34,7 @@ public struct Errno: Error, Equatable, Sendable {
 }
 
 /// A system call that failed: what was tried, on which path, and why.
-public struct SystemError: Error, Sendable {
+public final class SystemError: Error, Sendable {
   /// What was tried, to be read after "cannot": "open", "create the directory".
   public let operation: StaticString
   /// The path as far as it is known; may be empty.

@@ -120,6 +120,12 @@ public enum MonotonicClock {
   public static func sleep(milliseconds: UInt32) { cposix_sleep_milliseconds(milliseconds) }
 }
 
+/// The clock that file times are of, which somebody may set.
+public enum WallClock {
+  /// Seconds since 1970.
+  public static var seconds: Int64 { cposix_realtime_seconds() }
+}
+
 /// Bytes from the kernel's random generator (getrandom(2)).
 public func randomBytes(_ count: Int) throws(SystemError) -> [UInt8] {
   var result = [UInt8](repeating: 0, count: count)

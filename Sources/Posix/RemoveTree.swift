@@ -1,21 +1,27 @@
 /// Removes `name` and everything below it, without following symlinks and without leaving the file system
 /// that `name` is on. What is already gone is no error.
 ///
-/// Directories that lack the owner's permissions get them first.
-public func removeTree(_ name: Path, in directory: DirectoryHandle) throws(SystemError) {
+/// Directories that lack the owner's permissions get them first. At `deadline`, of `MonotonicClock`, it stops with
+/// `timedOut`, where it stands.
+public func removeTree(
+  _ name: Path, in directory: DirectoryHandle, deadline: Int64 = .max
+) throws(SystemError) {
   guard let status = try directory.statusIfExists(of: name) else { return }
   guard status.kind == .directory else {
     try ignoringMissing { () throws(SystemError) in try directory.removeFile(name) }
     return
   }
-  try removeDirectory(name, in: directory, device: status.device)
+  try removeDirectory(name, in: directory, device: status.device, deadline)
 }
 
-private func removeDirectory(_ name: Path, in directory: DirectoryHandle, device: UInt64)
-  throws(SystemError)
-{
+private func removeDirectory(
+  _ name: Path, in directory: DirectoryHandle, device: UInt64, _ deadline: Int64
+) throws(SystemError) {
   do throws(SystemError) {
     let opened = try openForRemoval(name, in: directory)
+    if deadline != .max && MonotonicClock.now > deadline {
+      throw SystemError("remove", opened.path, .timedOut)
+    }
     if try opened.status().device != device {
       throw SystemError("remove", opened.path, .notSupported)
     }
@@ -29,7 +35,7 @@ private func removeDirectory(_ name: Path, in directory: DirectoryHandle, device
         switch error.errno {
         case .noSuchFile: continue
         case .isDirectory, .notPermitted:
-          try removeDirectory(child, in: handle, device: device)
+          try removeDirectory(child, in: handle, device: device, deadline)
         default: throw error
         }
       }

@@ -21,10 +21,14 @@ struct UnpackedSample {
 
   func callAsFunction(_ name: String) -> String { "tree/\(name)" }
 
+  let owner = TreeOwner(
+    name: [UInt8]("app".utf8), version: [UInt8]("1.0".utf8), bytes: 7, keepDays: 30)
+
   /// A seal of the tree as it is now.
   func seal(bootID: [UInt8] = currentBootID(), isDurable: Bool = false) throws -> Seal {
     try Seal(
-      of: manifest, treeID: payload.treeID, in: root.handle, bootID: bootID, isDurable: isDurable)
+      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, bootID: bootID,
+      isDurable: isDurable)
   }
 }
 

@@ -35,6 +35,7 @@ private struct Scenarios {
     "aDamagedPayloadLeavesNothing": { try $0.aDamagedPayloadLeavesNothing() },
     "removing": { try $0.removing() },
     "aTreeInUseIsNotRemoved": { try $0.aTreeInUseIsNotRemoved() },
+    "aPrewarmedTreeIsDurableAtOnce": { try $0.aPrewarmedTreeIsDurableAtOnce() },
     "onlyAbandonedStagingOfThisTreeIsReclaimed": {
       try $0.onlyAbandonedStagingOfThisTreeIsReclaimed()
     },
@@ -64,7 +65,10 @@ private struct Scenarios {
 
   private func open(create: Bool = true) throws -> CacheDirectory {
     var reason: StaticString = ""
-    guard let cache = CacheDirectory.open(place("cache"), create: create, reason: &reason) else {
+    guard
+      let cache = CacheDirectory.open(
+        Candidates.Candidate(path: place("cache"), refusal: nil), create: create, reason: &reason)
+    else {
       throw Refused(reason: "\(reason)")
     }
     return cache
@@ -168,7 +172,9 @@ private struct Scenarios {
     let tree = try FileDescriptor.open(place("cache/\(name)/tree"), .directory)
     let manifest = try payload.readManifest()
     try Seal(
-      of: manifest, treeID: payload.treeID, in: tree.handle, bootID: noise(16), isDurable: false
+      of: manifest, treeID: payload.treeID,
+      owner: TreeOwner(name: [], version: [], bytes: 0, keepDays: 30), in: tree.handle,
+      bootID: noise(16), isDurable: false
     ).write(in: directory.handle)
     for check in CheckPolicy.allCases { #expect(try !isFound(check), "\(check)") }
     #expect(try !install(.seal))
@@ -214,38 +220,51 @@ private struct Scenarios {
   func removing() throws {
     #expect(try install())
     let cache = try open()
-    #expect(try cache.remove(payload))
-    #expect(try !cache.remove(payload))
+    #expect(try cache.remove(payload.treeName, evenWithoutLocks: false) == .removed)
+    #expect(try cache.remove(payload.treeName, evenWithoutLocks: false) == .notThere)
     #expect(try place.list("cache") == [])
   }
 
   func aTreeInUseIsNotRemoved() throws {
     let cache = try open()
     let tree = try cache.installHoldingSignals(payload, request())
-    do throws(CacheError) {
-      _ = try cache.remove(payload)
-      Issue.record("it was removed")
-    } catch {
-      guard case .inUse = error else {
-        Issue.record("\(error.description.string)")
-        return
-      }
-    }
+    #expect(try cache.remove(payload.treeName, evenWithoutLocks: true) == .inUse)
     #expect(try place.exists("cache/\(name)/seal"))
     #expect(try FileDescriptor.open(tree.root, .directory).status().kind == .directory)
+  }
+
+  func aPrewarmedTreeIsDurableAtOnce() throws {
+    var durable = request()
+    durable.isDurable = true
+    let cache = try open()
+    #expect(try install())
+    let directory = try FileDescriptor.open(place("cache/\(name)"), .directory)
+    var seal = Seal.read(in: directory.handle, treeID: nil, withTable: true)
+    #expect(seal?.isDurable == false)
+    let isFound = try cache.lookUp(payload, durable) != nil
+    #expect(!isFound)
+    let tree = try cache.installHoldingSignals(payload, durable)
+    let wasUnpacked = tree.wasUnpacked
+    #expect(!wasUnpacked)
+    seal = Seal.read(in: directory.handle, treeID: nil, withTable: true)
+    #expect(seal?.isDurable == true)
+    let isFoundThen = try cache.lookUp(payload, durable) != nil
+    #expect(isFoundThen)
   }
 
   func onlyAbandonedStagingOfThisTreeIsReclaimed() throws {
     let cache = try open()
     try place.write("cache/.\(name).0123456789abcdef/tree/file")
-    try place.write("cache/.\(name).held/tree/file")
+    try place.write("cache/.\(name).fedcba9876543210/tree/file")
     try place.write("cache/.other.0123456789abcdef/tree/file")
     try place.write("cache/unrelated")
-    let held = try FileDescriptor.open(place("cache/.\(name).held"), .directory)
+    let held = try FileDescriptor.open(place("cache/.\(name).fedcba9876543210"), .directory)
     #expect(try held.lock(exclusive: true, wait: false))
-    cache.reclaimStaging(of: payload)
+    cache.reclaimStaging(of: payload.treeName)
     #expect(
-      try place.list("cache") == [".\(name).held", ".other.0123456789abcdef", "unrelated"])
+      try place.list("cache") == [
+        ".\(name).fedcba9876543210", ".other.0123456789abcdef", "unrelated",
+      ])
   }
 }
 
@@ -256,13 +275,15 @@ private struct Scenarios {
 
   private func refusal(create: Bool = true) -> String {
     var reason: StaticString = ""
-    _ = CacheDirectory.open(place("cache"), create: create, reason: &reason)
+    _ = CacheDirectory.open(
+      Candidates.Candidate(path: place("cache"), refusal: nil), create: create, reason: &reason)
     return "\(reason)"
   }
 
   @Test func missingDirectoriesAreMade() throws {
     var reason: StaticString = ""
-    guard let made = CacheDirectory.open(place("a/b/c"), create: true, reason: &reason) else {
+    let candidate = Candidates.Candidate(path: place("a/b/c"), refusal: nil)
+    guard let made = CacheDirectory.open(candidate, create: true, reason: &reason) else {
       Issue.record("\(reason)")
       return
     }

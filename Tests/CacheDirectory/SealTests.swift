@@ -53,16 +53,17 @@ import Testing
 
   @Test func theLayoutIsThatOfTheDocument() throws {
     let bytes = try sample.seal(bootID: noise(16), isDurable: true).encoded()
-    #expect(Array(bytes[..<8]) == [0x4F, 0x46, 0x53, 0x4C, 1, 0, 1, 0])
+    #expect(Array(bytes[..<8]) == [0x4F, 0x46, 0x53, 0x4C, 2, 0, 1, 0])
     #expect(Array(bytes[8..<12]) == [2, 0, 0, 0])
     #expect(Array(bytes[16..<48]) == sample.payload.treeID.bytes)
     #expect(Array(bytes[48..<64]) == noise(16))
     #expect(Array(bytes[64..<68]) == checksum(bytes))
-    #expect(bytes[68..<96].allSatisfy { $0 == 0 })
+    #expect(Array(bytes[68..<80]) == [30, 0, 3, 3, 7, 0, 0, 0, 0, 0, 0, 0])
+    #expect(bytes[80..<96].allSatisfy { $0 == 0 })
     #expect(Array(bytes[96..<128]) == digest(Array(bytes[..<96])).bytes)
     // The root, then "directory".
-    #expect(bytes.count == 128 + 17 + 17 + 9)
-    #expect(Array(bytes.suffix(10)) == [UInt8]("directory".utf8) + [0])
+    #expect(bytes.count == 128 + 17 + 17 + 9 + 6)
+    #expect(Array(bytes.suffix(16)) == [UInt8]("directory".utf8) + [0] + [UInt8]("app1.0".utf8))
   }
 
   @Test func everyFlippedByteIsRefused() throws {
@@ -95,7 +96,7 @@ import Testing
   /// Whoever can write the hashes can write anything; but no bytes may end the process.
   @Test func sealsWithRightHashesAndWrongFieldsAreHarmless() throws {
     let bytes = try sample.seal().encoded()
-    for index in Array(0..<16) + Array(128..<bytes.count) {
+    for index in Array(0..<16) + Array(68..<80) + Array(128..<bytes.count) {
       for value in [0, 1, 0x7F, 0x80, 0xFF] as [UInt8] {
         var changed = bytes
         changed[index] = value

@@ -108,6 +108,8 @@ const char *cposix_executable_name(void);
 long cposix_random(void *buffer, size_t count);
 unsigned cposix_processor_count(void);
 int64_t cposix_monotonic_nanoseconds(void);
+// Seconds since 1970 of CLOCK_REALTIME.
+int64_t cposix_realtime_seconds(void);
 void cposix_sleep_milliseconds(unsigned milliseconds);
 unsigned cposix_set_umask(unsigned mask);
 int cposix_is_terminal(int fd);

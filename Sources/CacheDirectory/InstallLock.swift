@@ -1,0 +1,35 @@
+internal import Posix
+
+/// The lock that only one of many simultaneous first launches holds, and whoever removes a tree.
+struct InstallLock: ~Copyable {
+  private let file: FileDescriptor
+  private let directory: DirectoryHandle
+  private let name: Path
+  private var isHeld = false
+
+  /// The name of the lock file of a tree.
+  static func name(_ treeName: Path) -> Path {
+    var name = treeName
+    name.append(contentsOf: Path(".lock").bytes)
+    return name
+  }
+
+  /// Opens the lock file of a tree, which is made where it is missing.
+  init(in directory: DirectoryHandle, _ treeName: Path) throws(SystemError) {
+    name = InstallLock.name(treeName)
+    file = try FileDescriptor.open(name, in: directory, .createLock, mode: 0o600)
+    self.directory = directory
+  }
+
+  /// Returns false where somebody else holds it. Where locks don't work there is nothing to wait for.
+  mutating func take() -> Bool {
+    guard let isTaken = try? file.lock(exclusive: true, wait: false) else { return true }
+    isHeld = isTaken
+    return isTaken
+  }
+
+  /// Removes the lock file while it is locked; who waits for it looks at the tree anyway.
+  func release() {
+    if isHeld { try? directory.removeFile(name) }
+  }
+}

@@ -1,0 +1,148 @@
+import AppSpec
+import CacheDirectory
+import Posix
+
+let cacheCommand = Command(
+  name: "cache",
+  summary: "list or remove the trees that onefiles unpacked",
+  discussion: """
+    Shows what onefiles of this user unpacked, or removes it. A tree that a program runs
+    from is left alone, and so is what belongs to another user.
+
+      list   show every tree: application, version, size, last use, whether it is in use
+      prune  remove trees that were not used for as long as their onefile says (30 days by
+             default), but for the newest two of each application, and what launches left
+             that were killed
+      clear  remove every tree that is not in use
+    """,
+  arguments: [("ACTION", "list, prune or clear")],
+  options: [
+    Option(
+      name: "--cache", value: "DIR",
+      help: "this cache directory only; default: ONEFOLD_CACHE, or all that a launch would try"),
+    Option(
+      name: "--keep", value: "DAYS",
+      help: "with prune: for how long an unused tree is kept, 0 to 36500, whatever its onefile says"
+    ),
+    Option(name: "--dry-run", help: "with prune or clear: show what would be removed, and keep it"),
+    Option(name: "--json", help: "print the result as JSON"),
+  ])
+
+func runCache(_ arguments: Arguments) throws(CommandFailure) {
+  let action = String(decoding: arguments.positional[0].bytes, as: UTF8.self)
+  let keep = try usage { () throws(UsageError) in
+    try arguments.number("--keep", in: 0...36_500)
+  }
+  let directory = arguments.value("--cache")
+  if let directory, directory.isEmpty { throw .usage("option '--cache' needs a directory") }
+  if let directory, let reason = refusal(ofCache: directory) {
+    throw .failed("\(directory.quoted) can't be the cache: it \(reason)")
+  }
+  guard keep == nil || action == "prune" else {
+    throw .usage("option '--keep' goes with prune only")
+  }
+  var cleanUp = CleanUp()
+  cleanUp.isDryRun = arguments.has("--dry-run")
+  switch action {
+  case "list":
+    guard !cleanUp.isDryRun else {
+      throw .usage("option '--dry-run' goes with prune or clear only")
+    }
+    try list(listCaches(in: directory), arguments)
+  case "prune":
+    cleanUp.keepDays = keep
+    try remove(cleanUp, in: directory, arguments)
+  case "clear":
+    cleanUp.removesAll = true
+    try remove(cleanUp, in: directory, arguments)
+  default:
+    let names = ["list", "prune", "clear"]
+    let hint = nearest(to: action, in: names).map { "; did you mean '\($0)'?" } ?? ""
+    throw .usage("unknown action \(quotedText(action.utf8))\(hint)")
+  }
+}
+
+private func list(_ items: [CacheItem], _ arguments: Arguments) throws(CommandFailure) {
+  let sorted = items.sorted { ($0.title, $1.lastUse.seconds) < ($1.title, $0.lastUse.seconds) }
+  if arguments.has("--json") {
+    try writeData(JSON.object([("items", .array(sorted.map(json)))]).encoded)
+    return
+  }
+  guard !sorted.isEmpty else {
+    writeMessage("there is nothing in the cache\n")
+    return
+  }
+  let now = WallClock.seconds
+  var text = "        size     last use  in use  application\n"
+  for item in sorted { text += line(item, now: now) }
+  try writeData(text)
+}
+
+private func line(_ item: CacheItem, now: Int64) -> String {
+  let size = item.kind == .tree ? "\(megabytes(item.bytes)) MB" : "-"
+  return column(size, 12) + column(days(since: item.lastUse.seconds, now: now), 13)
+    + column(item.isInUse ? "yes" : "no", 8) + "  \(item.title)\n"
+    + String(repeating: " ", count: 35) + "\(escapedText(item.path.bytes))\n"
+}
+
+private func days(since seconds: Int64, now: Int64) -> String {
+  let days = max(0, now - seconds) / 86_400
+  return days == 0 ? "today" : days == 1 ? "1 day ago" : "\(days) days ago"
+}
+
+private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Arguments)
+  throws(CommandFailure)
+{
+  let result = cleanUpCaches(cleanUp, in: directory)
+  if arguments.has("--json") {
+    try writeData(
+      JSON.object([
+        ("removed", .array(result.removed.map(json))),
+        ("in_use", .array(result.inUse.map(json))),
+      ]).encoded)
+  } else {
+    let verb = cleanUp.isDryRun ? "would remove" : "removed"
+    for item in result.removed { writeMessage("\(verb) \(item.title) in \(item.path.quoted)\n") }
+    for item in result.inUse { writeMessage("in use: \(item.title) in \(item.path.quoted)\n") }
+    var bytes: UInt64 = 0
+    for item in result.removed { bytes += item.bytes }
+    writeMessage(
+      result.removed.isEmpty
+        ? "there is nothing to remove\n"
+        : "\(verb) \(result.removed.count) of \(megabytes(bytes)) MB in all\n")
+  }
+  if let failure = result.failures.first { throw .failed(failure.description.string) }
+}
+
+extension CacheItem {
+  /// "server 1.2", or what the item is where nobody knows of which application.
+  fileprivate var title: String {
+    switch kind {
+    case .leftover: return isInUse ? "being unpacked" : "left by a launch that was killed"
+    case .unsealed: return "a tree without a seal"
+    case .tree:
+      let name = escapedText(application).string
+      return version.isEmpty ? name : "\(name) \(escapedText(version))"
+    }
+  }
+}
+
+private func json(_ item: CacheItem) -> JSON {
+  let kind =
+    switch item.kind {
+    case .tree: "tree"
+    case .unsealed: "unsealed"
+    case .leftover: "leftover"
+    }
+  return .object(
+    JSON.members(path: [UInt8](item.path.bytes)) + [
+      ("kind", .string(kind)),
+      ("application", .text(item.application)),
+      ("version", .text(item.version)),
+      ("bytes", .number(item.bytes)),
+      ("last_use", .signed(item.lastUse.seconds)),
+      ("keep_days", .number(UInt64(item.keepDays))),
+      ("in_use", .bool(item.isInUse)),
+      ("own", .bool(item.isOwn)),
+    ])
+}

@@ -1,0 +1,447 @@
+"""What a launch leaves in the cache is cleaned up, and nothing else is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from support import (
+    AS_NOBODY,
+    NOBODY,
+    Case,
+    Mounts,
+    Onefile,
+    Result,
+    Trace,
+    listing,
+    make_tree,
+    needs_root,
+    noise,
+    onefold,
+    pack,
+    probe,
+    program,
+    tree_state,
+)
+
+DAY = 86_400
+
+
+class CleanUpCase(Case):
+    """Versions 0 to 4 of an application, and another application."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.versions = [cls.made("server", number) for number in range(5)]
+        cls.other = cls.made("other", 9)
+
+    @classmethod
+    def made(cls, name: str, number: int) -> Onefile:
+        entries = {
+            "run": program(),
+            "probe": program(probe().read_bytes()),
+            "library/module.py": noise(3000, f"{name} {number}"),
+        }
+        tree = make_tree(cls.shared / f"{name} {number}", entries)
+        options = ("--name", name, "--app-version", f"1.{number}")
+        return pack(tree, cls.shared / f"{name}-{number}", *options)
+
+    def unpack(self, *numbers: int, days: int) -> None:
+        """Launches these versions, as if it had been that long ago."""
+        for number in numbers:
+            self.assertSucceeded(self.versions[number].launch(cache=self.cache, verb="prewarm"))
+            self.age(self.versions[number].tree_name, days + number / 100)
+
+    def age(self, name: str, days: float) -> None:
+        then = time.time() - days * DAY
+        os.utime(self.cache / name, (then, then))
+
+    def last_use(self, onefile: Onefile) -> float:
+        """In days before now."""
+        return (time.time() - os.stat(self.cache / onefile.tree_name).st_mtime) / DAY
+
+    def launch(self, number: int, **options: Any) -> Result:
+        return self.versions[number].launch(cache=self.cache, **options)
+
+    def assertHolds(self, *numbers: int, others: tuple[str, ...] = ()) -> None:
+        names = [self.versions[number].tree_name for number in numbers]
+        self.assertEqual(listing(self.cache), sorted([*names, *others]))
+
+    def cached(self, *arguments: str, code: int = 0) -> Any:
+        result = onefold("cache", *arguments, "--cache", self.cache, "--json")
+        self.assertEqual(result.returncode, code, result.stderr)
+        return json.loads(result.stdout)
+
+
+class AfterALaunch(CleanUpCase):
+    def test_old_versions_are_removed_but_for_the_one_before(self) -> None:
+        self.unpack(0, 1, 2, days=40)
+        self.assertLaunched(self.launch(3))
+        # Version 0 was used last of the old ones.
+        self.assertHolds(0, 3)
+
+    def test_versions_that_were_used_lately_are_kept(self) -> None:
+        self.unpack(0, 1, 2, 3, days=29)
+        self.assertLaunched(self.launch(4))
+        self.assertHolds(0, 1, 2, 3, 4)
+
+    def test_a_launch_that_unpacks_nothing_cleans_nothing(self) -> None:
+        self.unpack(0, 1, 2, 3, days=40)
+        self.assertLaunched(self.launch(3))
+        self.assertHolds(0, 1, 2, 3)
+
+    def test_a_version_that_runs_is_kept(self) -> None:
+        self.unpack(0, 1, 2, days=40)
+        old = make_tree(self.work / "old", {"run": program(probe().read_bytes())})
+        packed = pack(old, self.work / "old packed", "--name", "server")
+        running = packed.start("wait", cache=self.cache)
+        self.addCleanup(running.communicate)
+        self.assertEqual(running.stdout.readline(), b"waiting\n")
+        self.age(packed.tree_name, 100)
+        self.assertLaunched(self.launch(3))
+        self.assertHolds(0, 3, others=(packed.tree_name,))
+        self.assertSameTree(packed.tree(self.cache), old)
+        running.communicate()
+        self.assertEqual(packed.launch(cache=self.cache, verb="gc").returncode, 0)
+        self.assertHolds(0, 3)
+
+    def test_other_applications_are_left_alone(self) -> None:
+        self.assertLaunched(self.other.launch(cache=self.cache))
+        self.age(self.other.tree_name, 1000)
+        self.unpack(0, 1, 2, days=40)
+        self.assertLaunched(self.launch(3))
+        self.assertHolds(0, 3, others=(self.other.tree_name,))
+
+    def test_staging_and_locks_of_dead_launches_are_removed_those_of_the_living_kept(self) -> None:
+        self.cache.mkdir(mode=0o700)
+        dead, living = (f".{digit * 32}.{digit * 16}" for digit in "ab")
+        for name in (dead, living):
+            make_tree(self.cache / name, {"tree/package/file": b"half"})
+        for digit in "ab":
+            (self.cache / f"{digit * 32}.lock").write_bytes(b"")
+        with open(self.cache / f"{'b' * 32}.lock") as lock:
+            directory = os.open(self.cache / living, os.O_RDONLY)
+            self.addCleanup(os.close, directory)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            self.assertLaunched(self.launch(0))
+            self.assertHolds(0, others=(living, f"{'b' * 32}.lock"))
+
+    def test_what_onefold_did_not_name_is_left_alone(self) -> None:
+        names = ["file", ".hidden", "a" * 31, "A" * 32, "g" * 32, f".{'a' * 32}.short", "b.lock"]
+        self.cache.mkdir(mode=0o700)
+        for name in names:
+            make_tree(self.cache / name, {"file": b"x"})
+            self.age(name, 1000)
+        self.assertLaunched(self.launch(0))
+        self.assertHolds(0, others=tuple(names))
+        self.assertEqual(self.cached("clear")["in_use"], [])
+        self.assertHolds(others=tuple(names))
+
+    def test_symlinks_are_not_followed(self) -> None:
+        outside = make_tree(self.work / "outside", {"file": b"precious"})
+        state = tree_state(outside)
+        self.unpack(0, 1, days=40)
+        (self.versions[1].tree(self.cache) / "added").symlink_to(outside)
+        for name in ("c" * 32, f".{'c' * 32}.{'d' * 16}"):
+            (self.cache / name).symlink_to(outside)
+        self.unpack(2, days=30)
+        self.assertLaunched(self.launch(3))
+        self.assertNotIn(self.versions[1].tree_name, listing(self.cache))
+        self.cached("clear")
+        self.assertHolds(others=("c" * 32, f".{'c' * 32}.{'d' * 16}"))
+        self.assertSameTree(outside, state)
+
+    @needs_root
+    def test_what_belongs_to_another_user_is_left_alone(self) -> None:
+        self.unpack(0, 1, 2, days=40)
+        theirs = f".{'e' * 32}.{'e' * 16}"
+        make_tree(self.cache / theirs, {"file": b"x"})
+        for name in (theirs, self.versions[1].tree_name):
+            os.chown(self.cache / name, NOBODY, -1)
+        self.assertLaunched(self.launch(3))
+        self.assertHolds(0, 1, 3, others=(theirs,))
+
+    @needs_root
+    def test_what_can_not_be_removed_is_no_error_of_a_launch_but_of_the_verb(self) -> None:
+        self.unpack(0, 1, 2, days=40)
+        mounts = Mounts(self)
+        # A mount in the tree: nothing beyond it is removed, so the tree stays.
+        mount = self.versions[1].tree(self.cache) / "library"
+        mounts.mount("-t", "tmpfs", "none", mount)
+        (mounts.inside(mount) / "precious").write_bytes(b"x")
+        self.assertLaunched(mounts.launch(self.versions[3], cache=self.cache))
+        result = mounts.launch(self.versions[3], cache=self.cache, verb="gc")
+        self.assertRefused(result, "cannot remove", "library")
+        hidden = [name for name in listing(self.cache) if name.startswith(".")]
+        self.assertEqual(len(hidden), 1)
+        inside = mounts.inside(self.cache / hidden[0] / "tree" / "library")
+        self.assertEqual(os.listdir(inside), ["precious"])
+        mounts.holder.communicate()
+        self.assertEqual(self.launch(3, verb="gc").returncode, 0)
+        self.assertHolds(0, 3)
+
+    def test_it_is_the_same_where_locks_do_not_work_but_for_what_may_be_in_use(self) -> None:
+        self.unpack(0, 1, 2, days=40)
+        young, old = (f".{digit * 32}.{digit * 16}" for digit in "ab")
+        for name in (young, old):
+            make_tree(self.cache / name, {"tree/file": b"half"})
+        self.age(young, 0)
+        self.age(old, 2)
+        traced = self.versions[3].trace(cache=self.cache, inject=["flock:error=ENOLCK"])
+        self.assertLaunched(traced.result)
+        locks = tuple(name for name in listing(self.cache) if name.endswith(".lock"))
+        self.assertHolds(0, 1, 2, 3, others=(young, *locks))
+
+    def test_a_clean_up_that_was_killed_is_gone_on_with(self) -> None:
+        self.unpack(0, 1, 2, days=40)
+        at = ["unlinkat:signal=SIGKILL:when=4"]
+        killed = self.versions[2].trace(cache=self.cache, verb="gc", inject=at)
+        self.assertEqual(killed.result.returncode, -9)
+        self.assertIn(f".{self.versions[2].tree_name}.", " ".join(listing(self.cache)))
+        self.assertEqual(self.launch(2, verb="gc").returncode, 0)
+        self.assertHolds(0, 1)
+
+
+class LastUse(CleanUpCase):
+    def test_it_is_noted_once_a_day(self) -> None:
+        version = self.versions[0]
+        self.assertLaunched(self.launch(0))
+        for days, notes in ((0.9, False), (1.1, True), (-0.9, False), (-1.1, True)):
+            with self.subTest(days=days):
+                self.age(version.tree_name, days)
+                traced = version.trace(cache=self.cache)
+                self.assertLaunched(traced.result)
+                self.assertEqual([call.name for call in traced.changes], ["utimensat"] * notes)
+                self.assertAlmostEqual(self.last_use(version), 0 if notes else days, places=2)
+
+    @needs_root
+    def test_nothing_is_written_on_a_read_only_cache_or_one_of_another_user(self) -> None:
+        version = self.versions[0]
+        self.assertLaunched(self.launch(0))
+        self.age(version.tree_name, 100)
+        mounts = Mounts(self)
+        mounts.mount("--bind", self.cache, self.cache)
+        mounts.mount("-o", "remount,bind,ro", self.cache)
+        traced = mounts.wrapped(version).trace(cache=self.cache)
+        self.assertLaunched(traced.result)
+        self.assertEqual(traced.changes, [])
+        self.cache.chmod(0o755)
+        traced = version.trace(cache=self.cache, **AS_NOBODY)
+        self.assertLaunched(traced.result)
+        self.assertEqual(traced.changes, [])
+        self.assertAlmostEqual(self.last_use(version), 100, places=2)
+
+
+class Verb(CleanUpCase):
+    def test_it_says_what_it_removed(self) -> None:
+        self.unpack(0, 1, 2, 3, days=40)
+        result = self.launch(0, verb="gc")
+        removed = [os.fsencode(self.cache / self.versions[n].tree_name) for n in (2, 3)]
+        self.assertEqual((result.returncode, result.stdout), (0, b""))
+        lines = [b"onefold: removed '%s'" % path for path in removed]
+        self.assertEqual(sorted(result.stderr.splitlines()), sorted(l[9:] for l in lines))
+        self.assertHolds(0, 1)
+        result = self.launch(0, verb="gc")
+        self.assertEqual((result.returncode, result.stderr), (0, b"there is nothing to remove\n"))
+
+    def test_there_need_be_no_cache(self) -> None:
+        result = self.launch(0, verb="gc")
+        self.assertEqual((result.returncode, result.stderr), (0, b"there is nothing to remove\n"))
+        self.assertFalse(self.cache.exists())
+
+    def test_it_takes_no_arguments(self) -> None:
+        result = self.versions[0].launch("x", cache=self.cache, verb="gc")
+        self.assertRefused(result, "takes no arguments")
+
+
+class Command(CleanUpCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.unpack(0, 1, 2, days=40)
+        self.assertLaunched(self.other.launch(cache=self.cache))
+        self.age(self.other.tree_name, 50)
+
+    def test_list_shows_every_tree(self) -> None:
+        (self.cache / self.versions[1].tree_name / "seal").unlink()
+        leftover = f".{'a' * 32}.{'a' * 16}"
+        (self.cache / leftover).mkdir(mode=0o700)
+        self.age(self.versions[1].tree_name, 3)
+        items = {item["path"]: item for item in self.cached("list")["items"]}
+        paths = {os.fspath(self.cache / name) for name in listing(self.cache)}
+        self.assertEqual(set(items), paths)
+        item = items[os.fspath(self.cache / self.versions[2].tree_name)]
+        size = sum(e.st_size for e in map(os.lstat, self.files(self.versions[2])))
+        self.assertEqual(
+            {key: item[key] for key in item if key not in ("path", "last_use")},
+            {
+                "kind": "tree", "application": "server", "version": "1.2", "bytes": size,
+                "keep_days": 30, "in_use": False, "own": True,
+            },
+        )  # fmt: skip
+        self.assertAlmostEqual((time.time() - item["last_use"]) / DAY, 40.02, places=2)
+        kinds = {os.path.basename(path): item["kind"] for path, item in items.items()}
+        self.assertEqual(kinds[self.versions[1].tree_name], "unsealed")
+        self.assertEqual(kinds[leftover], "leftover")
+        text = onefold("cache", "list", "--cache", self.cache).stdout.decode()
+        self.assertRegex(text, r"(?m)40 days ago +no +server 1\.2$")
+        self.assertRegex(text, r"(?m) +no +a tree without a seal$")
+        self.assertRegex(text, r"(?m) +no +left by a launch that was killed$")
+
+    def files(self, onefile: Onefile) -> list[Path]:
+        return [path for path in onefile.tree(self.cache).rglob("*") if path.is_file()]
+
+    def test_list_shows_what_is_in_use(self) -> None:
+        directory = os.open(self.cache / self.versions[0].tree_name, os.O_RDONLY)
+        self.addCleanup(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_SH)
+        used = [item["version"] for item in self.cached("list")["items"] if item["in_use"]]
+        self.assertEqual(used, ["1.0"])
+
+    def test_prune_is_for_all_applications(self) -> None:
+        self.cached("prune", "--dry-run")
+        self.assertHolds(0, 1, 2, others=(self.other.tree_name,))
+        removed = self.cached("prune")["removed"]
+        # The newest two of each stay.
+        self.assertEqual([item["version"] for item in removed], ["1.2"])
+        self.assertHolds(0, 1, others=(self.other.tree_name,))
+
+    def test_prune_keeps_as_long_as_it_is_told(self) -> None:
+        self.cached("prune", "--keep", "41")
+        self.assertHolds(0, 1, 2, others=(self.other.tree_name,))
+        self.cached("prune", "--keep", "0")
+        self.assertHolds(0, 1, others=(self.other.tree_name,))
+
+    def test_clear_removes_what_is_not_in_use(self) -> None:
+        with open(self.cache / f"{'a' * 32}.lock", "w"):
+            pass
+        directory = os.open(self.cache / self.versions[1].tree_name, os.O_RDONLY)
+        self.addCleanup(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_SH)
+        would = self.cached("clear", "--dry-run")
+        result = self.cached("clear")
+        self.assertEqual(would, result)
+        self.assertEqual([item["version"] for item in result["in_use"]], ["1.1"])
+        self.assertEqual(len(result["removed"]), 3)
+        self.assertHolds(1)
+        text = onefold("cache", "clear", "--cache", self.cache).stderr.decode()
+        self.assertRegex(text, r"in use: server 1\.1 in '.+'\nthere is nothing to remove\n")
+
+    def test_a_tree_that_was_listed_is_found_by_launches_all_the_while(self) -> None:
+        """To ask whether a tree is in use takes its lock for a moment."""
+        process = self.versions[0].start
+        for _ in range(20):
+            launches = [process(cache=self.cache) for _ in range(4)]
+            self.cached("list")
+            for launch in launches:
+                self.assertEqual(launch.communicate(), (b"hello\n", b""))
+        self.assertEqual(os.stat(self.cache / self.versions[0].tree_name).st_nlink, 3)
+
+    def test_mistakes_are_told(self) -> None:
+        for arguments, text in (
+            (["prine"], b"did you mean 'prune'"),
+            (["list", "--keep", "3"], b"'--keep' goes with prune only"),
+            (["list", "--dry-run"], b"'--dry-run' goes with prune or clear only"),
+            (["prune", "--keep", "x"], b"needs a number from 0 to 36500"),
+            (["list", "--cache", ""], b"needs a directory"),
+            ([], b"missing argument ACTION"),
+        ):
+            with self.subTest(arguments):
+                result = onefold("cache", *arguments)
+                self.assertEqual(result.returncode, 2)
+                self.assertIn(text, result.stderr)
+        result = onefold("cache", "list", "--cache", self.work / "missing")
+        self.assertEqual((result.returncode, result.stdout), (1, b""))
+        self.assertIn(b"can't be the cache: it does not exist", result.stderr)
+
+
+@needs_root
+class Shared(Case):
+    """What root prewarmed in /var/cache/onefold is everybody's, and nobody else writes there."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.mounts = Mounts(self)
+        self.mounts.tmpfs(Path("/var/cache"), "mode=0755")
+        self.system = Path("/var/cache/onefold")
+        self.tree = make_tree(self.work / "tree", {"run": program(), "d/file": noise(9000)})
+        self.packed = pack(self.tree, self.work / "packed")
+        self.onefile = self.mounts.wrapped(self.packed)
+        self.home = self.work / "home"
+        self.home.mkdir()
+        os.chown(self.home, NOBODY, NOBODY)
+
+    def prewarm(self) -> None:
+        self.mounts.inside(self.system).mkdir(mode=0o755)
+        self.assertSucceeded(self.onefile.launch(cache=self.system, verb="prewarm"))
+
+    def as_nobody(self) -> Onefile:
+        # nsenter needs root: the program is started as nobody in there.
+        nobody = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups --".split()
+        plain = self.packed.command
+        onefile = Onefile(self.packed.path, self.packed.summary)
+        onefile.command = lambda *a: self.mounts.command([*nobody, *plain(*a)])  # type: ignore
+        return onefile
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        return {"HOME": self.home, "PATH": os.environ["PATH"]}
+
+    def path(self) -> str:
+        result = self.as_nobody().launch(verb="path", environment=self.environment)
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        return os.fsdecode(result.stdout)
+
+    def traced(self) -> Trace:
+        return self.as_nobody().trace(environment=self.environment)
+
+    def test_everybody_uses_it_and_writes_nothing(self) -> None:
+        self.prewarm()
+        traced = self.traced()
+        self.assertLaunched(traced.result)
+        changes = [c for c in traced.calls if c.changes_files and "onefold" in c.arguments]
+        self.assertEqual(changes, [])
+        self.assertEqual(listing(self.home), [])
+        self.mounts.mount("-o", "remount,ro", "/var/cache")
+        self.assertLaunched(self.traced().result)
+        self.assertEqual(listing(self.home), [])
+
+    def test_it_is_checked_in_full_by_nobody_after_a_reboot(self) -> None:
+        self.prewarm()
+        self.mounts.mount("-o", "remount,ro", "/var/cache")
+        boot = self.work / "boot_id"
+        boot.write_text("11111111-2222-3333-4444-555555555555\n")
+        self.mounts.mount("--bind", boot, "/proc/sys/kernel/random/boot_id")
+        traced = self.traced()
+        self.assertLaunched(traced.result)
+        opened = [c.arguments for c in traced.calls if c.name == "openat" and c.succeeded]
+        self.assertFalse([a for a in opened if re.search(r'"d/file"', a)], opened)
+
+    def test_where_it_lacks_the_tree_or_is_damaged_the_user_s_own_is_used(self) -> None:
+        own = f"{self.home}/.cache/onefold/{self.packed.tree_name}/tree\n"
+        self.assertEqual(self.path(), own)
+        self.mounts.inside(self.system).mkdir(mode=0o755)
+        self.assertEqual(self.path(), own)
+        self.assertSucceeded(self.onefile.launch(cache=self.system, verb="prewarm"))
+        self.assertEqual(self.path(), f"{self.system}/{self.packed.tree_name}/tree\n")
+        (self.mounts.inside(self.system) / self.packed.tree_name / "tree" / "d" / "file").unlink()
+        self.assertLaunched(self.traced().result)
+        self.assertEqual(listing(self.home / ".cache" / "onefold"), [self.packed.tree_name])
+
+    def test_even_root_writes_there_only_when_it_is_named(self) -> None:
+        self.mounts.inside(self.system).mkdir(mode=0o755)
+        os.chown(self.home, 0, 0)
+        result = self.onefile.launch(environment={"HOME": self.home})
+        self.assertLaunched(result)
+        self.assertEqual(os.listdir(self.mounts.inside(self.system)), [])
+
+    def test_one_that_others_can_write_to_is_not_used(self) -> None:
+        self.prewarm()
+        self.mounts.inside(self.system).chmod(0o777)
+        self.assertNotIn(str(self.system), self.path())

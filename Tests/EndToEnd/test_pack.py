@@ -643,6 +643,33 @@ class Command(Case):
         self.assertEqual({key: shown[key] for key in expected}, expected)
         self.assertNotIn("entries", shown)
 
+    def test_policies_are_in_the_record_and_shown(self) -> None:
+        names = ("check", "keep", "die-with-parent")
+        for options, values, lines in (
+            ([], [[], [], []], [None, None, None]),
+            (
+                ["--check=files", "--keep", "365", "--die-with-parent", "term"],
+                [[b"files"], [b"365"], [b"term"]],
+                ["files", "365 days", "the program ends with it, by SIGTERM"],
+            ),
+            (
+                ["--die-with-parent=kill", "--keep=0"],
+                [[], [b"0"], [b"kill"]],
+                [None, "0 days", "the program ends with it, by SIGKILL"],
+            ),
+        ):
+            with self.subTest(options):
+                packed = pack(self.tree, self.work / "packed", *options, entry="bin/run")
+                record = parts(packed.path).record
+                self.assertEqual([record[name] for name in names], values)
+                shown = inspection(packed)
+                labels = ("check", "keep", "parent")
+                self.assertEqual([shown.get(label) for label in labels], lines)
+                # The file says the same of itself.
+                inspected = onefold("inspect", packed.path).stdout
+                self.assertSucceeded(packed.launch(verb="inspect"), inspected)
+                self.assertEqual(packed.tree_name, self.packed.tree_name)
+
     def test_inspect_lists_files_on_demand_escaping_what_is_no_text(self) -> None:
         result = onefold("inspect", "--files", self.packed.path)
         self.assertSucceeded(result)

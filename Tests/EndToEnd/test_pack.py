@@ -17,6 +17,7 @@ from support import (
     MTIME,
     ONEFOLD,
     READER,
+    REPOSITORY,
     Case,
     Directory,
     File,
@@ -32,6 +33,7 @@ from support import (
     pack,
     parts,
     program,
+    reader,
     run,
     succeed,
     tree_state,
@@ -509,6 +511,30 @@ class Content(Case):
         recorded = json.loads(onefold("inspect", packed.path, "--json", "--files").stdout)
         [large] = [entry for entry in recorded["entries"] if entry["path"] == "large"]
         self.assertEqual((large["size"], large["sha256"]), (size, hash_file(tree / "large")))
+
+
+class GoldenVectors(unittest.TestCase):
+    """tools/read-payload.py accepts and refuses what the parsers of the launcher do."""
+
+    #: Where trailers of Tests/Golden say that they stand.
+    POSITION = 536_880_404
+
+    def test_the_second_reader_agrees_with_them(self) -> None:
+        second = reader()
+        for folder, parse in (
+            ("trailer", lambda data: second.parse_trailer(data, self.POSITION)),
+            ("record", second.parse_record),
+            ("manifest", second.parse_manifest),
+        ):
+            vectors = sorted((REPOSITORY / "Tests" / "Golden" / folder).glob("*.bin"))
+            self.assertGreater(len(vectors), 40)
+            for vector in vectors:
+                with self.subTest(vector.name, of=folder):
+                    if vector.name.startswith("valid-"):
+                        parse(vector.read_bytes())
+                    else:
+                        with self.assertRaises(second.Refused):
+                            parse(vector.read_bytes())
 
 
 class Command(Case):

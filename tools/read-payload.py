@@ -172,6 +172,9 @@ FIELDS: dict[int, Field] = {
     7: Field("target", once=True, required=True, critical=True),
     8: Field("packer", once=True, required=False, critical=False),
     10: Field("glibc", once=True, required=False, critical=False),
+    11: Field("check", once=True, required=False, critical=False),
+    12: Field("keep", once=True, required=False, critical=False),
+    13: Field("die-with-parent", once=True, required=False, critical=False),
 }
 
 RECORD_HEADER = struct.Struct("<4sHHI")
@@ -179,6 +182,10 @@ FIELD_HEADER = struct.Struct("<HHI")
 
 NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-")
 TARGETS = (b"x86_64-linux", b"aarch64-linux")
+CHECKS = (b"seal", b"dirs", b"files", b"full")
+PARENT_DEATHS = (b"kill", b"term")
+DAYS = re.compile(rb"0|[1-9][0-9]{0,4}")
+MAXIMUM_DAYS = 36_500
 GLIBC = re.compile(rb"(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
 
 
@@ -228,6 +235,12 @@ def is_valid_value(field: str, value: bytes) -> bool:
     if field == "glibc":
         version, space, path = value.partition(b" ")
         return bool(GLIBC.fullmatch(version) and space) and is_valid_path(path)
+    if field == "check":
+        return value in CHECKS
+    if field == "keep":
+        return bool(DAYS.fullmatch(value)) and int(value) <= MAXIMUM_DAYS
+    if field == "die-with-parent":
+        return value in PARENT_DEATHS
     if field == "set":
         return value.find(b"=") > 0
     if field == "unset":

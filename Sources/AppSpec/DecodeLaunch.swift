@@ -94,6 +94,10 @@ extension SpecDecoder {
     launch.pythonOptions = table.texts("python-options").map(\.value)
     launch.isolate = table.boolean("isolate") ?? launch.isolate
     launch.pyinstaller = table.boolean("pyinstaller") ?? launch.pyinstaller
+    launch.check = table.text("check")?.value
+    launch.keep = table.integer("keep")?.value
+    launch.dieWithParent =
+      table.boolean("die-with-parent") == true ? "kill" : table.text("die-with-parent")?.value
     return launch
   }
 

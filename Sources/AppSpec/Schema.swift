@@ -10,6 +10,8 @@ public enum Schema {
     case integer(ClosedRange<Int>)
     /// One of these texts.
     case choice([String])
+    /// true or false, or one of these texts.
+    case booleanOrChoice([String])
     /// Bytes, or a text with a unit.
     case size
     case texts
@@ -27,7 +29,8 @@ public enum Schema {
       case .path: "path"
       case .boolean: "boolean"
       case .integer: "integer"
-      case .choice(let values): values.map { "`\($0)`" }.joined(separator: ", ")
+      case .choice(let values): Self.joined(values)
+      case .booleanOrChoice(let values): "boolean, \(Self.joined(values))"
       case .size: "integer or text"
       case .texts: "array of texts"
       case .paths: "array of paths"
@@ -35,6 +38,10 @@ public enum Schema {
       case .textTable: "table of texts"
       case .textOrTable: "text or table"
       }
+    }
+
+    private static func joined(_ values: [String]) -> String {
+      values.map { "`\($0)`" }.joined(separator: ", ")
     }
   }
 
@@ -157,6 +164,14 @@ public enum Schema {
       Key("python-options", .texts, default: "`[]`", "options for the interpreter"),
       Key("isolate", .boolean, default: "`true`", "the user's PYTHON* variables do not count"),
       Key("pyinstaller", .boolean, default: "`true`", "PyInstaller's contract is kept"),
+      Key(
+        "check", .choice(["seal", "dirs", "files", "full"]), default: "`dirs`",
+        "what is checked of the unpacked tree at each launch"),
+      Key(
+        "keep", .integer(0...36500), default: "`30`", "days that a tree is kept that is not used"),
+      Key(
+        "die-with-parent", .booleanOrChoice(["kill", "term"]), default: "`false`",
+        "end when the process that launched it has ended"),
     ])
 
   static let smoke = Table(

@@ -84,6 +84,9 @@ struct SchemaCheck {
     switch type {
     case .text, .path: checkText(value, "'\(path)'", isPath: type.isPath)
     case .choice(let choices): checkChoice(value, choices, path)
+    case .booleanOrChoice(let choices):
+      if case .boolean = value.content { return }
+      checkChoice(value, choices, path, orBoolean: true)
     case .boolean:
       if case .boolean = value.content { return }
       wrongType(value, "'\(path)'", "true or false")
@@ -112,13 +115,17 @@ struct SchemaCheck {
     }
   }
 
-  private mutating func checkChoice(_ value: TOMLValue, _ choices: [String], _ path: String) {
-    let valid = alternatives(choices.map { "'\($0)'" })
+  private mutating func checkChoice(
+    _ value: TOMLValue, _ choices: [String], _ path: String, orBoolean: Bool = false
+  ) {
+    let booleans = orBoolean ? ["true", "false"] : []
+    let valid = alternatives(booleans + choices.map { "'\($0)'" })
     guard case .string(let text) = value.content else {
       return wrongType(value, "'\(path)'", valid)
     }
     guard !choices.contains(text) else { return }
-    let hint = nearest(to: text, in: choices).map { "; did you mean '\($0)'?" } ?? ""
+    var hint = nearest(to: text, in: choices).map { "; did you mean '\($0)'?" } ?? ""
+    if booleans.contains(text) { hint = "; leave out the quotes" }
     report(value.line, "'\(path)' must be \(valid), not \(quoted(text))\(hint)")
   }
 

@@ -107,6 +107,12 @@ public struct Spec: Sendable {
     public var pythonOptions: [String] = []
     public var isolate = true
     public var pyinstaller = true
+    /// A name of PayloadFormat's `CheckPolicy`; nil for the launcher's default.
+    public var check: String?
+    /// Days; nil for the launcher's default.
+    public var keep: Int?
+    /// A name of PayloadFormat's `ParentDeath`; nil where the program does not end with its parent.
+    public var dieWithParent: String?
 
     public enum Program: Sendable {
       case module(String)

@@ -18,7 +18,7 @@ func quoted(_ text: String) -> String {
 }
 
 /// "a", "a or b", "a, b or c".
-func alternatives(_ items: [String]) -> String {
+public func alternatives(_ items: [String]) -> String {
   guard let last = items.last, items.count > 1 else { return items.first ?? "" }
   return items.dropLast().joined(separator: ", ") + " or " + last
 }

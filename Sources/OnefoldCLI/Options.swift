@@ -174,6 +174,15 @@ struct Arguments: Sendable {
   func value(_ name: String) -> Path? { values[name]?.first }
   func all(_ name: String) -> [Path] { values[name] ?? [] }
 
+  /// One of these words.
+  func word(_ name: String, of words: [String]) throws(UsageError) -> String? {
+    guard let value = value(name) else { return nil }
+    if words.contains(value.string) { return value.string }
+    let hint = nearest(to: value.string, in: words).map { "; did you mean '\($0)'?" } ?? ""
+    throw UsageError(
+      "option '\(name)' needs \(alternatives(words)), not \(value.quoted)\(hint)")
+  }
+
   /// A whole number in a range.
   func number(_ name: String, in range: ClosedRange<Int>) throws(UsageError) -> Int? {
     guard let value = value(name) else { return nil }

@@ -38,6 +38,18 @@ let packCommand = Command(
     Option(
       name: "--unset-env", value: "NAME", help: "with --tree: remove an environment variable",
       repeats: true),
+    Option(
+      name: "--check", value: "POLICY",
+      help: "with --tree: what each launch checks of the unpacked tree: seal, dirs (default), "
+        + "files or full"),
+    Option(
+      name: "--keep", value: "DAYS",
+      help: "with --tree: how long a tree is kept that is not used, 0 to "
+        + "\(LaunchRecord.longestKeep) days (default 30)"),
+    Option(
+      name: "--die-with-parent", value: "SIGNAL",
+      help: "with --tree: kill or term: the program gets this signal when the process that "
+        + "launched it ends"),
     Option(name: "--codec", value: "NAME", help: "zstd (default), xz or store"),
     Option(
       name: "--level", value: "N",

@@ -70,6 +70,15 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
     }
     record.removedVariables.append([UInt8](variable.bytes))
   }
+  try usage { () throws(UsageError) in
+    record.check = try arguments.word("--check", of: CheckPolicy.allCases.map { "\($0.name)" })
+      .flatMap { CheckPolicy(named: $0.utf8) }
+    record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
+    record.parentDeath = try arguments.word(
+      "--die-with-parent", of: ParentDeath.allCases.map { "\($0.name)" }
+    )
+    .flatMap { ParentDeath(named: $0.utf8) }
+  }
 
   let compression = try makeCompression(nil, arguments)
   let workers = try makeWorkers(arguments)

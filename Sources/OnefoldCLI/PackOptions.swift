@@ -9,13 +9,11 @@ import Posix
 func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(CommandFailure)
   -> Compression
 {
-  var codec = Codec.zstd
-  if let value = arguments.value("--codec")?.string ?? archive?.codec?.value {
-    guard let named = Codec.allCases.first(where: { $0.name.description == value }) else {
-      throw .usage("option '--codec' needs zstd, xz or store, not \(quotedText(value.utf8))")
-    }
-    codec = named
+  let word = try usage { () throws(UsageError) in
+    try arguments.word("--codec", of: ["zstd", "xz", "store"])
   }
+  let name = word ?? archive?.codec?.value
+  let codec = Codec.allCases.first { $0.name.description == name } ?? .zstd
   if codec == .store && arguments.has("--level") {
     throw .usage("option '--level' does not go with '--codec store'")
   }

@@ -9,7 +9,10 @@ import Posix
 /// name.
 func packSpec(_ arguments: Arguments) throws(CommandFailure) {
   try refuse(
-    ["--entry", "--name", "--app-version", "--env", "--unset-env"], in: arguments,
+    [
+      "--entry", "--name", "--app-version", "--env", "--unset-env", "--check", "--keep",
+      "--die-with-parent",
+    ], in: arguments,
     "goes with '--tree'; a spec has a key for it")
   guard arguments.rest.isEmpty else {
     throw .usage("arguments after '--' go with '--tree'; a spec has launch.arguments")
@@ -189,6 +192,9 @@ private struct SpecBuild {
     record.removedVariables = staged.removedVariables.map { [UInt8]($0.utf8) }
     record.packer = [UInt8]("onefold \(version)".utf8)
     record.glibc = staged.report.glibc
+    record.check = spec.launch.check.flatMap { CheckPolicy(named: $0.utf8) }
+    record.keepDays = spec.launch.keep
+    record.parentDeath = spec.launch.dieWithParent.flatMap { ParentDeath(named: $0.utf8) }
     return record
   }
 

@@ -52,8 +52,10 @@ extension [UInt8] {
   }
 
   mutating func append(decimal value: Int) {
-    if value >= 10 { append(decimal: value / 10) }
-    append(UInt8(ascii: "0") + UInt8(value % 10))
+    if value < 0 { append(UInt8(ascii: "-")) }
+    let magnitude = value.magnitude
+    if magnitude >= 10 { append(decimal: Int(magnitude / 10)) }
+    append(UInt8(ascii: "0") + UInt8(magnitude % 10))
   }
 
   mutating func append(zeros count: Int) {

@@ -18,6 +18,11 @@ public func inspectionLines(_ payload: Payload, _ manifest: Manifest) -> [(
   for argument in record.arguments { lines.append(("argument", escapedText(argument))) }
   for name in record.removedVariables { lines.append(("unset", escapedText(name))) }
   for variable in record.variables { lines.append(("environment", escapedText(variable))) }
+  if let check = record.check { lines.append(("check", "\(check.name)")) }
+  if let days = record.keepDays { lines.append(("keep", days == 1 ? "1 day" : "\(days) days")) }
+  if let death = record.parentDeath {
+    lines.append(("parent", "the program ends with it, by \(signalName(death))"))
+  }
   lines.append(("tree id", hexText(payload.treeID.bytes)))
   if !record.packer.isEmpty { lines.append(("packed by", escapedText(record.packer))) }
   lines.append(("bootloader", "\(grouped(payload.trailer.bootloaderLength)) bytes"))
@@ -49,6 +54,13 @@ public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
     text += "\(line)\(value)\n"
   }
   return text
+}
+
+private func signalName(_ death: ParentDeath) -> StaticString {
+  switch death {
+  case .kill: "SIGKILL"
+  case .term: "SIGTERM"
+  }
 }
 
 private func codecs(_ manifest: Manifest) -> Text {

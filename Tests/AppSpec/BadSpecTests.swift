@@ -354,6 +354,30 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
         "onefold.toml:3: 'launch.unset' holds names of variables, not ''",
         "onefold.toml:4: '' in 'launch.environment' can't be the name of a variable",
         "onefold.toml:4: 'a=b' in 'launch.environment' can't be the name of a variable"),
+      .rest(
+        "[launch]\nmodule = 'n'\ncheck = 'dir'\nkeep = 36501\ndie-with-parent = 'trem'",
+        "onefold.toml:3: 'launch.check' must be 'seal', 'dirs', 'files' or 'full', not 'dir'; did you mean 'dirs'?",
+        "onefold.toml:4: 'launch.keep' must be 0 to 36500, not 36501",
+        "onefold.toml:5: 'launch.die-with-parent' must be true, false, 'kill' or 'term', not 'trem'; did you mean "
+          + "'term'?"),
+      .rest(
+        "[launch]\nmodule = 'n'\ncheck = true\nkeep = '30'\ndie-with-parent = 'true'",
+        "onefold.toml:3: 'launch.check' must be 'seal', 'dirs', 'files' or 'full', not true or false",
+        "onefold.toml:4: 'launch.keep' must be a whole number, not text; leave out the quotes",
+        "onefold.toml:5: 'launch.die-with-parent' must be true, false, 'kill' or 'term', not 'true'; leave out the "
+          + "quotes"),
+      .rest(
+        "[launch]\nmodule = 'n'\nkeep = -1\ndie-with-parent = 9",
+        "onefold.toml:3: 'launch.keep' must be 0 to 36500, not -1",
+        "onefold.toml:4: 'launch.die-with-parent' must be true, false, 'kill' or 'term', not a whole number"
+      ),
+      .rest(
+        "[launch]\nmodule = 'n'\ndie_with_parent = true",
+        "onefold.toml:3: unknown key 'launch.die_with_parent'; did you mean 'launch.die-with-parent'?"
+      ),
+      .rest(
+        "[prune]\ncheck = 'dirs'",
+        "onefold.toml:2: unknown key 'prune.check'; did you mean 'launch.check'?"),
     ] as [BadSpec])
   func dataAndLaunch(_ bad: BadSpec) throws { try check(bad) }
 

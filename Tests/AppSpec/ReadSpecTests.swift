@@ -77,6 +77,9 @@ import Testing
       python-options = ["-X", "utf8"]
       isolate = false
       pyinstaller = false
+      check = "files"
+      keep = 36500
+      die-with-parent = "term"
       [smoke]
       imports = false
       skip-imports = ["a.b"]
@@ -146,6 +149,8 @@ import Testing
     #expect(spec.launch.unset == ["B"])
     #expect(spec.launch.pythonOptions == ["-X", "utf8"])
     #expect(!spec.launch.isolate && !spec.launch.pyinstaller)
+    #expect(spec.launch.check == "files" && spec.launch.keep == 36500)
+    #expect(spec.launch.dieWithParent == "term")
   }
 
   private func checkSmoke(_ spec: Spec) {
@@ -186,6 +191,18 @@ import Testing
     #expect(spec.app.version == "" && spec.output.file == nil && spec.archive.maxSize == nil)
     #expect(spec.data.isEmpty && spec.dependencies.requirements.isEmpty && spec.prune.keep.isEmpty)
     #expect(spec.launch.environment.isEmpty && spec.launch.arguments.isEmpty)
+    #expect(spec.launch.check == nil && spec.launch.keep == nil)
+    #expect(spec.launch.dieWithParent == nil)
+  }
+
+  @Test(arguments: [("true", "kill"), ("\"kill\"", "kill"), ("'term'", "term"), ("false", nil)])
+  func endingWithTheParent(_ value: String, _ expected: String?) throws {
+    let spec = try directory.read(ReadSpecTests.head + "launch.die-with-parent = \(value)\n")
+    #expect(spec.launch.dieWithParent == expected)
+  }
+
+  @Test func keepingNothing() throws {
+    #expect(try directory.read(ReadSpecTests.head + "launch.keep = 0\n").launch.keep == 0)
   }
 
   @Test func waysToLaunch() throws {

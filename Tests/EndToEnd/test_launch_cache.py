@@ -844,6 +844,37 @@ class Damaged(CacheCase):
             self.kept_times(path, flip)
         self.assertRepaired(lambda: self.kept_times(path, flip), "full")
 
+    def test_the_record_chooses_the_check_and_the_environment_counts_first(self) -> None:
+        def flip(path: Path) -> None:
+            content = path.read_bytes()
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+        large = self.unpacked / "large"
+        # By the first check that notices it.
+        damages: dict[str, Callable[[], Any]] = {
+            "dirs": (self.unpacked / "empty").unlink,
+            "files": lambda: large.chmod(0o600),
+            "full": lambda: self.kept_times(large, flip),
+        }
+        order = ["seal", *damages]
+        for recorded in (None, *order):
+            options = () if recorded is None else ("--check", recorded)
+            path = self.work / f"packed {recorded}"
+            packed = pack(self.tree, path, "--frame-size", "64", *options)
+            self.assertEqual(packed.tree_name, self.packed.tree_name)
+            for asked in (None, "", *order):
+                environment = {} if asked is None else {"ONEFOLD_CHECK": asked}
+                check = asked or recorded or "dirs"
+                for first, damage in damages.items():
+                    with self.subTest(recorded=recorded, asked=asked, damage=first):
+                        damage()
+                        result = packed.launch(cache=self.cache, environment=environment)
+                        self.assertLaunched(result)
+                        is_right = tree_state(self.unpacked) == self.state
+                        self.assertEqual(is_right, order.index(check) >= order.index(first))
+                        self.assertLaunched(self.launch(environment={"ONEFOLD_CHECK": "full"}))
+                        self.assertCacheHolds(self.packed, self.state)
+
     # What is no damage
 
     def test_files_that_a_program_adds_stay_and_cost_one_check(self) -> None:

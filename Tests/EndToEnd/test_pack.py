@@ -17,6 +17,7 @@ from support import (
     MTIME,
     ONEFOLD,
     READER,
+    REPOSITORY,
     Case,
     Directory,
     File,
@@ -32,6 +33,7 @@ from support import (
     pack,
     parts,
     program,
+    reader,
     run,
     succeed,
     tree_state,
@@ -511,6 +513,30 @@ class Content(Case):
         self.assertEqual((large["size"], large["sha256"]), (size, hash_file(tree / "large")))
 
 
+class GoldenVectors(unittest.TestCase):
+    """tools/read-payload.py accepts and refuses what the parsers of the launcher do."""
+
+    #: Where trailers of Tests/Golden say that they stand.
+    POSITION = 536_880_404
+
+    def test_the_second_reader_agrees_with_them(self) -> None:
+        second = reader()
+        for folder, parse in (
+            ("trailer", lambda data: second.parse_trailer(data, self.POSITION)),
+            ("record", second.parse_record),
+            ("manifest", second.parse_manifest),
+        ):
+            vectors = sorted((REPOSITORY / "Tests" / "Golden" / folder).glob("*.bin"))
+            self.assertGreater(len(vectors), 40)
+            for vector in vectors:
+                with self.subTest(vector.name, of=folder):
+                    if vector.name.startswith("valid-"):
+                        parse(vector.read_bytes())
+                    else:
+                        with self.assertRaises(second.Refused):
+                            parse(vector.read_bytes())
+
+
 class Command(Case):
     """What the commands print, and where."""
 
@@ -642,6 +668,33 @@ class Command(Case):
         }
         self.assertEqual({key: shown[key] for key in expected}, expected)
         self.assertNotIn("entries", shown)
+
+    def test_policies_are_in_the_record_and_shown(self) -> None:
+        names = ("check", "keep", "die-with-parent")
+        for options, values, lines in (
+            ([], [[], [], []], [None, None, None]),
+            (
+                ["--check=files", "--keep", "365", "--die-with-parent", "term"],
+                [[b"files"], [b"365"], [b"term"]],
+                ["files", "365 days", "the program ends with it, by SIGTERM"],
+            ),
+            (
+                ["--die-with-parent=kill", "--keep=0"],
+                [[], [b"0"], [b"kill"]],
+                [None, "0 days", "the program ends with it, by SIGKILL"],
+            ),
+        ):
+            with self.subTest(options):
+                packed = pack(self.tree, self.work / "packed", *options, entry="bin/run")
+                record = parts(packed.path).record
+                self.assertEqual([record[name] for name in names], values)
+                shown = inspection(packed)
+                labels = ("check", "keep", "parent")
+                self.assertEqual([shown.get(label) for label in labels], lines)
+                # The file says the same of itself.
+                inspected = onefold("inspect", packed.path).stdout
+                self.assertSucceeded(packed.launch(verb="inspect"), inspected)
+                self.assertEqual(packed.tree_name, self.packed.tree_name)
 
     def test_inspect_lists_files_on_demand_escaping_what_is_no_text(self) -> None:
         result = onefold("inspect", "--files", self.packed.path)

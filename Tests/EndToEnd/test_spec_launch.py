@@ -14,13 +14,14 @@ from spec_support import (
     VERSION,
     SpecCase,
     application,
+    line_of,
     pack_command,
     pack_spec,
     project,
     unpacked,
     wheel,
 )
-from support import Onefile, onefold, run, succeed
+from support import Onefile, onefold, parts, run, succeed
 
 TELL = """
 import json, os, sys
@@ -193,6 +194,51 @@ class Launches(SpecCase):
         self.assertEqual(packed.path, source / "tell-me")
         said = self.tell(packed, status=7)
         self.assertEqual(said["environment"]["ONEFOLD_APP_VERSION"], "1.0")
+
+
+class Policies(SpecCase):
+    """What the launch record says of checking, keeping and ending."""
+
+    def test_they_are_in_the_record(self) -> None:
+        trees = set()
+        for policies, expected in (
+            ({}, {}),
+            (
+                {"check": "files", "keep": 7, "die-with-parent": True},
+                {"check": [b"files"], "keep": [b"7"], "die-with-parent": [b"kill"]},
+            ),
+            (
+                {"check": "seal", "keep": 0, "die-with-parent": "term"},
+                {"check": [b"seal"], "keep": [b"0"], "die-with-parent": [b"term"]},
+            ),
+            (
+                {"check": "full", "keep": 36500, "die-with-parent": "kill"},
+                {"check": [b"full"], "keep": [b"36500"], "die-with-parent": [b"kill"]},
+            ),
+            ({"check": "dirs", "die-with-parent": False}, {"check": [b"dirs"]}),
+        ):
+            with self.subTest(policies):
+                launch = {"script": "runner.py", **policies}
+                packed = pack_spec(self.new_application(launch=launch))
+                record = parts(packed.path).record
+                names = ("check", "keep", "die-with-parent")
+                said = {name: record[name] for name in names if record[name]}
+                self.assertEqual(said, expected)
+                self.assertEqual(self.python(packed, "print(6 * 7)"), 42)
+                trees.add(packed.tree_name)
+        # What is launched otherwise is no other tree.
+        self.assertEqual(len(trees), 1)
+
+    def test_errors_tell_the_line_and_what_was_meant(self) -> None:
+        for key, value, text in (
+            ("check", "fulll", "not 'fulll'; did you mean 'full'?"),
+            ("keep", 36501, "must be 0 to 36500, not 36501"),
+            ("die-with-parent", "tern", "not 'tern'; did you mean 'term'?"),
+            ("die_with_parent", True, "did you mean 'launch.die-with-parent'?"),
+        ):
+            with self.subTest(key, value=value):
+                directory = self.new_application(launch={"script": "runner.py", key: value})
+                self.assertFails(directory, line_of(directory, key), text)
 
 
 FIND = """

@@ -29,6 +29,7 @@ public func checkRecord(_ bytes: [UInt8]) {
   precondition(again == record)
   precondition(PathRules.isPath(record.entry.span))
   if let glibc = record.glibc { precondition(PathRules.isPath(glibc.file.span)) }
+  if let days = record.keepDays { precondition(0...LaunchRecord.longestKeep ~= days) }
   for value in record.arguments + record.variables {
     let result = LaunchRecord.expand(value, root: [0x72], executable: [0x78])
     precondition(result.count <= value.count)

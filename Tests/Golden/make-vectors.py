@@ -149,8 +149,8 @@ def trailers() -> Vectors:
 RECORD = Layout("4sHHI", "magic version reserved count")
 FIELD = Layout("HHI", "tag flags length")
 (NAME, VERSION, ENTRY, ARGUMENT, SET, UNSET, TARGET, PACKER) = range(1, 9)
-GLIBC = 10
-UNCRITICAL = (VERSION, PACKER, GLIBC)
+(GLIBC, CHECK, KEEP, PARENT_DEATH) = range(10, 14)
+UNCRITICAL = (VERSION, PACKER, GLIBC, CHECK, KEEP, PARENT_DEATH)
 
 Field = tuple[int, int, bytes]
 
@@ -232,6 +232,22 @@ def records() -> Vectors:
             field(VERSION, b"1"), field(PACKER, b"p"), unknown, field(GLIBC, b"0.0 .a/ \xff\n")
         ),
         "valid-glibc-largest": with_fields(field(GLIBC, b"999.999 " + path_3072)),
+        "valid-policies": with_fields(
+            field(CHECK, b"files"), field(KEEP, b"30"), field(PARENT_DEATH, b"kill")
+        ),
+        "valid-policies-after-all": with_fields(
+            field(VERSION, b"1"),
+            field(PACKER, b"p"),
+            unknown,
+            field(GLIBC, b"2.36 bin/app"),
+            field(CHECK, b"full"),
+            field(KEEP, b"36500"),
+            field(PARENT_DEATH, b"term"),
+            (U16, 0, b"of a later release"),
+        ),
+        "valid-check-seal": with_value(CHECK, b"seal"),
+        "valid-check-dirs": with_value(CHECK, b"dirs"),
+        "valid-keep-0": with_value(KEEP, b"0"),
         "valid-65536-bytes": with_fields(field(ARGUMENT, b"a" * room)),
         "valid-most-fields": with_fields(*[field(ARGUMENT, b"")] * many),
         "invalid-recordTooShort": plain[:11],
@@ -256,8 +272,14 @@ def records() -> Vectors:
         "invalid-recordFieldFlags-argument-not-critical": with_fields((ARGUMENT, 0, b"a")),
         "invalid-recordFieldFlags-version-critical": with_fields((VERSION, 1, b"1")),
         "invalid-recordFieldFlags-glibc-critical": with_fields((GLIBC, 1, b"2.36 bin/app")),
+        "invalid-recordFieldFlags-check-critical": with_fields((CHECK, 1, b"dirs")),
+        "invalid-recordFieldFlags-keep-critical": with_fields((KEEP, 1, b"30")),
+        "invalid-recordFieldFlags-parent-death-critical": with_fields((PARENT_DEATH, 1, b"kill")),
         "invalid-recordFieldOrder": record(REQUIRED[1], REQUIRED[0], REQUIRED[2]),
         "invalid-recordFieldOrder-after-unknown": record(*REQUIRED, unknown, (8, 0, b"packer")),
+        "invalid-recordFieldOrder-policies": record(
+            *REQUIRED, field(KEEP, b"30"), field(CHECK, b"dirs")
+        ),
         "invalid-recordFieldUnknown": with_fields((9, 1, b"")),
         "invalid-recordFieldUnknown-0": with_fields((0, 1, b"")),
         "invalid-recordFieldUnknown-last": with_fields((U16, 1, b"")),
@@ -271,6 +293,9 @@ def records() -> Vectors:
         "invalid-recordNul-entry": with_value(ENTRY, b"bin/app\0"),
         "invalid-recordNul-glibc": with_value(GLIBC, b"2.36 bin/app\0"),
         "invalid-recordNul-name": with_value(NAME, b"app\0"),
+        "invalid-recordNul-check": with_value(CHECK, b"dirs\0"),
+        "invalid-recordNul-keep": with_value(KEEP, b"3\x000"),
+        "invalid-recordNul-parent-death": with_value(PARENT_DEATH, b"\0kill"),
         "invalid-recordVariable-set-no-name": with_fields(field(SET, b"=value")),
         "invalid-recordVariable-set-no-value": with_fields(field(SET, b"NAME")),
         "invalid-recordVariable-set-empty": with_fields(field(SET, b"")),
@@ -286,6 +311,12 @@ def records() -> Vectors:
     vectors["invalid-recordFieldRepeated-glibc"] = with_fields(
         *[field(GLIBC, b"2.36 bin/app")] * 2
     )
+    for what, tag, value in (
+        ("check", CHECK, b"dirs"),
+        ("keep", KEEP, b"30"),
+        ("parent-death", PARENT_DEATH, b"kill"),
+    ):
+        vectors[f"invalid-recordFieldRepeated-{what}"] = with_fields(*[field(tag, value)] * 2)
     for what, value in {
         "empty": b"",
         "no-path": b"2.36",
@@ -305,6 +336,35 @@ def records() -> Vectors:
         "3073-bytes": b"2.36 " + path_3072 + b"n",
     }.items():
         vectors[f"invalid-recordGlibc-{what}"] = with_value(GLIBC, value)
+    for what, tag, value in (
+        ("check-empty", CHECK, b""),
+        ("check-unknown", CHECK, b"none"),
+        ("check-upper-case", CHECK, b"Dirs"),
+        ("check-begins-alike", CHECK, b"dirs "),
+        ("check-cut", CHECK, b"file"),
+        ("check-of-the-other", CHECK, b"kill"),
+        ("keep-empty", KEEP, b""),
+        ("keep-leading-zero", KEEP, b"030"),
+        ("keep-two-zeros", KEEP, b"00"),
+        ("keep-too-long", KEEP, b"36501"),
+        ("keep-six-digits", KEEP, b"100000"),
+        ("keep-overflow", KEEP, b"18446744073709551646"),
+        ("keep-signed", KEEP, b"+30"),
+        ("keep-negative", KEEP, b"-1"),
+        ("keep-fraction", KEEP, b"1.5"),
+        ("keep-unit", KEEP, b"30d"),
+        ("keep-space", KEEP, b" 30"),
+        ("keep-hexadecimal", KEEP, b"0x1e"),
+        ("keep-other-digits", KEEP, "٣".encode()),
+        ("parent-death-empty", PARENT_DEATH, b""),
+        ("parent-death-true", PARENT_DEATH, b"true"),
+        ("parent-death-signal", PARENT_DEATH, b"SIGTERM"),
+        ("parent-death-number", PARENT_DEATH, b"9"),
+        ("parent-death-upper-case", PARENT_DEATH, b"KILL"),
+        ("parent-death-begins-alike", PARENT_DEATH, b"killed"),
+        ("parent-death-of-the-other", PARENT_DEATH, b"dirs"),
+    ):
+        vectors[f"invalid-recordPolicy-{what}"] = with_value(tag, value)
     for what, name in {
         "empty": b"",
         "65-bytes": b"a" * 65,

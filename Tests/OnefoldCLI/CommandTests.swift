@@ -1,4 +1,5 @@
 import Glibc
+import PayloadFormat
 import Posix
 import TestSupport
 import Testing
@@ -133,6 +134,40 @@ private let start = "\u{2}start\u{3}"
         "onefold pack: the name '-x' is not valid: give 1 to 64 of A-Z a-z 0-9 . _ + - with --name, "
           + "not beginning with '.' or '-'\nhint: onefold pack --help\n"
       ),
+      (
+        ["pack", "--die-with-parent", "term"],
+        "onefold pack: option '--die-with-parent' goes with '--tree'; a spec has a key for it\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--chek", "dirs"],
+        "onefold pack: unknown option '--chek'; did you mean '--check'?\nhint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--check", "dir"],
+        "onefold pack: option '--check' needs seal, dirs, files or full, not 'dir'; did you mean 'dirs'?\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--keep", "-1"],
+        "onefold pack: option '--keep' needs a number from 0 to 36500, not '-1'\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--keep=36501"],
+        "onefold pack: option '--keep' needs a number from 0 to 36500, not '36501'\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--die-with-parent=SIGKILL"],
+        "onefold pack: option '--die-with-parent' needs kill or term, not 'SIGKILL'\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--tree", "t", "--entry", "e", "--codec", "zst"],
+        "onefold pack: option '--codec' needs zstd, xz or store, not 'zst'; did you mean 'zstd'?\n"
+          + "hint: onefold pack --help\n"
+      ),
     ] as [([String], String)])
   func usageErrors(_ arguments: [String], _ message: String) async throws {
     let output = try await run(arguments, 2)
@@ -176,6 +211,32 @@ private let start = "\u{2}start\u{3}"
     #expect(
       output.out.hasPrefix("name        app\ntarget      x86_64-linux\nentry       program\n"))
     #expect(output.error == "")
+  }
+
+  @Test func inspectingPolicies() async throws {
+    var onefile = Onefile.sample()
+    onefile.record.check = .full
+    onefile.record.keepDays = 1
+    onefile.record.parentDeath = .term
+    let path = try directory.write("onefile", onefile.encoded()).string
+    let text = try await run(["inspect", path], 0).out
+    #expect(
+      text.contains(
+        """
+
+        check       full
+        keep        1 day
+        parent      the program ends with it, by SIGTERM
+
+        """))
+    let json = try await run(["inspect", "--json", path], 0).out
+    #expect(
+      json.contains(
+        "  \"check\": \"full\",\n  \"keep\": 1,\n  \"die_with_parent\": \"term\",\n"))
+    let plain = try await run(["inspect", "--json", try sample()], 0).out
+    #expect(
+      plain.contains(
+        "  \"check\": null,\n  \"keep\": null,\n  \"die_with_parent\": null,\n"))
   }
 
   @Test func inspectingFiles() async throws {
@@ -286,7 +347,8 @@ private let start = "\u{2}start\u{3}"
     let arguments = [
       "pack", "--tree", directory("tree").string, "--entry", "./bin/app", "-o",
       directory("out").string, "--bootloader", bootloader, "--env", "A={root}", "--unset-env", "B",
-      "--app-version", "7", "--cache", directory("cache").string,
+      "--app-version", "7", "--cache", directory("cache").string, "--check=seal", "--keep", "0",
+      "--die-with-parent", "kill",
     ]
     let text = try await run(arguments + ["--", "-x", "{exe}"], 0)
     #expect(text.out == "")
@@ -304,6 +366,9 @@ private let start = "\u{2}start\u{3}"
         argument    {exe}
         unset       B
         environment A={root}
+        check       seal
+        keep        0 days
+        parent      the program ends with it, by SIGKILL
 
         """))
     let json = try await run(arguments + ["--json"], 0)

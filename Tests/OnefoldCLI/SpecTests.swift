@@ -6,7 +6,7 @@ import Testing
 
 @testable import AppSpec
 
-/// What a spec's `[app]` and `[archive]` may say is what the format and the packer take.
+/// What a spec's `[app]`, `[launch]` and `[archive]` may say is what the format and the packer take.
 @Suite struct SpecTests {
   private func type(_ table: String, _ key: String) -> Schema.ValueType? {
     Schema.table(table)?.keys.first { $0.name == key }?.type
@@ -36,6 +36,19 @@ import Testing
     #expect(range == (sizes.lowerBound >> 10)...(sizes.upperBound >> 10))
     let text = Schema.table("archive")?.keys.first { $0.name == "frame-size" }?.defaultText
     #expect(text == "`\(Compression.defaultFrameSize >> 10)`")
+  }
+
+  @Test func policiesOfTheLaunch() {
+    guard case .choice(let checks)? = type("launch", "check"),
+      case .booleanOrChoice(let deaths)? = type("launch", "die-with-parent"),
+      case .integer(let days)? = type("launch", "keep")
+    else {
+      Issue.record("other types")
+      return
+    }
+    #expect(checks == CheckPolicy.allCases.map { "\($0.name)" })
+    #expect(deaths == ParentDeath.allCases.map { "\($0.name)" })
+    #expect(days == 0...LaunchRecord.longestKeep)
   }
 
   @Test(

@@ -14,6 +14,9 @@ import Testing
     record.glibc = GlibcVersion(2, 36).map {
       GlibcRequirement(version: $0, file: bytes("lib/a b.so"))
     }
+    record.check = .files
+    record.keepDays = 30
+    record.parentDeath = .term
     return record
   }
 
@@ -60,6 +63,45 @@ import Testing
       #expect(version(text) == nil, "\(text)")
     }
     #expect(GlibcVersion(1000, 0) == nil && GlibcVersion(2, -1) == nil)
+  }
+
+  // MARK: Policies
+
+  @Test func roundTripOfEveryPolicy() throws {
+    var record = LaunchRecordTests.full()
+    for check in CheckPolicy.allCases.map(Optional.some) + [nil] {
+      for days in [0, 1, 9, 10, 365, 9_999, LaunchRecord.longestKeep, nil] {
+        for death in ParentDeath.allCases.map(Optional.some) + [nil] {
+          record.check = check
+          record.keepDays = days
+          record.parentDeath = death
+          #expect(try LaunchRecord(parsing: record.encoded().span) == record)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [-1, LaunchRecord.longestKeep + 1, Int.max])
+  func daysOutOfRangeAreRefused(_ days: Int) {
+    var record = LaunchRecordTests.full()
+    record.keepDays = days
+    #expect(throws: FormatError.self) { try LaunchRecord(parsing: record.encoded().span) }
+  }
+
+  /// They are written into files: a name that changes makes files of other releases unreadable.
+  @Test func namesOfPolicies() {
+    #expect(CheckPolicy.allCases.map { "\($0.name)" } == ["seal", "dirs", "files", "full"])
+    #expect(ParentDeath.allCases.map { "\($0.name)" } == ["kill", "term"])
+    for policy in CheckPolicy.allCases {
+      #expect(CheckPolicy(named: "\(policy.name)".utf8) == policy)
+    }
+    for death in ParentDeath.allCases { #expect(ParentDeath(named: "\(death.name)".utf8) == death) }
+    for name in ["", "Full", "ful", "full ", "kill"] {
+      #expect(CheckPolicy(named: name.utf8) == nil, "\(name)")
+    }
+    for name in ["", "1", "KILL", "SIGKILL", "kil", "terminate", "full"] {
+      #expect(ParentDeath(named: name.utf8) == nil, "\(name)")
+    }
   }
 
   private func version(_ text: String) -> GlibcVersion? {

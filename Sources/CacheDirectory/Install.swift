@@ -92,7 +92,9 @@ extension CacheDirectory {
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
   ) throws(CacheError) -> FileDescriptor? {
-    try reading { () throws(PayloadError) in try requireRoom(for: manifest, in: directory) }
+    try reading { () throws(PayloadError) in
+      try requireRoom(for: UnpackedSize(manifest), in: directory)
+    }
     let claimed = try claimStaging(payload.treeName)
     let staging = claimed.name
     let owner = claimed.release()

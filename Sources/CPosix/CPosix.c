@@ -125,6 +125,7 @@ long cposix_set_close_on_exec(int fd, int on) {
   CPOSIX_RESULT(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
 long cposix_syncfs(int fd) { CPOSIX_RESULT(syncfs(fd)); }
+long cposix_fsync(int fd) { CPOSIX_RESULT(fsync(fd)); }
 long cposix_futimens(int fd, int64_t seconds, uint32_t nanoseconds) {
   struct timespec times[2] = {{0, UTIME_OMIT}, {(time_t)seconds, (long)nanoseconds}};
   CPOSIX_RESULT(futimens(fd, times));

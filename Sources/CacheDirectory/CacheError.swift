@@ -32,6 +32,19 @@ public struct SkippedCandidate: Sendable {
   public var reason: StaticString
 }
 
+extension SystemError {
+  /// No space, or none that the user may still use.
+  var isWantOfRoom: Bool { errno == .noSpace || errno == .quotaExceeded }
+}
+
+extension CacheError {
+  /// A call of the system that failed for want of room.
+  var isWantOfRoom: Bool {
+    guard case .payload(.system(let error)) = self else { return false }
+    return error.isWantOfRoom
+  }
+}
+
 /// Runs calls of the system and turns their error into this module's.
 @inline(__always)
 func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(CacheError)

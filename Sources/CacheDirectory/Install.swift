@@ -17,12 +17,13 @@ extension CacheDirectory {
       TerminationSignals.release()
     }
     do throws(CacheError) { return try install(payload, request) } catch {
-      throw roomError(error, payload)
+      guard error.isWantOfRoom, let manifest = try? payload.readManifest() else { throw error }
+      throw roomError(needed: manifest.allocatedLength)
     }
   }
 
-  /// Makes the tree ready: unpacks it, or, where it is there and did not pass its check, confirms or
-  /// replaces it.
+  /// Makes the tree ready: unpacks it, or, where it is there and did not pass its check, confirms, repairs
+  /// or replaces it.
   private func install(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree
   {
     let check = request.check
@@ -59,30 +60,43 @@ extension CacheDirectory {
     throw .payload(.system(SystemError("open", treePath(payload), .noSuchFile)))
   }
 
-  /// Checks a tree in full that did not pass its check, and seals it anew if it is right.
+  /// Checks a tree in full that did not pass its check, repairs it if it is damaged, and seals it anew.
+  /// Returns nil where it must be replaced.
   private func confirm(_ payload: Payload, _ manifest: Manifest, _ request: TreeRequest)
     throws(CacheError) -> CachedTree?
   {
     guard let owned = openOwned(payload.treeName),
-      let root = try? FileDescriptor.open(treeDirectory, in: owned.directory.handle, .directory),
+      let root = try? openWithPermissions(treeDirectory, in: owned.directory.handle),
       owned.takeLease()
     else { return nil }
     let directory = owned.release()
-    let matches = try reading { () throws(PayloadError) in
-      try treeMatches(root.handle, manifest, hashing: true, progress: request.observer.checking)
+    restoreDirectoryModes(of: root.handle, manifest)
+    let damaged = try reading { () throws(PayloadError) in
+      try damagedEntries(
+        of: root.handle, manifest, hashing: true, progress: request.observer.checking)
     }
-    guard matches else { return nil }
-    // What was read back after a reboot was on the disk.
-    let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
-    let isOnDisk = old.map { $0.isDurable || $0.bootID != currentBootID() } ?? false
+    // What was read back after a reboot was on the disk, and what is new is not.
+    var isOnDisk = false
+    if damaged.isEmpty {
+      // Of a repair that was killed.
+      try? settleDirectories(of: root.handle, manifest)
+      let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
+      isOnDisk = old.map { $0.isDurable || $0.bootID != currentBootID() } ?? false
+    } else {
+      guard try repair(damaged, of: root.handle, in: directory, payload, manifest, request.observer)
+      else {
+        return nil
+      }
+    }
     do throws(SystemError) {
       try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, request)
     } catch {
       // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
       // the way, or the tree was replaced meanwhile.
-      guard error.errno == .noSpace || error.errno == .quotaExceeded else { return nil }
+      guard error.isWantOfRoom else { return nil }
     }
-    return CachedTree(root: treePath(payload), lease: directory, wasUnpacked: false)
+    return CachedTree(
+      root: treePath(payload), lease: directory, wasUnpacked: !damaged.isEmpty)
   }
 
   /// Unpacks to a staging directory, seals, and renames it into place. Removes it where that fails.
@@ -92,7 +106,9 @@ extension CacheDirectory {
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
   ) throws(CacheError) -> FileDescriptor? {
-    try reading { () throws(PayloadError) in try requireRoom(for: manifest, in: directory) }
+    try reading { () throws(PayloadError) in
+      try requireRoom(for: UnpackedSize(manifest), in: directory)
+    }
     let claimed = try claimStaging(payload.treeName)
     let staging = claimed.name
     let owner = claimed.release()
@@ -128,15 +144,20 @@ extension CacheDirectory {
     }
   }
 
+  /// Makes the directory in a staging directory that a tree is unpacked to.
+  func makeTreeDirectory(in staging: DirectoryHandle) throws(CacheError) -> FileDescriptor {
+    try system { () throws(SystemError) in
+      try staging.createDirectory(treeDirectory, mode: 0o700)
+      return try FileDescriptor.open(treeDirectory, in: staging, .directory)
+    }
+  }
+
   private func fill(
     _ staging: borrowing FileDescriptor, _ payload: Payload, _ manifest: Manifest,
     _ request: TreeRequest
   ) throws(CacheError) {
     let handle = staging.handle
-    let root = try system { () throws(SystemError) in
-      try handle.createDirectory(treeDirectory, mode: 0o700)
-      return try FileDescriptor.open(treeDirectory, in: handle, .directory)
-    }
+    let root = try makeTreeDirectory(in: handle)
     try reading { () throws(PayloadError) in
       try unpackTree(
         of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
@@ -212,15 +233,10 @@ extension CacheDirectory {
     return true
   }
 
-  /// A failed write for want of room, as what it means for the person who can make some.
-  private func roomError(_ error: CacheError, _ payload: Payload) -> CacheError {
-    guard case .payload(.system(let inner)) = error,
-      inner.errno == .noSpace || inner.errno == .quotaExceeded,
-      let manifest = try? payload.readManifest()
-    else { return error }
+  /// A failed write for want of room, as what it means for the person who can make some: `needed` bytes.
+  func roomError(needed: UInt64) -> CacheError {
     let available = (try? directory.volume())?.bytesAvailable ?? 0
-    return .payload(
-      .noSpace(directory: path, needed: manifest.allocatedLength, available: available))
+    return .payload(.noSpace(directory: path, needed: needed, available: available))
   }
 }
 

@@ -11,8 +11,11 @@ final class DirectoryTable: Sendable {
   private let descriptors: [Int32]
   private let root: DirectoryHandle
 
-  /// Makes all directories but the root, which is `root`, with mode 0700.
-  init(_ manifest: Manifest, root: DirectoryHandle, mostOpen: Int) throws(SystemError) {
+  /// Makes all directories but the root, which is `root`, with mode 0700; with `only` those of these
+  /// entries.
+  init(
+    _ manifest: Manifest, only: EntrySet? = nil, root: DirectoryHandle, mostOpen: Int
+  ) throws(SystemError) {
     self.root = root
     var descriptors = [Int32](repeating: -1, count: manifest.entryCount)
     var opened = 0
@@ -20,7 +23,7 @@ final class DirectoryTable: Sendable {
     var name = Path()
     for index in 1..<max(1, manifest.entryCount) {
       let entry = manifest.entry(index)
-      guard entry.type == .directory else { continue }
+      guard entry.type == .directory, only?.contains(index) ?? true else { continue }
       let parent = DirectoryTable.locate(entry, manifest, descriptors, root, &name)
       do throws(SystemError) {
         try parent.createDirectory(name, mode: 0o700)

@@ -8,22 +8,20 @@ public func workerCount(for manifest: Manifest) -> Int {
     longestRaw: manifest.longestRawFrame)
 }
 
-/// Fails where the file system of `directory` has less room than the tree needs. A file system that
+/// Fails where the file system of `directory` has less room than what is unpacked needs. A file system that
 /// does not say how much it has is believed to have enough: a failed write tells then.
-public func requireRoom(for manifest: Manifest, in directory: borrowing FileDescriptor)
+public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDescriptor)
   throws(PayloadError)
 {
   let path = directory.path
   let volume: VolumeStatus
   do throws(SystemError) { volume = try directory.volume() } catch { return }
-  // A block that is not full, for each file and directory.
-  let slack = UInt64(manifest.fileCount + manifest.directoryCount) * 2048
-  let needed = manifest.allocatedLength + slack
+  let needed = size.bytesNeeded
   guard volume.bytesAvailable >= needed || volume.bytesAvailable == 0 && volume.nodesTotal == 0
   else {
     throw .noSpace(directory: path, needed: needed, available: volume.bytesAvailable)
   }
-  let nodes = UInt64(manifest.fileCount + manifest.directoryCount + manifest.symlinkCount) + 4
+  let nodes = UInt64(size.fileCount + size.directoryCount + size.symlinkCount) + 4
   guard volume.nodesTotal == 0 || volume.nodesAvailable >= nodes else {
     throw .noNodes(directory: path, needed: nodes, available: volume.nodesAvailable)
   }
@@ -51,7 +49,7 @@ public func extract(_ payload: Payload, to target: Path, progress: UnpackProgres
     let names = try system { () throws(SystemError) in try handle.names() }
     guard names.isEmpty else { throw .occupied(target) }
   }
-  try requireRoom(for: manifest, in: place)
+  try requireRoom(for: UnpackedSize(manifest), in: place)
 
   let staging = try makeStaging(named: target.lastComponent, in: handle)
   do throws(PayloadError) {

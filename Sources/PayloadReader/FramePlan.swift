@@ -1,6 +1,6 @@
 import PayloadFormat
 
-/// Which pieces of which files each frame holds, in the order of their offsets.
+/// Which pieces of which wanted files each frame holds, in the order of their offsets.
 struct FramePlan: Sendable {
   struct Piece {
     var entry: UInt32
@@ -13,15 +13,20 @@ struct FramePlan: Sendable {
   private var pieces: [Piece]
   /// Where each frame's pieces start; one more than there are frames.
   private var starts: [Int]
+  /// The frames that must be read: all, or with `only` those that hold a piece.
+  private(set) var frames: [Int] = []
 
-  init(_ manifest: Manifest) {
+  init(_ manifest: Manifest, only: EntrySet? = nil) {
     var counts = [Int](repeating: 0, count: manifest.frameCount + 1)
-    FramePlan.visit(manifest) { frame, _ in counts[frame + 1] += 1 }
-    for frame in 0..<manifest.frameCount { counts[frame + 1] += counts[frame] }
+    FramePlan.visit(manifest, only) { frame, _ in counts[frame + 1] += 1 }
+    for frame in 0..<manifest.frameCount {
+      if only == nil || counts[frame + 1] > 0 { frames.append(frame) }
+      counts[frame + 1] += counts[frame]
+    }
     starts = counts
     let none = Piece(entry: 0, offset: 0, length: 0, fileOffset: 0)
     var sorted = [Piece](repeating: none, count: counts[manifest.frameCount])
-    FramePlan.visit(manifest) { frame, piece in
+    FramePlan.visit(manifest, only) { frame, piece in
       sorted[counts[frame]] = piece
       counts[frame] += 1
     }
@@ -30,8 +35,10 @@ struct FramePlan: Sendable {
 
   func pieces(of frame: Int) -> ArraySlice<Piece> { pieces[starts[frame]..<starts[frame + 1]] }
 
-  private static func visit(_ manifest: Manifest, _ body: (Int, Piece) -> Void) {
-    for index in 0..<manifest.entryCount {
+  private static func visit(
+    _ manifest: Manifest, _ only: EntrySet?, _ body: (Int, Piece) -> Void
+  ) {
+    for index in 0..<manifest.entryCount where only?.contains(index) ?? true {
       let entry = manifest.entry(index)
       var fileOffset: UInt64 = 0
       for number in entry.segments {

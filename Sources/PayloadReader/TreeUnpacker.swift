@@ -13,11 +13,14 @@ public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) ->
 ///
 /// - Parameters:
 ///   - manifest: of this payload.
+///   - only: the entries that are made, with the directories above them, nil for all; only the frames that
+///     hold them are read. The file of a hard link among them must be as well. All directories keep mode
+///     0700 and the time of their making then, because what is in them is to be moved.
 ///   - workers: threads, the calling one included; see `workerCount`.
 ///   - progress: called on the calling thread, after each of the frames that it decodes.
 public func unpackTree(
-  of payload: Payload, _ manifest: Manifest, into root: DirectoryHandle, workers: Int,
-  progress: UnpackProgress? = nil
+  of payload: Payload, _ manifest: Manifest, only: EntrySet? = nil, into root: DirectoryHandle,
+  workers: Int, progress: UnpackProgress? = nil
 ) throws(PayloadError) {
   SHA256Hasher.prepareForBulk()
   let mask = ProcessContext.setFileModeMask(0)
@@ -27,9 +30,12 @@ public func unpackTree(
     ProcessContext.setFileModeMask(mask)
   }
   let directories = try system { () throws(SystemError) in
-    try DirectoryTable(manifest, root: root, mostOpen: max(16, limit.current - 128))
+    try DirectoryTable(
+      manifest, only: only?.withDirectoriesAbove(manifest), root: root,
+      mostOpen: max(16, limit.current - 128))
   }
-  let unpacker = TreeUnpacker(payload: payload, manifest: manifest, directories: directories)
+  let unpacker = TreeUnpacker(
+    payload: payload, manifest: manifest, only: only, directories: directories)
   try system { () throws(SystemError) in try unpacker.prepareFiles() }
   try unpacker.writeFrames(workers: workers, progress: progress)
   try system { () throws(SystemError) in try unpacker.finish() }
@@ -38,21 +44,25 @@ public func unpackTree(
 private final class TreeUnpacker: Sendable {
   private let payload: Payload
   private let manifest: Manifest
+  private let only: EntrySet?
   private let directories: DirectoryTable
   private let plan: FramePlan
 
-  init(payload: Payload, manifest: Manifest, directories: DirectoryTable) {
+  init(payload: Payload, manifest: Manifest, only: EntrySet?, directories: DirectoryTable) {
     self.payload = payload
     self.manifest = manifest
+    self.only = only
     self.directories = directories
-    plan = FramePlan(manifest)
+    plan = FramePlan(manifest, only: only)
   }
+
+  private func isWanted(_ index: Int) -> Bool { only?.contains(index) ?? true }
 
   /// Makes the files that no single piece of a frame fills: empty ones, and those of several segments,
   /// which any worker may then write to.
   func prepareFiles() throws(SystemError) {
     var name = Path()
-    for index in 0..<manifest.entryCount {
+    for index in 0..<manifest.entryCount where isWanted(index) {
       let entry = manifest.entry(index)
       guard entry.type == .file && !manifest.isOnePiece(entry) else { continue }
       let directory = directories.locate(entry, manifest, &name)
@@ -68,16 +78,18 @@ private final class TreeUnpacker: Sendable {
   }
 
   func writeFrames(workers: Int, progress: UnpackProgress?) throws(PayloadError) {
-    let work = SharedWork<PayloadError>(count: manifest.frameCount) { .interrupted(signal: $0) }
-    runWorkers(max(1, min(workers, manifest.frameCount))) { number in
+    let frames = plan.frames
+    let work = SharedWork<PayloadError>(count: frames.count) { .interrupted(signal: $0) }
+    let total = UnpackedSize(manifest, only: only).bytes
+    runWorkers(max(1, min(workers, frames.count))) { number in
       do throws(PayloadError) {
         let decoder = try FrameDecoder(
           longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
         )
-        while let frame = work.take() {
-          let bytes = try decoder.decode(frame, of: self.payload, self.manifest)
-          try system { () throws(SystemError) in try self.write(frame, bytes, work) }
-          if number == 0, let progress { progress(work.bytesDone, self.manifest.allocatedLength) }
+        while let next = work.take() {
+          let bytes = try decoder.decode(frames[next], of: self.payload, self.manifest)
+          try system { () throws(SystemError) in try self.write(frames[next], bytes, work) }
+          if number == 0, let progress { progress(work.bytesDone, total) }
         }
       } catch { work.fail(error) }
     }
@@ -115,7 +127,7 @@ private final class TreeUnpacker: Sendable {
   func finish() throws(SystemError) {
     var name = Path()
     var targetName = Path()
-    for index in 0..<manifest.entryCount {
+    for index in 0..<manifest.entryCount where isWanted(index) {
       let entry = manifest.entry(index)
       switch entry.type {
       case .file where entry.size > 0 && !manifest.isOnePiece(entry):
@@ -136,7 +148,7 @@ private final class TreeUnpacker: Sendable {
       default: continue
       }
     }
-    try directories.finish(manifest)
+    if only == nil { try directories.finish(manifest) }
   }
 }
 

@@ -216,6 +216,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("write to the disk") { cposix_syncfs(rawValue) }
   }
 
+  /// Writes this file, or the names in this directory, to the disk. The corresponding C function is `fsync`.
+  public func synchronize() throws(SystemError) {
+    try call("write to the disk") { cposix_fsync(rawValue) }
+  }
+
   /// The corresponding C function is `fstat`.
   public func status() throws(SystemError) -> FileStatus {
     var info = cposix_stat_t()

@@ -117,11 +117,14 @@ extension DirectoryHandle {
     }
   }
 
-  /// Swaps two names atomically. The corresponding system call is `renameat2` with `RENAME_EXCHANGE`.
-  public func exchange(_ name: Path, with other: Path) throws(SystemError) {
+  /// Swaps two names atomically, of which `otherName` is in `other` (this directory where it is nil). The
+  /// corresponding system call is `renameat2` with `RENAME_EXCHANGE`.
+  public func exchange(
+    _ name: Path, with otherName: Path, in other: DirectoryHandle? = nil
+  ) throws(SystemError) {
     try call("exchange", name) { old in
-      other.withCString {
-        cposix_renameat2(rawValue, old, rawValue, $0, 1)
+      otherName.withCString {
+        cposix_renameat2(rawValue, old, (other ?? self).rawValue, $0, 1)
       }
     }
   }

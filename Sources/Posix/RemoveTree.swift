@@ -18,7 +18,7 @@ private func removeDirectory(
   _ name: Path, in directory: DirectoryHandle, device: UInt64, _ deadline: Int64
 ) throws(SystemError) {
   do throws(SystemError) {
-    let opened = try openForRemoval(name, in: directory)
+    let opened = try openWithPermissions(name, in: directory)
     if deadline != .max && MonotonicClock.now > deadline {
       throw SystemError("remove", opened.path, .timedOut)
     }
@@ -47,8 +47,9 @@ private func removeDirectory(
   try ignoringMissing { () throws(SystemError) in try directory.removeDirectory(name) }
 }
 
-/// Opens a directory that is about to be removed, with the permissions that this needs.
-private func openForRemoval(_ name: Path, in directory: DirectoryHandle) throws(SystemError)
+/// Opens a directory, and gives its owner the permissions that are missing: one whose content is about to be
+/// changed. It has mode 0700 then, if any was missing.
+public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) throws(SystemError)
   -> FileDescriptor
 {
   do throws(SystemError) {

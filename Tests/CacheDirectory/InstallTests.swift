@@ -24,7 +24,14 @@ private struct Scenarios {
     "theNameIsOfTheTreeID": { try $0.theNameIsOfTheTreeID() },
     "theCacheIsForItsUserAlone": { try $0.theCacheIsForItsUserAlone() },
     "whatEachCheckNotices": { try $0.whatEachCheckNotices() },
-    "aDamagedTreeIsReplaced": { try $0.aDamagedTreeIsReplaced() },
+    "aDamagedTreeIsRepaired": { try $0.aDamagedTreeIsRepaired() },
+    "aRepairNeedsOnlyTheFramesOfWhatIsDamaged": {
+      try $0.aRepairNeedsOnlyTheFramesOfWhatIsDamaged()
+    },
+    "aDirectoryWithFurtherFilesKeepsItsTime": {
+      try $0.aDirectoryWithFurtherFilesKeepsItsTime()
+    },
+    "whatAKilledSealingLeftIsRemoved": { try $0.whatAKilledSealingLeftIsRemoved() },
     "aTreeWithoutASealIsCheckedAndSealed": { try $0.aTreeWithoutASealIsCheckedAndSealed() },
     "aTreeWithFurtherFilesIsSealedAnew": { try $0.aTreeWithFurtherFilesIsSealedAnew() },
     "aTreeOfAnEarlierBootIsCheckedOnceAndIsDurableThen": {
@@ -132,12 +139,71 @@ private struct Scenarios {
     #expect(try !isFound(.files))
   }
 
-  func aDamagedTreeIsReplaced() throws {
+  func aDamagedTreeIsRepaired() throws {
     #expect(try install())
+    let tree = "cache/\(name)/tree"
+    let before = try place.status("\(tree)/big").inode
+    let sound = try ["", "program", "directory/inner", "directory"].map {
+      try place.status("\(tree)/\($0)").inode
+    }
     try damage("big")
     #expect(try install(.full))
     #expect(try place.list("cache") == [name])
+    #expect(try place.list("cache/\(name)") == ["seal", "tree"])
+    #expect(try isFound(.full) && isFound(.dirs))
+    #expect(try place.status("\(tree)/big").inode != before)
+    #expect(
+      try ["", "program", "directory/inner", "directory"].map {
+        try place.status("\(tree)/\($0)").inode
+      } == sound)
+    #expect(try place.status(tree).modified.seconds == Onefile.time)
+  }
+
+  func aRepairNeedsOnlyTheFramesOfWhatIsDamaged() throws {
+    #expect(try install())
+    var onefile = Onefile.sample()
+    onefile.frames[1].hash = digest(onefile.frames[1].stored)
+    onefile.frames[1].stored[0] ^= 1
+    let damaged = try Payload.open(try place.write("damaged", onefile.encoded()))
+    try #require(damaged.treeID == payload.treeID)
+    let cache = try open()
+    try place.remove("cache/\(name)/tree/empty")
+    let tree = try cache.installHoldingSignals(damaged, request())
+    let wasUnpacked = tree.wasUnpacked
+    #expect(wasUnpacked)
     #expect(try isFound(.full))
+    // A whole tree can't be had from it, so that none is tried.
+    try damage("big")
+    do throws(CacheError) {
+      _ = try cache.installHoldingSignals(damaged, request(.full))
+      Issue.record("it was installed")
+    } catch {
+      guard case .payload(.damaged(.frame(1), _)) = error else {
+        Issue.record("\(error.description.string)")
+        return
+      }
+    }
+    #expect(try place.list("cache") == [name])
+  }
+
+  func aDirectoryWithFurtherFilesKeepsItsTime() throws {
+    #expect(try install())
+    let directory = "cache/\(name)/tree/directory"
+    try place.write("\(directory)/cached")
+    try place.setTime(directory, seconds: 77)
+    #expect(try !install())
+    #expect(try place.status(directory).modified.seconds == 77)
+    try place.remove("\(directory)/cached")
+    #expect(try !install())
+    #expect(try place.status(directory).modified.seconds == Onefile.time)
+  }
+
+  func whatAKilledSealingLeftIsRemoved() throws {
+    #expect(try install())
+    try place.remove("cache/\(name)/seal")
+    try place.write("cache/\(name)/.seal.0123456789abcdef")
+    #expect(try !install())
+    #expect(try place.list("cache/\(name)") == ["seal", "tree"])
   }
 
   func aTreeWithoutASealIsCheckedAndSealed() throws {

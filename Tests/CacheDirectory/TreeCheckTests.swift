@@ -15,6 +15,14 @@ import Testing
     try treeMatches(sample.root.handle, sample.manifest, hashing: hashing, progress: nil)
   }
 
+  private func damaged(hashing: Bool = true) throws -> [String] {
+    let found = try damagedEntries(
+      of: sample.root.handle, sample.manifest, hashing: hashing, progress: nil)
+    let indices = (0..<sample.manifest.entryCount).filter { found.contains($0) }
+    #expect(found.isEmpty == indices.isEmpty)
+    return indices.map { String(decoding: sample.manifest.path(of: $0), as: UTF8.self) }
+  }
+
   /// Whether the damage is noticed without and with hashing.
   private func isNoticed(_ damage: (TemporaryDirectory) throws -> Void) throws -> [Bool] {
     #expect(try matches(hashing: false) && matches(hashing: true))
@@ -149,6 +157,39 @@ import Testing
       try $0.makeDirectory(sample("empty"), mode: 0o640)
     }
     #expect(found == TreeCheckTests.both)
+  }
+
+  // MARK: Which entries are damaged
+
+  @Test func theDamagedEntriesAreNamed() throws {
+    #expect(try damaged() == [])
+    try overwrite("big", [0xEE])
+    try sample.directory.remove(sample("directory/link"))
+    #expect(try damaged() == ["big", "directory/link"])
+    #expect(try damaged(hashing: false) == ["directory/link"])
+  }
+
+  @Test func allBelowADirectoryThatIsNotThere() throws {
+    try sample.directory.remove(sample("directory"))
+    let all = ["directory", "directory/again", "directory/inner", "directory/link"]
+    #expect(try damaged() == all)
+    // The same through a symlink, where every name is found.
+    try sample.directory.makeDirectory("elsewhere", mode: 0o711)
+    _ = try extract(sample.payload, to: sample.directory("whole"))
+    try sample.directory.symlink(sample("directory"), to: "../whole/directory")
+    #expect(try damaged() == all)
+  }
+
+  @Test func aFileWithSeveralNames() throws {
+    try overwrite("program", [0xEE])
+    #expect(try damaged() == ["program"])
+    try sample.directory.remove(sample("program"))
+    #expect(try damaged() == ["program", "directory/again"])
+  }
+
+  @Test func theRootsModeHidesNothing() throws {
+    try DirectoryHandle.current.setMode(of: sample.directory("tree"), 0o700)
+    #expect(try damaged() == [""])
   }
 
   @Test func furtherEntriesAreLeftAlone() throws {

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import unittest
+from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Iterable, Optional, Sequence
 
@@ -98,13 +99,29 @@ class CacheCase(Case):
         self.assertLaunched(traced.result)
         self.assertEqual(traced.changes, [])
 
+    def launch_and_damage(self) -> None:
+        """Makes a tree that takes all that a repair can do."""
+        self.assertLaunched(self.launch())
+        unpacked = self.packed.tree(self.cache)
+        remove_tree(unpacked / "a" / "b")
+        (unpacked / "a" / "file").write_bytes(b"in all names of the file")
+        os.truncate(unpacked / "run", 3)
+        replace(unpacked / "large", Path.mkdir)
+        (unpacked / "large" / "planted").touch()
+        replace(unpacked / "package", symlink_to(self.work))
+        (unpacked / "read-only" / "file").unlink()
+        (unpacked / "hole").chmod(0o600)
+
     def remove_cache(self) -> None:
         if self.cache.exists():
             remove_tree(self.cache)
 
-    def moments(self, calls: str = CHANGING) -> list[tuple[str, int]]:
-        """System calls of a first launch: name and number, as `inject` counts, at the beginning,
-        in the middle and at the end of each kind."""
+    def moments(
+        self, calls: str = CHANGING, prepare: Callable[[], Any] = lambda: None
+    ) -> list[tuple[str, int]]:
+        """System calls of a launch, of a first one where `prepare` makes no tree: name and number,
+        as `inject` counts, at the beginning, in the middle and at the end of each kind."""
+        prepare()
         launch = [call.name for call in self.traced(calls + ",execve").main]
         self.remove_cache()
         result = []
@@ -143,19 +160,19 @@ class Killed(CacheCase):
         self.assertWorks(lock_may_stay=True)
 
     def test_at_any_system_call_of_a_repair(self) -> None:
-        for name, number in [("renameat2", 1), ("renameat2", 2), ("unlinkat", 1), ("unlinkat", 5)]:
+        killed = 0
+        calls = CHANGING + ",close,pread64,fcntl,exit"
+        for name, number in self.moments(calls, self.launch_and_damage):
             with self.subTest(call=name, number=number):
-                self.launch()
-                (self.packed.tree(self.cache) / "a" / "file").unlink()
+                self.launch_and_damage()
                 inject = f"{name}:signal=SIGKILL:when={number}"
-                self.assertEqual(self.traced(name, [inject]).result.returncode, -9)
-                self.assertLaunched(self.launch())
-                self.assertSameTree(self.packed.tree(self.cache), self.state)
+                killed += self.traced(name, [inject]).result.returncode == -signal.SIGKILL
+                self.assertWorks(lock_may_stay=True)
             self.remove_cache()
+        self.assertGreater(killed, 40)
 
-    def test_staging_of_a_killed_repair_is_reclaimed_by_the_next_unpacking(self) -> None:
-        self.launch()
-        (self.packed.tree(self.cache) / "a" / "file").unlink()
+    def test_staging_of_a_killed_repair_is_reclaimed_by_the_next(self) -> None:
+        self.launch_and_damage()
         self.traced("renameat2", ["renameat2:signal=SIGKILL:when=1"])
         self.assertGreater(len(listing(self.cache)), 1)
         self.assertWorks()
@@ -275,6 +292,22 @@ class Simultaneous(CacheCase):
             self.launch()
             (self.packed.tree(self.cache) / "a" / "b" / "link").unlink()
             self.assertAllWork(self.all_at_once(8))
+
+    def test_repairs_at_once_all_work_where_locks_do_not(self) -> None:
+        for number in range(3):
+            self.launch_and_damage()
+            processes = []
+            for name in range(8):
+                directory = self.work / f"repair {number} {name}"
+                directory.mkdir()
+                inject = ["flock:error=ENOLCK"]
+                command = strace(directory, self.packed.command(), "flock", inject)
+                processes.append(start(command, environment={"ONEFOLD_CACHE": self.cache}))
+            for process in processes:
+                output, errors = process.communicate()
+                self.assertEqual((process.returncode, output), (0, b"hello\n"), errors)
+            self.assertWorks(lock_may_stay=True)
+            self.assertIsWarm(environment={"ONEFOLD_CHECK": "full"})
 
     def test_launches_and_cleanings_at_once_never_run_half_a_tree(self) -> None:
         """A launch finds the tree, or unpacks it; it never meets one that is being removed."""
@@ -400,6 +433,22 @@ class Failing(CacheCase):
                 self.remove_cache()
         self.assertGreater(failed, 15)
 
+    def test_no_space_at_any_system_call_of_a_repair_leaves_no_staging(self) -> None:
+        failed = 0
+        calls = "mkdirat,pwrite64,ftruncate,symlinkat,linkat,renameat,renameat2"
+        for name, number in self.moments(calls, self.launch_and_damage):
+            self.launch_and_damage()
+            with self.subTest(call=name, number=number):
+                result = self.traced(name, [f"{name}:error=ENOSPC:when={number}+"]).result
+                if result.returncode != 0:
+                    failed += 1
+                    self.assertRefused(result, self.cache, "ONEFOLD_CACHE")
+                    self.assertRegex(result.stderr, b"not enough space|no space left")
+                    self.assertEqual(listing(self.cache), [self.packed.tree_name])
+                self.assertWorks()
+            self.remove_cache()
+        self.assertGreater(failed, 10)
+
     def test_an_error_of_the_disk_is_told_and_leaves_nothing(self) -> None:
         for name in ("pwrite64", "utimensat", "fchmodat", "symlinkat", "renameat2"):
             with self.subTest(name):
@@ -436,10 +485,14 @@ class Failing(CacheCase):
 
     def test_file_systems_without_atomic_exchange_are_repaired_too(self) -> None:
         for error in ("EINVAL", "ENOSYS"):
-            self.launch()
-            (self.packed.tree(self.cache) / "a" / "file").unlink()
-            self.assertLaunched(self.traced("renameat2", [f"renameat2:error={error}"]).result)
-            self.assertCacheHolds(self.packed, self.state)
+            for damage in (self.launch_and_damage, self.launch_and_lose_tree):
+                damage()
+                self.assertLaunched(self.traced("renameat2", [f"renameat2:error={error}"]).result)
+                self.assertCacheHolds(self.packed, self.state)
+
+    def launch_and_lose_tree(self) -> None:
+        self.launch()
+        remove_tree(self.packed.tree(self.cache))
 
     def test_file_systems_without_a_rename_that_does_not_replace_will_do(self) -> None:
         for error in ("EINVAL", "ENOSYS"):
@@ -665,20 +718,44 @@ class Damaged(CacheCase):
         self.unpacked = self.directory / "tree"
         self.seal = self.directory / "seal"
 
-    def assertRepaired(self, damage: Callable[[], Any], check: str = "dirs") -> None:
+    def assertRepaired(
+        self, damage: Callable[[], Any], check: str = "dirs", whole: bool = False
+    ) -> None:
+        """`whole`: by another tree, because the damaged one is not ours or can't be kept."""
         damage()
+        sound = {} if whole else self.sound_entries()
         environment = {"ONEFOLD_CHECK": check}
         self.assertLaunched(self.launch(environment=environment))
         self.assertCacheHolds(self.packed, self.state)
+        self.assertEqual(self.identities(sound), sound)
         # And the one after that has nothing to do.
         self.assertIsWarm(environment=environment)
 
-    def replace(self, path: Path, make: Callable[[Path], Any]) -> None:
-        if path.is_dir() and not path.is_symlink():
-            remove_tree(path)
-        else:
-            path.unlink()
-        make(path)
+    def sound_entries(self) -> dict[bytes, tuple[int, ...]]:
+        """The identities of the entries that are as they were packed."""
+        if self.directory.is_symlink() or self.unpacked.is_symlink():
+            return {}
+        if not self.unpacked.is_dir():
+            return {}
+        state = tree_state(self.unpacked)
+        return self.identities(
+            path
+            for path, value in state.items()
+            if value == self.state.get(path)
+            or (value[0] == "directory" and self.state.get(path, "?")[0] == "directory")
+        )
+
+    def identities(self, paths: Iterable[bytes]) -> dict[bytes, tuple[int, ...]]:
+        """Which file each is, and when it was last changed in any way, unless a repair may add or
+        remove names: of a directory, or of a file with several."""
+        names = Counter(value[-1] for value in self.state.values() if value[0] == "file")
+        result = {}
+        for path in paths:
+            status = os.lstat(os.path.join(os.fsencode(self.unpacked), path))
+            value = self.state[path]
+            changes = value[0] == "directory" or names[value[-1]] > 1
+            result[path] = (status.st_ino, 0 if changes else status.st_ctime_ns)
+        return result
 
     def kept_times(self, path: Path, change: Callable[[Path], Any]) -> None:
         """Changes a file without a trace but its content."""
@@ -709,7 +786,13 @@ class Damaged(CacheCase):
         self.assertRepaired(lambda: remove_tree(self.unpacked / "a"))
 
     def test_a_renamed_file(self) -> None:
-        self.assertRepaired(lambda: (self.unpacked / "large").rename(self.unpacked / "larger"))
+        """Its new name can't be told from that of a file which a program added."""
+        renamed = self.unpacked / "larger"
+        (self.unpacked / "large").rename(renamed)
+        self.assertLaunched(self.launch())
+        self.assertEqual(renamed.read_bytes(), (self.unpacked / "large").read_bytes())
+        self.assertIsWarm()
+        self.assertRepaired(renamed.unlink)
 
     def test_a_changed_mode_of_a_directory(self) -> None:
         self.assertRepaired(lambda: (self.unpacked / "read-only").chmod(0o777))
@@ -721,27 +804,27 @@ class Damaged(CacheCase):
         elsewhere = self.work / "elsewhere"
         content = (self.unpacked / "large").read_bytes()
         elsewhere.write_bytes(content)
-        self.assertRepaired(lambda: self.replace(self.unpacked / "large", symlink_to(elsewhere)))
+        self.assertRepaired(lambda: replace(self.unpacked / "large", symlink_to(elsewhere)))
         self.assertEqual(elsewhere.read_bytes(), content)
 
     def test_a_directory_replaced_by_a_symlink(self) -> None:
         elsewhere = self.work / "elsewhere"
         shutil.copytree(self.unpacked / "a", elsewhere, symlinks=True)
         before = tree_state(elsewhere)
-        self.assertRepaired(lambda: self.replace(self.unpacked / "a", symlink_to(elsewhere)))
+        self.assertRepaired(lambda: replace(self.unpacked / "a", symlink_to(elsewhere)))
         self.assertSameTree(elsewhere, before)
 
     def test_a_symlink_that_points_elsewhere(self) -> None:
         link = self.unpacked / "a" / "b" / "link"
-        self.assertRepaired(lambda: self.replace(link, symlink_to("/etc/passwd")))
+        self.assertRepaired(lambda: replace(link, symlink_to("/etc/passwd")))
 
     def test_a_hard_link_that_is_a_copy(self) -> None:
         again = self.unpacked / "a" / "again"
-        self.assertRepaired(lambda: self.replace(again, copy_of(self.unpacked / "a" / "file")))
+        self.assertRepaired(lambda: replace(again, copy_of(self.unpacked / "a" / "file")))
 
     def test_a_file_replaced_by_a_directory_or_fifo(self) -> None:
-        self.assertRepaired(lambda: self.replace(self.unpacked / "large", Path.mkdir))
-        self.assertRepaired(lambda: self.replace(self.unpacked / "large", os.mkfifo))
+        self.assertRepaired(lambda: replace(self.unpacked / "large", Path.mkdir))
+        self.assertRepaired(lambda: replace(self.unpacked / "large", os.mkfifo))
 
     def test_the_tree_gone(self) -> None:
         self.assertRepaired(lambda: remove_tree(self.unpacked))
@@ -767,8 +850,8 @@ class Damaged(CacheCase):
         self.assertSameTree(elsewhere / "tree", self.state)
 
     def test_the_whole_replaced_by_a_file_or_an_empty_directory(self) -> None:
-        self.assertRepaired(lambda: self.replace(self.directory, Path.touch))
-        self.assertRepaired(lambda: self.replace(self.directory, Path.mkdir))
+        self.assertRepaired(lambda: replace(self.directory, Path.touch))
+        self.assertRepaired(lambda: replace(self.directory, Path.mkdir))
 
     @needs_root
     def test_the_whole_planted_by_another_user_or_open_to_others(self) -> None:
@@ -776,7 +859,7 @@ class Damaged(CacheCase):
         for change in (lambda: os.chown(self.directory, NOBODY, NOBODY),
                        lambda: self.directory.chmod(0o777)):  # fmt: skip
             self.kept_times(planted, lambda path: path.write_bytes(b"#!/bin/sh\necho evil\n"))
-            self.assertRepaired(change)
+            self.assertRepaired(change, whole=True)
 
     # The seal
 
@@ -795,11 +878,11 @@ class Damaged(CacheCase):
                 self.assertRepaired(lambda: os.truncate(self.seal, length))
 
     def test_the_seal_replaced(self) -> None:
-        self.assertRepaired(lambda: self.replace(self.seal, os.mkfifo))
-        self.assertRepaired(lambda: self.replace(self.seal, symlink_to("/etc/passwd")))
+        self.assertRepaired(lambda: replace(self.seal, os.mkfifo))
+        self.assertRepaired(lambda: replace(self.seal, symlink_to("/etc/passwd")))
 
     def test_the_seal_replaced_by_a_directory(self) -> None:
-        self.assertRepaired(lambda: self.replace(self.seal, Path.mkdir))
+        self.assertRepaired(lambda: replace(self.seal, Path.mkdir), whole=True)
 
     def test_the_seal_of_another_tree(self) -> None:
         other = pack(make_tree(self.work / "other", {"run": program()}), self.work / "packed")
@@ -890,19 +973,89 @@ class Damaged(CacheCase):
         # What was packed is still looked after.
         self.assertLaunched(self.launch(environment={"ONEFOLD_CHECK": "full"}))
         (self.unpacked / "package" / "module.py").unlink()
-        self.assertRepaired(lambda: None)
+        self.assertLaunched(self.launch())
+        self.assertEqual(added.read_bytes(), b"byte code")
+        self.assertIsWarm()
+        self.assertRepaired(lambda: remove_tree(added.parent))
+
+    # How it is done
+
+    def test_nothing_but_the_damaged_entries_is_written(self) -> None:
+        content = (self.unpacked / "a" / "b" / "file").read_bytes()
+        for damage in (Path.unlink, lambda path: path.write_bytes(b"wrong")):
+            damage(self.unpacked / "a" / "b" / "file")
+            traced = self.traced(environment={"ONEFOLD_CHECK": "files"})
+            self.assertLaunched(traced.result)
+            written = [int(c.result) for c in traced.launch if c.name == "pwrite64"]
+            self.assertEqual(written, [len(content)])
+            made = [c for c in traced.launch if c.name == "openat" and "O_CREAT" in c.arguments]
+            # The lock, the file, and the seal.
+            self.assertEqual(len(made), 3, made)
+            self.assertCacheHolds(self.packed, self.state)
+
+    def test_all_kinds_of_damage_at_once(self) -> None:
+        remove_tree(self.cache)
+        self.assertRepaired(self.launch_and_damage, "files")
+
+    def test_an_entry_is_never_changed_in_place(self) -> None:
+        """Who has the damaged file open keeps it as it is."""
+        path = self.unpacked / "a" / "file"
+        path.write_bytes(b"wrong")
+        with path.open("rb") as file:
+            self.assertRepaired(lambda: None, "files")
+            self.assertEqual(file.read(), b"wrong")
+
+    def test_hard_links_are_names_of_the_new_file(self) -> None:
+        for name in ("file", "again"):
+            self.assertRepaired(lambda: (self.unpacked / "a" / name).write_bytes(b"x"), "files")
+            self.assertRepaired((self.unpacked / "a" / name).unlink)
+
+    def test_what_is_beyond_a_planted_symlink_is_left_alone(self) -> None:
+        elsewhere = self.work / "elsewhere"
+        shutil.copytree(self.unpacked / "a", elsewhere, symlinks=True)
+        (elsewhere / "b" / "file").unlink()
+        (elsewhere / "b").chmod(0o500)
+        before = tree_state(elsewhere)
+        self.assertRepaired(lambda: replace(self.unpacked / "a", symlink_to(elsewhere)))
+        self.assertSameTree(elsewhere, before)
+
+    def test_one_that_cannot_be_done_is_a_whole_unpacking(self) -> None:
+        for name in ("renameat", "linkat"):
+            self.launch_and_damage()
+            with self.subTest(name):
+                result = self.traced(name, [f"{name}:error=EIO:when=1"]).result
+                self.assertLaunched(result)
+                self.assertCacheHolds(self.packed, self.state)
 
     def test_a_running_program_keeps_its_files_when_the_tree_is_repaired(self) -> None:
-        tree = make_tree(self.work / "tree", {"run": program(probe().read_bytes()), "file": b"x"})
+        sound = {f"lib/{n}": noise(50_000, str(n)) for n in range(4)}
+        damaged = {"lib/mapped": noise(50_000, "mapped"), "lib/gone/file": b"x", "lib/dull": b"x"}
+        tree = make_tree(
+            self.work / "tree", {"run": program(probe().read_bytes()), **sound, **damaged}
+        )
         packed = pack(tree, self.work / "packed")
+        state = tree_state(tree)
         cache = self.work / "another cache"
-        running = packed.start("wait", cache=cache)
-        self.assertEqual(running.stdout.readline(), b"waiting\n")
-        (packed.tree(cache) / "file").unlink()
         self.assertSucceeded(packed.launch("exit", "0", cache=cache))
-        self.assertCacheHolds(packed, tree, cache)
-        self.assertEqual(running.communicate(), (b"", b""))
-        self.assertEqual(running.returncode, 0)
+        unpacked = packed.tree(cache)
+        # It has its own executable and this library mapped, and opens the others again and again.
+        watched = [unpacked / name for name in ["lib/mapped", *sorted(sound)]]
+        running = packed.start("watch", *watched, cache=cache)
+        self.assertEqual(running.stdout.readline(), b"watching\n")
+        for number in range(60):
+            victim = unpacked / list(damaged)[number % 3]
+            # Itself and what it has mapped lose their names.
+            for path in [victim] if number % 2 else [victim, unpacked / "run"]:
+                path.unlink()
+            if number % 3 == 1:
+                victim.parent.rmdir()
+            self.assertSucceeded(packed.launch("exit", "0", cache=cache))
+        self.assertCacheHolds(packed, state, cache)
+        self.assertIsNone(running.poll())
+        output, errors = running.communicate()
+        self.assertEqual((running.returncode, errors), (0, b""), output)
+        # It has looked more often than once a repair.
+        self.assertGreater(int(output), 60)
 
     def test_a_damaged_tree_in_a_read_only_cache_is_refused(self) -> None:
         mounts = Mounts(self)
@@ -910,6 +1063,14 @@ class Damaged(CacheCase):
         mounts.mount("--bind", self.cache, self.cache)
         mounts.mount("-o", "remount,bind,ro", self.cache)
         self.assertRefused(mounts.launch(self.packed, cache=self.cache), self.cache)
+
+
+def replace(path: Path, make: Callable[[Path], Any]) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink()
+    make(path)
 
 
 def symlink_to(target: StrPath) -> Callable[[Path], None]:
@@ -947,6 +1108,20 @@ class Interrupted(CacheCase):
                     self.assertEndsBy(number, self.interrupt(number, at))
                     self.assertNothingLeft()
                 self.remove_cache()
+
+    def test_a_signal_while_repairing_ends_it_and_leaves_no_staging(self) -> None:
+        ended = 0
+        for name, number in self.moments("mkdirat,pwrite64,renameat,linkat", self.launch_and_damage):
+            self.launch_and_damage()
+            with self.subTest(call=name, number=number):
+                result = self.interrupt(signal.SIGTERM, f"{name}:when={number}")
+                if result.returncode:
+                    ended += 1
+                    self.assertEndsBy(signal.SIGTERM, result)
+                    self.assertEqual(listing(self.cache), [self.packed.tree_name])
+                self.assertWorks()
+            self.remove_cache()
+        self.assertGreater(ended, 10)
 
     def test_a_signal_at_any_time_before_the_program_runs_ends_it(self) -> None:
         """Not one of them is lost: whoever sent it waits for the end."""
@@ -1002,6 +1177,37 @@ class Unprivileged(CacheCase):
             self.assertLaunched(self.launch_as_nobody(environment={"HOME": home}))
             self.assertCacheHolds(self.packed, self.state, cache)
         self.assertEqual(cache.stat().st_uid, NOBODY)
+
+    def test_a_tree_is_repaired_also_where_permissions_are_missing(self) -> None:
+        """Those that the packed tree lacks, or those that somebody took away."""
+        self.cache.mkdir(mode=0o700)
+        os.chown(self.cache, NOBODY, NOBODY)
+        self.assertLaunched(self.launch_as_nobody(self.cache))
+        unpacked = self.packed.tree(self.cache)
+
+        def plant(path: Path) -> None:
+            (path / "planted").mkdir(parents=True)
+            for made in (path, path / "planted"):
+                os.chown(made, NOBODY, NOBODY)
+                made.chmod(0o500)
+
+        kept = unpacked / "a" / "b" / "file"
+        for damage in (
+            lambda: (unpacked / "read-only" / "file").unlink(),
+            lambda: (unpacked / "a").chmod(0),
+            lambda: unpacked.chmod(0),
+            lambda: replace(unpacked / "large", plant),
+            lambda: replace(unpacked / "package", Path.touch),
+            lambda: replace(unpacked / "read-only", Path.touch),
+        ):
+            inode = kept.stat().st_ino
+            damage()
+            self.assertLaunched(self.launch_as_nobody(self.cache))
+            self.assertCacheHolds(self.packed, self.state)
+            self.assertEqual(kept.stat().st_ino, inode)
+            traced = self.traced(**AS_NOBODY)
+            self.assertLaunched(traced.result)
+            self.assertEqual(traced.changes, [])
 
     def prewarm_for_all(self) -> Path:
         """As root does for the users of an image. Returns the tree."""
@@ -1110,6 +1316,20 @@ class AnotherBoot(CacheCase):
             self.reboot()
             self.assertWorks()
             self.assertIsPlainWarm()
+
+    def test_a_repaired_tree_is_not_durable_and_no_old_seal_can_come_back(self) -> None:
+        self.reboot()
+        self.launch()
+        self.assertTrue(self.is_durable())
+        (self.packed.tree(self.cache) / "large").unlink()
+        traced = self.traced("execve,unlinkat,fsync,renameat")
+        self.assertLaunched(traced.result)
+        self.assertFalse(self.is_durable())
+        names = [call.name for call in traced.main]
+        # The seal is off the disk before a file is renamed whose content may not be on it.
+        self.assertEqual(names[:3], ["unlinkat", "fsync", "renameat"])
+        self.reboot()
+        self.assertWorks()
 
     def test_the_check_of_the_seal_alone_checks_all_once_too(self) -> None:
         path = self.packed.tree(self.cache) / "large"

@@ -58,6 +58,7 @@ static const int CPOSIX_LOCK_EX = LOCK_EX;
 static const int CPOSIX_LOCK_NB = LOCK_NB;
 long cposix_set_close_on_exec(int fd, int on);
 long cposix_syncfs(int fd);
+long cposix_fsync(int fd);
 // Instead of nanoseconds: the current time.
 static const uint32_t CPOSIX_UTIME_NOW = UTIME_NOW;
 long cposix_futimens(int fd, int64_t seconds, uint32_t nanoseconds);

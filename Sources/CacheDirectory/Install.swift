@@ -26,6 +26,8 @@ extension CacheDirectory {
   private func install(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree
   {
     let check = request.check
+    let timeline = request.observer.timeline
+    timeline.begin(.lock)
     var lock = try InstallLock(in: handle, payload)
     defer { lock.release() }
     let start = MonotonicClock.now
@@ -37,10 +39,13 @@ extension CacheDirectory {
       request.observer.waiting()
       MonotonicClock.sleep(milliseconds: 10)
     }
+    timeline.begin(.check)
     // A full check that failed once need not be made twice: `confirm` makes it under the lock.
     if check != .full, let tree = try lookUp(payload, request) { return tree }
+    timeline.begin(.cleanUp)
     reclaimStaging(of: payload)
 
+    timeline.begin(.plan)
     let manifest = try reading { () throws(PayloadError) in
       try payload.verifyPrefix()
       return try payload.readManifest()
@@ -66,10 +71,12 @@ extension CacheDirectory {
     else { return nil }
     // The lease first: who holds the lock alone is removing the tree.
     if let isLocked = try? directory.lock(exclusive: false, wait: false), !isLocked { return nil }
+    observer.timeline.begin(.check)
     let matches = try reading { () throws(PayloadError) in
       try treeMatches(root.handle, manifest, hashing: true, progress: observer.checking)
     }
     guard matches else { return nil }
+    observer.timeline.begin(.seal)
     // What was read back after a reboot was on the disk.
     let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
     let isOnDisk = old.map { $0.isDurable || $0.bootID != currentBootID() } ?? false
@@ -90,6 +97,7 @@ extension CacheDirectory {
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ observer: CacheObserver
   ) throws(CacheError) -> FileDescriptor? {
+    observer.timeline.begin(.plan)
     try reading { () throws(PayloadError) in try requireRoom(for: manifest, in: directory) }
     let staging = try reading { () throws(PayloadError) in
       try makeStaging(named: payload.treeName.bytes, in: handle)
@@ -100,7 +108,11 @@ extension CacheDirectory {
       }
       // Tells reclaimStaging that somebody is at work here.
       _ = try? owner.lock(exclusive: true, wait: false)
-      try fill(owner, payload, manifest, observer)
+      observer.timeline.begin(.unpack)
+      try fill(
+        owner, payload, manifest, replacing ? observer.repairing : observer.unpacking,
+        observer.timeline)
+      observer.timeline.begin(.publish)
       // Who may enter the cache directory may use what is in it: a tree that root prewarmed serves all.
       try system { () throws(SystemError) in try owner.setMode(0o755) }
       // Shared from here on: who finds the published tree must get the lease.
@@ -108,6 +120,7 @@ extension CacheDirectory {
       if try publish(staging, payload, replacing: replacing) { return owner }
       return nil
     } catch {
+      observer.timeline.begin(.cleanUp)
       try? removeTree(staging, in: handle)
       throw error
     }
@@ -115,7 +128,7 @@ extension CacheDirectory {
 
   private func fill(
     _ staging: borrowing FileDescriptor, _ payload: Payload, _ manifest: Manifest,
-    _ observer: CacheObserver
+    _ progress: @escaping UnpackProgress, _ timeline: Timeline?
   ) throws(CacheError) {
     let handle = staging.handle
     let root = try system { () throws(SystemError) in
@@ -125,8 +138,9 @@ extension CacheDirectory {
     try reading { () throws(PayloadError) in
       try unpackTree(
         of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
-        progress: observer.unpacking)
+        progress: progress, timeline: timeline)
     }
+    timeline.begin(.seal)
     try system { () throws(SystemError) in
       try seal(root, of: manifest, payload, in: handle, isOnDisk: false)
     }

@@ -25,6 +25,7 @@ func treeMatches(
   }
   do throws(TreeCheckEnd) {
     try work.finish()
+    if let progress { progress(work.bytesDone, manifest.contentLength) }
     return true
   } catch {
     if case .interrupted(let signal) = error { throw .interrupted(signal: signal) }

@@ -14,10 +14,12 @@ public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) ->
 /// - Parameters:
 ///   - manifest: of this payload.
 ///   - workers: threads, the calling one included; see `workerCount`.
-///   - progress: called on the calling thread, after each of the frames that it decodes.
+///   - progress: called on the calling thread, at first, after each of the frames that it decodes, and at last.
+///   - timeline: gets what each worker does.
+@inline(never)
 public func unpackTree(
   of payload: Payload, _ manifest: Manifest, into root: DirectoryHandle, workers: Int,
-  progress: UnpackProgress? = nil
+  progress: UnpackProgress? = nil, timeline: Timeline? = nil
 ) throws(PayloadError) {
   SHA256Hasher.prepareForBulk()
   let mask = ProcessContext.setFileModeMask(0)
@@ -29,9 +31,10 @@ public func unpackTree(
   let directories = try system { () throws(SystemError) in
     try DirectoryTable(manifest, root: root, mostOpen: max(16, limit.current - 128))
   }
+  if let progress { progress(0, manifest.allocatedLength) }
   let unpacker = TreeUnpacker(payload: payload, manifest: manifest, directories: directories)
   try system { () throws(SystemError) in try unpacker.prepareFiles() }
-  try unpacker.writeFrames(workers: workers, progress: progress)
+  try unpacker.writeFrames(workers: workers, progress: progress, timeline: timeline)
   try system { () throws(SystemError) in try unpacker.finish() }
 }
 
@@ -67,21 +70,28 @@ private final class TreeUnpacker: Sendable {
     }
   }
 
-  func writeFrames(workers: Int, progress: UnpackProgress?) throws(PayloadError) {
+  func writeFrames(workers: Int, progress: UnpackProgress?, timeline: Timeline?)
+    throws(PayloadError)
+  {
     let work = SharedWork<PayloadError>(count: manifest.frameCount) { .interrupted(signal: $0) }
-    runWorkers(max(1, min(workers, manifest.frameCount))) { number in
+    let count = max(1, min(workers, manifest.frameCount))
+    let timelines = timeline.makeWorkers(count)
+    runWorkers(count) { number in
+      let timeline = timelines[number]
       do throws(PayloadError) {
         let decoder = try FrameDecoder(
           longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
         )
         while let frame = work.take() {
-          let bytes = try decoder.decode(frame, of: self.payload, self.manifest)
+          let bytes = try decoder.decode(frame, of: self.payload, self.manifest, timeline)
           try system { () throws(SystemError) in try self.write(frame, bytes, work) }
+          timeline.endFrame(.write, bytes: bytes.count)
           if number == 0, let progress { progress(work.bytesDone, self.manifest.allocatedLength) }
         }
       } catch { work.fail(error) }
     }
     try work.finish()
+    if let progress { progress(work.bytesDone, manifest.allocatedLength) }
   }
 
   private func write(

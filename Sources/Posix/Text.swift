@@ -26,6 +26,8 @@ public struct Text: Sendable, ExpressibleByStringInterpolation {
       contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
+  mutating func append(utf8 source: ArraySlice<UInt8>) { bytes.append(contentsOf: source) }
+
   @inline(never)
   public mutating func append(number value: UInt64) {
     var digits: [UInt8] = []

@@ -27,7 +27,6 @@ from support import (
     Result,
     StrPath,
     Symlink,
-    Trace,
     bare_environment,
     listing,
     make_tree,
@@ -171,7 +170,12 @@ class Progress(ReportCase):
         process = start(slow, environment=environment, stderr=theirs)
         output, _ = process.communicate()
         os.close(theirs)
-        shown = os.read(ours, 65_536).replace(b"\r\n", b"\n")
+        shown = b""
+        while select.select([ours], [], [], 0)[0]:
+            try:
+                shown += os.read(ours, 65_536).replace(b"\r\n", b"\n")
+            except OSError:
+                break
         os.close(ours)
         self.assertEqual((process.returncode, output), (0, b"hello\n"))
         self.assertNotIn(b"\r", shown)

@@ -4,14 +4,33 @@ import PayloadReader
 import Posix
 
 /// Makes the tree ready and executes the entry; returns only by an error.
-func launch(_ own: OwnExecutable, _ arguments: [Path]) throws(LaunchError) {
+func launch(
+  _ own: OwnExecutable, _ arguments: [Path], _ parentDeath: Settings.ParentDeathSetting,
+  _ report: Report
+) throws(LaunchError) {
+  var death: ParentDeath? = nil
+  var watch: ParentWatch? = nil
+  if case .always(let signal) = parentDeath {
+    watch = try ParentWatch()
+    death = signal
+  }
   let payload = try own.open()
-  let tree = try ready(payload, willRun: true)
-  if tree.wasUnpacked { cleanUp(after: tree, payload.record) }
+  if case .byRecord = parentDeath, payload.record.parentDeath != nil { watch = try ParentWatch() }
+  let tree = try ready(payload, willRun: true, report)
+  if tree.wasUnpacked {
+    report.timeline.begin(.cleanUp)
+    cleanUp(after: tree, payload.record)
+  }
+  report.timeline.begin(.exec)
   do throws(SystemError) { try tree.lease.keepAcrossExec() } catch {
     throw LaunchError(.system(error))
   }
-  try execute(payload.record, root: tree.root, executable: own.path, arguments)
+  let program = Program(payload.record, root: tree.root, executable: own.path, arguments)
+  report.ready(unpacked: tree.wasUnpacked)
+  report.writeTrace()
+  // Last, because from here on nothing is cleaned up.
+  try watch?.set(death ?? payload.record.parentDeath ?? .kill)
+  try program.execute()
 }
 
 /// How long a launch that unpacked its tree may then clean up, in nanoseconds.
@@ -29,15 +48,17 @@ private func cleanUp(after tree: borrowing CachedTree, _ record: LaunchRecord) {
 
 /// Unpacks the tree, or finds it. `willRun`: it is to run on this system, now; otherwise it is prepared for later, and
 /// must be on the disk.
-func ready(_ payload: Payload, willRun: Bool) throws(LaunchError) -> CachedTree {
+func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(LaunchError) -> CachedTree {
+  report.start(payload.record)
   let check = try checkPolicy(payload.record)
   let name = escapedText(payload.record.name)
-  let progress = TerminalProgress()
-  let observer = CacheObserver(
-    unpacking: { progress.show("unpacking \(name)", done: $0, total: $1) },
-    checking: { progress.show("checking \(name)", done: $0, total: $1) },
-    waiting: { progress.show("waiting for another instance to unpack \(name)") })
-  defer { progress.finish() }
+  var observer = CacheObserver(
+    unpacking: { report.show(.unpacking, "unpacking \(name)", done: $0, total: $1) },
+    repairing: { report.show(.repairing, "repairing \(name)", done: $0, total: $1) },
+    checking: { report.show(.checking, "checking \(name)", done: $0, total: $1) },
+    waiting: { report.waiting("waiting for another instance to unpack \(name)") })
+  observer.timeline = report.timeline
+  defer { report.finish() }
   var request = TreeRequest(observer: observer)
   request.check = check
   request.willRun = willRun
@@ -60,38 +81,47 @@ private func checkPolicy(_ record: LaunchRecord) throws(LaunchError) -> CheckPol
 private let busyAttempts = 50
 private let busyPause: UInt32 = 20
 
-private func execute(
-  _ record: LaunchRecord, root: Path, executable: Path, _ arguments: [Path]
-) throws(LaunchError) {
-  let entry = root.appending(record.entry)
-  var all = [entry]
-  for argument in record.arguments {
-    all.append(
-      Path(LaunchRecord.expand(argument, root: root.bytes, executable: executable.bytes)))
-  }
-  all.append(contentsOf: arguments.dropFirst())
-  let environment = makeEnvironment(record, root: root, executable: executable)
+/// The program, with all that it is given.
+private struct Program {
+  private let entry: Path
+  private let arguments: [Path]
+  private let environment: [Path]
 
-  var error = ProcessContext.execute(entry, arguments: all, environment: environment)
-  var attempt = 1
-  while error.errno == .textFileBusy && attempt < busyAttempts {
-    MonotonicClock.sleep(milliseconds: busyPause)
-    error = ProcessContext.execute(entry, arguments: all, environment: environment)
-    attempt += 1
+  init(_ record: LaunchRecord, root: Path, executable: Path, _ given: [Path]) {
+    entry = root.appending(record.entry)
+    var all = [entry]
+    for argument in record.arguments {
+      all.append(
+        Path(LaunchRecord.expand(argument, root: root.bytes, executable: executable.bytes)))
+    }
+    all.append(contentsOf: given.dropFirst())
+    arguments = all
+    environment = makeEnvironment(record, root: root, executable: executable)
   }
-  guard error.errno == .noSuchFile else {
-    throw LaunchError(error.description, exitCode: ExitCode.cannotExecute)
+
+  /// Returns only by an error.
+  func execute() throws(LaunchError) {
+    var error = ProcessContext.execute(entry, arguments: arguments, environment: environment)
+    var attempt = 1
+    while error.errno == .textFileBusy && attempt < busyAttempts {
+      MonotonicClock.sleep(milliseconds: busyPause)
+      error = ProcessContext.execute(entry, arguments: arguments, environment: environment)
+      attempt += 1
+    }
+    guard error.errno == .noSuchFile else {
+      throw LaunchError(error.description, exitCode: ExitCode.cannotExecute)
+    }
+    if (try? DirectoryHandle.current.statusIfExists(of: entry, follow: true)) == nil {
+      throw LaunchError(error.description, exitCode: ExitCode.notFound)
+    }
+    throw LaunchError(
+      "cannot execute \(entry.quoted): the interpreter or loader that it names is not on this system",
+      exitCode: ExitCode.cannotExecute)
   }
-  if (try? DirectoryHandle.current.statusIfExists(of: entry, follow: true)) == nil {
-    throw LaunchError(error.description, exitCode: ExitCode.notFound)
-  }
-  throw LaunchError(
-    "cannot execute \(entry.quoted): the interpreter or loader that it names is not on this system",
-    exitCode: ExitCode.cannotExecute)
 }
 
-/// The environment of the program: the launch's own, less `ONEFOLD` and what the record removes, plus what
-/// the record sets and the four variables that tell the program about its onefile.
+/// The environment of the program: the launch's own, less the settings of this launch alone and what the record
+/// removes, plus what the record sets and the four variables that tell the program about its onefile.
 private func makeEnvironment(_ record: LaunchRecord, root: Path, executable: Path) -> [Path] {
   var added: [Path] = []
   for variable in record.variables {
@@ -102,11 +132,11 @@ private func makeEnvironment(_ record: LaunchRecord, root: Path, executable: Pat
   added.append(Path("ONEFOLD_APP_NAME=").joined(record.name[...]))
   added.append(Path("ONEFOLD_APP_VERSION=").joined(record.version[...]))
 
-  let verb = Path("ONEFOLD")
+  let settings = Settings.names
   var result: [Path] = []
   for entry in ProcessContext.environmentEntries() {
     let name = entry.variableName
-    if name.elementsEqual(verb.bytes) { continue }
+    if settings.contains(where: { $0.bytes.elementsEqual(name) }) { continue }
     if record.removedVariables.contains(where: { $0.elementsEqual(name) }) { continue }
     if added.contains(where: { $0.variableName.elementsEqual(name) }) { continue }
     result.append(entry)

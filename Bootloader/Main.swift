@@ -16,26 +16,31 @@ public func main(
     return fail(
       "refused to run set-uid or with file capabilities: remove the bit and start it again")
   }
+  let report = Report()
   do throws(LaunchError) {
-    try dispatch(arguments)
+    try dispatch(arguments, report)
+    report.writeTrace()
     return 0
   } catch {
+    report.failed(error)
     if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
     return fail(error.message, error.exitCode)
   }
 }
 
 /// Runs the verb that `ONEFOLD` names, or launches.
-private func dispatch(_ arguments: [Path]) throws(LaunchError) {
+private func dispatch(_ arguments: [Path], _ report: Report) throws(LaunchError) {
+  let name = ProcessContext.environment("ONEFOLD") ?? Path()
+  let verb = Verb.allCases.first { name.elementsEqual(Path($0.name)) }
+  try report.configure(always: verb == .trace)
+  let parentDeath = try Settings.parentDeath()
   let own = OwnExecutable()
-  guard let verb = ProcessContext.environment("ONEFOLD"), !verb.isEmpty else {
-    return try launch(own, arguments)
+  if let verb { return try run(verb, own, arguments, report) }
+  guard name.isEmpty else {
+    throw LaunchError(
+      "unknown verb \(name.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
   }
-  for known in Verb.allCases where verb.elementsEqual(Path(known.name)) {
-    return try run(known, own, arguments)
-  }
-  throw LaunchError(
-    "unknown verb \(verb.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
+  try launch(own, arguments, parentDeath, report)
 }
 
 private func fail(_ message: Text, _ exitCode: Int32 = ExitCode.failure) -> Int32 {

@@ -5,18 +5,20 @@ import Posix
 
 /// What the person who holds only the file can ask of it, by `ONEFOLD=<verb>`.
 enum Verb: CaseIterable {
-  case help, inspect, verify, extract, prewarm, path, clean, gc
+  case help, inspect, files, verify, extract, prewarm, path, clean, gc, trace
 
   var name: StaticString {
     switch self {
     case .help: "help"
     case .inspect: "inspect"
+    case .files: "files"
     case .verify: "verify"
     case .extract: "extract"
     case .prewarm: "prewarm"
     case .path: "path"
     case .clean: "clean"
     case .gc: "gc"
+    case .trace: "trace"
     }
   }
 
@@ -24,12 +26,14 @@ enum Verb: CaseIterable {
     switch self {
     case .help: "show this"
     case .inspect: "show what the file holds and how it is launched"
+    case .files: "list the entries of the tree"
     case .verify: "check every byte of the file"
     case .extract: "unpack to the directory that is the first argument"
     case .prewarm: "unpack to the cache, run nothing, print the tree's directory"
     case .path: "print the tree's directory in the cache"
     case .clean: "remove the tree from the cache"
     case .gc: "remove trees of other versions that were not used for long"
+    case .trace: "unpack to the cache as a launch does, run nothing, show what took how long"
     }
   }
 
@@ -52,19 +56,26 @@ enum Verb: CaseIterable {
     }
     return text + """
 
-      Other variables:
+      Other variables, of which the program gets the first two:
 
         ONEFOLD_CACHE=DIR   the cache directory, instead of the first that will do of
                             $XDG_CACHE_HOME/onefold, ~/.cache/onefold, /var/tmp/onefold-<uid>,
                             $TMPDIR/onefold-<uid>, /tmp/onefold-<uid>
         ONEFOLD_CHECK=CHECK what is checked of a tree that is there: seal, dirs (default),
                             files or full
+        ONEFOLD_PROGRESS=json[:FD]
+                            lines of JSON that tell how far it is, on stderr or descriptor FD
+        ONEFOLD_TRACE=FILE  write what took how long, for Perfetto or chrome://tracing
+        ONEFOLD_DIE_WITH_PARENT=1|kill|term|0
+                            whether and by which signal the program ends with its parent
 
       """
   }
 }
 
-func run(_ verb: Verb, _ own: OwnExecutable, _ arguments: [Path]) throws(LaunchError) {
+func run(
+  _ verb: Verb, _ own: OwnExecutable, _ arguments: [Path], _ report: Report
+) throws(LaunchError) {
   let payload = try own.open()
   if verb == .extract {
     guard arguments.count == 2 else {
@@ -78,12 +89,19 @@ func run(_ verb: Verb, _ own: OwnExecutable, _ arguments: [Path]) throws(LaunchE
   case .inspect:
     let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
     try writeData(inspectionText(payload, manifest).bytes)
-  case .verify: try verifyPayload(payload)
-  case .extract: try extractPayload(payload, to: arguments[1])
+  case .files: try listFiles(payload)
+  case .verify: try verifyPayload(payload, report)
+  case .extract: try extractPayload(payload, to: arguments[1], report)
   case .prewarm:
     // Also for another system, as when an image is built.
-    let tree = try ready(payload, willRun: false)
+    let tree = try ready(payload, willRun: false, report)
+    report.ready(unpacked: tree.wasUnpacked)
     try writeLine(tree.root)
+  case .trace:
+    let tree = try ready(payload, willRun: true, report)
+    report.ready(unpacked: tree.wasUnpacked)
+    report.writeTrace()
+    if let timeline = report.timeline { try writeData(timeline.table.bytes) }
   case .path:
     let path: Path
     do throws(CacheError) { path = try treePath(of: payload) } catch { throw LaunchError(error) }
@@ -101,23 +119,46 @@ private func showHelp(_ payload: Payload) throws(LaunchError) {
   try writeData(text.bytes)
 }
 
-private func verifyPayload(_ payload: Payload) throws(LaunchError) {
-  let progress = TerminalProgress()
-  let manifest = try reading { () throws(PayloadError) in
-    defer { progress.finish() }
-    return try verify(payload) { progress.show("verifying", done: $0, total: $1) }
+private func listFiles(_ payload: Payload) throws(LaunchError) {
+  let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
+  // In parts, because memory must not grow with the tree.
+  var text: Text = ""
+  for index in 0..<manifest.entryCount {
+    text += entryLine(manifest, index)
+    if text.bytes.count >= 32 << 10 {
+      try writeData(text.bytes)
+      text = ""
+    }
   }
+  try writeData(text.bytes)
+}
+
+private func verifyPayload(_ payload: Payload, _ report: Report) throws(LaunchError) {
+  report.start(payload.record)
+  let manifest = try reading { () throws(PayloadError) in
+    defer { report.finish() }
+    return try verify(
+      payload, progress: { report.show(.checking, "verifying", done: $0, total: $1) },
+      timeline: report.timeline)
+  }
+  report.ready(unpacked: false)
   let files = grouped(UInt64(manifest.fileCount))
   writeText("verified: \(files) files, \(grouped(manifest.contentLength)) bytes\n", to: 2)
 }
 
-private func extractPayload(_ payload: Payload, to target: Path) throws(LaunchError) {
-  let progress = TerminalProgress()
+private func extractPayload(_ payload: Payload, to target: Path, _ report: Report)
+  throws(LaunchError)
+{
+  report.start(payload.record)
   TerminationSignals.hold()
   let manifest = try reading { () throws(PayloadError) in
-    defer { progress.finish() }
-    return try extract(payload, to: target) { progress.show("unpacking", done: $0, total: $1) }
+    defer { report.finish() }
+    return try extract(
+      payload, to: target,
+      progress: { report.show(.unpacking, "unpacking", done: $0, total: $1) },
+      timeline: report.timeline)
   }
+  report.ready(unpacked: true)
   let files = grouped(UInt64(manifest.fileCount))
   writeText("extracted to \(target.quoted): \(files) files\n", to: 2)
 }

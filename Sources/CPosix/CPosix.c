@@ -2,13 +2,16 @@
 
 #include "CPosix.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -123,6 +126,10 @@ long cposix_faccessat(int dir, const char *path, int write) {
 long cposix_flock(int fd, int operation) { CPOSIX_RESULT(flock(fd, operation)); }
 long cposix_set_close_on_exec(int fd, int on) {
   CPOSIX_RESULT(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
+int cposix_is_writable(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
 }
 long cposix_syncfs(int fd) { CPOSIX_RESULT(syncfs(fd)); }
 long cposix_fsync(int fd) { CPOSIX_RESULT(fsync(fd)); }
@@ -264,6 +271,36 @@ void cposix_hold_signals(int hold) {
     else
       sigaction(write_signals[i], &saved_write_actions[i], 0);
   }
+}
+long cposix_write_when_ready(int fd, const void *buffer, size_t count, int milliseconds) {
+  struct pollfd wanted = {fd, POLLOUT, 0};
+  int ready = poll(&wanted, 1, milliseconds);
+  if (ready < 0) return -errno;
+  if (ready == 0) return -EAGAIN;
+  // A pipe that is ready has room for this many bytes, so that writing them does not wait.
+  if (count > 4096) count = 4096;
+  struct timespec at_once = {0, 0};
+  sigset_t pending, before, blocked;
+  sigpending(&pending);
+  sigemptyset(&blocked);
+  for (unsigned i = 0; i < sizeof write_signals / sizeof write_signals[0]; i++) {
+    sigaddset(&blocked, write_signals[i]);
+  }
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  // A socket that is ready may have room for fewer bytes.
+  long result = send(fd, buffer, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (result < 0 && errno == ENOTSOCK) result = write(fd, buffer, count);
+  if (result < 0) result = -errno;
+  // What was pending before is not ours to take.
+  for (unsigned i = 0; i < sizeof write_signals / sizeof write_signals[0]; i++) {
+    if (sigismember(&pending, write_signals[i])) sigdelset(&blocked, write_signals[i]);
+  }
+  if (result < 0) sigtimedwait(&blocked, 0, &at_once);
+  pthread_sigmask(SIG_SETMASK, &before, 0);
+  return result;
+}
+long cposix_signal_at_parent_death(int number) {
+  CPOSIX_RESULT(prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0ul, 0ul, 0ul));
 }
 void cposix_end_by_signal(int number) {
   sigset_t set;

@@ -1,7 +1,12 @@
 #include "CTrimmed.h"
 
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include <openssl/sha.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 // LZMA_OPTIONS_ERROR (lzma/base.h).
 enum { options_error = 8 };
@@ -39,7 +44,86 @@ uint64_t lzma_delta_coder_memusage(const void *options) {
   return UINT64_MAX;
 }
 
-// The check CRC64: its values never match. (SHA-256 stays: liblzma compares its index by it.)
+// SHA-256, by which liblzma compares its index, is libcrypto's, which is there anyway. Between two calls the state
+// is kept as liblzma does, because it owns the memory (lzma_check_state of its check/check.h).
+typedef struct {
+  uint8_t buffer[64];
+  uint32_t state[8];
+  uint64_t size;
+} check_state;
+
+static void load(SHA256_CTX *context, const check_state *check) {
+  memcpy(context->h, check->state, sizeof check->state);
+  memcpy(context->data, check->buffer, sizeof check->buffer);
+  context->Nl = (SHA_LONG)(check->size << 3);
+  context->Nh = (SHA_LONG)(check->size >> 29);
+  context->num = (unsigned)(check->size % sizeof check->buffer);
+  context->md_len = SHA256_DIGEST_LENGTH;
+}
+
+static void store(const SHA256_CTX *context, check_state *check) {
+  memcpy(check->state, context->h, sizeof check->state);
+  memcpy(check->buffer, context->data, sizeof check->buffer);
+  check->size = ((uint64_t)context->Nh << 32 | context->Nl) >> 3;
+}
+
+void lzma_sha256_init(check_state *check) {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  memset(context.data, 0, sizeof context.data);
+  store(&context, check);
+}
+
+void lzma_sha256_update(const uint8_t *bytes, size_t size, check_state *check) {
+  SHA256_CTX context;
+  load(&context, check);
+  SHA256_Update(&context, bytes, size);
+  store(&context, check);
+}
+
+void lzma_sha256_finish(check_state *check) {
+  SHA256_CTX context;
+  load(&context, check);
+  SHA256_Final(check->buffer, &context);
+}
+
+// CRC-32 with tables that are computed when they are first needed, in microseconds, and take no room in the file.
+static uint32_t crc_tables[8][256];
+static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
+
+static void fill_crc_tables(void) {
+  for (unsigned byte = 0; byte < 256; byte++) {
+    uint32_t crc = byte;
+    for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
+    crc_tables[0][byte] = crc;
+  }
+  for (int table = 1; table < 8; table++) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+      uint32_t crc = crc_tables[table - 1][byte];
+      crc_tables[table][byte] = crc >> 8 ^ crc_tables[0][crc & 0xFF];
+    }
+  }
+}
+
+uint32_t lzma_crc32(const uint8_t *bytes, size_t size, uint32_t crc) {
+  pthread_once(&crc_once, fill_crc_tables);
+  crc = ~crc;
+  // Little-endian, as all targets are.
+  for (; size >= 8; size -= 8, bytes += 8) {
+    uint32_t low, high;
+    memcpy(&low, bytes, 4);
+    memcpy(&high, bytes + 4, 4);
+    low ^= crc;
+    crc = crc_tables[7][low & 0xFF] ^ crc_tables[6][low >> 8 & 0xFF] ^
+          crc_tables[5][low >> 16 & 0xFF] ^ crc_tables[4][low >> 24] ^
+          crc_tables[3][high & 0xFF] ^ crc_tables[2][high >> 8 & 0xFF] ^
+          crc_tables[1][high >> 16 & 0xFF] ^ crc_tables[0][high >> 24];
+  }
+  while (size-- > 0) crc = crc >> 8 ^ crc_tables[0][(crc ^ *bytes++) & 0xFF];
+  return ~crc;
+}
+
+// The check CRC64: its values never match.
 uint64_t lzma_crc64(const uint8_t *bytes, size_t size, uint64_t crc) {
   (void)bytes, (void)size;
   return ~crc;

@@ -15,15 +15,20 @@ public struct CachedTree: ~Copyable {
 /// Is told what happens while a tree is made ready, to show it to a person.
 public struct CacheObserver: Sendable {
   public var unpacking: UnpackProgress
+  /// Unpacking what is to replace something damaged.
+  public var repairing: UnpackProgress
   public var checking: UnpackProgress
+  /// Gets the phases, where that is asked for.
+  public var timeline: Timeline?
   /// Another instance is unpacking the same tree; called again and again until it is done.
   public var waiting: @Sendable () -> Void
 
   public init(
-    unpacking: @escaping UnpackProgress, checking: @escaping UnpackProgress,
-    waiting: @escaping @Sendable () -> Void
+    unpacking: @escaping UnpackProgress, repairing: @escaping UnpackProgress = { _, _ in },
+    checking: @escaping UnpackProgress, waiting: @escaping @Sendable () -> Void
   ) {
     self.unpacking = unpacking
+    self.repairing = repairing
     self.checking = checking
     self.waiting = waiting
   }
@@ -59,9 +64,16 @@ let treeDirectory = Path("tree")
 /// The first candidate that holds the tree or can be written to is used. Termination signals are held while
 /// something is written: where one comes, what was begun is removed and `PayloadError.interrupted` thrown.
 public func openTree(of payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree {
-  try withFirstCache { (cache) throws(CacheError) -> CachedTree? in
+  let timeline = request.observer.timeline
+  timeline.begin(.find)
+  return try withFirstCache { (cache) throws(CacheError) -> CachedTree? in
+    timeline.begin(.check)
     if let tree = try cache.lookUp(payload, request) { return tree }
-    guard cache.isWritable else { return nil }
+    guard cache.isWritable else {
+      timeline.begin(.find)
+      return nil
+    }
+    timeline.begin(.plan)
     if request.willRun {
       try reading { () throws(PayloadError) in try requireGlibc(for: payload.record) }
     }

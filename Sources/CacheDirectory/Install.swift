@@ -27,6 +27,8 @@ extension CacheDirectory {
   private func install(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree
   {
     let check = request.check
+    let timeline = request.observer.timeline
+    timeline.begin(.lock)
     var lock = try system { () throws(SystemError) in
       try InstallLock(in: handle, payload.treeName)
     }
@@ -40,10 +42,13 @@ extension CacheDirectory {
       request.observer.waiting()
       MonotonicClock.sleep(milliseconds: 10)
     }
+    timeline.begin(.check)
     // A full check that failed once need not be made twice: `confirm` makes it under the lock.
     if check != .full, let tree = try lookUp(payload, request) { return tree }
+    timeline.begin(.cleanUp)
     reclaimStaging(of: payload.treeName)
 
+    timeline.begin(.plan)
     let manifest = try reading { () throws(PayloadError) in
       try payload.verifyPrefix()
       return try payload.readManifest()
@@ -70,6 +75,8 @@ extension CacheDirectory {
       owned.takeLease()
     else { return nil }
     let directory = owned.release()
+    let timeline = request.observer.timeline
+    timeline.begin(.check)
     restoreDirectoryModes(of: root.handle, manifest)
     let damaged = try reading { () throws(PayloadError) in
       try damagedEntries(
@@ -88,6 +95,7 @@ extension CacheDirectory {
         return nil
       }
     }
+    timeline.begin(.seal)
     do throws(SystemError) {
       try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, request)
     } catch {
@@ -106,6 +114,8 @@ extension CacheDirectory {
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
   ) throws(CacheError) -> FileDescriptor? {
+    let timeline = request.observer.timeline
+    timeline.begin(.plan)
     try reading { () throws(PayloadError) in
       try requireRoom(for: UnpackedSize(manifest), in: directory)
     }
@@ -113,7 +123,11 @@ extension CacheDirectory {
     let staging = claimed.name
     let owner = claimed.release()
     do throws(CacheError) {
-      try fill(owner, payload, manifest, request)
+      timeline.begin(.unpack)
+      let observer = request.observer
+      try fill(
+        owner, payload, manifest, replacing ? observer.repairing : observer.unpacking, request)
+      timeline.begin(.publish)
       // Who may enter the cache directory may use what is in it: a tree that root prewarmed serves all.
       try system { () throws(SystemError) in try owner.setMode(0o755) }
       // Shared from here on: who finds the published tree must get the lease.
@@ -121,6 +135,7 @@ extension CacheDirectory {
       if try publish(staging, payload, replacing: replacing) { return owner }
       return nil
     } catch {
+      request.observer.timeline.begin(.cleanUp)
       try? removeTree(staging, in: handle)
       throw error
     }
@@ -154,15 +169,16 @@ extension CacheDirectory {
 
   private func fill(
     _ staging: borrowing FileDescriptor, _ payload: Payload, _ manifest: Manifest,
-    _ request: TreeRequest
+    _ progress: @escaping UnpackProgress, _ request: TreeRequest
   ) throws(CacheError) {
     let handle = staging.handle
     let root = try makeTreeDirectory(in: handle)
     try reading { () throws(PayloadError) in
       try unpackTree(
         of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
-        progress: request.observer.unpacking)
+        progress: progress, timeline: request.observer.timeline)
     }
+    request.observer.timeline.begin(.seal)
     try system { () throws(SystemError) in
       try seal(root, of: manifest, payload, in: handle, isOnDisk: false, request)
     }

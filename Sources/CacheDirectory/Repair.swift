@@ -27,6 +27,7 @@ extension CacheDirectory {
     guard !damaged.contains(0) else { return false }
     let repair = TreeRepair(manifest: manifest, damaged: damaged, root: root)
     let size = UnpackedSize(manifest, only: repair.unpacked)
+    observer.timeline.begin(.plan)
     do throws(CacheError) {
       try reading { () throws(PayloadError) in try requireRoom(for: size, in: self.directory) }
       let claimed = try claimStaging(payload.treeName)
@@ -35,11 +36,14 @@ extension CacheDirectory {
       defer { try? removeTree(staging, in: handle) }
       let owner = claimed.release()
       let staged = try makeTreeDirectory(in: owner.handle)
+      observer.timeline.begin(.unpack)
       try reading { () throws(PayloadError) in
         try unpackTree(
           of: payload, manifest, only: repair.unpacked, into: staged.handle,
-          workers: workerCount(for: manifest), progress: observer.unpacking)
+          workers: workerCount(for: manifest), progress: observer.repairing,
+          timeline: observer.timeline)
       }
+      observer.timeline.begin(.publish)
       if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
       try system { () throws(SystemError) in
         try removeSeal(in: directory, payload)

@@ -44,6 +44,7 @@ func damagedEntries(
     case .interrupted(let signal): throw .interrupted(signal: signal)
     case .system(let error): throw .system(error)
     }
+    if let progress { progress(work.bytesDone, manifest.contentLength) }
   }
   var damaged = EntrySet(count: manifest.entryCount)
   for index in 0..<manifest.entryCount {

@@ -64,7 +64,7 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
   if let sizes { text += "\n" + OnefoldCLI.text(sizes, all: arguments.has("--all")) }
   if arguments.has("--files") {
     text += "\n"
-    for index in 0..<manifest.entryCount { text += line(manifest, index) }
+    for index in 0..<manifest.entryCount { text += entryLine(manifest, index).string }
   }
   try writeData(text)
 }
@@ -132,23 +132,6 @@ private func typeName(_ type: Manifest.EntryType) -> String {
   case .symlink: "symlink"
   case .hardLink: "hard link"
   }
-}
-
-/// "755       123456 path", "hard link" and "symlink" with what they point to.
-private func line(_ manifest: Manifest, _ index: Int) -> String {
-  let entry = manifest.entry(index)
-  let mode = String(entry.mode, radix: 8)
-  let size = grouped(entry.size).string
-  var text = String(repeating: " ", count: max(0, 4 - mode.utf8.count)) + mode
-  text += String(repeating: " ", count: max(1, 16 - size.utf8.count)) + size + " "
-  text += index == 0 ? "." : escapedText(manifest.path(of: index)).string
-  switch entry.type {
-  case .directory: text += "/"
-  case .file: break
-  case .symlink: text += " -> \(escapedText(manifest.target(of: entry)))"
-  case .hardLink: text += " = \(escapedText(manifest.path(of: entry.hardLinkTarget)))"
-  }
-  return text + "\n"
 }
 
 private func members(_ payload: Payload, _ manifest: Manifest) -> [(String, JSON)] {

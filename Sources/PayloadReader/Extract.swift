@@ -31,9 +31,10 @@ public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDesc
 ///
 /// The tree is made under a hidden name, beside `target` or in it, and then renamed, so that nothing is left
 /// where it fails, or where a held termination signal comes.
-public func extract(_ payload: Payload, to target: Path, progress: UnpackProgress? = nil)
-  throws(PayloadError) -> Manifest
-{
+public func extract(
+  _ payload: Payload, to target: Path, progress: UnpackProgress? = nil, timeline: Timeline? = nil
+) throws(PayloadError) -> Manifest {
+  timeline.begin(.plan)
   try payload.verifyPrefix()
   let manifest = try payload.readManifest()
   let existing = try system { () throws(SystemError) in
@@ -56,15 +57,18 @@ public func extract(_ payload: Payload, to target: Path, progress: UnpackProgres
     let root = try system { () throws(SystemError) in
       try FileDescriptor.open(staging, in: handle, .directory)
     }
+    timeline.begin(.unpack)
     try unpackTree(
       of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
-      progress: progress)
+      progress: progress, timeline: timeline)
+    timeline.begin(.publish)
     if existing == nil {
       try rename(staging, to: Path([UInt8](target.lastComponent)), in: handle, target)
     } else {
       try moveContent(of: staging, root.handle, to: place, manifest)
     }
   } catch {
+    timeline.begin(.cleanUp)
     try? removeTree(staging, in: handle)
     throw error
   }

@@ -2,7 +2,7 @@ internal import CLZMA
 internal import CZstd
 internal import ContentHash
 public import PayloadFormat
-internal import Posix
+public import Posix
 
 /// Reads, verifies and decodes frames, one at a time, with buffers and a context that are used again.
 ///
@@ -28,17 +28,20 @@ public struct FrameDecoder: ~Copyable {
   deinit { ZSTD_freeDCtx(context) }
 
   /// The raw bytes of frame `index`, valid until the next call. The hash of the stored bytes is checked
-  /// before a byte of them is decoded.
-  public func decode(_ index: Int, of payload: Payload, _ manifest: Manifest)
-    throws(PayloadError) -> UnsafeRawBufferPointer
-  {
+  /// before a byte of them is decoded. `timeline` gets the steps of the frame, which it must end.
+  public func decode(
+    _ index: Int, of payload: Payload, _ manifest: Manifest, _ timeline: WorkerTimeline? = nil
+  ) throws(PayloadError) -> UnsafeRawBufferPointer {
+    timeline.begin(frame: index)
     let frame = manifest.frame(index)
     let source = UnsafeMutableRawBufferPointer(rebasing: stored.bytes[..<frame.storedLength])
     let offset = payload.trailer.payloadOffset + frame.offset
     try payload.read(into: source, at: offset)
+    timeline.end(.read, bytes: source.count)
     guard SHA256Hasher.digest(of: UnsafeRawBufferPointer(source)) == frame.hash else {
       throw .damaged(.frame(index), payload.path)
     }
+    timeline.end(.hash, bytes: source.count)
     // Stored bytes are the raw ones: no copy.
     if frame.codec == .store { return UnsafeRawBufferPointer(source) }
     let target = UnsafeMutableRawBufferPointer(rebasing: raw.bytes[..<frame.rawLength])
@@ -46,6 +49,7 @@ public struct FrameDecoder: ~Copyable {
       FrameDecoder.decompress(
         frame.codec, UnsafeRawBufferPointer(source), into: target, context: context)
     else { throw .damaged(.undecodable(index), payload.path) }
+    timeline.end(.decode, bytes: target.count)
     return UnsafeRawBufferPointer(target)
   }
 

@@ -63,6 +63,24 @@ private func signalName(_ death: ParentDeath) -> StaticString {
   }
 }
 
+/// An entry of the tree as a line: "755       123456 path", symlinks and hard links with what they point to.
+public func entryLine(_ manifest: Manifest, _ index: Int) -> Text {
+  let entry = manifest.entry(index)
+  var mode = Text(utf8: [])
+  for shift in [9, 6, 3, 0] where shift == 0 || entry.mode >> UInt16(shift) > 0 {
+    mode.append(number: UInt64(entry.mode >> UInt16(shift) & 7))
+  }
+  var text: Text = "\(mode.right(in: 4)) \(grouped(entry.size).right(in: 15)) "
+  text += index == 0 ? "." : escapedText(manifest.path(of: index))
+  switch entry.type {
+  case .directory: text += "/"
+  case .file: break
+  case .symlink: text += " -> \(escapedText(manifest.target(of: entry)))"
+  case .hardLink: text += " = \(escapedText(manifest.path(of: entry.hardLinkTarget)))"
+  }
+  return text + "\n"
+}
+
 private func codecs(_ manifest: Manifest) -> Text {
   var counts = [0, 0, 0]
   for index in 0..<manifest.frameCount { counts[Int(manifest.frame(index).codec.rawValue)] += 1 }

@@ -17,10 +17,12 @@ public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) ->
 ///     hold them are read. The file of a hard link among them must be as well. All directories keep mode
 ///     0700 and the time of their making then, because what is in them is to be moved.
 ///   - workers: threads, the calling one included; see `workerCount`.
-///   - progress: called on the calling thread, after each of the frames that it decodes.
+///   - progress: called on the calling thread, at first, after each of the frames that it decodes, and at last.
+///   - timeline: gets what each worker does.
+@inline(never)
 public func unpackTree(
   of payload: Payload, _ manifest: Manifest, only: EntrySet? = nil, into root: DirectoryHandle,
-  workers: Int, progress: UnpackProgress? = nil
+  workers: Int, progress: UnpackProgress? = nil, timeline: Timeline? = nil
 ) throws(PayloadError) {
   SHA256Hasher.prepareForBulk()
   let mask = ProcessContext.setFileModeMask(0)
@@ -34,10 +36,11 @@ public func unpackTree(
       manifest, only: only?.withDirectoriesAbove(manifest), root: root,
       mostOpen: max(16, limit.current - 128))
   }
+  if let progress { progress(0, UnpackedSize(manifest, only: only).bytes) }
   let unpacker = TreeUnpacker(
     payload: payload, manifest: manifest, only: only, directories: directories)
   try system { () throws(SystemError) in try unpacker.prepareFiles() }
-  try unpacker.writeFrames(workers: workers, progress: progress)
+  try unpacker.writeFrames(workers: workers, progress: progress, timeline: timeline)
   try system { () throws(SystemError) in try unpacker.finish() }
 }
 
@@ -77,23 +80,31 @@ private final class TreeUnpacker: Sendable {
     }
   }
 
-  func writeFrames(workers: Int, progress: UnpackProgress?) throws(PayloadError) {
+  func writeFrames(workers: Int, progress: UnpackProgress?, timeline: Timeline?)
+    throws(PayloadError)
+  {
     let frames = plan.frames
     let work = SharedWork<PayloadError>(count: frames.count) { .interrupted(signal: $0) }
     let total = UnpackedSize(manifest, only: only).bytes
-    runWorkers(max(1, min(workers, frames.count))) { number in
+    let count = max(1, min(workers, frames.count))
+    let timelines = timeline.makeWorkers(count)
+    runWorkers(count) { number in
+      let timeline = timelines[number]
       do throws(PayloadError) {
         let decoder = try FrameDecoder(
           longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
         )
         while let next = work.take() {
-          let bytes = try decoder.decode(frames[next], of: self.payload, self.manifest)
-          try system { () throws(SystemError) in try self.write(frames[next], bytes, work) }
+          let frame = frames[next]
+          let bytes = try decoder.decode(frame, of: self.payload, self.manifest, timeline)
+          try system { () throws(SystemError) in try self.write(frame, bytes, work) }
+          timeline.endFrame(.write, bytes: bytes.count)
           if number == 0, let progress { progress(work.bytesDone, total) }
         }
       } catch { work.fail(error) }
     }
     try work.finish()
+    if let progress { progress(work.bytesDone, manifest.allocatedLength) }
   }
 
   private func write(

@@ -1,16 +1,17 @@
 internal import ContentHash
 public import PayloadFormat
-internal import Posix
+public import Posix
 
 /// Checks everything there is to check in a onefile, in parallel: bootloader, manifest, the hash of each
 /// frame, that it decodes to what it should hold, and the hash of each file's content. Writes nothing.
-public func verify(_ payload: Payload, progress: UnpackProgress? = nil) throws(PayloadError)
-  -> Manifest
-{
+public func verify(
+  _ payload: Payload, progress: UnpackProgress? = nil, timeline: Timeline? = nil
+) throws(PayloadError) -> Manifest {
+  timeline.begin(.check)
   try payload.verifyPrefix()
   let manifest = try payload.readManifest()
   let verifier = Verifier(payload, manifest)
-  try verifier.run(workers: workerCount(for: manifest), progress: progress)
+  try verifier.run(workers: workerCount(for: manifest), progress: progress, timeline: timeline)
   return manifest
 }
 
@@ -57,20 +58,25 @@ private final class Verifier: Sendable {
     self.frames = frames
   }
 
-  func run(workers: Int, progress: UnpackProgress?) throws(PayloadError) {
+  func run(workers: Int, progress: UnpackProgress?, timeline: Timeline?) throws(PayloadError) {
     // Large files first, because they take longest.
     let count = largeFiles.count + frames.count
     let work = SharedWork<PayloadError>(count: count) { .interrupted(signal: $0) }
-    runWorkers(max(1, min(workers, count))) { number in
+    let threads = max(1, min(workers, count))
+    let timelines = timeline.makeWorkers(threads)
+    if let progress { progress(0, manifest.allocatedLength) }
+    runWorkers(threads) { number in
+      let timeline = timelines[number]
       do throws(PayloadError) {
         let decoder = try FrameDecoder(
           longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
         )
         while let item = work.take() {
           if item < self.largeFiles.count {
-            try self.check(file: self.largeFiles[item], decoder, work)
+            try self.check(file: self.largeFiles[item], decoder, work, timeline)
           } else {
-            try self.check(frame: self.frames[item - self.largeFiles.count], decoder, work)
+            try self.check(
+              frame: self.frames[item - self.largeFiles.count], decoder, work, timeline)
           }
           if number == 0, let progress { progress(work.bytesDone, self.manifest.allocatedLength) }
         }
@@ -80,9 +86,10 @@ private final class Verifier: Sendable {
   }
 
   private func check(
-    frame: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>
+    frame: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>,
+    _ timeline: WorkerTimeline?
   ) throws(PayloadError) {
-    let bytes = try decoder.decode(frame, of: payload, manifest)
+    let bytes = try decoder.decode(frame, of: payload, manifest, timeline)
     for piece in plan.pieces(of: frame) {
       let entry = manifest.entry(Int(piece.entry))
       guard manifest.isOnePiece(entry) else { continue }
@@ -93,21 +100,24 @@ private final class Verifier: Sendable {
       }
       work.add(bytes: content.count)
     }
+    timeline.endFrame(.hash, bytes: bytes.count)
   }
 
   private func check(
-    file index: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>
+    file index: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>,
+    _ timeline: WorkerTimeline?
   ) throws(PayloadError) {
     let entry = manifest.entry(index)
     var hasher = SHA256Hasher()
     for number in entry.segments {
       let segment = manifest.segment(number)
       if let frame = segment.frame {
-        let bytes = try decoder.decode(frame, of: payload, manifest)
+        let bytes = try decoder.decode(frame, of: payload, manifest, timeline)
         hasher.update(
           UnsafeRawBufferPointer(
             rebasing: bytes[segment.offset..<segment.offset + Int(segment.length)]))
         work.add(bytes: Int(segment.length))
+        timeline.endFrame(.hash, bytes: Int(segment.length))
       } else {
         hasher.update(zeros: segment.length)
       }

@@ -20,6 +20,10 @@ public struct OpenOptions: Sendable {
   public static var createNew: OpenOptions {
     OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)
   }
+  /// A file that is emptied, or made where it is missing; what is there is used as it is.
+  public static var overwrite: OpenOptions {
+    OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_TRUNC)
+  }
   /// A lock file, made where it is missing.
   public static var createLock: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_CREAT | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)

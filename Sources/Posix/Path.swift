@@ -114,27 +114,35 @@ public func quotedText(_ bytes: some Sequence<UInt8>) -> Text { "'\(escapedText(
 
 /// `bytes` as text, escaped as `Path.quoted` does but without the quotes.
 public func escapedText(_ source: some Sequence<UInt8>) -> Text {
-  Text(utf8: escaped([UInt8](source)))
+  escaped([UInt8](source), asJSON: false)
+}
+
+/// `bytes` as a JSON string (RFC 8259) with its quotes. What is no UTF-8 is shown as `Path.quoted` does.
+public func jsonText(_ source: some Sequence<UInt8>) -> Text {
+  "\"\(escaped([UInt8](source), asJSON: true))\""
 }
 
 @inline(never)
-private func escaped(_ bytes: [UInt8]) -> [UInt8] {
-  var text: [UInt8] = []
-  text.reserveCapacity(bytes.count)
+private func escaped(_ bytes: [UInt8], asJSON: Bool) -> Text {
+  let quote: UInt8 = asJSON ? 0x22 : 0x27
+  var text = Text(utf8: [])
   var index = 0
   while index < bytes.count {
     let length = scalarLength(bytes, index)
     let byte = bytes[index]
     let plain =
       length > 1
-      || (length == 1 && byte >= 0x20 && byte != 0x7F && byte != 0x27 && byte != 0x5C)
+      || (length == 1 && byte >= 0x20 && byte != 0x7F && byte != quote && byte != 0x5C)
+    let next = plain ? index + length : index + 1
+    let source = bytes[index..<next]
     if plain {
-      text.append(contentsOf: bytes[index..<index + length])
-      index += length
+      text.append(utf8: source)
     } else {
-      text.append(contentsOf: [0x5C, 0x78, hexDigit(byte >> 4), hexDigit(byte & 15)])
-      index += 1
+      // In JSON a character is escaped as JSON has it, and a byte that is none as in messages.
+      text.append(literal: !asJSON ? "\\x" : length == 1 ? "\\u00" : "\\\\x")
+      text.append(hexText(source))
     }
+    index = next
   }
   return text
 }

@@ -28,6 +28,20 @@ public enum ProcessContext {
 
   public static var effectiveUser: UInt32 { geteuid() }
 
+  /// The corresponding C function is `getpid`.
+  public static var number: Int32 { getpid() }
+
+  /// The parent's number; 0 where it is in another pid namespace. The corresponding C function is `getppid`.
+  public static var parent: Int32 { getppid() }
+
+  /// Lets the kernel send `signal` when the thread that started this process ends. Kept across `execve`,
+  /// not inherited by children. The corresponding C function is `prctl` with `PR_SET_PDEATHSIG`.
+  public static func signalAtParentDeath(_ signal: Int32) throws(SystemError) {
+    do throws(Errno) { _ = try retrying { cposix_signal_at_parent_death(signal) } } catch {
+      throw SystemError("ask for a signal at the parent's death", Path(), error)
+    }
+  }
+
   /// Processors that this process may run on, at least 1.
   public static var processorCount: Int { Int(cposix_processor_count()) }
 
@@ -92,6 +106,9 @@ func withPointers<Result>(
 
 /// Signals that would end the process while something must be cleaned up.
 public enum TerminationSignals {
+  public static var terminate: Int32 { SIGTERM }
+  public static var kill: Int32 { SIGKILL }
+
   /// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM are noted instead of obeyed (ignored ones stay
   /// ignored), and writing to a closed pipe or past a file size limit is an error and not a signal.
   public static func hold() { cposix_hold_signals(1) }

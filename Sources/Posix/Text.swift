@@ -26,6 +26,8 @@ public struct Text: Sendable, ExpressibleByStringInterpolation {
       contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
+  mutating func append(utf8 source: ArraySlice<UInt8>) { bytes.append(contentsOf: source) }
+
   @inline(never)
   public mutating func append(number value: UInt64) {
     var digits: [UInt8] = []
@@ -41,6 +43,29 @@ public struct Text: Sendable, ExpressibleByStringInterpolation {
   @inline(never)
   public mutating func pad(to width: Int) {
     while bytes.count < width { bytes.append(UInt8(ascii: " ")) }
+  }
+
+  /// The text after as many spaces as it takes to be `width` bytes long.
+  @inline(never)
+  public func right(in width: Int) -> Text {
+    var result = Text(utf8: [])
+    result.pad(to: width - bytes.count)
+    return result + self
+  }
+
+  /// Appends `,"name":value`, a further member of a JSON object; `value` is JSON.
+  @inline(never)
+  public mutating func append(member name: StaticString, _ value: Text) {
+    append(literal: ",\"")
+    append(literal: name)
+    append(literal: "\":")
+    append(value)
+  }
+
+  @inline(never)
+  public mutating func append(member name: StaticString, number value: UInt64) {
+    append(member: name, Text(utf8: []))
+    append(number: value)
   }
 
   public static func + (left: Text, right: Text) -> Text {

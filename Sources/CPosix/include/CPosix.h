@@ -26,6 +26,7 @@ static const int CPOSIX_O_WRONLY = O_WRONLY;
 static const int CPOSIX_O_RDWR = O_RDWR;
 static const int CPOSIX_O_CREAT = O_CREAT;
 static const int CPOSIX_O_EXCL = O_EXCL;
+static const int CPOSIX_O_TRUNC = O_TRUNC;
 static const int CPOSIX_O_CLOEXEC = O_CLOEXEC;
 static const int CPOSIX_O_NOFOLLOW = O_NOFOLLOW;
 static const int CPOSIX_O_DIRECTORY = O_DIRECTORY;
@@ -57,6 +58,8 @@ static const int CPOSIX_LOCK_SH = LOCK_SH;
 static const int CPOSIX_LOCK_EX = LOCK_EX;
 static const int CPOSIX_LOCK_NB = LOCK_NB;
 long cposix_set_close_on_exec(int fd, int on);
+// Whether `fd` is open for writing.
+int cposix_is_writable(int fd);
 long cposix_syncfs(int fd);
 long cposix_fsync(int fd);
 // Instead of nanoseconds: the current time.
@@ -146,6 +149,11 @@ int cposix_pending_signal(void);
 // fails with EPIPE or EFBIG. Letting go puts back what was there; a program that is executed inherits it.
 void cposix_hold_signals(int hold);
 void cposix_end_by_signal(int number);
+// Writes some of `buffer` once `fd` can take it, or fails with EAGAIN where that takes longer. Does not wait
+// otherwise, and raises no SIGPIPE and no SIGXFSZ: fails with EPIPE or EFBIG.
+long cposix_write_when_ready(int fd, const void *buffer, size_t count, int milliseconds);
+// The signal that this process gets when its parent ends (prctl(2), PR_SET_PDEATHSIG).
+long cposix_signal_at_parent_death(int number);
 
 // MARK: Threads
 

@@ -1,0 +1,74 @@
+import CacheDirectory
+import PayloadFormat
+import PayloadReader
+import Posix
+
+/// Tells how a launch goes, as the settings of this one launch ask for it: by a line on a terminal, by JSON lines
+/// for another program, by a trace.
+final class Report: @unchecked Sendable {
+  private let terminal = TerminalProgress()
+  private var lines: ProgressLines?
+  private(set) var timeline: Timeline?
+  private var trace: FileDescriptor?
+  /// What the process is called in the trace.
+  private var title: Text = "onefold"
+
+  /// Begins with the reading of the file, so that it belongs to the very start of the program. `always`: with
+  /// a timeline, although there is no file for a trace.
+  func configure(always: Bool) throws(LaunchError) {
+    let file = Settings.trace
+    if always || file != nil { timeline = Timeline(.read) }
+    lines = try Settings.progress()
+    if let file {
+      do throws(SystemError) {
+        trace = try FileDescriptor.open(file, .overwrite, mode: 0o600)
+      } catch {
+        timeline = nil
+        throw LaunchError("\(error.description); set ONEFOLD_TRACE to a file that can be written")
+      }
+    }
+  }
+
+  func start(_ record: LaunchRecord) {
+    lines?.start(name: record.name, version: record.version)
+    title = escapedText(record.name)
+  }
+
+  func show(_ work: ProgressLines.Work, _ label: Text, done: UInt64, total: UInt64) {
+    timeline.set(bytes: done)
+    lines?.show(work, done: done, total: total)
+    // There, a line would be between the lines of JSON.
+    if lines?.descriptor != 2 { terminal.show(label, done: done, total: total) }
+  }
+
+  func waiting(_ label: Text) {
+    lines?.waiting()
+    if lines?.descriptor != 2 { terminal.show(label) }
+  }
+
+  /// Removes the line from the terminal.
+  func finish() { terminal.finish() }
+
+  func ready(unpacked: Bool) { lines?.ready(unpacked: unpacked) }
+
+  /// Ends the timeline, and writes the trace. A trace that can't be written any more is no reason to fail.
+  func writeTrace() {
+    guard let timeline else { return }
+    timeline.end()
+    guard let file = trace.take() else { return }
+    let bytes = timeline.chromeTrace(of: title).bytes
+    do throws(Errno) {
+      if try writeWithin(1000, bytes, to: file.rawValue) < bytes.count { throw .wouldBlock }
+    } catch {
+      writeText("onefold: \(SystemError("write", file.path, error).description)\n", to: 2)
+    }
+  }
+
+  func failed(_ error: LaunchError) {
+    writeTrace()
+    let signal = error.signal
+    lines?.failed(
+      signal ?? error.exitCode, isSignal: signal != nil,
+      signal == nil ? error.message : "interrupted by a signal")
+  }
+}

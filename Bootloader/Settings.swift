@@ -1,0 +1,63 @@
+import PayloadFormat
+import Posix
+
+/// What the environment asks of one launch alone, and is not passed on to the program: a program that is packed
+/// the same way and started by this one must not obey it.
+enum Settings {
+  /// The names of the variables.
+  static var names: [Path] {
+    [
+      Path("ONEFOLD"), Path("ONEFOLD_PROGRESS"), Path("ONEFOLD_TRACE"),
+      Path("ONEFOLD_DIE_WITH_PARENT"),
+    ]
+  }
+
+  /// The file for the trace.
+  static var trace: Path? { value("ONEFOLD_TRACE") }
+
+  /// Where progress is written as JSON; nil where it is not asked for.
+  static func progress() throws(LaunchError) -> ProgressLines? {
+    guard let value = value("ONEFOLD_PROGRESS") else { return nil }
+    guard let descriptor = descriptor(value.bytes) else {
+      throw LaunchError("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
+    }
+    if let lines = ProgressLines(descriptor: descriptor) { return lines }
+    throw LaunchError(
+      "descriptor \(descriptor) is not open for writing, which ONEFOLD_PROGRESS names: open it first"
+    )
+  }
+
+  /// 2 for `json`, N for `json:N`; nil for anything else.
+  private static func descriptor(_ value: ArraySlice<UInt8>) -> Int32? {
+    if value.elementsEqual(Path("json").bytes) { return 2 }
+    let start = Path("json:").bytes
+    guard value.starts(with: start), (6...14).contains(value.count) else { return nil }
+    var number: Int32 = 0
+    for byte in value.dropFirst(start.count) {
+      guard byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") else { return nil }
+      number = number * 10 + Int32(byte - UInt8(ascii: "0"))
+    }
+    return number
+  }
+
+  enum ParentDeathSetting {
+    case byRecord, never
+    /// Also where the record does not ask for it; `signal`: instead of the record's.
+    case always(signal: ParentDeath?)
+  }
+
+  static func parentDeath() throws(LaunchError) -> ParentDeathSetting {
+    guard let value = value("ONEFOLD_DIE_WITH_PARENT") else { return .byRecord }
+    if value.elementsEqual(Path("0")) { return .never }
+    if value.elementsEqual(Path("1")) { return .always(signal: nil) }
+    if let signal = ParentDeath(named: value.bytes) { return .always(signal: signal) }
+    throw LaunchError(
+      "unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
+  }
+
+  /// The value of a variable that is set and not empty.
+  private static func value(_ name: StaticString) -> Path? {
+    guard let value = ProcessContext.environment(name), !value.isEmpty else { return nil }
+    return value
+  }
+}

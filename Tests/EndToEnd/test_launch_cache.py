@@ -131,21 +131,7 @@ class CacheCase(Case):
             result += [(name, number) for number in sorted(numbers) if 0 < number <= count]
         return result
 
-
 class Killed(CacheCase):
-    def test_at_any_system_call_of_a_first_launch(self) -> None:
-        killed = 0
-        for name, number in self.moments(CHANGING + ",close,pread64,fcntl,exit"):
-            with self.subTest(call=name, number=number):
-                inject = f"{name}:signal=SIGKILL:when={number}"
-                result = self.traced(name, [inject]).result
-                killed += result.returncode == -signal.SIGKILL
-                # Killed after the tree was published, before the lock was removed: the next
-                # launch finds the tree, and writes nothing.
-                self.assertWorks(lock_may_stay=True)
-            self.remove_cache()
-        self.assertGreater(killed, 30)
-
     def test_at_random_moments_of_a_first_launch(self) -> None:
         random_number = random.Random(1)
         for _ in range(40):
@@ -158,18 +144,6 @@ class Killed(CacheCase):
                 self.assertWorks(lock_may_stay=True)
                 self.remove_cache()
         self.assertWorks(lock_may_stay=True)
-
-    def test_at_any_system_call_of_a_repair(self) -> None:
-        killed = 0
-        calls = CHANGING + ",close,pread64,fcntl,exit"
-        for name, number in self.moments(calls, self.launch_and_damage):
-            with self.subTest(call=name, number=number):
-                self.launch_and_damage()
-                inject = f"{name}:signal=SIGKILL:when={number}"
-                killed += self.traced(name, [inject]).result.returncode == -signal.SIGKILL
-                self.assertWorks(lock_may_stay=True)
-            self.remove_cache()
-        self.assertGreater(killed, 40)
 
     def test_staging_of_a_killed_repair_is_reclaimed_by_the_next(self) -> None:
         self.launch_and_damage()
@@ -217,11 +191,11 @@ class Simultaneous(CacheCase):
             results.append(Result(process.args, process.returncode, output, errors))
         return results
 
-    def assertAllWork(self, results: list[Result], lock_may_stay: bool = False) -> None:
+    def assertAllWork(self, results: list[Result]) -> None:
         for result in results:
             self.assertLaunched(result)
         self.assertIsWarm()
-        self.assertWorks(lock_may_stay)
+        self.assertWorks()
 
     def test_first_launches_all_work(self) -> None:
         for count in (2, 16):
@@ -240,8 +214,7 @@ class Simultaneous(CacheCase):
         self.assertEqual(sum(unpackings), 1)
 
     def test_first_launches_work_where_locks_do_not(self) -> None:
-        results = self.all_at_once(8, ["flock:error=ENOLCK"])
-        self.assertAllWork(results, lock_may_stay=True)
+        self.assertAllWork(self.all_at_once(8, ["flock:error=ENOLCK"]))
 
     def test_another_takes_over_from_one_that_is_killed(self) -> None:
         directory = self.work / "trace"
@@ -413,48 +386,7 @@ class NoRoom(CacheCase):
 
 
 class Failing(CacheCase):
-    """Errors at system calls of a first launch."""
-
-    def test_no_space_and_quota_at_any_system_call_leave_nothing(self) -> None:
-        failed = 0
-        calls = "mkdirat,pwrite64,ftruncate,symlinkat,linkat,renameat,renameat2"
-        for name, number in self.moments(calls):
-            for error in ("ENOSPC", "EDQUOT"):
-                with self.subTest(call=name, number=number, error=error):
-                    result = self.traced(name, [f"{name}:error={error}:when={number}+"]).result
-                    if result.returncode == 0:
-                        # The thread that came as far the first time came not as far now.
-                        self.assertWorks()
-                        continue
-                    failed += 1
-                    self.assertRefused(result, self.cache, "ONEFOLD_CACHE")
-                    self.assertRegex(result.stderr, b"not enough space|no space left")
-                    self.assertNothingLeft()
-                self.remove_cache()
-        self.assertGreater(failed, 15)
-
-    def test_no_space_at_any_system_call_of_a_repair_leaves_no_staging(self) -> None:
-        failed = 0
-        calls = "mkdirat,pwrite64,ftruncate,symlinkat,linkat,renameat,renameat2"
-        for name, number in self.moments(calls, self.launch_and_damage):
-            self.launch_and_damage()
-            with self.subTest(call=name, number=number):
-                result = self.traced(name, [f"{name}:error=ENOSPC:when={number}+"]).result
-                if result.returncode != 0:
-                    failed += 1
-                    self.assertRefused(result, self.cache, "ONEFOLD_CACHE")
-                    self.assertRegex(result.stderr, b"not enough space|no space left")
-                    self.assertEqual(listing(self.cache), [self.packed.tree_name])
-                self.assertWorks()
-            self.remove_cache()
-        self.assertGreater(failed, 10)
-
-    def test_an_error_of_the_disk_is_told_and_leaves_nothing(self) -> None:
-        for name in ("pwrite64", "utimensat", "fchmodat", "symlinkat", "renameat2"):
-            with self.subTest(name):
-                result = self.traced(name, [f"{name}:error=EIO:when=1"]).result
-                self.assertRefused(result, self.cache, "I/O error")
-                self.assertNothingLeft()
+    """Errors that a launch gets over. test_sweep_fault.py tries all at every call."""
 
     def test_past_the_limit_of_a_file_size_nothing_is_left(self) -> None:
         prepare = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

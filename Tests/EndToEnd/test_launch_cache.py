@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import resource
@@ -39,6 +38,7 @@ from support import (
     program,
     remove_tree,
     scratch,
+    seal_in_another_boot,
     start,
     strace,
     tree_state,
@@ -1197,11 +1197,7 @@ class AnotherBoot(CacheCase):
         self.seal = self.cache / self.packed.tree_name / "seal"
 
     def reboot(self) -> None:
-        """Changes the seal's boot id, and its header's hash (docs/launch.md, "What is in it")."""
-        seal = bytearray(self.seal.read_bytes())
-        seal[48:64] = bytes(range(16))
-        seal[96:128] = hashlib.sha256(seal[:96]).digest()
-        self.seal.write_bytes(seal)
+        seal_in_another_boot(self.seal)
 
     def is_durable(self) -> bool:
         return self.seal.read_bytes()[6] & 1 == 1

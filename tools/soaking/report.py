@@ -11,8 +11,9 @@ from benchmarks.figures import figure
 from benchmarks.running import Failure
 
 from .soak import REPOSITORY, Row, Soak, say
+from .sweeps import fault, kill
 
-SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {}
+SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {"kill": kill, "fault": fault}
 
 HEADS = ["what", "points tried", "faults injected", "failures", "note"]
 

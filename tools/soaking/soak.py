@@ -58,13 +58,15 @@ class Soak:
         return self.point is None or self.point == point
 
     def failed(self, point: str, reason: str) -> None:
-        """Tells of a failure and how to repeat it. `point` is the text that `--point` takes after the
-        section's name: it has to say all, a random seed for example."""
+        """Tells of a failure and how to repeat it. `point` is the text that `--point` takes after
+        the section's name: it has to say all, a random seed for example."""
         self.failures += 1
         say(f"FAILED: {self.section}:{point}: {reason}")
         say(f"  repeat: tools/soak --point '{self.section}:{point}'")
 
-    def progress(self, what: str, items: Iterable[Item], total: Optional[int] = None) -> Iterator[Item]:
+    def progress(
+        self, what: str, items: Iterable[Item], total: Optional[int] = None
+    ) -> Iterator[Item]:
         """The items; says now and then how many of them are done. Ends early when time is over."""
         last = time.monotonic()
         for number, item in enumerate(items):

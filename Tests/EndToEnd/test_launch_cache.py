@@ -1022,6 +1022,25 @@ def opened_below(calls: Iterable[Call], tree: Path) -> list[str]:
     return []
 
 
+@needs_root  # Others may not change the inodes of a tmpfs.
+class CleanedToMakeRoom(CacheCase):
+    def test_a_disk_without_room_for_a_lock_file(self) -> None:
+        mounts = Mounts(self)
+        mounts.tmpfs(self.cache)
+        packed, inside = mounts.wrapped(self.packed), mounts.inside(self.cache)
+        for verb in ("clean", "gc"):
+            with self.subTest(verb):
+                self.assertLaunched(packed.launch(cache=self.cache))
+                if verb == "gc":  # What a launch that was killed left.
+                    (inside / self.packed.tree_name).rename(inside / f".{'0' * 32}.{'1' * 16}")
+                used = os.statvfs(inside).f_files - os.statvfs(inside).f_ffree
+                mounts.mount("-o", f"remount,nr_inodes={used}", self.cache)
+                self.assertRaises(OSError, (inside / "file").touch)
+                self.assertEqual(packed.launch(cache=self.cache, verb=verb).returncode, 0)
+                self.assertNothingLeft(inside)
+            mounts.mount("-o", "remount,nr_inodes=1000", self.cache)
+
+
 class Interrupted(CacheCase):
     SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 

@@ -10,7 +10,7 @@ import unittest
 
 from sweep_support import FAULTED, SweepCase, fault_points, limit_points
 
-POINTS = 250  # of each scenario
+POINTS = 160  # of each scenario
 LIMITS = 20
 
 

@@ -131,6 +131,7 @@ class CacheCase(Case):
             result += [(name, number) for number in sorted(numbers) if 0 < number <= count]
         return result
 
+
 class Killed(CacheCase):
     def test_at_random_moments_of_a_first_launch(self) -> None:
         random_number = random.Random(1)

@@ -25,7 +25,7 @@ from sweep_support import (
 PointsOf = Callable[[Scenario], Sequence[Point]]
 
 # Workers come to their calls in another order each time.
-ROUNDS = {"framed": 10, "warm-full": 10, "confirm": 10, "repair-framed": 10}
+ROUNDS = {"framed": 5, "warm-full": 5, "confirm": 5, "repair-framed": 5}
 
 
 def kill(soak: Soak) -> Iterator[Row]:

@@ -22,8 +22,11 @@ struct OwnExecutable {
   }
 
   private func openFile() throws(PayloadError) -> FileDescriptor {
-    do throws(SystemError) { return try FileDescriptor.open(OwnExecutable.kernelName, .read) } catch
-    {
+    do throws(SystemError) {
+      // Messages about reading it name the file, and not the kernel's link to it.
+      let file = try FileDescriptor.open(OwnExecutable.kernelName, .read)
+      return FileDescriptor(owning: file.release(), path: path)
+    } catch {
       guard error.errno == .noSuchFile else {
         throw .system(SystemError("open", path, error.errno))
       }

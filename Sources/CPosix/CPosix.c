@@ -23,6 +23,36 @@
     return result < 0 ? -errno : result;               \
   } while (0)
 
+// MARK: Memory
+
+void cposix_out_of_memory(void) {
+  static const char message[] = "onefold: cannot allocate memory\n";
+  static volatile char is_told;
+  // Another thread that comes here waits for the end.
+  while (__atomic_test_and_set(&is_told, __ATOMIC_RELAXED)) pause();
+  // Nobody is left to tell where this fails.
+  ssize_t written = write(2, message, sizeof message - 1);
+  (void)written;
+  _exit(125);
+}
+
+char *cposix_copy_string(const char *string) {
+  char *copy = strdup(string);
+  if (!copy) cposix_out_of_memory();
+  return copy;
+}
+
+#ifndef __GLIBC__
+// In place of musl's, in the bootloader alone: the runtime of Embedded Swift allocates by it, and traps where it
+// fails. Every array may have to grow anywhere, so there is no error that could be thrown instead.
+int posix_memalign(void **result, size_t alignment, size_t size) {
+  void *memory = aligned_alloc(alignment, size);
+  if (!memory) cposix_out_of_memory();
+  *result = memory;
+  return 0;
+}
+#endif
+
 // MARK: Child processes
 
 long cposix_spawn(const char *path, char *const *arguments, char *const *environment,

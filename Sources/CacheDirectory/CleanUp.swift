@@ -237,10 +237,11 @@ extension CacheDirectory {
     } catch {
       return .notThere
     }
-    // Nobody else may put another tree in its place meanwhile.
-    var lock = try InstallLock(in: handle, name)
-    defer { lock.release() }
-    guard lock.take(),
+    // Nobody else may put another tree in its place meanwhile. Where the lock file can't be made the lock of the
+    // tree itself has to do: on a full disk this is how room is made.
+    var lock = try? InstallLock(in: handle, name)
+    defer { lock?.release() }
+    guard lock?.take() ?? true,
       (try? directory.lock(exclusive: true, wait: false)) ?? evenWithoutLocks
     else { return .inUse }
     // From here on nobody finds it, and nobody who has found it takes it for a tree.

@@ -5,7 +5,8 @@ struct InstallLock: ~Copyable {
   private let file: FileDescriptor
   private let directory: DirectoryHandle
   private let name: Path
-  private var isHeld = false
+  /// Whether nobody else is known to hold it.
+  private var isOurs = false
 
   /// The name of the lock file of a tree.
   static func name(_ treeName: Path) -> Path {
@@ -23,13 +24,13 @@ struct InstallLock: ~Copyable {
 
   /// Returns false where somebody else holds it. Where locks don't work there is nothing to wait for.
   mutating func take() -> Bool {
-    guard let isTaken = try? file.lock(exclusive: true, wait: false) else { return true }
-    isHeld = isTaken
-    return isTaken
+    isOurs = (try? file.lock(exclusive: true, wait: false)) ?? true
+    return isOurs
   }
 
-  /// Removes the lock file while it is locked; who waits for it looks at the tree anyway.
+  /// Removes the lock file while it is locked; who waits for it looks at the tree anyway. Where locks don't
+  /// work it protects nothing.
   func release() {
-    if isHeld { try? directory.removeFile(name) }
+    if isOurs { try? directory.removeFile(name) }
   }
 }

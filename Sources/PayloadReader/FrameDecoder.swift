@@ -18,7 +18,7 @@ public struct FrameDecoder: ~Copyable {
     let stored = try system { () throws(SystemError) in try Buffer(count: longestStored) }
     let raw = try system { () throws(SystemError) in try Buffer(count: longestRaw) }
     guard let context = ZSTD_createDCtx() else {
-      throw .system(SystemError("allocate memory", Path(), .outOfMemory))
+      throw .outOfMemory
     }
     self.stored = stored
     self.raw = raw
@@ -46,18 +46,19 @@ public struct FrameDecoder: ~Copyable {
     if frame.codec == .store { return UnsafeRawBufferPointer(source) }
     let target = UnsafeMutableRawBufferPointer(rebasing: raw.bytes[..<frame.rawLength])
     guard
-      FrameDecoder.decompress(
+      try FrameDecoder.decompress(
         frame.codec, UnsafeRawBufferPointer(source), into: target, context: context)
     else { throw .damaged(.undecodable(index), payload.path) }
     timeline.end(.decode, bytes: target.count)
     return UnsafeRawBufferPointer(target)
   }
 
-  /// Decodes `source` to exactly `target`. zstd works without a context as well, for what is decoded once.
+  /// Decodes `source` to exactly `target`; returns false where it does not decode to that. zstd works without
+  /// a context as well, for what is decoded once. Fails where there is too little memory.
   static func decompress(
     _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
     context: OpaquePointer? = nil
-  ) -> Bool {
+  ) throws(PayloadError) -> Bool {
     switch codec {
     case .store:
       guard source.count == target.count else { return false }
@@ -72,9 +73,10 @@ public struct FrameDecoder: ~Copyable {
         } else {
           ZSTD_decompress(target.baseAddress, target.count, source.baseAddress, source.count)
         }
+      if ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation { throw .outOfMemory }
       // An error is a huge number, which imports as a negative one.
       return ZSTD_isError(result) == 0 && result == target.count
-    case .xz: return decompressXZ(source, into: target)
+    case .xz: return try decompressXZ(source, into: target)
     }
   }
 }
@@ -98,12 +100,20 @@ private func isStandardZstd(_ source: UnsafeRawBufferPointer) -> Bool {
 /// MiB that the format allows, and the decoder's own state.
 private func decompressXZ(
   _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
-) -> Bool {
+) throws(PayloadError) -> Bool {
   var memoryLimit: UInt64 = 17 << 20
   var read = 0
   var written = 0
   let result = lzma_stream_buffer_decode(
     &memoryLimit, 0, nil, source.assumingMemoryBound(to: UInt8.self).baseAddress, &read,
     source.count, target.assumingMemoryBound(to: UInt8.self).baseAddress, &written, target.count)
+  if result == LZMA_MEM_ERROR { throw .outOfMemory }
   return result == LZMA_OK && read == source.count && written == target.count
+}
+
+extension PayloadError {
+  @inline(never)
+  fileprivate static var outOfMemory: PayloadError {
+    .system(SystemError("allocate memory", Path(), .outOfMemory))
+  }
 }

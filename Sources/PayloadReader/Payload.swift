@@ -83,9 +83,10 @@ public final class Payload: Sendable {
       throw .damaged(.manifest, path)
     }
     var raw = [UInt8](repeating: 0, count: Int(trailer.manifestRawLength))
-    let decoded = raw.withUnsafeMutableBytes { target in
-      stored.span.withUnsafeBytes { source in
-        FrameDecoder.decompress(trailer.manifestCodec, source, into: target)
+    let decoded = try raw.withUnsafeMutableBufferPointer { (buffer) throws(PayloadError) -> Bool in
+      let target = UnsafeMutableRawBufferPointer(buffer)
+      return try stored.span.withUnsafeBytes { (source) throws(PayloadError) -> Bool in
+        try FrameDecoder.decompress(trailer.manifestCodec, source, into: target)
       }
     }
     guard decoded else { throw .damaged(.undecodableManifest, path) }

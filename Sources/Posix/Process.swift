@@ -98,7 +98,7 @@ func withPointers<Result>(
   _ strings: [Path], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
   var copies: [UnsafeMutablePointer<CChar>?] = []
-  for string in strings { copies.append(string.withCString { strdup($0) }) }
+  for string in strings { copies.append(string.withCString { cposix_copy_string($0) }) }
   defer { for copy in copies { free(copy) } }
   copies.append(nil)
   return copies.withUnsafeBufferPointer { body($0.baseAddress!) }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import resource
@@ -39,6 +38,7 @@ from support import (
     program,
     remove_tree,
     scratch,
+    seal_in_another_boot,
     start,
     strace,
     tree_state,
@@ -133,19 +133,6 @@ class CacheCase(Case):
 
 
 class Killed(CacheCase):
-    def test_at_any_system_call_of_a_first_launch(self) -> None:
-        killed = 0
-        for name, number in self.moments(CHANGING + ",close,pread64,fcntl,exit"):
-            with self.subTest(call=name, number=number):
-                inject = f"{name}:signal=SIGKILL:when={number}"
-                result = self.traced(name, [inject]).result
-                killed += result.returncode == -signal.SIGKILL
-                # Killed after the tree was published, before the lock was removed: the next
-                # launch finds the tree, and writes nothing.
-                self.assertWorks(lock_may_stay=True)
-            self.remove_cache()
-        self.assertGreater(killed, 30)
-
     def test_at_random_moments_of_a_first_launch(self) -> None:
         random_number = random.Random(1)
         for _ in range(40):
@@ -158,18 +145,6 @@ class Killed(CacheCase):
                 self.assertWorks(lock_may_stay=True)
                 self.remove_cache()
         self.assertWorks(lock_may_stay=True)
-
-    def test_at_any_system_call_of_a_repair(self) -> None:
-        killed = 0
-        calls = CHANGING + ",close,pread64,fcntl,exit"
-        for name, number in self.moments(calls, self.launch_and_damage):
-            with self.subTest(call=name, number=number):
-                self.launch_and_damage()
-                inject = f"{name}:signal=SIGKILL:when={number}"
-                killed += self.traced(name, [inject]).result.returncode == -signal.SIGKILL
-                self.assertWorks(lock_may_stay=True)
-            self.remove_cache()
-        self.assertGreater(killed, 40)
 
     def test_staging_of_a_killed_repair_is_reclaimed_by_the_next(self) -> None:
         self.launch_and_damage()
@@ -217,11 +192,11 @@ class Simultaneous(CacheCase):
             results.append(Result(process.args, process.returncode, output, errors))
         return results
 
-    def assertAllWork(self, results: list[Result], lock_may_stay: bool = False) -> None:
+    def assertAllWork(self, results: list[Result]) -> None:
         for result in results:
             self.assertLaunched(result)
         self.assertIsWarm()
-        self.assertWorks(lock_may_stay)
+        self.assertWorks()
 
     def test_first_launches_all_work(self) -> None:
         for count in (2, 16):
@@ -240,8 +215,7 @@ class Simultaneous(CacheCase):
         self.assertEqual(sum(unpackings), 1)
 
     def test_first_launches_work_where_locks_do_not(self) -> None:
-        results = self.all_at_once(8, ["flock:error=ENOLCK"])
-        self.assertAllWork(results, lock_may_stay=True)
+        self.assertAllWork(self.all_at_once(8, ["flock:error=ENOLCK"]))
 
     def test_another_takes_over_from_one_that_is_killed(self) -> None:
         directory = self.work / "trace"
@@ -413,48 +387,7 @@ class NoRoom(CacheCase):
 
 
 class Failing(CacheCase):
-    """Errors at system calls of a first launch."""
-
-    def test_no_space_and_quota_at_any_system_call_leave_nothing(self) -> None:
-        failed = 0
-        calls = "mkdirat,pwrite64,ftruncate,symlinkat,linkat,renameat,renameat2"
-        for name, number in self.moments(calls):
-            for error in ("ENOSPC", "EDQUOT"):
-                with self.subTest(call=name, number=number, error=error):
-                    result = self.traced(name, [f"{name}:error={error}:when={number}+"]).result
-                    if result.returncode == 0:
-                        # The thread that came as far the first time came not as far now.
-                        self.assertWorks()
-                        continue
-                    failed += 1
-                    self.assertRefused(result, self.cache, "ONEFOLD_CACHE")
-                    self.assertRegex(result.stderr, b"not enough space|no space left")
-                    self.assertNothingLeft()
-                self.remove_cache()
-        self.assertGreater(failed, 15)
-
-    def test_no_space_at_any_system_call_of_a_repair_leaves_no_staging(self) -> None:
-        failed = 0
-        calls = "mkdirat,pwrite64,ftruncate,symlinkat,linkat,renameat,renameat2"
-        for name, number in self.moments(calls, self.launch_and_damage):
-            self.launch_and_damage()
-            with self.subTest(call=name, number=number):
-                result = self.traced(name, [f"{name}:error=ENOSPC:when={number}+"]).result
-                if result.returncode != 0:
-                    failed += 1
-                    self.assertRefused(result, self.cache, "ONEFOLD_CACHE")
-                    self.assertRegex(result.stderr, b"not enough space|no space left")
-                    self.assertEqual(listing(self.cache), [self.packed.tree_name])
-                self.assertWorks()
-            self.remove_cache()
-        self.assertGreater(failed, 10)
-
-    def test_an_error_of_the_disk_is_told_and_leaves_nothing(self) -> None:
-        for name in ("pwrite64", "utimensat", "fchmodat", "symlinkat", "renameat2"):
-            with self.subTest(name):
-                result = self.traced(name, [f"{name}:error=EIO:when=1"]).result
-                self.assertRefused(result, self.cache, "I/O error")
-                self.assertNothingLeft()
+    """Errors that a launch gets over. test_sweep_fault.py tries all at every call."""
 
     def test_past_the_limit_of_a_file_size_nothing_is_left(self) -> None:
         prepare = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -1090,6 +1023,25 @@ def opened_below(calls: Iterable[Call], tree: Path) -> list[str]:
     return []
 
 
+@needs_root  # Others may not change the inodes of a tmpfs.
+class CleanedToMakeRoom(CacheCase):
+    def test_a_disk_without_room_for_a_lock_file(self) -> None:
+        mounts = Mounts(self)
+        mounts.tmpfs(self.cache)
+        packed, inside = mounts.wrapped(self.packed), mounts.inside(self.cache)
+        for verb in ("clean", "gc"):
+            with self.subTest(verb):
+                self.assertLaunched(packed.launch(cache=self.cache))
+                if verb == "gc":  # What a launch that was killed left.
+                    (inside / self.packed.tree_name).rename(inside / f".{'0' * 32}.{'1' * 16}")
+                used = os.statvfs(inside).f_files - os.statvfs(inside).f_ffree
+                mounts.mount("-o", f"remount,nr_inodes={used}", self.cache)
+                self.assertRaises(OSError, (inside / "file").touch)
+                self.assertEqual(packed.launch(cache=self.cache, verb=verb).returncode, 0)
+                self.assertNothingLeft(inside)
+            mounts.mount("-o", "remount,nr_inodes=1000", self.cache)
+
+
 class Interrupted(CacheCase):
     SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -1265,11 +1217,7 @@ class AnotherBoot(CacheCase):
         self.seal = self.cache / self.packed.tree_name / "seal"
 
     def reboot(self) -> None:
-        """Changes the seal's boot id, and its header's hash (docs/launch.md, "What is in it")."""
-        seal = bytearray(self.seal.read_bytes())
-        seal[48:64] = bytes(range(16))
-        seal[96:128] = hashlib.sha256(seal[:96]).digest()
-        self.seal.write_bytes(seal)
+        seal_in_another_boot(self.seal)
 
     def is_durable(self) -> bool:
         return self.seal.read_bytes()[6] & 1 == 1

@@ -19,6 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// MARK: Memory
+
+// Ends the process with exit code 125 and a message: nothing is cleaned up, as where it is killed.
+_Noreturn void cposix_out_of_memory(void);
+// `strdup`, which ends the process where it fails.
+char *cposix_copy_string(const char *string);
+
 // MARK: Files
 
 static const int CPOSIX_O_RDONLY = O_RDONLY;

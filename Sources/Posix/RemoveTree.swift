@@ -58,7 +58,9 @@ public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) thr
     if try opened.status().mode & 0o700 != 0o700 { try? opened.setMode(0o700) }
     return opened
   } catch {
-    guard error.errno == .accessDenied else { throw error }
+    // Where the permissions are there, something else forbids it.
+    guard error.errno == .accessDenied, try directory.status(of: name).mode & 0o700 != 0o700
+    else { throw error }
     // Only a directory of ours can be changed, and no symlink stands here: opening it would have
     // failed with ELOOP or ENOTDIR.
     try directory.setMode(of: name, 0o700)

@@ -1,0 +1,59 @@
+"""The sections, and where their tables stand in docs/reliability.md."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Callable, Iterable, Iterator
+
+from benchmarks.figures import figure
+from benchmarks.running import Failure
+
+from .soak import REPOSITORY, Row, Soak, say
+
+SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {}
+
+HEADS = ["what", "points tried", "faults injected", "failures", "note"]
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Text, three figures, text."""
+    lines = [HEADS, ["---", "---:", "---:", "---:", "---"]]
+    for row in rows:
+        figures = [figure(value) for value in (row.tried, row.injected, row.failures)]
+        lines.append([row.what, *figures, row.note])
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def section_of(soak: Soak) -> str:
+    """Runs a section; its table, with a line on when and how."""
+    say(f"{soak.section} ...")
+    rows = []
+    for row in SECTIONS[soak.section](soak):
+        say(f"{soak.section}: {row.what}: {row.tried:,} tried, {row.failures} failures")
+        rows.append(row)
+    if soak.point is not None and not any(row.tried for row in rows):
+        raise Failure(f"{soak.section} has no point {soak.point}")
+    if soak.failures != sum(row.failures for row in rows):
+        # A figure in the document that hides a failure would be worse than none.
+        raise Failure(f"{soak.section} told {soak.failures} failures, and its table has others")
+    seconds = figure(soak.elapsed)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    say(f"{soak.section}: {seconds} s")
+    limited = f", of at most {figure(soak.seconds)}" if soak.seconds is not None else ""
+    return f"*{day}; {seconds} s{limited}.*\n\n{table(rows)}"
+
+
+def with_section(document: str, name: str, body: str) -> str:
+    """The document with another table between the section's markers."""
+    begin, end = f"<!-- soak: {name} -->\n", "<!-- end -->\n"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if len(pattern.findall(document)) != 1:
+        raise Failure(f"docs/reliability.md has no single place for {name}: {begin.strip()}")
+    return pattern.sub(lambda _: begin + body + end, document)
+
+
+def refresh(path: Path, name: str, body: str) -> None:
+    path.write_text(with_section(path.read_text(), name, body))
+    say(f"wrote the table of {name} to {path.relative_to(REPOSITORY)}")

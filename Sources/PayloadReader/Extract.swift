@@ -8,12 +8,16 @@ public func workerCount(for manifest: Manifest) -> Int {
     longestRaw: manifest.longestRawFrame)
 }
 
-/// Fails where the file system of `directory` has less room than what is unpacked needs. A file system that
-/// does not say how much it has is believed to have enough: a failed write tells then.
+/// Fails where the file system of `directory` has less room than what is unpacked needs, or the process fewer
+/// descriptors than it takes to remove what could not be finished. A file system that does not say how much it
+/// has is believed to have enough: a failed write tells then.
 public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDescriptor)
   throws(PayloadError)
 {
   let path = directory.path
+  do throws(SystemError) { try requireDescriptors(levels: size.levels, in: directory) } catch {
+    throw .system(SystemError("open", path, error.errno))
+  }
   let volume: VolumeStatus
   do throws(SystemError) { volume = try directory.volume() } catch { return }
   let needed = size.bytesNeeded
@@ -24,6 +28,27 @@ public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDesc
   let nodes = UInt64(size.fileCount + size.directoryCount + size.symlinkCount) + 4
   guard volume.nodesTotal == 0 || volume.nodesAvailable >= nodes else {
     throw .noNodes(directory: path, needed: nodes, available: volume.nodesAvailable)
+  }
+}
+
+/// Levels for which `requireDescriptors` asks at most: deeper trees are rare, and a limit of descriptors that
+/// low is as well; to refuse those would be worse than to leave something of them.
+private let mostLevels = 64
+
+/// Fails where not as many descriptors are left as are open at once while `removeTree` removes a tree of so many
+/// levels in a staging directory below `directory`.
+private func requireDescriptors(levels: Int, in directory: borrowing FileDescriptor)
+  throws(SystemError)
+{
+  // Of the staging directory the owner's and that of the removal, of the tree's root two as well, and one to
+  // list what is in a directory.
+  let needed = min(levels, mostLevels) + 5
+  var opened: [Int32] = []
+  defer {
+    for descriptor in opened { _ = FileDescriptor(owning: descriptor, path: Path()) }
+  }
+  for _ in 0..<needed {
+    opened.append(try FileDescriptor.open(Path("."), in: directory.handle, .directory).release())
   }
 }
 

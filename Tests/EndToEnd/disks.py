@@ -19,6 +19,8 @@ from typing import NamedTuple, Optional, Sequence
 from support import IS_ROOT, Mounts, run, succeed
 
 SECTOR = 512
+#: Bytes that a disk writes whole or not at all; else no ext4 outlives a cut in its superblock.
+BLOCK = 4096
 
 
 class FileSystem(NamedTuple):
@@ -180,9 +182,9 @@ def cut(
 ) -> None:
     """What the disk holds whose power is cut after `moment` writes, as a new file: what it held at
     first, and the writes. With `loss`, a random seed, the disk had a cache of its own: of the
-    writes since its last flush it kept a part, in no order, and of the last one some sectors."""
+    writes since its last flush it kept a part, in no order, and of the last one some blocks."""
     succeed(run(["cp", "--sparse=always", base, image]))
-    kept = list(range(moment))
+    kept = list(range(min(moment, len(writes))))
     torn = None
     if loss is not None:
         random_number = random.Random(loss)
@@ -194,7 +196,7 @@ def cut(
         for number in kept:
             offset, content = writes[number]
             if number == torn:
-                sectors = len(content) // SECTOR
-                content = content[: SECTOR * random_number.randint(0, sectors)]
+                end = (offset + random_number.randint(0, len(content))) // BLOCK * BLOCK
+                content = content[: max(0, end - offset)]
             file.seek(offset)
             file.write(content)

@@ -10,9 +10,15 @@ from typing import Callable, Iterable, Iterator
 from benchmarks.figures import figure
 from benchmarks.running import Failure
 
+from . import world
 from .soak import REPOSITORY, Row, Soak, say
 
-SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {}
+SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {
+    "concurrency": world.concurrency,
+    "limits": world.all_limits,
+    "powercut": world.power_cuts,
+    "upgrade": world.upgrades,
+}
 
 HEADS = ["what", "points tried", "faults injected", "failures", "note"]
 

@@ -39,8 +39,6 @@ public struct UnpackedSize: Sendable {
   /// The root included.
   public private(set) var directoryCount: Int
   public private(set) var symlinkCount: Int
-  /// How deep the directories of the whole tree are, the root not included.
-  public let levels: Int
 
   /// - Parameter only: the entries that are unpacked, with the directories above them; nil: all.
   public init(_ manifest: Manifest, only: EntrySet? = nil) {
@@ -48,7 +46,6 @@ public struct UnpackedSize: Sendable {
     fileCount = manifest.fileCount
     directoryCount = manifest.directoryCount
     symlinkCount = manifest.symlinkCount
-    levels = UnpackedSize.levels(of: manifest)
     guard let only else { return }
     bytes = 0
     fileCount = 0
@@ -69,19 +66,6 @@ public struct UnpackedSize: Sendable {
         }
       }
     }
-  }
-
-  private static func levels(of manifest: Manifest) -> Int {
-    var levels = [Int](repeating: 0, count: manifest.entryCount)
-    var deepest = 0
-    for index in 1..<max(1, manifest.entryCount) {
-      let entry = manifest.entry(index)
-      guard entry.type == .directory else { continue }
-      // Parents come before their children.
-      levels[index] = levels[entry.parent] + 1
-      deepest = max(deepest, levels[index])
-    }
-    return deepest
   }
 
   /// The bytes, and a block that is not full for each file and directory.

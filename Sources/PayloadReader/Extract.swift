@@ -8,6 +8,10 @@ public func workerCount(for manifest: Manifest) -> Int {
     longestRaw: manifest.longestRawFrame)
 }
 
+/// How many descriptors must be left to unpack something: `removeTree`, should that fail, keeps one open for each
+/// level. Enough for ten levels; a deeper tree with as few descriptors as that is not worth refusing the others.
+private let removalDescriptors = 16
+
 /// Fails where the file system of `directory` has less room than what is unpacked needs, or the process fewer
 /// descriptors than it takes to remove what could not be finished. A file system that does not say how much it
 /// has is believed to have enough: a failed write tells then.
@@ -15,9 +19,10 @@ public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDesc
   throws(PayloadError)
 {
   let path = directory.path
-  do throws(SystemError) { try requireDescriptors(levels: size.levels, in: directory) } catch {
-    throw .system(SystemError("open", path, error.errno))
-  }
+  guard
+    Int(directory.rawValue) + removalDescriptors
+      <= ProcessContext.raiseDescriptorLimit(most: 0).current
+  else { throw .system(SystemError("open", path, .tooManyOpenFiles)) }
   let volume: VolumeStatus
   do throws(SystemError) { volume = try directory.volume() } catch { return }
   let needed = size.bytesNeeded
@@ -28,27 +33,6 @@ public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDesc
   let nodes = UInt64(size.fileCount + size.directoryCount + size.symlinkCount) + 4
   guard volume.nodesTotal == 0 || volume.nodesAvailable >= nodes else {
     throw .noNodes(directory: path, needed: nodes, available: volume.nodesAvailable)
-  }
-}
-
-/// Levels for which `requireDescriptors` asks at most: deeper trees are rare, and a limit of descriptors that
-/// low is as well; to refuse those would be worse than to leave something of them.
-private let mostLevels = 64
-
-/// Fails where not as many descriptors are left as are open at once while `removeTree` removes a tree of so many
-/// levels in a staging directory below `directory`.
-private func requireDescriptors(levels: Int, in directory: borrowing FileDescriptor)
-  throws(SystemError)
-{
-  // Of the staging directory the owner's and that of the removal, of the tree's root two as well, and one to
-  // list what is in a directory.
-  let needed = min(levels, mostLevels) + 5
-  var opened: [Int32] = []
-  defer {
-    for descriptor in opened { _ = FileDescriptor(owning: descriptor, path: Path()) }
-  }
-  for _ in 0..<needed {
-    opened.append(try FileDescriptor.open(Path("."), in: directory.handle, .directory).release())
   }
 }
 

@@ -399,7 +399,12 @@ class Obstacles(Points, CacheCase):
         self.assertSameTree(self.elsewhere, self.before)
         if result.returncode == 0:
             self.assertLaunched(result)
-            self.assertSameTree(self.packed.tree(self.cache), self.state)
+            found = tree_state(self.packed.tree(self.cache))
+            if place == "tree" and kind.startswith("directory"):
+                # It was repaired: what somebody added is left alone, and counts in its time.
+                del found[b"file"]
+                found[b""] = self.state[b""]
+            self.assertEqual(found, self.state)
             left = set(listing(self.cache)) - {self.packed.tree_name}
             # What is no tree of ours is left alone, and what can't be a lock may be in the way for
             # good.

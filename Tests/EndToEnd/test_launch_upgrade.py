@@ -244,7 +244,8 @@ class Walk(Versions):
         return self.counts["removed"] > removed
 
     def actions(self) -> Sequence[Callable[[random.Random], None]]:
-        return (self.launch_one, self.launch_one, self.end, self.age, self.collect, self.clean)
+        launches, ages = [self.launch_one] * 3, [self.age] * 2
+        return [*launches, *ages, self.end, self.end, self.collect, self.clean]
 
     def launch_one(self, random_number: random.Random) -> None:
         if len(self.running) == 3:

@@ -8,12 +8,21 @@ public func workerCount(for manifest: Manifest) -> Int {
     longestRaw: manifest.longestRawFrame)
 }
 
-/// Fails where the file system of `directory` has less room than what is unpacked needs. A file system that
-/// does not say how much it has is believed to have enough: a failed write tells then.
+/// How many descriptors must be left to unpack something: `removeTree`, should that fail, keeps one open for each
+/// level. Enough for ten levels; a deeper tree with as few descriptors as that is not worth refusing the others.
+private let removalDescriptors = 16
+
+/// Fails where the file system of `directory` has less room than what is unpacked needs, or the process fewer
+/// descriptors than it takes to remove what could not be finished. A file system that does not say how much it
+/// has is believed to have enough: a failed write tells then.
 public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDescriptor)
   throws(PayloadError)
 {
   let path = directory.path
+  guard
+    Int(directory.rawValue) + removalDescriptors
+      <= ProcessContext.raiseDescriptorLimit(most: 0).current
+  else { throw .system(SystemError("open", path, .tooManyOpenFiles)) }
   let volume: VolumeStatus
   do throws(SystemError) { volume = try directory.volume() } catch { return }
   let needed = size.bytesNeeded

@@ -43,8 +43,12 @@ public enum PayloadError: Error, Sendable {
     case .damaged(let part, let path):
       return "\(path.quoted) is damaged: \(PayloadError.describe(part))"
     case .noSpace(let directory, let needed, let available):
+      // A write can fail although there is room, and the figures alone would be a riddle.
+      let isLimited: Text =
+        available < needed
+        ? "" : ", but the system gives no more: a quota, or inodes, may be used up"
       return
-        "not enough space in \(directory.quoted): \(needed) bytes are needed, \(available) are free"
+        "not enough space in \(directory.quoted): \(needed) bytes are needed, \(available) are free\(isLimited)"
     case .noNodes(let directory, let needed, let available):
       return
         "not enough inodes in \(directory.quoted): \(needed) are needed, \(available) are free"

@@ -14,6 +14,7 @@ public struct Errno: Error, Equatable, Sendable {
   public static var notDirectory: Errno { Errno(rawValue: ENOTDIR) }
   public static var isDirectory: Errno { Errno(rawValue: EISDIR) }
   public static var invalidArgument: Errno { Errno(rawValue: EINVAL) }
+  public static var tooManyOpenFiles: Errno { Errno(rawValue: EMFILE) }
   public static var textFileBusy: Errno { Errno(rawValue: ETXTBSY) }
   public static var noSpace: Errno { Errno(rawValue: ENOSPC) }
   public static var quotaExceeded: Errno { Errno(rawValue: EDQUOT) }

@@ -7,13 +7,11 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import unittest
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Iterable, Optional, Sequence
+from typing import Any, Callable, Iterable, Optional
 
 from support import (
     AS_NOBODY,
@@ -39,10 +37,7 @@ from support import (
     remove_tree,
     scratch,
     seal_in_another_boot,
-    start,
-    strace,
     tree_state,
-    wait_until,
 )
 
 #: What changes the cache while a tree is unpacked.
@@ -173,217 +168,6 @@ class Killed(CacheCase):
             (self.cache / name).mkdir()
         self.assertLaunched(self.launch())
         self.assertEqual(listing(self.cache), sorted([*others, self.packed.tree_name]))
-
-
-class Simultaneous(CacheCase):
-    def all_at_once(self, count: int, inject: Sequence[str] = ()) -> list[Result]:
-        """First launches, traced where `inject` is given."""
-        processes = []
-        for number in range(count):
-            command = self.packed.command()
-            if inject:
-                directory = self.work / f"trace {number}"
-                directory.mkdir()
-                command = strace(directory, command, CHANGING, inject)
-            processes.append(start(command, environment={"ONEFOLD_CACHE": self.cache}))
-        results = []
-        for process in processes:
-            output, errors = process.communicate()
-            results.append(Result(process.args, process.returncode, output, errors))
-        return results
-
-    def assertAllWork(self, results: list[Result]) -> None:
-        for result in results:
-            self.assertLaunched(result)
-        self.assertIsWarm()
-        self.assertWorks()
-
-    def test_first_launches_all_work(self) -> None:
-        for count in (2, 16):
-            for _ in range(5):
-                with self.subTest(count=count):
-                    self.assertAllWork(self.all_at_once(count))
-                self.remove_cache()
-
-    def test_first_launches_unpack_once(self) -> None:
-        # The first that has the lock is slow.
-        self.assertAllWork(self.all_at_once(8, ["pwrite64:delay_enter=30000:when=1"]))
-        unpackings = []
-        for number in range(8):
-            text = "".join(file.read_text() for file in (self.work / f"trace {number}").iterdir())
-            unpackings.append(text.count("pwrite64(") > 0)
-        self.assertEqual(sum(unpackings), 1)
-
-    def test_first_launches_work_where_locks_do_not(self) -> None:
-        self.assertAllWork(self.all_at_once(8, ["flock:error=ENOLCK"]))
-
-    def test_another_takes_over_from_one_that_is_killed(self) -> None:
-        directory = self.work / "trace"
-        directory.mkdir()
-        slow = ["pwrite64:delay_enter=60000000:when=3"]
-        environment = {"ONEFOLD_CACHE": self.cache}
-        first = start(
-            strace(directory, self.packed.command(), CHANGING, slow), environment=environment
-        )
-        wait_until(lambda: len(listing(self.cache)) == 2, "staging and lock")
-        staging = listing(self.cache)[0]
-        others = [self.packed.start(cache=self.cache) for _ in range(3)]
-        unpacking = int(Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()[0])
-        # They wait, and leave what is being made alone.
-        wait_until(lambda: all(map(waits_for_lock, others)), "the others to wait")
-        self.assertIn(staging, listing(self.cache))
-        os.kill(unpacking, signal.SIGKILL)
-        # strace would wait for the delay to be over.
-        first.kill()
-        first.communicate()
-        for process in others:
-            output, errors = process.communicate()
-            self.assertEqual((process.returncode, output, errors), (0, b"hello\n", b""))
-        self.assertCacheHolds(self.packed, self.state)
-
-    def test_one_that_waits_can_be_ended_by_a_signal(self) -> None:
-        lock = self.hold_lock()
-        process = self.packed.start(cache=self.cache)
-        wait_until(lambda: waits_for_lock(process), "it to wait")
-        process.terminate()
-        process.communicate()
-        self.assertEqual(process.returncode, -signal.SIGTERM)
-        lock.communicate()
-        self.assertWorks()
-
-    def hold_lock(self) -> subprocess.Popen[bytes]:
-        self.cache.mkdir(mode=0o700)
-        code = (
-            "import fcntl, sys; file = open(sys.argv[1], 'w');"
-            " fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
-        )
-        holder = start([sys.executable, "-c", code, self.lock])
-        self.assertEqual(holder.stdout.readline(), b"held\n")
-        return holder
-
-    def test_repairs_at_once_all_work(self) -> None:
-        for _ in range(5):
-            self.launch()
-            (self.packed.tree(self.cache) / "a" / "b" / "link").unlink()
-            self.assertAllWork(self.all_at_once(8))
-
-    def test_repairs_at_once_all_work_where_locks_do_not(self) -> None:
-        for number in range(3):
-            self.launch_and_damage()
-            processes = []
-            for name in range(8):
-                directory = self.work / f"repair {number} {name}"
-                directory.mkdir()
-                inject = ["flock:error=ENOLCK"]
-                command = strace(directory, self.packed.command(), "flock", inject)
-                processes.append(start(command, environment={"ONEFOLD_CACHE": self.cache}))
-            for process in processes:
-                output, errors = process.communicate()
-                self.assertEqual((process.returncode, output), (0, b"hello\n"), errors)
-            self.assertWorks(lock_may_stay=True)
-            self.assertIsWarm(environment={"ONEFOLD_CHECK": "full"})
-
-    def test_launches_and_cleanings_at_once_never_run_half_a_tree(self) -> None:
-        """A launch finds the tree, or unpacks it; it never meets one that is being removed."""
-        for _ in range(10):
-            processes = []
-            for number in range(8):
-                verb = "clean" if number % 4 == 3 else ""
-                processes.append((verb, self.packed.start(cache=self.cache, verb=verb)))
-            for verb, process in processes:
-                output, errors = process.communicate()
-                if verb:
-                    self.assertIn(process.returncode, (0, 125), errors)
-                else:
-                    self.assertEqual((process.returncode, output), (0, b"hello\n"), errors)
-        self.assertWorks()
-
-    def test_no_program_runs_from_a_tree_that_is_being_removed(self) -> None:
-        tree = make_tree(self.work / "tree", {"run": program(probe().read_bytes()), "file": b"x"})
-        packed = pack(tree, self.work / "packed")
-        self.assertSucceeded(packed.launch("exit", "0", cache=self.cache))
-        # The seal is removed first; then it is held back.
-        directory = self.work / "trace"
-        directory.mkdir()
-        late = ["unlinkat:delay_enter=1000000:when=2"]
-        slow = strace(directory, packed.command(), "unlinkat", late)
-        environment = {"ONEFOLD_CACHE": self.cache, "ONEFOLD": "clean"}
-        cleaning = start(slow, environment=environment)
-        seal = self.cache / packed.tree_name / "seal"
-        wait_until(lambda: not seal.exists(), "the seal to be removed")
-        running = packed.start("wait", cache=self.cache)
-        self.addCleanup(running.communicate)
-        self.assertEqual(running.stdout.readline(), b"waiting\n")
-        cleaning.communicate()
-        self.assertSameTree(packed.tree(self.cache), tree)
-
-
-def waits_for_lock(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it has the lock file open, and so only sleeps."""
-    try:
-        paths = [os.readlink(fd) for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
-    except OSError:
-        return False
-    return any(path.endswith(".lock") for path in paths)
-
-
-@needs_root  # Others may not change the size of a tmpfs.
-class NoRoom(CacheCase):
-    #: As if the file system did not say how much room it has, so that a write has to fail.
-    SILENT = ["fstatfs:error=ENOSYS"]
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.mounts = Mounts(self)
-        self.mounts.tmpfs(self.cache)
-        self.inside = self.mounts.inside(self.cache)
-        self.packed_inside = self.mounts.wrapped(self.packed)
-
-    def remount(self, options: str) -> None:
-        self.mounts.mount("-o", f"remount,{options}", self.cache)
-
-    def assertNoRoom(self, *texts: StrPath, inject: Sequence[str] = ()) -> None:
-        if inject:
-            result = self.packed_inside.trace(cache=self.cache, calls=CHANGING + ",fstatfs",
-                                              inject=inject).result  # fmt: skip
-        else:
-            result = self.packed_inside.launch(cache=self.cache)
-        self.assertRefused(result, self.cache, "ONEFOLD_CACHE", *texts)
-        self.assertNothingLeft(self.inside)
-
-    def assertWorksInside(self) -> None:
-        self.assertLaunched(self.packed_inside.launch(cache=self.cache))
-        self.assertCacheHolds(self.packed, self.state, self.inside)
-
-    def test_a_full_disk_is_told_before_anything_is_written(self) -> None:
-        for size in ("4k", "64k", "200k"):
-            self.remount(f"size={size}")
-            with self.subTest(size=size):
-                self.assertNoRoom("not enough space", "bytes are needed", "are free")
-        self.remount("size=10m")
-        self.assertWorksInside()
-
-    def test_a_disk_that_becomes_full_at_any_stage_is_left_as_it_was(self) -> None:
-        for kib in (4, 8, 16, 24, 48, 100, 160, 200, 216, 220):
-            self.remount(f"size={kib}k")
-            with self.subTest(kib=kib):
-                self.assertNoRoom("not enough space", "bytes are needed", inject=self.SILENT)
-        self.remount("size=10m")
-        self.assertWorksInside()
-
-    def test_no_inodes_are_told_before_anything_is_written(self) -> None:
-        self.remount("nr_inodes=8")
-        self.assertNoRoom("not enough inodes")
-        self.remount("nr_inodes=1000")
-        self.assertWorksInside()
-
-    def test_inodes_that_run_out_at_any_stage_leave_nothing(self) -> None:
-        for inodes in range(2, 18):
-            self.remount(f"nr_inodes={inodes}")
-            with self.subTest(inodes=inodes):
-                self.assertNoRoom(inject=self.SILENT)
-        self.remount("nr_inodes=1000")
-        self.assertWorksInside()
 
 
 class Failing(CacheCase):

@@ -10,10 +10,18 @@ from typing import Callable, Iterable, Iterator
 from benchmarks.figures import figure
 from benchmarks.running import Failure
 
+from . import world
 from .soak import REPOSITORY, Row, Soak, say
 from .sweeps import fault, kill
 
-SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {"kill": kill, "fault": fault}
+SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {
+    "kill": kill,
+    "fault": fault,
+    "concurrency": world.concurrency,
+    "limits": world.all_limits,
+    "powercut": world.power_cuts,
+    "upgrade": world.upgrades,
+}
 
 HEADS = ["what", "points tried", "faults injected", "failures", "note"]
 

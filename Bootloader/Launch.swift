@@ -39,11 +39,18 @@ private let cleanUpTime: Int64 = 1_000_000_000
 /// Removes this application's trees that were not used for long: the one moment when a cache grows. That it fails is
 /// no news for who wants to run a program.
 private func cleanUp(after tree: borrowing CachedTree, _ record: LaunchRecord) {
-  var cleanUp = CleanUp()
-  cleanUp.application = record.name
-  cleanUp.keepDays = record.keepDays ?? defaultKeepDays
+  var cleanUp = CleanUp(after: record)
   cleanUp.deadline = MonotonicClock.now + cleanUpTime
   _ = cleanUpCache(of: tree, cleanUp)
+}
+
+extension CleanUp {
+  /// What a launch of the record's application removes.
+  init(after record: LaunchRecord) {
+    self.init()
+    application = record.name
+    keepDays = record.keepDays ?? defaultKeepDays
+  }
 }
 
 /// Unpacks the tree, or finds it. `willRun`: it is to run on this system, now; otherwise it is prepared for later, and
@@ -123,31 +130,31 @@ private struct Program {
 /// The environment of the program: the launch's own, less the settings of this launch alone and what the record
 /// removes, plus what the record sets and the four variables that tell the program about its onefile.
 private func makeEnvironment(_ record: LaunchRecord, root: Path, executable: Path) -> [Path] {
-  var added: [Path] = []
+  var result = ProcessContext.environmentEntries()
+  for name in Settings.names { result.removeVariable(name.bytes) }
+  for name in record.removedVariables { result.removeVariable(name[...]) }
   for variable in record.variables {
-    added.append(variable.expandedVariable(root: root, executable: executable))
+    result.setVariable(variable.expandedVariable(root: root, executable: executable))
   }
-  added.append(Path("ONEFOLD_EXE=").joined(executable.bytes))
-  added.append(Path("ONEFOLD_ROOT=").joined(root.bytes))
-  added.append(Path("ONEFOLD_APP_NAME=").joined(record.name[...]))
-  added.append(Path("ONEFOLD_APP_VERSION=").joined(record.version[...]))
-
-  let settings = Settings.names
-  var result: [Path] = []
-  for entry in ProcessContext.environmentEntries() {
-    let name = entry.variableName
-    if settings.contains(where: { $0.bytes.elementsEqual(name) }) { continue }
-    if record.removedVariables.contains(where: { $0.elementsEqual(name) }) { continue }
-    if added.contains(where: { $0.variableName.elementsEqual(name) }) { continue }
-    result.append(entry)
-  }
-  for (index, entry) in added.enumerated() {
-    let name = entry.variableName
-    // The last of several counts.
-    if added[(index + 1)...].contains(where: { $0.variableName.elementsEqual(name) }) { continue }
-    result.append(entry)
-  }
+  result.setVariable(Path("ONEFOLD_EXE=").joined(executable.bytes))
+  result.setVariable(Path("ONEFOLD_ROOT=").joined(root.bytes))
+  result.setVariable(Path("ONEFOLD_APP_NAME=").joined(record.name[...]))
+  result.setVariable(Path("ONEFOLD_APP_VERSION=").joined(record.version[...]))
   return result
+}
+
+extension [Path] {
+  @inline(never)
+  fileprivate mutating func removeVariable(_ name: ArraySlice<UInt8>) {
+    removeAll { $0.variableName.elementsEqual(name) }
+  }
+
+  /// Of several settings of one variable the last counts.
+  @inline(never)
+  fileprivate mutating func setVariable(_ entry: Path) {
+    removeVariable(entry.variableName)
+    append(entry)
+  }
 }
 
 extension Path {

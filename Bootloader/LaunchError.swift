@@ -49,8 +49,6 @@ struct LaunchError: Error {
     case .noDirectory:
       self.init(
         "\(error.description); set ONEFOLD_CACHE to a directory of yours that allows execution")
-    case .inUse:
-      self.init("\(error.description); stop it first")
     }
   }
 }

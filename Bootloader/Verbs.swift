@@ -163,24 +163,30 @@ private func extractPayload(_ payload: Payload, to target: Path, _ report: Repor
   writeText("extracted to \(target.quoted): \(files) files\n", to: 2)
 }
 
+/// Removes this file's tree, and what launches that were killed left.
 private func clean(_ payload: Payload) throws(LaunchError) {
-  let removed: [Path]
-  do throws(CacheError) { removed = try removeTrees(of: payload) } catch {
-    throw LaunchError(error)
+  var cleanUp = CleanUp()
+  cleanUp.tree = payload.treeName
+  let result = try run(cleanUp)
+  if let item = result.inUse.first {
+    throw LaunchError("\(item.path.quoted) is in use by a running program; stop it first")
   }
-  for path in removed { writeText("removed \(path.quoted)\n", to: 2) }
-  if removed.isEmpty { writeText("there is nothing to remove\n", to: 2) }
 }
 
+/// Removes this application's trees that were not used for long.
 private func collectGarbage(_ payload: Payload) throws(LaunchError) {
-  var cleanUp = CleanUp()
-  cleanUp.application = payload.record.name
-  cleanUp.keepDays = payload.record.keepDays ?? defaultKeepDays
+  let result = try run(CleanUp(after: payload.record))
+  for item in result.inUse { writeText("in use: \(item.path.quoted)\n", to: 2) }
+}
+
+private func run(_ cleanUp: CleanUp) throws(LaunchError) -> CleanUpResult {
   let result = cleanUpCaches(cleanUp)
   for item in result.removed { writeText("removed \(item.path.quoted)\n", to: 2) }
-  for item in result.inUse { writeText("in use: \(item.path.quoted)\n", to: 2) }
   if let failure = result.failures.first { throw LaunchError(.system(failure)) }
-  if result.removed.isEmpty { writeText("there is nothing to remove\n", to: 2) }
+  if result.removed.isEmpty && result.inUse.isEmpty {
+    writeText("there is nothing to remove\n", to: 2)
+  }
+  return result
 }
 
 /// The path as it is, whatever its bytes, for a program that reads it.

@@ -6,8 +6,6 @@ public enum CacheError: Error, Sendable {
   case payload(PayloadError)
   /// No candidate will do; one line for each says why.
   case noDirectory([SkippedCandidate])
-  /// A running program holds the lease.
-  case inUse(Path)
 
   /// One line without a final full stop.
   public var description: Text {
@@ -20,7 +18,6 @@ public enum CacheError: Error, Sendable {
         text += "\(candidate.path.quoted) \(candidate.reason)"
       }
       return text
-    case .inUse(let path): return "\(path.quoted) is in use by a running program"
     }
   }
 }

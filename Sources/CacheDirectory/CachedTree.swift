@@ -66,72 +66,32 @@ let treeDirectory = Path("tree")
 public func openTree(of payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree {
   let timeline = request.observer.timeline
   timeline.begin(.find)
-  return try withFirstCache { (cache) throws(CacheError) -> CachedTree? in
+  var search = CacheSearch(create: true)
+  while let cache = search.next() {
     timeline.begin(.check)
     if let tree = try cache.lookUp(payload, request) { return tree }
-    guard cache.isWritable else {
-      timeline.begin(.find)
-      return nil
+    if cache.isWritable {
+      timeline.begin(.plan)
+      if request.willRun {
+        try reading { () throws(PayloadError) in try requireGlibc(for: payload.record) }
+      }
+      let tree = try cache.installHoldingSignals(payload, request)
+      // From here on a signal ends the process by itself.
+      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+      return tree
     }
-    timeline.begin(.plan)
-    if request.willRun {
-      try reading { () throws(PayloadError) in try requireGlibc(for: payload.record) }
-    }
-    let tree = try cache.installHoldingSignals(payload, request)
-    // From here on a signal ends the process by itself.
-    if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
-    return tree
+    timeline.begin(.find)
   }
+  throw .noDirectory(search.skipped)
 }
 
 /// Where the tree of `payload` is, or would be unpacked to.
 public func treePath(of payload: Payload) throws(CacheError) -> Path {
-  try withFirstCache { (cache) throws(CacheError) -> Path? in
-    cache.isWritable || cache.holds(payload) ? cache.treePath(payload) : nil
+  var search = CacheSearch(create: true)
+  while let cache = search.next() {
+    if cache.isWritable || cache.holds(payload) { return cache.treePath(payload) }
   }
-}
-
-/// What `body` makes of the first candidate that passes all checks and of which it makes something. It
-/// returns nil for one that does not hold the tree and can't be written to.
-private func withFirstCache<Result: ~Copyable>(
-  _ body: (borrowing CacheDirectory) throws(CacheError) -> Result?
-) throws(CacheError) -> Result {
-  var skipped: [SkippedCandidate] = []
-  for candidate in Candidates().list {
-    var reason: StaticString =
-      candidate.refusal
-      ?? (candidate.isShared ? "does not hold the tree" : "can't be written to")
-    if candidate.refusal == nil,
-      let cache = CacheDirectory.open(candidate, create: true, reason: &reason),
-      let result = try body(cache)
-    {
-      return result
-    }
-    skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
-  }
-  throw .noDirectory(skipped)
-}
-
-/// Removes the tree of `payload`, and what interrupted launches left of it, from every cache directory.
-/// Returns the directories that were removed.
-public func removeTrees(of payload: Payload) throws(CacheError) -> [Path] {
-  var removed: [Path] = []
-  for candidate in Candidates().list where candidate.refusal == nil {
-    var reason: StaticString = ""
-    guard let cache = CacheDirectory.open(candidate, create: false, reason: &reason),
-      cache.isWritable
-    else { continue }
-    let name = payload.treeName
-    switch try system({ () throws(SystemError) in try cache.remove(name, evenWithoutLocks: true) })
-    {
-    case .removed: removed.append(cache.path.appending(name.bytes))
-    case .inUse: throw .inUse(cache.path.appending(name.bytes))
-    case .notThere: break
-    }
-    cache.reclaimStaging(of: name)
-    cache.reclaimLock(of: name)
-  }
-  return removed
+  throw .noDirectory(search.skipped)
 }
 
 extension CacheDirectory {

@@ -74,6 +74,41 @@ struct Candidates {
   }
 }
 
+/// Opens one candidate after another, those that pass all checks.
+struct CacheSearch {
+  private let candidates: [Candidates.Candidate]
+  private let create: Bool
+  private var index = 0
+  /// Those that did not pass, and those that the search went on from.
+  private(set) var skipped: [SkippedCandidate] = []
+
+  /// - Parameters:
+  ///   - given: this directory alone; nil: those that a launch tries.
+  ///   - create: whether directories that are missing are made.
+  init(given: Path? = nil, create: Bool) {
+    candidates = Candidates(given: given).list
+    self.create = create
+  }
+
+  @inline(never)
+  mutating func next() -> CacheDirectory? {
+    while index < candidates.count {
+      let candidate = candidates[index]
+      index += 1
+      // For the one that is returned: who goes on from there did not find the tree, and could not make it.
+      var reason: StaticString =
+        candidate.refusal
+        ?? (candidate.isShared ? "does not hold the tree" : "can't be written to")
+      let cache =
+        candidate.refusal == nil
+        ? CacheDirectory.open(candidate, create: create, reason: &reason) : nil
+      skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
+      if let cache { return cache }
+    }
+    return nil
+  }
+}
+
 extension CacheDirectory {
   /// Opens and checks one candidate. Returns nil, and says why in `reason`, where it can't be used.
   static func open(

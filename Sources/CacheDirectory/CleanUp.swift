@@ -9,6 +9,9 @@ public let defaultKeepDays = 30
 
 /// Which of the trees in a cache directory a clean-up removes. None that is in use, and none of another user's.
 public struct CleanUp: Sendable {
+  /// This tree only (`Payload.treeName`), whenever it was used, and whether or not locks work that would tell that it
+  /// is in use; nil: all.
+  public var tree: Path? = nil
   /// Trees of the application of this name only; nil: of all.
   public var application: [UInt8]? = nil
   /// Days for which an unused tree is kept; nil: as its seal says.
@@ -81,35 +84,29 @@ public struct CleanUpResult: Sendable {
   public var failures: [SystemError] = []
 
   public init() {}
-
-  mutating func add(_ other: CleanUpResult) {
-    removed += other.removed
-    inUse += other.inUse
-    failures += other.failures
-  }
 }
 
 /// What is in the cache directories of this user, and in the one that all users share; or in `directory` alone.
 public func listCaches(in directory: Path? = nil) -> [CacheItem] {
   var items: [CacheItem] = []
-  forEachCache(directory) { items += $0.items() }
+  var search = CacheSearch(given: directory, create: false)
+  while let cache = search.next() { items += (try? cache.items()) ?? [] }
   return items
 }
 
 /// Cleans up all cache directories that this user can write to; or `directory` alone.
 public func cleanUpCaches(_ cleanUp: CleanUp, in directory: Path? = nil) -> CleanUpResult {
   var result = CleanUpResult()
-  forEachCache(directory) { if $0.isWritable { result.add($0.cleanUp(cleanUp)) } }
+  var search = CacheSearch(given: directory, create: false)
+  while let cache = search.next() {
+    if cache.isWritable { cache.cleanUp(cleanUp, &result) }
+  }
   return result
 }
 
 /// Cleans up the cache directory that `tree` is in, if this user can write to it.
 public func cleanUpCache(of tree: borrowing CachedTree, _ cleanUp: CleanUp) -> CleanUpResult {
-  var reason: StaticString = ""
-  let candidate = Candidates.Candidate(path: tree.root.parent.parent, refusal: nil)
-  guard let cache = CacheDirectory.open(candidate, create: false, reason: &reason), cache.isWritable
-  else { return CleanUpResult() }
-  return cache.cleanUp(cleanUp)
+  cleanUpCaches(cleanUp, in: tree.root.parent.parent)
 }
 
 /// Why `directory` can't be a cache directory of this user, to be read after its name; nil where it can.
@@ -120,108 +117,71 @@ public func refusal(ofCache directory: Path) -> StaticString? {
   return cache == nil ? reason : nil
 }
 
-private func forEachCache(_ given: Path?, _ body: (borrowing CacheDirectory) -> Void) {
-  for candidate in Candidates(given: given).list where candidate.refusal == nil {
-    var reason: StaticString = ""
-    if let cache = CacheDirectory.open(candidate, create: false, reason: &reason) { body(cache) }
-  }
-}
-
 extension CacheDirectory {
   // MARK: Looking
 
   /// Everything in the directory that Onefold made, but for lock files.
-  func items() -> [CacheItem] {
-    guard let names = try? handle.names() else { return [] }
+  func items() throws(SystemError) -> [CacheItem] {
     var items: [CacheItem] = []
-    for name in names {
-      switch CacheName(name) {
-      case .tree: if let item = item(tree: Path(name)) { items.append(item) }
-      case .hidden: if let item = item(leftover: Path(name)) { items.append(item) }
-      case .lock, nil: continue
-      }
+    for name in try handle.names() {
+      let kind = CacheName(name)
+      guard kind == .tree || kind == .hidden else { continue }
+      if let item = item(Path(name), isTree: kind == .tree) { items.append(item) }
     }
     return items
   }
 
-  private func item(tree name: Path) -> CacheItem? {
-    guard let owned = openOwned(name) else { return nil }
-    let seal = Seal.read(in: owned.directory.handle, treeID: nil, withTable: true)
-    guard let seal, name.elementsEqual(CacheDirectory.treeName(of: seal.treeID.bytes)) else {
-      return item(.unsealed, name, owned)
+  private func item(_ name: Path, isTree: Bool) -> CacheItem? {
+    guard let directory = try? FileDescriptor.open(name, in: handle, .directory),
+      let status = try? directory.status()
+    else { return nil }
+    var owner: TreeOwner? = nil
+    if isTree, status.isOnlyOurs,
+      let seal = Seal.read(in: directory.handle, treeID: nil, withTable: true),
+      name.elementsEqual(CacheDirectory.treeName(of: seal.treeID.bytes))
+    {
+      owner = seal.owner
     }
-    return item(.tree, name, owned, seal.owner)
-  }
-
-  private func item(leftover name: Path) -> CacheItem? {
-    guard let owned = openOwned(name) else { return nil }
-    return item(.leftover, name, owned)
-  }
-
-  private func item(
-    _ kind: CacheItem.Kind, _ name: Path, _ owned: borrowing OwnedDirectory,
-    _ owner: TreeOwner? = nil
-  ) -> CacheItem {
-    let status = owned.status
     // Only where nobody holds the lock in any way it is had alone. It is given back at once.
-    let isFree = try? owned.directory.lock(exclusive: true, wait: false)
+    let isFree = try? directory.lock(exclusive: true, wait: false)
     return CacheItem(
-      kind, name: name, directory: path, owner: owner, lastUse: status.modified,
-      isInUse: isFree == false, isOwn: status.user == ProcessContext.effectiveUser)
+      !isTree ? .leftover : owner == nil ? .unsealed : .tree, name: name, directory: path,
+      owner: owner, lastUse: status.modified, isInUse: isFree == false,
+      isOwn: status.user == ProcessContext.effectiveUser)
   }
 
   // MARK: Removing
 
   /// Removes what `cleanUp` says, and what launches that were killed left.
-  func cleanUp(_ cleanUp: CleanUp) -> CleanUpResult {
-    var result = CleanUpResult()
-    for item in outdated(cleanUp) {
-      guard MonotonicClock.now <= cleanUp.deadline else { return result }
-      if item.isInUse {
-        // A launch at work is no news.
-        if item.kind != .leftover { result.inUse.append(item) }
-        continue
-      }
-      if cleanUp.isDryRun {
-        result.removed.append(item)
-        continue
-      }
-      do throws(SystemError) {
-        switch try remove(item, deadline: cleanUp.deadline) {
-        case .removed: result.removed.append(item)
-        case .inUse: if item.kind != .leftover { result.inUse.append(item) }
-        case .notThere: continue
+  func cleanUp(_ cleanUp: CleanUp, _ result: inout CleanUpResult) {
+    let items: [CacheItem]
+    do throws(SystemError) { items = try self.items() } catch {
+      result.failures.append(error)
+      return
+    }
+    for item in items where cleanUp.isMeant(item, among: items) {
+      guard MonotonicClock.now <= cleanUp.deadline else { return }
+      var removal = item.isInUse ? Removal.inUse : .removed
+      if !item.isInUse && !cleanUp.isDryRun {
+        do throws(SystemError) { removal = try remove(item, cleanUp) } catch {
+          if error.errno != .timedOut { result.failures.append(error) }
+          continue
         }
-      } catch {
-        if error.errno != .timedOut { result.failures.append(error) }
+      }
+      switch removal {
+      case .removed: result.removed.append(item)
+      // A launch at work is no news.
+      case .inUse: if item.kind != .leftover { result.inUse.append(item) }
+      case .notThere: continue
       }
     }
     if !cleanUp.isDryRun { reclaimFiles(cleanUp) }
-    return result
   }
 
-  private func outdated(_ cleanUp: CleanUp) -> [CacheItem] {
-    let items = items()
-    let now = WallClock.seconds
-    return items.filter { item in
-      guard item.isOwn else { return false }
-      if item.kind == .leftover { return true }
-      // Of a tree without a seal nobody knows whose it is.
-      if let application = cleanUp.application {
-        guard item.kind == .tree && item.application == application else { return false }
-      }
-      if cleanUp.removesAll { return true }
-      let days = cleanUp.keepDays ?? item.keepDays
-      guard now - item.lastUse.seconds > Int64(days) * secondsOfDay else { return false }
-      return item.kind == .unsealed || item.countNewer(in: items) >= cleanUp.keepNewest
-    }
-  }
-
-  private func remove(_ item: CacheItem, deadline: Int64) throws(SystemError) -> Removal {
-    guard item.kind == .leftover else {
-      return try remove(item.name, evenWithoutLocks: false, deadline: deadline)
-    }
-    return try removeLeftover(item.name, deadline: deadline)
+  private func remove(_ item: CacheItem, _ cleanUp: CleanUp) throws(SystemError) -> Removal {
+    item.kind == .leftover
+      ? try removeLeftover(item.name, deadline: cleanUp.deadline)
+      : try remove(item.name, evenWithoutLocks: cleanUp.tree != nil, deadline: cleanUp.deadline)
   }
 
   enum Removal { case removed, inUse, notThere }
@@ -255,12 +215,12 @@ extension CacheDirectory {
   /// Removes a hidden directory that nobody holds. A launch holds its staging directory from the moment when it has
   /// made it, and the lock of its tree before.
   private func removeLeftover(_ name: Path, deadline: Int64 = .max) throws(SystemError) -> Removal {
-    guard let owned = openOwned(name), owned.status.user == ProcessContext.effectiveUser else {
-      return .notThere
-    }
-    if let isFree = try? owned.directory.lock(exclusive: true, wait: false) {
+    guard let directory = try? FileDescriptor.open(name, in: handle, .directory),
+      let status = try? directory.status(), status.user == ProcessContext.effectiveUser
+    else { return .notThere }
+    if let isFree = try? directory.lock(exclusive: true, wait: false) {
       guard isFree else { return .inUse }
-    } else if WallClock.seconds - owned.status.modified.seconds < secondsOfDay {
+    } else if WallClock.seconds - status.modified.seconds < secondsOfDay {
       // Where locks don't work, only what no launch can still be at work at is known to be nobody's.
       return .inUse
     }
@@ -307,6 +267,25 @@ extension CacheDirectory {
       case .hidden, nil: continue
       }
     }
+  }
+}
+
+extension CleanUp {
+  /// Whether it removes `item`, if that is not in use.
+  fileprivate func isMeant(_ item: CacheItem, among items: [CacheItem]) -> Bool {
+    guard item.isOwn else { return false }
+    if item.kind == .leftover { return true }
+    if let tree { return item.name.elementsEqual(tree) }
+    // Of a tree without a seal nobody knows whose it is.
+    if let application {
+      guard item.kind == .tree && item.application == application else { return false }
+    }
+    if removesAll { return true }
+    let days = keepDays ?? item.keepDays
+    guard WallClock.seconds - item.lastUse.seconds > Int64(days) * secondsOfDay else {
+      return false
+    }
+    return item.kind == .unsealed || item.countNewer(in: items) >= keepNewest
   }
 }
 

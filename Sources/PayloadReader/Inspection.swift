@@ -1,59 +1,63 @@
 public import PayloadFormat
 public import Posix
 
-/// What a person wants to know of a onefile, as lines of a label and a value.
-public func inspectionLines(_ payload: Payload, _ manifest: Manifest) -> [(
-  label: StaticString, value: Text
-)] {
+/// What a person wants to know of a onefile: lines of a label and a value, values aligned.
+public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
   let record = payload.record
-  var lines: [(label: StaticString, value: Text)] = []
-  lines.append(("name", escapedText(record.name)))
-  if !record.version.isEmpty { lines.append(("version", escapedText(record.version))) }
-  lines.append(("target", escapedText(record.target)))
+  var text: Text = ""
+  text.append(line: "name", escapedText(record.name))
+  if !record.version.isEmpty { text.append(line: "version", escapedText(record.version)) }
+  text.append(line: "target", escapedText(record.target))
   if let glibc = record.glibc {
     let version = Text(utf8: glibc.version.text)
-    lines.append(("glibc", "\(version) or newer, for \(escapedText(glibc.file))"))
+    text.append(line: "glibc", "\(version) or newer, for \(escapedText(glibc.file))")
   }
-  lines.append(("entry", escapedText(record.entry)))
-  for argument in record.arguments { lines.append(("argument", escapedText(argument))) }
-  for name in record.removedVariables { lines.append(("unset", escapedText(name))) }
-  for variable in record.variables { lines.append(("environment", escapedText(variable))) }
-  if let check = record.check { lines.append(("check", "\(check.name)")) }
-  if let days = record.keepDays { lines.append(("keep", days == 1 ? "1 day" : "\(days) days")) }
+  text.append(line: "entry", escapedText(record.entry))
+  for argument in record.arguments { text.append(line: "argument", escapedText(argument)) }
+  for name in record.removedVariables { text.append(line: "unset", escapedText(name)) }
+  for variable in record.variables { text.append(line: "environment", escapedText(variable)) }
+  if let check = record.check { text.append(line: "check", Text(stringLiteral: check.name)) }
+  if let days = record.keepDays {
+    text.append(line: "keep", days == 1 ? "1 day" : "\(days) days")
+  }
   if let death = record.parentDeath {
-    lines.append(("parent", "the program ends with it, by \(signalName(death))"))
+    text.append(line: "parent", "the program ends with it, by \(signalName(death))")
   }
-  lines.append(("tree id", hexText(payload.treeID.bytes)))
-  if !record.packer.isEmpty { lines.append(("packed by", escapedText(record.packer))) }
-  lines.append(("bootloader", "\(grouped(payload.trailer.bootloaderLength)) bytes"))
-  lines.append(
-    (
-      "frames",
-      "\(grouped(UInt64(manifest.frameCount))), \(grouped(manifest.framesLength)) bytes (\(codecs(manifest)))"
-    ))
-  lines.append(
-    (
-      "tree",
-      "\(grouped(manifest.contentLength)) bytes in \(grouped(UInt64(manifest.fileCount))) files, "
-        + "\(grouped(UInt64(manifest.directoryCount))) directories, "
-        + "\(grouped(UInt64(manifest.symlinkCount))) symlinks, "
-        + "\(grouped(UInt64(manifest.hardLinkCount))) hard links"
-    ))
+  text.append(line: "tree id", hexText(payload.treeID.bytes))
+  if !record.packer.isEmpty { text.append(line: "packed by", escapedText(record.packer)) }
+  text.append(line: "bootloader", "\(grouped(payload.trailer.bootloaderLength)) bytes")
+  var frames = grouped(UInt64(manifest.frameCount))
+  frames += ", \(grouped(manifest.framesLength)) bytes (\(codecs(manifest)))"
+  text.append(line: "frames", frames)
+  var tree = grouped(manifest.contentLength)
+  tree += " bytes in"
+  tree.append(manifest.fileCount, " files,")
+  tree.append(manifest.directoryCount, " directories,")
+  tree.append(manifest.symlinkCount, " symlinks,")
+  tree.append(manifest.hardLinkCount, " hard links")
+  text.append(line: "tree", tree)
   if payload.appendedLength > 0 {
-    lines.append(("appended", "\(grouped(payload.appendedLength)) bytes after the trailer"))
-  }
-  return lines
-}
-
-/// `inspectionLines` as text, values aligned.
-public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
-  var text: Text = ""
-  for (label, value) in inspectionLines(payload, manifest) {
-    var line = Text(stringLiteral: label)
-    line.pad(to: 12)
-    text += "\(line)\(value)\n"
+    text.append(line: "appended", "\(grouped(payload.appendedLength)) bytes after the trailer")
   }
   return text
+}
+
+extension Text {
+  @inline(never)
+  fileprivate mutating func append(line label: StaticString, _ value: Text) {
+    var line = Text(stringLiteral: label)
+    line.pad(to: 12)
+    append(line)
+    append(value)
+    append(literal: "\n")
+  }
+
+  @inline(never)
+  fileprivate mutating func append(_ count: Int, _ what: StaticString) {
+    append(literal: " ")
+    append(grouped(UInt64(count)))
+    append(literal: what)
+  }
 }
 
 private func signalName(_ death: ParentDeath) -> StaticString {

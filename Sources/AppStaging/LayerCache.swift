@@ -72,7 +72,8 @@ struct LayerCache {
     do throws(StagingError) {
       try createDirectories(directory)
       guard isSafe(directory) else { return }
-      let hidden = try system { () throws(SystemError) in try hiddenName(for: Array(key.utf8)) }
+      let hidden = try system { () throws(SystemError) in try hiddenName(for: Array(key.utf8)[...])
+      }
       let staging = directory.appending(hidden.bytes)
       do throws(StagingError) {
         try createDirectories(staging)

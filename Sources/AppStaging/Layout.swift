@@ -97,7 +97,7 @@ func realPath(_ path: Path) throws(StagingError) -> String {
     try FileDescriptor.open(path, .directoryFollow)
   }
   var link = Path("/proc/self/fd/")
-  link.append(contentsOf: "\(directory.rawValue)".utf8)
+  link.append(contentsOf: Array("\(directory.rawValue)".utf8))
   return try system { () throws(SystemError) in
     try DirectoryHandle.current.symlinkTarget(of: link)
   }.string

@@ -34,26 +34,19 @@ extension SystemError {
   var isWantOfRoom: Bool { errno == .noSpace || errno == .quotaExceeded }
 }
 
-extension CacheError {
+extension PayloadError {
   /// A call of the system that failed for want of room.
   var isWantOfRoom: Bool {
-    guard case .payload(.system(let error)) = self else { return false }
+    guard case .system(let error) = self else { return false }
     return error.isWantOfRoom
   }
 }
 
-/// Runs calls of the system and turns their error into this module's.
+/// Runs calls of the system and turns their error into the reader's, which is this module's but for the search for a
+/// directory.
 @inline(__always)
-func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(CacheError)
+func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(PayloadError)
   -> Result
 {
-  do throws(SystemError) { return try body() } catch { throw .payload(.system(error)) }
-}
-
-/// Runs calls of the reader and turns their error into this module's.
-@inline(__always)
-func reading<Result: ~Copyable>(_ body: () throws(PayloadError) -> Result) throws(CacheError)
-  -> Result
-{
-  do throws(PayloadError) { return try body() } catch { throw .payload(error) }
+  do throws(SystemError) { return try body() } catch { throw .system(error) }
 }

@@ -69,17 +69,9 @@ public func openTree(of payload: Payload, _ request: TreeRequest) throws(CacheEr
   var search = CacheSearch(create: true)
   while let cache = search.next() {
     timeline.begin(.check)
-    if let tree = try cache.lookUp(payload, request) { return tree }
-    if cache.isWritable {
-      timeline.begin(.plan)
-      if request.willRun {
-        try reading { () throws(PayloadError) in try requireGlibc(for: payload.record) }
-      }
-      let tree = try cache.installHoldingSignals(payload, request)
-      // From here on a signal ends the process by itself.
-      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
-      return tree
-    }
+    do throws(PayloadError) {
+      if let tree = try cache.makeReady(payload, request) { return tree }
+    } catch { throw .payload(error) }
     timeline.begin(.find)
   }
   throw .noDirectory(search.skipped)
@@ -101,13 +93,27 @@ extension CacheDirectory {
     path.appending(payload.treeName.bytes).appending(treeDirectory.bytes)
   }
 
+  /// The tree, unpacked where it is not there or damaged; nil where it isn't and the cache can't be written to.
+  fileprivate func makeReady(_ payload: Payload, _ request: TreeRequest) throws(PayloadError)
+    -> CachedTree?
+  {
+    if let tree = try lookUp(payload, request) { return tree }
+    guard isWritable else { return nil }
+    request.observer.timeline.begin(.plan)
+    if request.willRun { try requireGlibc(for: payload.record) }
+    let tree = try installHoldingSignals(payload, request)
+    // From here on a signal ends the process by itself.
+    if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
+    return tree
+  }
+
   /// Whether the tree is there, sealed.
   func holds(_ payload: Payload) -> Bool {
     openSealed(payload, withTable: false) != nil
   }
 
   /// The tree, if it is there and passes the check. Writes nothing, so that a read-only cache will do.
-  func lookUp(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree? {
+  func lookUp(_ payload: Payload, _ request: TreeRequest) throws(PayloadError) -> CachedTree? {
     let check = request.check
     guard let sealed = openSealed(payload, withTable: check == .dirs) else { return nil }
     let isConfirmed = sealed.seal.isConfirmed
@@ -126,11 +132,10 @@ extension CacheDirectory {
     if canMend && request.isDurable && !sealed.seal.isDurable { return nil }
     if canMend && (!isConfirmed || check == .seal || check == .dirs) { return nil }
     guard let root = sealed.openRoot() else { return nil }
-    let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
+    let manifest = try payload.readManifest()
     let hashing = check != .files || !isConfirmed
-    let matches = try reading { () throws(PayloadError) in
-      try treeMatches(root.handle, manifest, hashing: hashing, progress: request.observer.checking)
-    }
+    let matches = try treeMatches(
+      root.handle, manifest, hashing: hashing, progress: request.observer.checking)
     guard matches else { return nil }
     return use(sealed, payload)
   }

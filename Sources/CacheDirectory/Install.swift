@@ -7,7 +7,7 @@ internal import Posix
 
 extension CacheDirectory {
   /// `install`, so that no signal ends the process before what was begun is removed, and none is lost.
-  func installHoldingSignals(_ payload: Payload, _ request: TreeRequest) throws(CacheError)
+  func installHoldingSignals(_ payload: Payload, _ request: TreeRequest) throws(PayloadError)
     -> CachedTree
   {
     TerminationSignals.hold()
@@ -16,7 +16,7 @@ extension CacheDirectory {
       ProcessContext.setFileModeMask(mask)
       TerminationSignals.release()
     }
-    do throws(CacheError) { return try install(payload, request) } catch {
+    do throws(PayloadError) { return try install(payload, request) } catch {
       guard error.isWantOfRoom, let manifest = try? payload.readManifest() else { throw error }
       throw roomError(needed: manifest.allocatedLength)
     }
@@ -24,7 +24,8 @@ extension CacheDirectory {
 
   /// Makes the tree ready: unpacks it, or, where it is there and did not pass its check, confirms, repairs
   /// or replaces it.
-  private func install(_ payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree
+  private func install(_ payload: Payload, _ request: TreeRequest) throws(PayloadError)
+    -> CachedTree
   {
     let check = request.check
     let timeline = request.observer.timeline
@@ -38,7 +39,7 @@ extension CacheDirectory {
       if check == .seal || check == .dirs, let tree = try lookUp(payload, request) {
         return tree
       }
-      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+      if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
       request.observer.waiting()
       MonotonicClock.sleep(milliseconds: 10)
     }
@@ -49,10 +50,8 @@ extension CacheDirectory {
     reclaimStaging(of: payload.treeName)
 
     timeline.begin(.plan)
-    let manifest = try reading { () throws(PayloadError) in
-      try payload.verifyPrefix()
-      return try payload.readManifest()
-    }
+    try payload.verifyPrefix()
+    let manifest = try payload.readManifest()
     // More than one round only where somebody removes trees as fast as they come.
     for _ in 0..<8 {
       let isPresent = openOwned(payload.treeName) != nil
@@ -62,13 +61,13 @@ extension CacheDirectory {
       }
       if let tree = try lookUp(payload, request) { return tree }
     }
-    throw .payload(.system(SystemError("open", treePath(payload), .noSuchFile)))
+    throw .system(SystemError("open", treePath(payload), .noSuchFile))
   }
 
   /// Checks a tree in full that did not pass its check, repairs it if it is damaged, and seals it anew.
   /// Returns nil where it must be replaced.
   private func confirm(_ payload: Payload, _ manifest: Manifest, _ request: TreeRequest)
-    throws(CacheError) -> CachedTree?
+    throws(PayloadError) -> CachedTree?
   {
     guard let owned = openOwned(payload.treeName),
       let root = try? openWithPermissions(treeDirectory, in: owned.directory.handle),
@@ -78,10 +77,8 @@ extension CacheDirectory {
     let timeline = request.observer.timeline
     timeline.begin(.check)
     restoreDirectoryModes(of: root.handle, manifest)
-    let damaged = try reading { () throws(PayloadError) in
-      try damagedEntries(
-        of: root.handle, manifest, hashing: true, progress: request.observer.checking)
-    }
+    let damaged = try damagedEntries(
+      of: root.handle, manifest, hashing: true, progress: request.observer.checking)
     // What was read back after a reboot was on the disk, and what is new is not.
     var isOnDisk = false
     if damaged.isEmpty {
@@ -113,16 +110,14 @@ extension CacheDirectory {
   /// first, whose tree is as good.
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
-  ) throws(CacheError) -> FileDescriptor? {
+  ) throws(PayloadError) -> FileDescriptor? {
     let timeline = request.observer.timeline
     timeline.begin(.plan)
-    try reading { () throws(PayloadError) in
-      try requireRoom(for: UnpackedSize(manifest), in: directory)
-    }
+    try requireRoom(for: UnpackedSize(manifest), in: directory)
     let claimed = try claimStaging(payload.treeName)
     let staging = claimed.name
     let owner = claimed.release()
-    do throws(CacheError) {
+    do throws(PayloadError) {
       timeline.begin(.unpack)
       let observer = request.observer
       try fill(
@@ -142,11 +137,9 @@ extension CacheDirectory {
   }
 
   /// Makes a staging directory and holds its lock, which tells who cleans up that somebody is at work there.
-  func claimStaging(_ treeName: Path) throws(CacheError) -> StagingDirectory {
+  func claimStaging(_ treeName: Path) throws(PayloadError) -> StagingDirectory {
     while true {
-      let name = try reading { () throws(PayloadError) in
-        try makeStaging(named: treeName.bytes, in: handle)
-      }
+      let name = try makeStaging(named: treeName.bytes, in: handle)
       do throws(SystemError) {
         let directory = try FileDescriptor.open(name, in: handle, .directory)
         // Where somebody was faster, who cleans up has it.
@@ -154,13 +147,13 @@ extension CacheDirectory {
         return StagingDirectory(name: name, directory: directory)
       } catch {
         try? removeTree(name, in: handle)
-        if error.errno != .noSuchFile { throw .payload(.system(error)) }
+        if error.errno != .noSuchFile { throw .system(error) }
       }
     }
   }
 
   /// Makes the directory in a staging directory that a tree is unpacked to.
-  func makeTreeDirectory(in staging: DirectoryHandle) throws(CacheError) -> FileDescriptor {
+  func makeTreeDirectory(in staging: DirectoryHandle) throws(PayloadError) -> FileDescriptor {
     try system { () throws(SystemError) in
       try staging.createDirectory(treeDirectory, mode: 0o700)
       return try FileDescriptor.open(treeDirectory, in: staging, .directory)
@@ -170,19 +163,17 @@ extension CacheDirectory {
   private func fill(
     _ staging: borrowing FileDescriptor, _ payload: Payload, _ manifest: Manifest,
     _ progress: @escaping UnpackProgress, _ request: TreeRequest
-  ) throws(CacheError) {
+  ) throws(PayloadError) {
     let handle = staging.handle
     let root = try makeTreeDirectory(in: handle)
-    try reading { () throws(PayloadError) in
-      try unpackTree(
-        of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
-        progress: progress, timeline: request.observer.timeline)
-    }
+    try unpackTree(
+      of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
+      progress: progress, timeline: request.observer.timeline)
     request.observer.timeline.begin(.seal)
     try system { () throws(SystemError) in
       try seal(root, of: manifest, payload, in: handle, isOnDisk: false, request)
     }
-    if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+    if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
   }
 
   /// Seals the tree in `root` as it is. `isOnDisk`: a power cut can't harm it any more.
@@ -206,7 +197,7 @@ extension CacheDirectory {
 
   /// Renames `staging` into place, and returns true; or removes it, where another instance was first, and
   /// returns false. `replacing`: what is there is damaged; otherwise it is another instance's, and as good.
-  private func publish(_ staging: Path, _ payload: Payload, replacing: Bool) throws(CacheError)
+  private func publish(_ staging: Path, _ payload: Payload, replacing: Bool) throws(PayloadError)
     -> Bool
   {
     let name = payload.treeName
@@ -217,7 +208,7 @@ extension CacheDirectory {
       } catch {
         switch error.errno {
         case .exists, .notEmpty, .notDirectory: break
-        default: throw .payload(.system(error))
+        default: throw .system(error)
         }
       }
       if !replacing && holds(payload) {
@@ -226,13 +217,13 @@ extension CacheDirectory {
       }
       if try replace(name, by: staging) { return true }
     }
-    throw .payload(.system(SystemError("rename", path.appending(staging.bytes), .exists)))
+    throw .system(SystemError("rename", path.appending(staging.bytes), .exists))
   }
 
   /// Puts `staging` in the place of `name`, and removes what was there. Programs that run from there keep
   /// the files that they have open, and find equal ones under the old paths. Returns false where `name` is
   /// free now.
-  private func replace(_ name: Path, by staging: Path) throws(CacheError) -> Bool {
+  private func replace(_ name: Path, by staging: Path) throws(PayloadError) -> Bool {
     do throws(SystemError) {
       try handle.exchange(staging, with: name)
     } catch {
@@ -242,7 +233,7 @@ extension CacheDirectory {
         // No atomic exchange on this file system: there is a moment without a tree.
         try system { () throws(SystemError) in try removeTree(name, in: handle) }
         return false
-      default: throw .payload(.system(error))
+      default: throw .system(error)
       }
     }
     try? removeTree(staging, in: handle)
@@ -250,9 +241,9 @@ extension CacheDirectory {
   }
 
   /// A failed write for want of room, as what it means for the person who can make some: `needed` bytes.
-  func roomError(needed: UInt64) -> CacheError {
+  func roomError(needed: UInt64) -> PayloadError {
     let available = (try? directory.volume())?.bytesAvailable ?? 0
-    return .payload(.noSpace(directory: path, needed: needed, available: available))
+    return .noSpace(directory: path, needed: needed, available: available)
   }
 }
 

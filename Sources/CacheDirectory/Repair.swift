@@ -23,13 +23,13 @@ extension CacheDirectory {
   func repair(
     _ damaged: EntrySet, of root: DirectoryHandle, in directory: borrowing FileDescriptor,
     _ payload: Payload, _ manifest: Manifest, _ observer: CacheObserver
-  ) throws(CacheError) -> Bool {
+  ) throws(PayloadError) -> Bool {
     guard !damaged.contains(0) else { return false }
     let repair = TreeRepair(manifest: manifest, damaged: damaged, root: root)
     let size = UnpackedSize(manifest, only: repair.unpacked)
     observer.timeline.begin(.plan)
-    do throws(CacheError) {
-      try reading { () throws(PayloadError) in try requireRoom(for: size, in: self.directory) }
+    do throws(PayloadError) {
+      try requireRoom(for: size, in: self.directory)
       let claimed = try claimStaging(payload.treeName)
       let staging = claimed.name
       // Before the tree is sealed, so that whoever finds it without a seal looks for what was left.
@@ -37,14 +37,12 @@ extension CacheDirectory {
       let owner = claimed.release()
       let staged = try makeTreeDirectory(in: owner.handle)
       observer.timeline.begin(.unpack)
-      try reading { () throws(PayloadError) in
-        try unpackTree(
-          of: payload, manifest, only: repair.unpacked, into: staged.handle,
-          workers: workerCount(for: manifest), progress: observer.repairing,
-          timeline: observer.timeline)
-      }
+      try unpackTree(
+        of: payload, manifest, only: repair.unpacked, into: staged.handle,
+        workers: workerCount(for: manifest), progress: observer.repairing,
+        timeline: observer.timeline)
       observer.timeline.begin(.publish)
-      if let signal = TerminationSignals.pending { throw .payload(.interrupted(signal: signal)) }
+      if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
       try system { () throws(SystemError) in
         try removeSeal(in: directory, payload)
         try repair.replaceEntries(staged: staged.handle, staging: owner.handle)
@@ -52,7 +50,7 @@ extension CacheDirectory {
       return true
     } catch {
       if error.isWantOfRoom { throw roomError(needed: size.bytesNeeded) }
-      guard case .payload(.system) = error else { throw error }
+      guard case .system = error else { throw error }
       return false
     }
   }

@@ -71,10 +71,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
     self.name = name
   }
 
+  @inline(never)
   deinit { if rawValue >= 0 { _ = cposix_close(rawValue) } }
 
   /// The path it was opened by, for messages.
-  public var path: Path { name.isAbsolute ? name : directory.appending(name.bytes) }
+  public var path: Path {
+    @inline(never) get { name.isAbsolute ? name : directory.appending(name.bytes) }
+  }
 
   /// Gives up ownership: the descriptor stays open.
   public consuming func release() -> Int32 {
@@ -84,6 +87,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Closes, and reports what `close` says: a file system may report a failed write only here.
+  @inline(never)
   public consuming func close() throws(SystemError) {
     let result = cposix_close(rawValue)
     rawValue = -1
@@ -95,6 +99,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Opens `name` in `directory`. `mode` (0o000 to 0o777, less the umask) is used where a file is made.
   ///
   /// The corresponding C function is `openat`.
+  @inline(never)
   public static func open(
     _ name: Path, in directory: DirectoryHandle = .current, _ options: OpenOptions,
     mode: UInt32 = 0
@@ -127,11 +132,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// This directory as the start of relative paths; the owner must stay alive.
-  public var handle: DirectoryHandle { DirectoryHandle(rawValue: rawValue, path: path) }
+  public var handle: DirectoryHandle {
+    @inline(never) get { DirectoryHandle(rawValue: rawValue, path: path) }
+  }
 
   /// Reads until `buffer` is full or the file ends, from `offset`. Returns the number of bytes read.
   ///
   /// The corresponding C function is `pread`.
+  @inline(never)
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError)
     -> Int
   {
@@ -151,6 +159,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Reads `count` bytes from `offset`, or fewer where the file ends.
+  @inline(never)
   public func bytes(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
     var result = [UInt8](repeating: 0, count: count)
     let length = try result.withUnsafeMutableBufferPointer {
@@ -164,6 +173,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Writes all of `buffer` at the current position.
   ///
   /// The corresponding C function is `write`.
+  @inline(never)
   public func write(_ buffer: UnsafeRawBufferPointer) throws(SystemError) {
     var done = 0
     while done < buffer.count {
@@ -178,6 +188,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Writes all of `buffer` at `offset`.
   ///
   /// The corresponding C function is `pwrite`.
+  @inline(never)
   public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(SystemError) {
     var done = 0
     while done < buffer.count {
@@ -190,6 +201,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
+  @inline(never)
   public func write(_ bytes: [UInt8]) throws(SystemError) {
     try bytes.span.withUnsafeBytes { (buffer) throws(SystemError) -> Void in try write(buffer) }
   }
@@ -200,12 +212,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// The corresponding C function is `fchmod`.
+  @inline(never)
   public func setMode(_ mode: UInt32) throws(SystemError) {
     try call("set the mode of") { cposix_fchmod(rawValue, mode) }
   }
 
   /// Sets the modification time (seconds since 1970 and nanoseconds below 1,000,000,000). The
   /// corresponding C function is `futimens`.
+  @inline(never)
   public func setModificationTime(_ time: FileTime) throws(SystemError) {
     try call("set the time of") { cposix_futimens(rawValue, time.seconds, time.nanoseconds) }
   }
@@ -216,16 +230,19 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Writes the whole file system's changes to its disk. The corresponding C function is `syncfs`.
+  @inline(never)
   public func synchronizeVolume() throws(SystemError) {
     try call("write to the disk") { cposix_syncfs(rawValue) }
   }
 
   /// Writes this file, or the names in this directory, to the disk. The corresponding C function is `fsync`.
+  @inline(never)
   public func synchronize() throws(SystemError) {
     try call("write to the disk") { cposix_fsync(rawValue) }
   }
 
   /// The corresponding C function is `fstat`.
+  @inline(never)
   public func status() throws(SystemError) -> FileStatus {
     var info = cposix_stat_t()
     try call("read the status of") { cposix_fstat(rawValue, &info) }
@@ -233,6 +250,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// The corresponding C function is `fstatvfs`.
+  @inline(never)
   public func volume() throws(SystemError) -> VolumeStatus {
     var info = cposix_volume_t()
     try call("read the file system of") { cposix_fstatvfs(rawValue, &info) }
@@ -242,6 +260,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Takes an advisory lock. Returns false where somebody else holds it and `wait` is false.
   ///
   /// The corresponding C function is `flock`.
+  @inline(never)
   public func lock(exclusive: Bool, wait: Bool) throws(SystemError) -> Bool {
     let operation =
       (exclusive ? CPOSIX_LOCK_EX : CPOSIX_LOCK_SH) | (wait ? 0 : CPOSIX_LOCK_NB)
@@ -255,6 +274,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Keeps the descriptor open across `execve`.
+  @inline(never)
   public func keepAcrossExec() throws(SystemError) {
     try call("keep open") { cposix_set_close_on_exec(rawValue, 0) }
   }

@@ -3,6 +3,7 @@ internal import CPosix
 // Calls on names below a directory. Each follows no final symlink unless it says so.
 extension DirectoryHandle {
   /// The corresponding C function is `fstatat`; `follow` resolves a final symlink.
+  @inline(never)
   public func status(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus {
     var info = cposix_stat_t()
     try call("read the status of", name) { cposix_fstatat(rawValue, $0, follow ? 1 : 0, &info) }
@@ -10,6 +11,7 @@ extension DirectoryHandle {
   }
 
   /// `status(of:)`, or nil where there is no such file.
+  @inline(never)
   public func statusIfExists(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus?
   {
     do throws(SystemError) {
@@ -22,6 +24,7 @@ extension DirectoryHandle {
 
   /// `status(of:)` of a path that ends with a NUL; nil where it can't be had. For long tables of paths,
   /// without a copy of each.
+  @inline(never)
   public func statusIfPresent(ofCString path: Span<UInt8>) -> FileStatus? {
     var info = cposix_stat_t()
     let result = path.withUnsafeBytes { bytes in
@@ -31,11 +34,13 @@ extension DirectoryHandle {
   }
 
   /// The corresponding C function is `mkdirat`.
+  @inline(never)
   public func createDirectory(_ name: Path, mode: UInt32) throws(SystemError) {
     try call("create the directory", name) { cposix_mkdirat(rawValue, $0, mode) }
   }
 
   /// The corresponding C function is `symlinkat`.
+  @inline(never)
   public func createSymlink(_ name: Path, to target: Path) throws(SystemError) {
     try call("create the symlink", name) { pointer in
       target.withCString { cposix_symlinkat($0, rawValue, pointer) }
@@ -43,6 +48,7 @@ extension DirectoryHandle {
   }
 
   /// Makes `name` another name of the file `existing`. The corresponding C function is `linkat`.
+  @inline(never)
   public func createHardLink(_ name: Path, to existing: Path, in other: DirectoryHandle)
     throws(SystemError)
   {
@@ -52,21 +58,25 @@ extension DirectoryHandle {
   }
 
   /// The corresponding C function is `unlinkat`.
+  @inline(never)
   public func removeFile(_ name: Path) throws(SystemError) {
     try call("remove", name) { cposix_unlinkat(rawValue, $0, 0) }
   }
 
   /// Removes an empty directory. The corresponding C function is `unlinkat` with `AT_REMOVEDIR`.
+  @inline(never)
   public func removeDirectory(_ name: Path) throws(SystemError) {
     try call("remove the directory", name) { cposix_unlinkat(rawValue, $0, 1) }
   }
 
   /// Follows a final symlink. The corresponding C function is `fchmodat`.
+  @inline(never)
   public func setMode(of name: Path, _ mode: UInt32) throws(SystemError) {
     try call("set the mode of", name) { cposix_fchmodat(rawValue, $0, mode) }
   }
 
   /// The corresponding C function is `utimensat`.
+  @inline(never)
   public func setModificationTime(of name: Path, _ time: FileTime) throws(SystemError) {
     try call("set the time of", name) {
       cposix_utimensat(rawValue, $0, time.seconds, time.nanoseconds)
@@ -74,6 +84,7 @@ extension DirectoryHandle {
   }
 
   /// The target of a symlink. The corresponding C function is `readlinkat`.
+  @inline(never)
   public func symlinkTarget(of name: Path) throws(SystemError) -> Path {
     var capacity = 256
     while true {
@@ -93,6 +104,7 @@ extension DirectoryHandle {
 
   /// Renames to `newName` in `other` (this directory where it is nil), and replaces what is there. The
   /// corresponding C function is `renameat`.
+  @inline(never)
   public func rename(_ name: Path, to newName: Path, in other: DirectoryHandle? = nil)
     throws(SystemError)
   {
@@ -104,6 +116,7 @@ extension DirectoryHandle {
   /// Renames a directory; fails with `exists` or `notEmpty` where `newName` is a directory that holds
   /// something. Where the file system has no `RENAME_NOREPLACE`, plain `rename` has the same effect on a
   /// directory that is not empty.
+  @inline(never)
   public func renameWithoutReplacing(_ name: Path, to newName: Path) throws(SystemError) {
     do throws(SystemError) {
       try call("rename", name) { old in
@@ -119,6 +132,7 @@ extension DirectoryHandle {
 
   /// Swaps two names atomically, of which `otherName` is in `other` (this directory where it is nil). The
   /// corresponding system call is `renameat2` with `RENAME_EXCHANGE`.
+  @inline(never)
   public func exchange(
     _ name: Path, with otherName: Path, in other: DirectoryHandle? = nil
   ) throws(SystemError) {
@@ -132,6 +146,7 @@ extension DirectoryHandle {
   /// Whether the effective user may search `name` and, where `write` is true, change it.
   ///
   /// The corresponding C function is `faccessat` with `AT_EACCESS`.
+  @inline(never)
   public func isAccessible(_ name: Path, write: Bool) -> Bool {
     name.withCString { cposix_faccessat(rawValue, $0, write ? 1 : 0) } == 0
   }
@@ -140,6 +155,7 @@ extension DirectoryHandle {
   /// of the file system.
   ///
   /// The corresponding C function is `readdir`.
+  @inline(never)
   public func names(in name: Path = Path(".")) throws(SystemError) -> [[UInt8]] {
     let descriptor = try FileDescriptor.open(name, in: self, .directory)
     let full = descriptor.path
@@ -176,7 +192,8 @@ extension DirectoryHandle {
 
 /// A name for what is not there yet, or no more: `.<name>.<16 hexadecimal digits>`, of which the digits are
 /// random and `name` is cut to 200 bytes.
-public func hiddenName(for name: some Sequence<UInt8>) throws(SystemError) -> Path {
+@inline(never)
+public func hiddenName(for name: ArraySlice<UInt8>) throws(SystemError) -> Path {
   var hidden = Path([UInt8(ascii: ".")])
   hidden.append(contentsOf: name.prefix(200))
   hidden.append(byte: UInt8(ascii: "."))

@@ -8,17 +8,20 @@ public struct Path: Sendable {
   public init() { storage = [0] }
 
   /// - Precondition: `bytes` holds no NUL; what follows one would be lost.
+  @inline(never)
   public init(_ bytes: [UInt8]) {
     storage = bytes
     storage.append(0)
   }
 
+  @inline(never)
   public init(_ text: StaticString) {
     storage = [UInt8](UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     storage.append(0)
   }
 
   /// Copies a C string up to its NUL.
+  @inline(never)
   public init(cString: UnsafePointer<CChar>) {
     storage = []
     var next = cString
@@ -47,12 +50,16 @@ public struct Path: Sendable {
     }
   }
 
+  @inline(never)
   public mutating func append(byte: UInt8) {
     storage[storage.count - 1] = byte
     storage.append(0)
   }
 
-  public mutating func append(contentsOf bytes: some Sequence<UInt8>) {
+  public mutating func append(contentsOf bytes: [UInt8]) { append(contentsOf: bytes[...]) }
+
+  @inline(never)
+  public mutating func append(contentsOf bytes: ArraySlice<UInt8>) {
     storage.removeLast()
     storage.append(contentsOf: bytes)
     storage.append(0)
@@ -72,7 +79,10 @@ public struct Path: Sendable {
   }
 
   /// The path of `name` in this directory; `name` itself where this path is empty.
-  public func appending(_ name: some Sequence<UInt8>) -> Path {
+  public func appending(_ name: [UInt8]) -> Path { appending(name[...]) }
+
+  @inline(never)
+  public func appending(_ name: ArraySlice<UInt8>) -> Path {
     var result = self
     if !isEmpty && storage[count - 1] != UInt8(ascii: "/") {
       result.append(byte: UInt8(ascii: "/"))
@@ -102,6 +112,7 @@ public struct Path: Sendable {
     return storage[start..<end]
   }
 
+  @inline(never)
   public func elementsEqual(_ other: Path) -> Bool { storage == other.storage }
 
   /// The path as a message shows it: in single quotes, with control characters, quotes, backslashes and
@@ -110,9 +121,11 @@ public struct Path: Sendable {
 }
 
 /// See `Path.quoted`.
+@inline(never)
 public func quotedText(_ bytes: some Sequence<UInt8>) -> Text { "'\(escapedText(bytes))'" }
 
 /// `bytes` as text, escaped as `Path.quoted` does but without the quotes.
+@inline(never)
 public func escapedText(_ source: some Sequence<UInt8>) -> Text {
   escaped([UInt8](source), asJSON: false)
 }

@@ -12,6 +12,7 @@
     public init(_ text: String) { self.init([UInt8](text.utf8)) }
 
     public func appending(_ name: String) -> Path { appending(name.utf8) }
+    public func appending(_ name: String.UTF8View) -> Path { appending([UInt8](name)) }
 
     /// The path as text, with bytes that are not UTF-8 replaced: for messages, and for names that are
     /// known to be text.

@@ -30,6 +30,9 @@ HELP_TEXT = b"check every byte of the file"
 MAGIC = b"\x89OFLD\r\n\x1a"
 
 
+PACKING = ("--frame-size", "64", "--level", "3", "--app-version", "1.0")
+
+
 def entries() -> dict[str, Any]:
     """What makes several frames, some compressed and some stored."""
     text = b"".join(b"%d lines\n" % i for i in range(20_000))
@@ -43,8 +46,7 @@ class Damage(Case):
     def setUpClass(cls) -> None:
         super().setUpClass()
         tree = make_tree(cls.shared / "tree", entries())
-        options = ("--frame-size", "64", "--level", "3", "--app-version", "1.0")
-        cls.packed = pack(tree, cls.shared / "packed", *options, arguments=["a", "{root}"])
+        cls.packed = pack(tree, cls.shared / "packed", *PACKING, arguments=["a", "{root}"])
         cls.content = cls.packed.path.read_bytes()
         cls.parts = parts(cls.packed.path)
 
@@ -247,8 +249,7 @@ class Mixtures(Damage):
     def test_a_payload_of_another_file_is_refused(self) -> None:
         """Each part is whole, and they are of two versions of one program."""
         tree = make_tree(self.work / "tree", {**entries(), "noise": File(noise(70_000, "new"))})
-        options = ("--frame-size", "64", "--level", "3", "--app-version", "1.0")
-        other = pack(tree, self.work / "other", *options, arguments=["a", "{root}"]).path
+        other = pack(tree, self.work / "other", *PACKING, arguments=["a", "{root}"]).path
         theirs = other.read_bytes()
         self.assertEqual(len(theirs), len(self.content))
         for start, end in self.regions().values():

@@ -53,13 +53,13 @@ import Testing
     return number
   }
 
-  /// A line of the sweep's summary: how often each refusal came.
+  /// A line of the sweep's summary: how often each outcome came.
   private func report(_ what: String, _ outcomes: [String]) {
     var counts: [String: Int] = [:]
-    for outcome in outcomes { counts[outcome, default: 0] += 1 }
-    let refusals = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-    let text = refusals.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-    writeBytes([UInt8]("sweep: \(what), refused: \(text)\n".utf8), to: 1)
+    for outcome in outcomes { counts[outcome.isEmpty ? "accepted" : outcome, default: 0] += 1 }
+    let sorted = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    let text = sorted.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    writeBytes([UInt8]("sweep: \(what): \(text)\n".utf8), to: 1)
   }
 }
 

@@ -31,7 +31,7 @@ def flips(soak: Soak) -> Iterator[Row]:
     tree = make_tree(directory / "tree", entries())
     onefile = pack(tree, directory / "packed", *PACKING, arguments=["a", "{root}"])
     if soak.wants("test"):
-        yield verified(soak, "test", "a file of 64 kB, verified", {}, *OF_THE_TEST)
+        yield verified(soak, "test", "a file of 48 kB, verified", {}, *OF_THE_TEST)
     if soak.wants("packed"):
         environment = {"ONEFOLD_SWEEP_FILE": str(onefile.path)}
         what = f"a packed file of {onefile.path.stat().st_size // 1000} kB, verified"

@@ -85,8 +85,13 @@ let package = Package(
       name: "TestSupport", dependencies: ["PayloadFormat", "Posix", "ContentHash"],
       path: "Tests/Support", swiftSettings: strict),
     .target(
-      name: "FuzzTargets", dependencies: ["PayloadFormat"], path: "Tests/Fuzz",
-      exclude: ["Corpus"], swiftSettings: strict),
+      name: "FuzzTargets",
+      dependencies: [
+        "BinaryInspection", "CLZMA", "CacheDirectory", "ContentHash", "PayloadFormat",
+        "PayloadReader", "Posix",
+      ],
+      path: "Tests/Fuzz",
+      exclude: ["Corpus", "make-seeds.py"], swiftSettings: strict),
     .testTarget(
       name: "PayloadFormatTests",
       dependencies: ["PayloadFormat", "FuzzTargets", "Posix", "TestSupport"],

@@ -36,8 +36,10 @@ public enum Limits {
   public static var targetLength: Int { 4095 }
   /// Segments that all files refer to.
   public static var segmentReferences: Int { 1 << 24 }
-  /// Bytes of one hole, and of all files together.
-  public static var treeBytes: UInt64 { 1 << 62 }
+  /// Bytes of one hole, and of all files together: 1 TiB.
+  public static var treeBytes: UInt64 { 1 << 40 }
+  /// Where a trailer may stand: beyond what file systems hold, and sums of two such offsets don't overflow.
+  public static var trailerOffset: UInt64 { 1 << 62 }
   /// The payload starts at a multiple of this.
   public static var payloadAlignment: Int { 4096 }
 }

@@ -424,7 +424,7 @@ public struct Manifest: Sendable {
     }
     let size = lengths.all[segments.upperBound] - lengths.all[segments.lowerBound]
     guard size == entry.size else { throw FormatError(.entrySize, index) }
-    // Both stay below 2^62 + 2^63: the caller ends at the first sum above 2^62.
+    // Both stay below 2^40 + 2^63: the caller ends at the first sum above 2^40.
     contentLength += size
     allocatedLength +=
       lengths.withoutHoles[segments.upperBound] - lengths.withoutHoles[segments.lowerBound]

@@ -72,7 +72,8 @@ public struct Trailer: Equatable, Sendable {
 
     guard trailerOffset == position else { throw FormatError(.trailerOffset) }
     // Every other offset is checked to be below the trailer's, so that no sum below overflows.
-    guard bootloaderLength >= 64 && bootloaderLength <= position && position <= Limits.treeBytes,
+    guard bootloaderLength >= 64 && bootloaderLength <= position,
+      position <= Limits.trailerOffset,
       payloadOffset == Trailer.payloadOffset(afterBootloader: bootloaderLength)
     else { throw FormatError(.trailerBootloader) }
     let longest = UInt64(Limits.manifestLength)

@@ -72,6 +72,7 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   let record = try checkRecord(request)
   try checkOutput(request)
   let tree = try scanTree(request.tree)
+  try checkSize(tree)
   try checkEntry(request)
   let index = try ContentIndex(tree, workers: request.workers, progress: progress)
   let layout = FrameLayout(tree, index, frameSize: request.compression.frameSize)
@@ -148,6 +149,17 @@ private func checkOutput(_ request: PackRequest) throws(PackError) {
     let next = try system { () throws(SystemError) in try current.status(of: above, follow: true) }
     if next.isSameFile(as: status) { return }
     directory = above
+  }
+}
+
+/// Before a byte is read: to hash a tree that is too large takes long.
+private func checkSize(_ tree: ScannedTree) throws(PackError) {
+  var left = Limits.treeBytes
+  for entry in tree.entries where entry.kind == .file {
+    guard entry.size <= left else {
+      throw .tooLarge("its files have more than 1,099,511,627,776 bytes (1 TiB) in all")
+    }
+    left -= entry.size
   }
 }
 
@@ -337,7 +349,7 @@ private func compressManifest(_ raw: [UInt8]) throws(PackError) -> [UInt8] {
   do throws(FormatError) { _ = try Manifest(parsing: raw) } catch {
     // What the scan accepts the format holds, but for its limits.
     switch error.fault {
-    case .entryTotal: throw .tooLarge("too many bytes or pieces of files")
+    case .entryTotal: throw .tooLarge("its files have too many pieces")
     default:
       throw .record("internal error: the manifest is not valid: \(Text(utf8: error.message))")
     }

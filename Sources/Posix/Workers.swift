@@ -60,13 +60,17 @@ public final class SharedWork<Failure: Error>: Sendable {
 
   /// The next item, 0 to `count` - 1, or nil where none is left or another worker has failed.
   public func take() -> Int? {
-    guard !hasFailed.load(ordering: .relaxed) else { return nil }
-    if let signal = TerminationSignals.pending {
-      fail(interrupted(signal))
-      return nil
-    }
+    guard !mustStop() else { return nil }
     let item = next.wrappingAdd(1, ordering: .relaxed).oldValue
     return item < count ? item : nil
+  }
+
+  /// Whether an item that takes long is to be left unfinished: a worker has failed, or a held signal came.
+  public func mustStop() -> Bool {
+    if hasFailed.load(ordering: .relaxed) { return true }
+    guard let signal = TerminationSignals.pending else { return false }
+    fail(interrupted(signal))
+    return true
   }
 
   /// Keeps the first error and stops all workers.

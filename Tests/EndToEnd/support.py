@@ -30,6 +30,7 @@ DIST = Path(os.environ.get("ONEFOLD_DIST") or REPOSITORY / "dist").absolute()
 ONEFOLD = DIST / "onefold"
 BOOTLOADER = DIST / "bootloaders" / f"{platform.machine()}-linux"
 READER = REPOSITORY / "tools" / "read-payload.py"
+GOLDEN = REPOSITORY / "Tests" / "Golden"
 
 IS_ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -405,13 +406,24 @@ def probe() -> Path:
     return result
 
 
-@functools.lru_cache(maxsize=None)
 def reader() -> types.ModuleType:
     """tools/read-payload.py as a module."""
-    specification = importlib.util.spec_from_file_location("read_payload", READER)
+    return load(READER)
+
+
+def vectors() -> types.ModuleType:
+    """What makes the golden vectors, as a module."""
+    return load(GOLDEN / "make-vectors.py")
+
+
+@functools.lru_cache(maxsize=None)
+def load(path: Path) -> types.ModuleType:
+    """A program as a module, whatever its name."""
+    name = path.stem.replace("-", "_")
+    specification = importlib.util.spec_from_file_location(name, path)
     assert specification and specification.loader
     module = importlib.util.module_from_spec(specification)
-    sys.modules["read_payload"] = module
+    sys.modules[name] = module
     dont_write, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         specification.loader.exec_module(module)

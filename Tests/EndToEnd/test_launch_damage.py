@@ -8,6 +8,7 @@ import shutil
 import unittest
 from typing import Any, ContextManager, Iterable, Iterator, Sequence
 
+from damage_support import DamagedBootloader, Flip, counts, spread
 from support import (
     BOOTLOADER,
     READER,
@@ -25,7 +26,11 @@ from support import (
 )
 
 SIGNATURE = 65_536  # bytes that may be appended
+HELP_TEXT = b"check every byte of the file"
 MAGIC = b"\x89OFLD\r\n\x1a"
+
+
+PACKING = ("--frame-size", "64", "--level", "3", "--app-version", "1.0")
 
 
 def entries() -> dict[str, Any]:
@@ -41,8 +46,7 @@ class Damage(Case):
     def setUpClass(cls) -> None:
         super().setUpClass()
         tree = make_tree(cls.shared / "tree", entries())
-        options = ("--frame-size", "64", "--level", "3", "--app-version", "1.0")
-        cls.packed = pack(tree, cls.shared / "packed", *options, arguments=["a", "{root}"])
+        cls.packed = pack(tree, cls.shared / "packed", *PACKING, arguments=["a", "{root}"])
         cls.content = cls.packed.path.read_bytes()
         cls.parts = parts(cls.packed.path)
 
@@ -126,9 +130,25 @@ class Flips(Damage):
 
     def test_in_parts_of_the_bootloader_that_do_not_run(self) -> None:
         """The text of the help, which no launch reads."""
-        text = self.content.find(b"check every byte of the file")
+        text = self.content.find(HELP_TEXT)
         self.assertGreater(text, 0)
         self.check([text, text + 20])
+
+    def test_anywhere_in_the_bootloader(self) -> None:
+        """It may end by any signal, but publishes and runs nothing but what was packed."""
+        damaged = DamagedBootloader(self.packed, self.shared / "tree", self.work)
+        length = self.parts.trailer.bootloader_length
+        outcomes = [damaged.launch(flip) for flip in spread(0, length, 120)]
+        self.assertEqual([one for one in outcomes if one.failure], [])
+        # Code that no launch reaches is most of it, and is found by its hash.
+        refused = sum(one.what == "refused" for one in outcomes)
+        self.assertGreater(refused, 60, counts(outcomes))
+
+    def test_a_damaged_tree_would_be_noticed(self) -> None:
+        """What the test above looks for: here the packed tree is another one."""
+        other = make_tree(self.work / "other", {**entries(), "small": b"another"})
+        damaged = DamagedBootloader(self.packed, other, self.work)
+        self.assertIsNotNone(damaged.launch(Flip(0, 0)).failure)
 
     def test_verify_refuses_them_too(self) -> None:
         for region in self.regions():
@@ -229,8 +249,7 @@ class Mixtures(Damage):
     def test_a_payload_of_another_file_is_refused(self) -> None:
         """Each part is whole, and they are of two versions of one program."""
         tree = make_tree(self.work / "tree", {**entries(), "noise": File(noise(70_000, "new"))})
-        options = ("--frame-size", "64", "--level", "3", "--app-version", "1.0")
-        other = pack(tree, self.work / "other", *options, arguments=["a", "{root}"]).path
+        other = pack(tree, self.work / "other", *PACKING, arguments=["a", "{root}"]).path
         theirs = other.read_bytes()
         self.assertEqual(len(theirs), len(self.content))
         for start, end in self.regions().values():

@@ -1,15 +1,24 @@
-// libFuzzer's entry point; `tools/fuzz` builds it once for each parser.
-#if FUZZ_TRAILER || FUZZ_RECORD || FUZZ_MANIFEST
+// libFuzzer's entry point: the target is the one that ONEFOLD_FUZZ_TARGET names. `tools/fuzz` builds it.
+#if FUZZING
+  import Posix
+
+  private let check: @Sendable ([UInt8]) -> Void = {
+    let name = ProcessContext.environment("ONEFOLD_FUZZ_TARGET")?.string ?? ""
+    guard let target = fuzzTargets.first(where: { $0.name == name }) else {
+      preconditionFailure("ONEFOLD_FUZZ_TARGET names no target")
+    }
+    return target.check
+  }()
+
   @c(LLVMFuzzerTestOneInput)
   public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
-    let bytes = [UInt8](UnsafeBufferPointer(start: start, count: count))
-    #if FUZZ_TRAILER
-      checkTrailer(bytes)
-    #elseif FUZZ_RECORD
-      checkRecord(bytes)
-    #else
-      checkManifest(bytes)
-    #endif
+    check([UInt8](UnsafeBufferPointer(start: start, count: count)))
     return 0
   }
 #endif
+
+/// What is fuzzed, by the names of its corpora, and what holds for each input.
+public let fuzzTargets: [(name: String, check: @Sendable ([UInt8]) -> Void)] = [
+  ("trailer", checkTrailer), ("record", checkRecord), ("manifest", checkManifest),
+  ("archive", checkArchive), ("glibc", checkSystemGlibc), ("elf", checkElf), ("seal", checkSeal),
+]

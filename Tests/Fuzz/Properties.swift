@@ -90,6 +90,6 @@ private func checkEntry(
   }
 }
 
-private func littleEndian(_ bytes: [UInt8], _ offset: Int) -> UInt64 {
+func littleEndian(_ bytes: [UInt8], _ offset: Int) -> UInt64 {
   (0..<8).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64(8 * $1) }
 }

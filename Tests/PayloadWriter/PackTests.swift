@@ -196,6 +196,19 @@ import Testing
     #expect(path.elementsEqual(directory("tree/special")))
   }
 
+  /// Two sparse files, of which the second is a byte too many. Found before they are read.
+  @Test func moreThanAOnefileHolds() throws {
+    for (name, size) in [("a", Int64(1) << 39), ("b", Int64(1) << 39 + 1)] {
+      try directory.write("tree/\(name)")
+      let file = try FileDescriptor.open(directory("tree/\(name)"), .write)
+      try file.resize(to: size)
+    }
+    guard case .tooLarge = try failure() else {
+      Issue.record("more than 1 TiB was packed")
+      return
+    }
+  }
+
   @Test(arguments: ["/etc", "..", "../tree", "lib/../../x", "./../tree"])
   func symlinksThatLeave(_ target: String) throws {
     try directory.symlink("tree/link", to: target)

@@ -11,6 +11,7 @@ from benchmarks.figures import figure
 from benchmarks.running import Failure
 
 from . import world
+from .damage import flips, fuzz
 from .soak import REPOSITORY, Row, Soak, say
 from .sweeps import fault, kill
 
@@ -21,6 +22,8 @@ SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {
     "limits": world.all_limits,
     "powercut": world.power_cuts,
     "upgrade": world.upgrades,
+    "flips": flips,
+    "fuzz": fuzz,
 }
 
 HEADS = ["what", "points tried", "faults injected", "failures", "note"]

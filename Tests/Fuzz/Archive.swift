@@ -116,7 +116,7 @@ final class Workshop: Sendable {
   private init() {
     let parent = ProcessContext.environment("TMPDIR") ?? Path("/tmp")
     do throws(SystemError) {
-      path = parent.appending(try hiddenName(for: "onefold-fuzz".utf8).bytes)
+      path = parent.appending(try hiddenName(for: Path("onefold-fuzz").bytes).bytes)
       try DirectoryHandle.current.createDirectory(path, mode: 0o700)
       try DirectoryHandle.current.createDirectory(self("canary"), mode: 0o700)
     } catch { preconditionFailure("\(error.description.string)") }

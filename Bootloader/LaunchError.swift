@@ -24,11 +24,14 @@ struct LaunchError: Error {
     self.exitCode = exitCode
   }
 
-  init(_ error: PayloadError) {
+  /// `isExtracting`: to a directory that the user named, and not to the cache.
+  init(_ error: PayloadError, isExtracting: Bool = false) {
     switch error {
     case .interrupted(let signal):
       message = ""
       self.signal = signal
+    case .noSpace where isExtracting, .noNodes where isExtracting:
+      message = "\(error.description); free some, or extract to another file system"
     case .noSpace, .noNodes:
       message = "\(error.description); free some, or set ONEFOLD_CACHE to a directory with room"
     case .noPayload, .format, .damaged:

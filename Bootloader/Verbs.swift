@@ -59,8 +59,9 @@ enum Verb: CaseIterable {
       Other variables, of which the program gets the first two:
 
         ONEFOLD_CACHE=DIR   the cache directory, instead of the first that will do of
-                            $XDG_CACHE_HOME/onefold, ~/.cache/onefold, /var/tmp/onefold-<uid>,
-                            $TMPDIR/onefold-<uid>, /tmp/onefold-<uid>
+                            /var/cache/onefold (if it holds the tree), $XDG_CACHE_HOME/onefold,
+                            ~/.cache/onefold, /var/tmp/onefold-<uid>, $TMPDIR/onefold-<uid>,
+                            /tmp/onefold-<uid>
         ONEFOLD_CHECK=CHECK what is checked of a tree that is there: seal, dirs (default),
                             files or full
         ONEFOLD_PROGRESS=json[:FD]
@@ -135,10 +136,11 @@ private func listFiles(_ payload: Payload) throws(LaunchError) {
 
 private func verifyPayload(_ payload: Payload, _ report: Report) throws(LaunchError) {
   report.start(payload.record)
+  let name = escapedText(payload.record.name)
   let manifest = try reading { () throws(PayloadError) in
     defer { report.finish() }
     return try verify(
-      payload, progress: { report.show(.checking, "verifying", done: $0, total: $1) },
+      payload, progress: { report.show(.checking, "verifying \(name)", done: $0, total: $1) },
       timeline: report.timeline)
   }
   report.ready(unpacked: false)
@@ -151,13 +153,15 @@ private func extractPayload(_ payload: Payload, to target: Path, _ report: Repor
 {
   report.start(payload.record)
   TerminationSignals.hold()
-  let manifest = try reading { () throws(PayloadError) in
+  let name = escapedText(payload.record.name)
+  let manifest: Manifest
+  do throws(PayloadError) {
     defer { report.finish() }
-    return try extract(
+    manifest = try extract(
       payload, to: target,
-      progress: { report.show(.unpacking, "unpacking", done: $0, total: $1) },
+      progress: { report.show(.unpacking, "unpacking \(name)", done: $0, total: $1) },
       timeline: report.timeline)
-  }
+  } catch { throw LaunchError(error, isExtracting: true) }
   report.ready(unpacked: true)
   let files = grouped(UInt64(manifest.fileCount))
   writeText("extracted to \(target.quoted): \(files) files\n", to: 2)

@@ -409,9 +409,9 @@ class Sizes(Hostile):
         onefile = self.zeros(zstd(bytes(2**24)), 2**24, 63, 1024)
         self.assertLess(onefile.path.stat().st_size, 2_000_000)
         result = mounts.launch(onefile, cache=small / "cache")
-        self.assertRefused(result, "not enough space", small)
+        self.assertRefused(result, "not enough space", small, "ONEFOLD_CACHE")
         result = mounts.launch(onefile, small / "target", verb="extract")
-        self.assertRefused(result, "not enough space", small)
+        self.assertRefused(result, "not enough space", small, "free some, or extract to another file system")
         self.assertEqual(os.listdir(mounts.inside(small / "cache")), [])
         self.assertEqual(os.listdir(mounts.inside(small)), ["cache"])
 

@@ -21,7 +21,7 @@ SPECS = {
     "systemd.md": "notify",
 }
 
-#: Electron as far as the guide of Django uses it. The window shows the page on standard output.
+#: Electron as far as the guide of Django uses it. The window shows the page on standard output, and how its splash screen changes.
 ELECTRON = """
 import { EventEmitter } from "node:events";
 
@@ -39,16 +39,28 @@ export const app = {
 };
 export class BrowserWindow {
   async loadURL(url) {
-    console.log(await (await fetch(url)).text());
+    this.page = await (await fetch(url)).text();
+    if (url.startsWith("data:")) return;
+    console.log(this.page);
     app.quit();
   }
+  webContents = {
+    executeJavaScript: (code) => {
+      const element = {
+        setAttribute: (name, value) => console.log(`${name}: ${value}`),
+        removeAttribute: (name) => console.log(`no ${name}`),
+      };
+      const querySelector = (name) => (this.page.includes(`<${name}>`) ? element : null);
+      new Function("document", code)({ querySelector });
+    },
+  };
 }
 export const dialog = { showErrorBox: (title, text) => console.log(`${title}: ${text}`) };
 """
 
 #: Uses what the guide of CachiBot exports.
 SHELL = """
-const server = await start();
+const server = await start((told) => console.log(JSON.stringify(told)));
 console.log(JSON.stringify([server.pid, await (await fetch(HEALTH)).json()]));
 await stop(server);
 console.log(server.signalCode);
@@ -87,6 +99,19 @@ class Text(unittest.TestCase):
                         self.assertIn(f"{key} = {value}", spec)
 
 
+    def test_variables_and_events_are_those_of_the_launch(self) -> None:
+        launch = (REPOSITORY / "docs" / "launch.md").read_text()
+        events = re.findall(r"^\| `(\w+)` \|", launch.partition("| event |")[2].partition("\n\n")[0], re.MULTILINE)
+        self.assertIn("unpacking", events)
+        known = launch + (REPOSITORY / "docs" / "command-line.md").read_text()
+        for page in [REPOSITORY / "README.md", *GUIDES.glob("*.md")]:
+            text = page.read_text()
+            with self.subTest(page.name):
+                named = set(re.findall(r"ONEFOLD_[A-Z_]*[A-Z]", text))
+                self.assertEqual({name for name in named if f"`{name}`" not in known}, set())
+                self.assertLessEqual(set(re.findall(r'"event":"(\w+)"', text)), set(events))
+
+
 def anchors(page: Path) -> set[str]:
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     kept = (re.sub(r"[^\w\- ]", "", title.lower()) for title in titles)
@@ -109,16 +134,17 @@ class Shells(Case):
 
     def node(self, code: str, resource: str, onefile: Onefile) -> list[str]:
         """The lines that the code prints; the onefile is among the shell's resources."""
-        (self.work / resource).symlink_to(onefile.path)
+        if not (self.work / resource).is_symlink():
+            (self.work / resource).symlink_to(onefile.path)
         (self.work / "package.json").write_text('{"type": "module"}')
         electron = self.work / "node_modules" / "electron"
-        electron.mkdir(parents=True)
+        electron.mkdir(parents=True, exist_ok=True)
         (electron / "package.json").write_text('{"type": "module", "exports": "./index.js"}')
         (electron / "index.js").write_text(ELECTRON)
         place = json.dumps(os.fspath(self.work))
         (self.work / "main.js").write_text(f"process.resourcesPath = {place};\n{code}")
         environment = {"HOME": self.work / "home", "ONEFOLD_CACHE": self.cache}
-        (self.work / "home").mkdir()
+        (self.work / "home").mkdir(exist_ok=True)
         result = succeed(run([self.program, "main.js"], cwd=self.work, environment=environment))
         left = [pid for pid in processes() if executable(pid).startswith(f"{self.cache}/")]
         self.assertEqual(left, [])
@@ -129,9 +155,13 @@ class Shells(Case):
         self.assertEqual(code.count("const PORT = 5870;"), 1)
         code = code.replace("const PORT = 5870;", f"const PORT = {free_port()};")
         packed = packed_example("cachibot", "onefold.toml")
-        started, signal = self.node(code + SHELL, "cachibot", packed)
+        *told, started, signal = self.node(code + SHELL, "cachibot", packed)
         self.assertEqual(json.loads(started)[1]["version"], "0.3.0")
         self.assertEqual(signal, "SIGTERM")
+        events = [json.loads(line) for line in told]
+        self.assertEqual((events[0]["event"], events[-1]), ("start", {"event": "ready", "unpacked": True}))
+        self.assertEqual({event["event"] for event in events[1:-1]}, {"unpacking"})
+        self.assertEqual(events[-2]["done"], events[-2]["total"])
 
     def test_the_shell_of_cachibot_shows_why_the_server_did_not_start(self) -> None:
         [code] = blocks("cachibot.md", "js")
@@ -147,9 +177,16 @@ class Shells(Case):
     def test_the_shell_of_django_shows_the_page_and_quits(self) -> None:
         [code] = blocks("django.md", "js")
         packed = packed_example("django", "onefold.toml")
-        lines = self.node(code, "notesdesk", packed)
-        self.assertIn("  <h1>Notes</h1>", lines)
-        self.assertEqual(lines[-1], "quit")
+        for launch in ("first", "warm"):
+            with self.subTest(launch):
+                lines = self.node(code, "notesdesk", packed)
+                self.assertIn("  <h1>Notes</h1>", lines)
+                self.assertEqual(lines[-1], "quit")
+                # At the beginning, and when the server begins, nobody knows how long it takes.
+                splash = lines[: lines.index("<!DOCTYPE html>")]
+                self.assertEqual((splash[0], splash[-1]), ("no value", "no value"))
+                values = [float(line.removeprefix("value: ")) for line in splash[1:-1]]
+                self.assertEqual((values, values[-1:]), (sorted(values), [1.0] if launch == "first" else []))
 
 
 class Translated(Case):

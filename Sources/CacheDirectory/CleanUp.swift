@@ -220,7 +220,7 @@ extension CacheDirectory {
     else { return .notThere }
     if let isFree = try? directory.lock(exclusive: true, wait: false) {
       guard isFree else { return .inUse }
-    } else if WallClock.seconds - status.modified.seconds < secondsOfDay {
+    } else if WallClock.seconds(since: status.modified) < secondsOfDay {
       // Where locks don't work, only what no launch can still be at work at is known to be nobody's.
       return .inUse
     }
@@ -282,9 +282,7 @@ extension CleanUp {
     }
     if removesAll { return true }
     let days = keepDays ?? item.keepDays
-    guard WallClock.seconds - item.lastUse.seconds > Int64(days) * secondsOfDay else {
-      return false
-    }
+    guard WallClock.seconds(since: item.lastUse) > Int64(days) * secondsOfDay else { return false }
     return item.kind == .unsealed || item.countNewer(in: items) >= keepNewest
   }
 }

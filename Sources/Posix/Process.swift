@@ -139,8 +139,14 @@ public enum MonotonicClock {
 
 /// The clock that file times are of, which somebody may set.
 public enum WallClock {
-  /// Seconds since 1970.
-  public static var seconds: Int64 { cposix_realtime_seconds() }
+  /// Seconds that have passed since `time`; negative where it is yet to come. File systems keep times that are
+  /// further away than a difference can say: then it is the greatest or the least.
+  @inline(never)
+  public static func seconds(since time: FileTime) -> Int64 {
+    let (result, isTooFar) = cposix_realtime_seconds().subtractingReportingOverflow(time.seconds)
+    guard isTooFar else { return result }
+    return time.seconds < 0 ? .max : .min
+  }
 }
 
 /// Bytes from the kernel's random generator (getrandom(2)).

@@ -222,6 +222,27 @@ class LastUse(CleanUpCase):
                 self.assertAlmostEqual(self.last_use(version), 0 if notes else days, places=2)
 
     @needs_root
+    def test_times_that_no_clock_shows_are_no_harm(self) -> None:
+        """As far from now as the file system keeps them."""
+        for seconds in (-(2**63), 2**63 - 1):
+            with self.subTest(seconds=seconds):
+                self.unpack(0, 1, 2, days=0)
+                leftover = self.cache / f".{'a' * 32}.{'b' * 16}"
+                leftover.mkdir()
+                for path in self.cache.iterdir():
+                    os.utime(path, ns=(seconds * 10**9,) * 2)
+                self.assertEqual(len(self.cached("list")["items"]), 4)
+                self.assertEqual(onefold("cache", "list", "--cache", self.cache).returncode, 0)
+                without_locks = ["flock:error=ENOLCK"]
+                traced = self.versions[0].trace(cache=self.cache, verb="gc", inject=without_locks)
+                self.assertEqual(traced.result.returncode, 0, traced.result.stderr)
+                self.assertEqual(self.launch(0, verb="gc").returncode, 0)
+                self.assertFalse(leftover.exists())
+                self.assertIn(self.versions[0].tree_name, listing(self.cache))
+                self.assertLaunched(self.launch(0))
+                self.assertLess(abs(self.last_use(self.versions[0])), 0.1)
+                self.assertEqual(self.launch(0, verb="clean").returncode, 0)
+
     def test_nothing_is_written_on_a_read_only_cache_or_one_of_another_user(self) -> None:
         version = self.versions[0]
         self.assertLaunched(self.launch(0))

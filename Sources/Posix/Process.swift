@@ -18,6 +18,10 @@ public enum ProcessContext {
     return result
   }
 
+  /// Gives the standard descriptors that are closed to something that can be neither read nor written, until the
+  /// program is executed: or else a file that is opened gets such a number, and messages go into it.
+  public static func reserveStandardDescriptors() { cposix_reserve_standard_descriptors() }
+
   /// Set-uid, set-gid or with file capabilities: `AT_SECURE` of getauxval(3).
   public static var isSecure: Bool { cposix_is_secure() != 0 }
 

@@ -7,6 +7,12 @@ public enum ProcessContext {
     Path(name).withCString { cposix_environment($0) }.map { Path(cString: $0) }
   }
 
+  /// The value of an environment variable that is set and not empty.
+  public static func variable(_ name: StaticString) -> Path? {
+    guard let value = environment(name), !value.isEmpty else { return nil }
+    return value
+  }
+
   /// Every "NAME=value" of the environment, in its order.
   public static func environmentEntries() -> [Path] {
     var result: [Path] = []

@@ -379,9 +379,20 @@ class Candidates(Case):
         home = self.directory("home of another", 0o755, NOBODY)
         self.assertUses(f"/var/tmp/onefold-{self.user}", HOME=home)
         self.assertUses(f"/var/tmp/onefold-{self.user}", XDG_CACHE_HOME=home)
+        # What is missing would be made there.
+        self.assertUses(f"/var/tmp/onefold-{self.user}", XDG_CACHE_HOME=home / "not" / "there")
         self.assertEqual(listing(home), [])
         cache = home / ".cache" / "onefold"
         self.assertSkips("is in another user's home", cache, HOME=home)
+
+    @needs_root
+    def test_below_another_user_s_directory_for_temporary_files_for_root(self) -> None:
+        temporary = self.directory("temporary of another", 0o755, NOBODY)
+        self.close("/var/tmp")
+        self.assertUses(f"/tmp/onefold-{self.user}", TMPDIR=temporary)
+        self.assertEqual(listing(temporary), [])
+        own = temporary / f"onefold-{self.user}"
+        self.assertSkips("is in another user's directory", own, TMPDIR=temporary)
 
     @needs_root
     def test_planted_in_the_directory_for_temporary_files(self) -> None:

@@ -273,6 +273,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
+  /// Whether `name` still stands for this file. Where that can't be found out, nothing says that it doesn't.
+  public func isNamed(_ name: Path, in directory: DirectoryHandle) -> Bool {
+    do throws(SystemError) {
+      let own = try status()
+      return try directory.statusIfExists(of: name)?.isSameFile(as: own) ?? false
+    } catch { return true }
+  }
+
   /// Keeps the descriptor open across `execve`.
   @inline(never)
   public func keepAcrossExec() throws(SystemError) {

@@ -354,8 +354,11 @@ public struct FileStatus: Sendable {
 
   /// Whether it belongs to the effective user or to root, and nobody else can write to it.
   public var isOnlyOurs: Bool {
-    (user == ProcessContext.effectiveUser || user == 0) && mode & 0o022 == 0
+    belongs(to: ProcessContext.effectiveUser) && mode & 0o022 == 0
   }
+
+  /// Whether it is `user`'s or root's, so that no third one can change it at will.
+  public func belongs(to user: UInt32) -> Bool { self.user == user || self.user == 0 }
 
   public func isSameFile(as other: FileStatus) -> Bool {
     device == other.device && inode == other.inode

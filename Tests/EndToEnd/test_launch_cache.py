@@ -523,7 +523,7 @@ class Damaged(CacheCase):
         self.assertRepaired(renamed.unlink)
 
     def test_a_changed_mode_of_a_directory(self) -> None:
-        self.assertRepaired(lambda: (self.unpacked / "read-only").chmod(0o777))
+        self.assertRepaired(lambda: (self.unpacked / "read-only").chmod(0o755))
 
     def test_a_changed_mode_of_the_root(self) -> None:
         self.assertRepaired(lambda: self.unpacked.chmod(0o700))
@@ -588,6 +588,35 @@ class Damaged(CacheCase):
                        lambda: self.directory.chmod(0o777)):  # fmt: skip
             self.kept_times(planted, lambda path: path.write_bytes(b"#!/bin/sh\necho evil\n"))
             self.assertRepaired(change, whole=True)
+
+    @needs_root
+    def test_entries_of_another_user_who_may_change_them(self) -> None:
+        for name in (".", "a", "read-only"):
+            self.assertTakenFromNobody(name, "dirs")
+        for name in ("run", "a/file", "a/b/link", "empty", "large"):
+            self.assertTakenFromNobody(name, "files")
+            self.assertTakenFromNobody(name, "full")
+
+    def assertTakenFromNobody(self, name: str, check: str) -> None:
+        with self.subTest(name=name, check=check):
+            os.chown(self.unpacked / name, NOBODY, NOBODY, follow_symlinks=False)
+            environment = {"ONEFOLD_CHECK": check}
+            self.assertLaunched(self.launch(environment=environment))
+            self.assertCacheHolds(self.packed, self.state)
+            owners = {entry.lstat().st_uid for entry in (self.unpacked, *self.unpacked.rglob("*"))}
+            self.assertEqual(owners, {0})
+            self.assertIsWarm(environment=environment)
+
+    def test_directories_that_others_could_write_to_come_anew(self) -> None:
+        for name in (".", "a", "package"):
+            for mode in (0o777, 0o775, 0o1757):
+                with self.subTest(name=name, mode=oct(mode)):
+                    path = self.unpacked / name
+                    (path / "planted.py").touch()
+                    path.chmod(mode)
+                    self.assertLaunched(self.launch())
+                    self.assertCacheHolds(self.packed, self.state)
+                    self.assertIsWarm()
 
     # The seal
 

@@ -399,7 +399,7 @@ class Obstacles(Points, CacheCase):
         if result.returncode == 0:
             self.assertLaunched(result)
             found = tree_state(self.packed.tree(self.cache))
-            if place == "tree" and kind.startswith("directory"):
+            if (place, kind) == ("tree", "directory"):
                 # It was repaired: what somebody added is left alone, and counts in its time.
                 del found[b"file"]
                 found[b""] = self.state[b""]

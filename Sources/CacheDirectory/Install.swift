@@ -78,13 +78,17 @@ extension CacheDirectory {
     restoreDirectoryModes(of: root.handle, manifest)
     let damaged = try damagedEntries(
       of: root.handle, manifest, hashing: true, progress: request.observer.checking)
-    // What was read back after a reboot was on the disk, and what is new is not.
     var isOnDisk = false
+    var sealing = request
     if damaged.isEmpty {
       // Of a repair that was killed.
       try? settleDirectories(of: root.handle, manifest)
       let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
-      isOnDisk = old.map { $0.isDurable || $0.bootID != currentBootID() } ?? false
+      if let old {
+        isOnDisk = old.isDurable
+        // What was read back came from the disk, or, as containers may have boot ids of their own, from memory.
+        if old.bootID != currentBootID() { sealing.isDurable = true }
+      }
     } else {
       guard try repair(damaged, of: root.handle, in: directory, payload, manifest, request.observer)
       else {
@@ -93,7 +97,7 @@ extension CacheDirectory {
     }
     timeline.begin(.seal)
     do throws(SystemError) {
-      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, request)
+      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, sealing)
     } catch {
       // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
       // the way, or the tree was replaced meanwhile.

@@ -1072,6 +1072,27 @@ class AnotherBoot(CacheCase):
         self.assertCacheHolds(self.packed, self.state)
         self.assertIsPlainWarm()
 
+    def test_what_was_read_may_not_be_on_the_disk_yet(self) -> None:
+        """Containers may have boot ids of their own, and what they read is in memory: before it is
+        marked durable, the tree is written to the disk."""
+        self.reboot()
+        names = [call.name for call in self.traced("syncfs,renameat,execve").main]
+        self.assertTrue(self.is_durable())
+        self.assertEqual(names[-3:], ["syncfs", "renameat", "execve"])
+
+    def test_a_signal_ends_the_check_in_the_middle_of_a_file(self) -> None:
+        tree = make_tree(self.work / "tree", {"run": program(), "large": b"x" * (64 << 20)})
+        packed = pack(tree, self.work / "packed")
+        self.assertLaunched(packed.launch(cache=self.cache))
+        seal_in_another_boot(self.cache / packed.tree_name / "seal")
+        traced = packed.trace(
+            cache=self.cache, calls="pread64", inject=["pread64:signal=SIGTERM:when=50"]
+        )
+        self.assertEqual(traced.result.returncode, -signal.SIGTERM)
+        # It has 256 parts.
+        self.assertLess(traced.count("pread64"), 150)
+        self.assertLaunched(packed.launch(cache=self.cache))
+
     def test_a_durable_tree_is_not_checked_after_the_next_reboot(self) -> None:
         self.reboot()
         self.launch()

@@ -233,14 +233,24 @@ extension CacheDirectory {
       switch error.errno {
       case .noSuchFile: return false
       case .invalidArgument, .noSystemCall, .notSupported:
-        // No atomic exchange on this file system: there is a moment without a tree.
-        try system { () throws(SystemError) in try removeTree(name, in: handle) }
-        return false
+        return try replaceInTwoSteps(name, by: staging)
       default: throw .system(error)
       }
     }
     try? removeTree(staging, in: handle)
     return true
+  }
+
+  /// `replace` on a file system without atomic exchange: there is a moment without a tree.
+  private func replaceInTwoSteps(_ name: Path, by staging: Path) throws(PayloadError) -> Bool {
+    let old = try system { () throws(SystemError) in
+      let hidden = try hiddenName(for: name.bytes)
+      try handle.rename(name, to: hidden)
+      return hidden
+    }
+    defer { try? removeTree(old, in: handle) }
+    // Where another instance is first, the caller looks again.
+    return (try? handle.renameWithoutReplacing(staging, to: name)) != nil
   }
 
   /// A failed write for want of room, as what it means for the person who can make some: `needed` bytes.

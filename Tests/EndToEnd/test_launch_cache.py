@@ -207,6 +207,19 @@ class Failing(CacheCase):
                 self.assertLaunched(self.traced("renameat2", [f"renameat2:error={error}"]).result)
                 self.assertCacheHolds(self.packed, self.state)
 
+    def test_without_atomic_exchange_there_is_no_tree_for_a_moment_only(self) -> None:
+        """And no half one, should the launch be killed then."""
+        self.launch_and_lose_tree()
+        traced = self.traced("renameat,renameat2,unlinkat", ["renameat2:error=EINVAL"])
+        self.assertLaunched(traced.result)
+        changes = [call for call in traced.main if call.name in ("renameat", "unlinkat")]
+        name = f'"{self.packed.tree_name}"'
+        # First without RENAME_EXCHANGE and RENAME_NOREPLACE, and in vain.
+        at = max(i for i, call in enumerate(changes) if call.arguments.endswith(name))
+        self.assertEqual([call.name for call in changes[at - 1 : at + 1]], ["renameat"] * 2)
+        self.assertIn(name, changes[at - 1].arguments)
+        self.assertCacheHolds(self.packed, self.state)
+
     def launch_and_lose_tree(self) -> None:
         self.launch()
         remove_tree(self.packed.tree(self.cache))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
 import shutil
 import signal
@@ -82,11 +81,9 @@ class CacheCase(Case):
     def lock(self) -> Path:
         return self.cache / f"{self.packed.tree_name}.lock"
 
-    def assertWorks(self, lock_may_stay: bool = False) -> None:
+    def assertWorks(self) -> None:
         """A launch works, and nothing is in the cache but the whole tree."""
         self.assertLaunched(self.launch())
-        if lock_may_stay and self.lock.exists():
-            self.lock.unlink()
         self.assertCacheHolds(self.packed, self.state)
 
     def assertIsWarm(self, **options: Any) -> None:
@@ -128,18 +125,7 @@ class CacheCase(Case):
 
 
 class Killed(CacheCase):
-    def test_at_random_moments_of_a_first_launch(self) -> None:
-        random_number = random.Random(1)
-        for _ in range(40):
-            process = self.packed.start(cache=self.cache)
-            time.sleep(random_number.uniform(0, 0.008))
-            process.kill()
-            process.communicate()
-            # What is left of one may be found by the next.
-            if random_number.random() < 0.3:
-                self.assertWorks(lock_may_stay=True)
-                self.remove_cache()
-        self.assertWorks(lock_may_stay=True)
+    """What a launch that was killed left. test_sweep_kill.py kills it at every call."""
 
     def test_staging_of_a_killed_repair_is_reclaimed_by_the_next(self) -> None:
         self.launch_and_damage()
@@ -186,19 +172,6 @@ class Failing(CacheCase):
         prepare = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
         self.assertLaunched(packed.launch(cache=self.cache, prepare=prepare))
         self.assertCacheHolds(packed, tree)
-
-    def test_one_thread_is_enough(self) -> None:
-        result = self.traced("clone,clone3", ["clone:error=EAGAIN", "clone3:error=EAGAIN"]).result
-        self.assertLaunched(result)
-        self.assertCacheHolds(self.packed, self.state)
-
-    def test_calls_that_are_interrupted_are_made_again(self) -> None:
-        for name in ("openat", "pread64", "pwrite64", "flock", "ftruncate"):
-            with self.subTest(name):
-                result = self.traced(name, [f"{name}:error=EINTR:when=2"]).result
-                self.assertLaunched(result)
-                self.assertCacheHolds(self.packed, self.state)
-            self.remove_cache()
 
     def test_file_systems_without_atomic_exchange_are_repaired_too(self) -> None:
         for error in ("EINVAL", "ENOSYS"):

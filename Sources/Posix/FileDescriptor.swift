@@ -20,9 +20,10 @@ public struct OpenOptions: Sendable {
   public static var createNew: OpenOptions {
     OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)
   }
-  /// A file that is emptied, or made where it is missing; what is there is used as it is.
+  /// A file that is emptied, or made where it is missing; what is there is used as it is. A FIFO that nobody reads is
+  /// not waited for.
   public static var overwrite: OpenOptions {
-    OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_TRUNC)
+    OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_TRUNC | CPOSIX_O_NONBLOCK)
   }
   /// A lock file, made where it is missing.
   public static var createLock: OpenOptions {

@@ -116,8 +116,13 @@ private func compareEntry(
   }
 }
 
-/// Whether a file system that was given `time` may say `stored`: some keep whole seconds only.
+/// Whether a file system that was given `time` may say `stored`: some keep fewer decimals, or whole seconds only.
 func isStored(_ time: FileTime, as stored: FileTime) -> Bool {
-  stored.seconds == time.seconds
-    && (stored.nanoseconds == time.nanoseconds || stored.nanoseconds == 0)
+  guard stored.seconds == time.seconds else { return false }
+  var unit: UInt32 = 1
+  while unit < 1_000_000_000 {
+    if stored.nanoseconds == time.nanoseconds - time.nanoseconds % unit { return true }
+    unit *= 10
+  }
+  return stored.nanoseconds == 0
 }

@@ -104,7 +104,11 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
     for item in result.removed { writeMessage("\(verb) \(item.title) in \(item.path.quoted)\n") }
     for item in result.inUse { writeMessage("in use: \(item.title) in \(item.path.quoted)\n") }
     var bytes: UInt64 = 0
-    for item in result.removed { bytes += item.bytes }
+    for item in result.removed {
+      // Seals may say anything.
+      let sum = bytes.addingReportingOverflow(item.bytes)
+      bytes = sum.overflow ? .max : sum.partialValue
+    }
     writeMessage(
       result.removed.isEmpty
         ? "there is nothing to remove\n"

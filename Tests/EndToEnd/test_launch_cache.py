@@ -26,6 +26,7 @@ from support import (
     StrPath,
     Symlink,
     Trace,
+    change_seal,
     listing,
     make_tree,
     needs_root,
@@ -619,6 +620,17 @@ class Damaged(CacheCase):
         for length in (0, 1, 127, 128, len(content) - 1):
             with self.subTest(length=length):
                 self.assertRepaired(lambda: os.truncate(self.seal, length))
+
+    def test_the_seal_with_the_greatest_numbers(self) -> None:
+        fields = {4: 2, 6: 2, 8: 4, 12: 4, 64: 4, 68: 2, 70: 1, 71: 1, 72: 8}
+        for offset, length in fields.items():
+            for check in ("seal", "dirs", "full"):
+                with self.subTest(offset=offset, check=check):
+                    change_seal(self.seal, offset, b"\xff" * length)
+                    self.assertLaunched(self.launch(environment={"ONEFOLD_CHECK": check}))
+                    self.assertEqual(self.launch(verb="gc").returncode, 0)
+                    self.assertLaunched(self.launch())
+                    self.assertCacheHolds(self.packed, self.state)
 
     def test_the_seal_replaced(self) -> None:
         self.assertRepaired(lambda: replace(self.seal, os.mkfifo))

@@ -18,6 +18,7 @@ from support import (
     Onefile,
     Result,
     Trace,
+    change_seal,
     listing,
     make_tree,
     needs_root,
@@ -338,6 +339,20 @@ class Command(CleanUpCase):
         self.assertHolds(0, 1, 2, others=(self.other.tree_name,))
         self.cached("prune", "--keep", "0")
         self.assertHolds(0, 1, others=(self.other.tree_name,))
+
+    def test_seals_with_the_greatest_numbers_are_no_harm(self) -> None:
+        self.unpack(0, 1, days=40)
+        for number in (0, 1):
+            seal = self.cache / self.versions[number].tree_name / "seal"
+            change_seal(seal, 68, b"\xff" * 2)
+            change_seal(seal, 72, b"\xff" * 8)
+        listed = [(item["bytes"], item["keep_days"]) for item in self.cached("list")["items"]]
+        self.assertEqual(listed.count((2**64 - 1, 65535)), 2)
+        removed = {item["version"] for item in self.cached("prune")["removed"]}
+        self.assertTrue(removed.isdisjoint({"1.0", "1.1"}))
+        result = onefold("cache", "clear", "--cache", self.cache)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(listing(self.cache), [])
 
     def test_clear_removes_what_is_not_in_use(self) -> None:
         with open(self.cache / f"{'a' * 32}.lock", "w"):

@@ -77,9 +77,7 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(LaunchErr
 
 /// By the environment, else by the launch record.
 private func checkPolicy(_ record: LaunchRecord) throws(LaunchError) -> CheckPolicy {
-  guard let value = ProcessContext.environment("ONEFOLD_CHECK"), !value.isEmpty else {
-    return record.check ?? .dirs
-  }
+  guard let value = ProcessContext.variable("ONEFOLD_CHECK") else { return record.check ?? .dirs }
   if let policy = CheckPolicy(named: value.bytes) { return policy }
   throw LaunchError("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
 }

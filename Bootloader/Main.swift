@@ -7,6 +7,7 @@ import Posix
 public func main(
   argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 ) -> Int32 {
+  ProcessContext.reserveStandardDescriptors()
   var arguments: [Path] = []
   for index in 0..<Int(argc) {
     if let argument = argv[index] { arguments.append(Path(cString: argument)) }

@@ -13,11 +13,11 @@ enum Settings {
   }
 
   /// The file for the trace.
-  static var trace: Path? { value("ONEFOLD_TRACE") }
+  static var trace: Path? { ProcessContext.variable("ONEFOLD_TRACE") }
 
   /// Where progress is written as JSON; nil where it is not asked for.
   static func progress() throws(LaunchError) -> ProgressLines? {
-    guard let value = value("ONEFOLD_PROGRESS") else { return nil }
+    guard let value = ProcessContext.variable("ONEFOLD_PROGRESS") else { return nil }
     guard let descriptor = descriptor(value.bytes) else {
       throw LaunchError("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
     }
@@ -47,17 +47,11 @@ enum Settings {
   }
 
   static func parentDeath() throws(LaunchError) -> ParentDeathSetting {
-    guard let value = value("ONEFOLD_DIE_WITH_PARENT") else { return .byRecord }
+    guard let value = ProcessContext.variable("ONEFOLD_DIE_WITH_PARENT") else { return .byRecord }
     if value.elementsEqual(Path("0")) { return .never }
     if value.elementsEqual(Path("1")) { return .always(signal: nil) }
     if let signal = ParentDeath(named: value.bytes) { return .always(signal: signal) }
     throw LaunchError(
       "unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
-  }
-
-  /// The value of a variable that is set and not empty.
-  private static func value(_ name: StaticString) -> Path? {
-    guard let value = ProcessContext.environment(name), !value.isEmpty else { return nil }
-    return value
   }
 }

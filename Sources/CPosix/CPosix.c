@@ -161,6 +161,12 @@ int cposix_is_writable(int fd) {
   int flags = fcntl(fd, F_GETFL);
   return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
 }
+void cposix_reserve_standard_descriptors(void) {
+  for (int fd = 0; fd <= 2; fd++) {
+    // The lowest that is free is the one that is closed.
+    if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH | O_CLOEXEC) < 0) return;
+  }
+}
 long cposix_syncfs(int fd) { CPOSIX_RESULT(syncfs(fd)); }
 long cposix_fsync(int fd) { CPOSIX_RESULT(fsync(fd)); }
 long cposix_futimens(int fd, int64_t seconds, uint32_t nanoseconds) {

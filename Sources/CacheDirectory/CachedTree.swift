@@ -143,7 +143,7 @@ extension CacheDirectory {
   /// The tree, of which it is noted that it is used today: clean-up goes by that (docs/launch.md, "Clean-up").
   private func use(_ sealed: consuming SealedDirectory, _ payload: Payload) -> CachedTree {
     let status = sealed.status
-    let age = WallClock.seconds - status.modified.seconds
+    let age = WallClock.seconds(since: status.modified)
     // Once a day is enough, and costs other launches nothing. A time to come is a clock's that was wrong.
     if age >= secondsOfDay || age <= -secondsOfDay, status.user == ProcessContext.effectiveUser,
       isWritable

@@ -35,38 +35,41 @@ struct Candidates {
 
   /// `given` stands for what ONEFOLD_CACHE would say.
   init(given: Path? = nil) {
-    if let given = given ?? Candidates.variable("ONEFOLD_CACHE") {
+    if let given = given ?? ProcessContext.variable("ONEFOLD_CACHE") {
       list.append(Candidate(path: ProcessContext.absolutePath(given), refusal: nil))
       return
     }
     list.append(Candidate(path: Candidates.shared, refusal: nil, isShared: true))
-    if let cache = Candidates.variable("XDG_CACHE_HOME") { add(home: cache, "onefold") }
-    if let home = Candidates.variable("HOME") { add(home: home, ".cache/onefold") }
+    if let cache = ProcessContext.variable("XDG_CACHE_HOME") { add(home: cache, "onefold") }
+    if let home = ProcessContext.variable("HOME") { add(home: home, ".cache/onefold") }
     list.append(Candidate(path: named(below: Path("/var/tmp")), refusal: nil))
-    if let temporary = Candidates.variable("TMPDIR") {
-      list.append(
-        Candidate(
-          path: named(below: temporary), refusal: temporary.isAbsolute ? nil : "is not absolute"))
+    if let temporary = ProcessContext.variable("TMPDIR") {
+      let refusal = refusal(of: temporary, "is in another user's directory")
+      list.append(Candidate(path: named(below: temporary), refusal: refusal))
     }
     list.append(Candidate(path: named(below: Path("/tmp")), refusal: nil))
   }
 
-  /// A variable that is set and not empty.
-  private static func variable(_ name: StaticString) -> Path? {
-    guard let value = ProcessContext.environment(name), !value.isEmpty else { return nil }
-    return value
+  /// Why a directory that a variable names is not one to make files in. Under `sudo` it is often another user's:
+  /// files of root would lock that user out of it, and that user could exchange them.
+  private func refusal(of directory: Path, _ reason: StaticString) -> StaticString? {
+    guard directory.isAbsolute else { return "is not absolute" }
+    guard user == 0 else { return nil }
+    var place = directory
+    while place.count > 1 {
+      if let status = try? DirectoryHandle.current.statusIfExists(of: place, follow: true) {
+        return status.user == 0 ? nil : reason
+      }
+      // What is missing would be made there.
+      place = place.parent
+    }
+    return nil
   }
 
-  /// Under `sudo` the home is often another user's: files of root there would lock that user out.
   private mutating func add(home: Path, _ name: StaticString) {
-    var refusal: StaticString? = home.isAbsolute ? nil : "is not absolute"
-    if refusal == nil, user == 0,
-      let status = try? DirectoryHandle.current.statusIfExists(of: home, follow: true),
-      status.user != 0
-    {
-      refusal = "is in another user's home"
-    }
-    list.append(Candidate(path: home.appending(name), refusal: refusal))
+    list.append(
+      Candidate(
+        path: home.appending(name), refusal: refusal(of: home, "is in another user's home")))
   }
 
   private func named(below directory: Path) -> Path {

@@ -90,7 +90,8 @@ public struct CleanUpResult: Sendable {
 public func listCaches(in directory: Path? = nil) -> [CacheItem] {
   var items: [CacheItem] = []
   var search = CacheSearch(given: directory, create: false)
-  while let cache = search.next() { items += (try? cache.items()) ?? [] }
+  var failures: [SystemError] = []
+  while let cache = search.next() { items += cache.items(&failures) }
   return items
 }
 
@@ -120,21 +121,42 @@ public func refusal(ofCache directory: Path) -> StaticString? {
 extension CacheDirectory {
   // MARK: Looking
 
-  /// Everything in the directory that Onefold made, but for lock files.
-  func items() throws(SystemError) -> [CacheItem] {
+  /// Everything in the directory that Onefold made, but for lock files, and but for what could not be looked at.
+  func items(_ failures: inout [SystemError]) -> [CacheItem] {
     var items: [CacheItem] = []
-    for name in try handle.names() {
-      let kind = CacheName(name)
-      guard kind == .tree || kind == .hidden else { continue }
-      if let item = item(Path(name), isTree: kind == .tree) { items.append(item) }
-    }
+    do throws(SystemError) {
+      for name in try handle.names() {
+        let kind = CacheName(name)
+        guard kind == .tree || kind == .hidden else { continue }
+        do throws(SystemError) {
+          if let item = try item(Path(name), isTree: kind == .tree) { items.append(item) }
+        } catch { failures.append(error) }
+      }
+    } catch { failures.append(error) }
     return items
   }
 
-  private func item(_ name: Path, isTree: Bool) -> CacheItem? {
-    guard let directory = try? FileDescriptor.open(name, in: handle, .directory),
-      let status = try? directory.status()
-    else { return nil }
+  /// Opens a directory that Onefold may have made; nil where there is none, or it is another user's to open.
+  private func openItem(_ name: Path) throws(SystemError) -> FileDescriptor? {
+    do throws(SystemError) {
+      return try FileDescriptor.open(name, in: handle, .directory)
+    } catch {
+      switch error.errno {
+      case .noSuchFile, .notDirectory, .symlinkLoop: return nil
+      default: break
+      }
+      if let status = try? handle.statusIfExists(of: name),
+        status.user != ProcessContext.effectiveUser
+      {
+        return nil
+      }
+      throw error
+    }
+  }
+
+  private func item(_ name: Path, isTree: Bool) throws(SystemError) -> CacheItem? {
+    guard let directory = try openItem(name) else { return nil }
+    let status = try directory.status()
     var owner: TreeOwner? = nil
     if isTree, status.isOnlyOurs,
       let seal = Seal.read(in: directory.handle, treeID: nil, withTable: true),
@@ -154,11 +176,7 @@ extension CacheDirectory {
 
   /// Removes what `cleanUp` says, and what launches that were killed left.
   func cleanUp(_ cleanUp: CleanUp, _ result: inout CleanUpResult) {
-    let items: [CacheItem]
-    do throws(SystemError) { items = try self.items() } catch {
-      result.failures.append(error)
-      return
-    }
+    let items = items(&result.failures)
     for item in items where cleanUp.isMeant(item, among: items) {
       guard MonotonicClock.now <= cleanUp.deadline else { return }
       var removal = item.isInUse ? Removal.inUse : .removed
@@ -191,18 +209,14 @@ extension CacheDirectory {
   func remove(_ name: Path, evenWithoutLocks: Bool, deadline: Int64 = .max) throws(SystemError)
     -> Removal
   {
-    let directory: FileDescriptor
-    do throws(SystemError) {
-      directory = try FileDescriptor.open(name, in: handle, .directory)
-    } catch {
-      return .notThere
-    }
-    // Nobody else may put another tree in its place meanwhile. Where the lock file can't be made the lock of the
-    // tree itself has to do: on a full disk this is how room is made.
+    // Nobody else may put another tree in its place from before it is opened. Where the lock file can't be made the
+    // lock of the tree itself has to do: on a full disk this is how room is made.
     var lock = try? InstallLock(in: handle, name)
     defer { lock?.release() }
-    guard lock?.take() ?? true,
-      (try? directory.lock(exclusive: true, wait: false)) ?? evenWithoutLocks
+    guard lock?.take() ?? true else { return .inUse }
+    guard let directory = try openItem(name) else { return .notThere }
+    guard (try? directory.lock(exclusive: true, wait: false)) ?? evenWithoutLocks,
+      directory.isNamed(name, in: handle)
     else { return .inUse }
     // From here on nobody finds it, and nobody who has found it takes it for a tree.
     let hidden = try hiddenName(for: name.bytes)
@@ -215,12 +229,12 @@ extension CacheDirectory {
   /// Removes a hidden directory that nobody holds. A launch holds its staging directory from the moment when it has
   /// made it, and the lock of its tree before.
   private func removeLeftover(_ name: Path, deadline: Int64 = .max) throws(SystemError) -> Removal {
-    guard let directory = try? FileDescriptor.open(name, in: handle, .directory),
-      let status = try? directory.status(), status.user == ProcessContext.effectiveUser
-    else { return .notThere }
+    guard let directory = try openItem(name) else { return .notThere }
+    let status = try directory.status()
+    guard status.user == ProcessContext.effectiveUser else { return .notThere }
     if let isFree = try? directory.lock(exclusive: true, wait: false) {
       guard isFree else { return .inUse }
-    } else if WallClock.seconds - status.modified.seconds < secondsOfDay {
+    } else if WallClock.seconds(since: status.modified) < secondsOfDay {
       // Where locks don't work, only what no launch can still be at work at is known to be nobody's.
       return .inUse
     }
@@ -246,7 +260,7 @@ extension CacheDirectory {
   func reclaimLock(of treeName: Path) {
     let name = InstallLock.name(treeName)
     guard let file = try? FileDescriptor.open(name, in: handle, .readNoFollow),
-      (try? file.lock(exclusive: true, wait: false)) == true
+      (try? file.lock(exclusive: true, wait: false)) == true, file.isNamed(name, in: handle)
     else { return }
     try? handle.removeFile(name)
   }
@@ -282,9 +296,7 @@ extension CleanUp {
     }
     if removesAll { return true }
     let days = keepDays ?? item.keepDays
-    guard WallClock.seconds - item.lastUse.seconds > Int64(days) * secondsOfDay else {
-      return false
-    }
+    guard WallClock.seconds(since: item.lastUse) > Int64(days) * secondsOfDay else { return false }
     return item.kind == .unsealed || item.countNewer(in: items) >= keepNewest
   }
 }

@@ -30,12 +30,11 @@ extension CacheDirectory {
     let check = request.check
     let timeline = request.observer.timeline
     timeline.begin(.lock)
-    var lock = try system { () throws(SystemError) in
-      try InstallLock(in: handle, payload.treeName)
-    }
-    defer { lock.release() }
+    // Something may stand in its place.
+    var lock = try? InstallLock(in: handle, payload.treeName)
+    defer { lock?.release() }
     let start = MonotonicClock.now
-    while !lock.take() && MonotonicClock.now - start < request.longestWait {
+    while !(lock?.take() ?? true) && MonotonicClock.now - start < request.longestWait {
       if check == .seal || check == .dirs, let tree = try lookUp(payload, request) {
         return tree
       }
@@ -79,13 +78,17 @@ extension CacheDirectory {
     restoreDirectoryModes(of: root.handle, manifest)
     let damaged = try damagedEntries(
       of: root.handle, manifest, hashing: true, progress: request.observer.checking)
-    // What was read back after a reboot was on the disk, and what is new is not.
     var isOnDisk = false
+    var sealing = request
     if damaged.isEmpty {
       // Of a repair that was killed.
       try? settleDirectories(of: root.handle, manifest)
       let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
-      isOnDisk = old.map { $0.isDurable || $0.bootID != currentBootID() } ?? false
+      if let old {
+        isOnDisk = old.isDurable
+        // What was read back came from the disk, or, as containers may have boot ids of their own, from memory.
+        if old.bootID != currentBootID() { sealing.isDurable = true }
+      }
     } else {
       guard try repair(damaged, of: root.handle, in: directory, payload, manifest, request.observer)
       else {
@@ -94,7 +97,7 @@ extension CacheDirectory {
     }
     timeline.begin(.seal)
     do throws(SystemError) {
-      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, request)
+      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, sealing)
     } catch {
       // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
       // the way, or the tree was replaced meanwhile.
@@ -230,14 +233,24 @@ extension CacheDirectory {
       switch error.errno {
       case .noSuchFile: return false
       case .invalidArgument, .noSystemCall, .notSupported:
-        // No atomic exchange on this file system: there is a moment without a tree.
-        try system { () throws(SystemError) in try removeTree(name, in: handle) }
-        return false
+        return try replaceInTwoSteps(name, by: staging)
       default: throw .system(error)
       }
     }
     try? removeTree(staging, in: handle)
     return true
+  }
+
+  /// `replace` on a file system without atomic exchange: there is a moment without a tree.
+  private func replaceInTwoSteps(_ name: Path, by staging: Path) throws(PayloadError) -> Bool {
+    let old = try system { () throws(SystemError) in
+      let hidden = try hiddenName(for: name.bytes)
+      try handle.rename(name, to: hidden)
+      return hidden
+    }
+    defer { try? removeTree(old, in: handle) }
+    // Where another instance is first, the caller looks again.
+    return (try? handle.renameWithoutReplacing(staging, to: name)) != nil
   }
 
   /// A failed write for want of room, as what it means for the person who can make some: `needed` bytes.

@@ -212,10 +212,13 @@ private func openDirectory(_ index: Int, of manifest: Manifest, below root: Dire
 
 /// Gives the directories of a tree that have another mode the manifest's, parents before their children:
 /// what is below one without permissions can't be compared, and is not damaged for that. What can't be set
-/// right this way the comparison finds.
+/// right this way the comparison finds; so it does with one that others can write to and should not, of which
+/// nobody knows what they put there.
 func restoreDirectoryModes(of root: DirectoryHandle, _ manifest: Manifest) {
   for index in 0..<manifest.entryCount where manifest.entry(index).type == .directory {
-    guard let status = try? root.status(of: Path(manifest.path(of: index))) else { continue }
+    guard let status = try? root.status(of: Path(manifest.path(of: index))),
+      status.mode & 0o022 & ~UInt32(manifest.entry(index).mode) == 0
+    else { continue }
     try? setDirectoryMode(index, status, of: root, manifest)
   }
 }

@@ -83,14 +83,15 @@ struct Seal {
     return true
   }
 
-  /// Whether every directory of the tree is as it was when sealed: same permissions and same time of the
-  /// last added, removed or renamed name.
+  /// Whether every directory of the tree is as it was when sealed: the user's or root's, same permissions and same
+  /// time of the last added, removed or renamed name.
   func directoriesMatch(in root: DirectoryHandle) -> Bool {
     // On one thread: a second one wakes too late to help (docs/benchmarks.md, "Warm launches").
     let table = self.table.span
+    let user = ProcessContext.effectiveUser
     var offset = 0
     for _ in 0..<directoryCount {
-      guard let row = Row(table, at: offset), row.matches(root, table) else { return false }
+      guard let row = Row(table, at: offset), row.matches(root, table, user) else { return false }
       offset = row.end
     }
     return offset == table.count
@@ -118,11 +119,12 @@ struct Seal {
       path = offset + 16..<offset + 16 + length
     }
 
-    func matches(_ root: DirectoryHandle, _ table: Span<UInt8>) -> Bool {
+    func matches(_ root: DirectoryHandle, _ table: Span<UInt8>, _ user: UInt32) -> Bool {
       guard let status = root.statusIfPresent(ofCString: table.extracting(path)) else {
         return false
       }
-      return status.kind == .directory && status.mode & 0o777 == UInt32(mode)
+      return status.kind == .directory && status.belongs(to: user)
+        && status.mode & 0o777 == UInt32(mode)
         && status.modified == FileTime(seconds: seconds, nanoseconds: nanoseconds)
     }
   }

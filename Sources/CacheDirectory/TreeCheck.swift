@@ -12,7 +12,7 @@ func treeMatches(
   ).isEmpty
 }
 
-/// Compares a tree with its manifest: the type, mode, size, time and link of every entry, and with
+/// Compares a tree with its manifest: the owner, type, mode, size, time and link of every entry, and with
 /// `hashing` the content of every file. Further entries in the tree are not looked for.
 ///
 /// Returns the entries that are missing or differ, or can't be read, which is as bad; `stoppingAtFirst` at
@@ -24,13 +24,14 @@ func damagedEntries(
   progress: UnpackProgress?
 ) throws(PayloadError) -> EntrySet {
   SHA256Hasher.prepareForBulk()
+  let user = ProcessContext.effectiveUser
   let work = SharedWork<TreeCheckEnd>(count: manifest.entryCount) { .interrupted(signal: $0) }
   let found = ParallelResults<Bool>(count: manifest.entryCount)
   runWorkers(ProcessContext.processorCount) { number in
     do throws(TreeCheckEnd) {
       let buffer = try allocate(count: 256 << 10)
       while let index = work.take() {
-        if !entryMatches(root, manifest, index, hashing ? buffer.bytes : nil, work) {
+        if !entryMatches(root, user, manifest, index, hashing ? buffer.bytes : nil, work) {
           found[index] = true
           if stoppingAtFirst { throw .damaged }
         }
@@ -67,21 +68,22 @@ private func allocate(count: Int) throws(TreeCheckEnd) -> Buffer {
 
 /// Whether an entry can be read and is what the manifest says.
 private func entryMatches(
-  _ root: DirectoryHandle, _ manifest: Manifest, _ index: Int,
+  _ root: DirectoryHandle, _ user: UInt32, _ manifest: Manifest, _ index: Int,
   _ buffer: UnsafeMutableRawBufferPointer?, _ work: SharedWork<TreeCheckEnd>
 ) -> Bool {
   do throws(SystemError) {
-    return try compareEntry(root, manifest, index, buffer, work)
+    return try compareEntry(root, user, manifest, index, buffer, work)
   } catch { return false }
 }
 
 private func compareEntry(
-  _ root: DirectoryHandle, _ manifest: Manifest, _ index: Int,
+  _ root: DirectoryHandle, _ user: UInt32, _ manifest: Manifest, _ index: Int,
   _ buffer: UnsafeMutableRawBufferPointer?, _ work: SharedWork<TreeCheckEnd>
 ) throws(SystemError) -> Bool {
   let entry = manifest.entry(index)
   let path = Path(manifest.path(of: index))
   let status = try root.status(of: path)
+  guard status.belongs(to: user) else { return false }
   switch entry.type {
   case .directory:
     return status.kind == .directory && status.mode & 0o777 == UInt32(entry.mode)
@@ -107,13 +109,20 @@ private func compareEntry(
       work.add(bytes: count)
       offset += Int64(count)
       if count < buffer.count { break }
+      // Nobody asks any more what this one is.
+      if work.mustStop() { return true }
     }
     return hasher.finish() == entry.hash
   }
 }
 
-/// Whether a file system that was given `time` may say `stored`: some keep whole seconds only.
+/// Whether a file system that was given `time` may say `stored`: some keep fewer decimals, or whole seconds only.
 func isStored(_ time: FileTime, as stored: FileTime) -> Bool {
-  stored.seconds == time.seconds
-    && (stored.nanoseconds == time.nanoseconds || stored.nanoseconds == 0)
+  guard stored.seconds == time.seconds else { return false }
+  var unit: UInt32 = 1
+  while unit < 1_000_000_000 {
+    if stored.nanoseconds == time.nanoseconds - time.nanoseconds % unit { return true }
+    unit *= 10
+  }
+  return stored.nanoseconds == 0
 }

@@ -72,21 +72,20 @@ private func list(_ items: [CacheItem], _ arguments: Arguments) throws(CommandFa
     writeMessage("there is nothing in the cache\n")
     return
   }
-  let now = WallClock.seconds
   var text = "        size     last use  in use  application\n"
-  for item in sorted { text += line(item, now: now) }
+  for item in sorted { text += line(item) }
   try writeData(text)
 }
 
-private func line(_ item: CacheItem, now: Int64) -> String {
+private func line(_ item: CacheItem) -> String {
   let size = item.kind == .tree ? "\(megabytes(item.bytes)) MB" : "-"
-  return column(size, 12) + column(days(since: item.lastUse.seconds, now: now), 13)
+  return column(size, 12) + column(days(since: item.lastUse), 13)
     + column(item.isInUse ? "yes" : "no", 8) + "  \(item.title)\n"
     + String(repeating: " ", count: 35) + "\(escapedText(item.path.bytes))\n"
 }
 
-private func days(since seconds: Int64, now: Int64) -> String {
-  let days = max(0, now - seconds) / 86_400
+private func days(since time: FileTime) -> String {
+  let days = max(0, WallClock.seconds(since: time)) / 86_400
   return days == 0 ? "today" : days == 1 ? "1 day ago" : "\(days) days ago"
 }
 
@@ -105,7 +104,11 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
     for item in result.removed { writeMessage("\(verb) \(item.title) in \(item.path.quoted)\n") }
     for item in result.inUse { writeMessage("in use: \(item.title) in \(item.path.quoted)\n") }
     var bytes: UInt64 = 0
-    for item in result.removed { bytes += item.bytes }
+    for item in result.removed {
+      // Seals may say anything.
+      let sum = bytes.addingReportingOverflow(item.bytes)
+      bytes = sum.overflow ? .max : sum.partialValue
+    }
     writeMessage(
       result.removed.isEmpty
         ? "there is nothing to remove\n"

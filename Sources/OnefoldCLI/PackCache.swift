@@ -22,7 +22,7 @@ func packCacheDirectory(_ arguments: Arguments) throws(CommandFailure) -> Path? 
     guard !given.isEmpty else { throw .usage("option '--cache' needs a directory") }
     return given
   }
-  if let path = ProcessContext.environment("ONEFOLD_PACK_CACHE"), !path.isEmpty { return path }
+  if let path = ProcessContext.variable("ONEFOLD_PACK_CACHE") { return path }
   if let cache = ProcessContext.environment("XDG_CACHE_HOME"), cache.isAbsolute {
     return isUsable(cache) ? cache.appending("onefold-pack") : nil
   }

@@ -104,7 +104,7 @@ private final class TreeUnpacker: Sendable {
       } catch { work.fail(error) }
     }
     try work.finish()
-    if let progress { progress(work.bytesDone, manifest.allocatedLength) }
+    if let progress { progress(work.bytesDone, total) }
   }
 
   private func write(

@@ -20,9 +20,10 @@ public struct OpenOptions: Sendable {
   public static var createNew: OpenOptions {
     OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)
   }
-  /// A file that is emptied, or made where it is missing; what is there is used as it is.
+  /// A file that is emptied, or made where it is missing; what is there is used as it is. A FIFO that nobody reads is
+  /// not waited for.
   public static var overwrite: OpenOptions {
-    OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_TRUNC)
+    OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_TRUNC | CPOSIX_O_NONBLOCK)
   }
   /// A lock file, made where it is missing.
   public static var createLock: OpenOptions {
@@ -273,6 +274,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
+  /// Whether `name` still stands for this file. Where that can't be found out, nothing says that it doesn't.
+  public func isNamed(_ name: Path, in directory: DirectoryHandle) -> Bool {
+    do throws(SystemError) {
+      let own = try status()
+      return try directory.statusIfExists(of: name)?.isSameFile(as: own) ?? false
+    } catch { return true }
+  }
+
   /// Keeps the descriptor open across `execve`.
   @inline(never)
   public func keepAcrossExec() throws(SystemError) {
@@ -346,8 +355,11 @@ public struct FileStatus: Sendable {
 
   /// Whether it belongs to the effective user or to root, and nobody else can write to it.
   public var isOnlyOurs: Bool {
-    (user == ProcessContext.effectiveUser || user == 0) && mode & 0o022 == 0
+    belongs(to: ProcessContext.effectiveUser) && mode & 0o022 == 0
   }
+
+  /// Whether it is `user`'s or root's, so that no third one can change it at will.
+  public func belongs(to user: UInt32) -> Bool { self.user == user || self.user == 0 }
 
   public func isSameFile(as other: FileStatus) -> Bool {
     device == other.device && inode == other.inode

@@ -7,6 +7,12 @@ public enum ProcessContext {
     Path(name).withCString { cposix_environment($0) }.map { Path(cString: $0) }
   }
 
+  /// The value of an environment variable that is set and not empty.
+  public static func variable(_ name: StaticString) -> Path? {
+    guard let value = environment(name), !value.isEmpty else { return nil }
+    return value
+  }
+
   /// Every "NAME=value" of the environment, in its order.
   public static func environmentEntries() -> [Path] {
     var result: [Path] = []
@@ -17,6 +23,10 @@ public enum ProcessContext {
     }
     return result
   }
+
+  /// Gives the standard descriptors that are closed to something that can be neither read nor written, until the
+  /// program is executed: or else a file that is opened gets such a number, and messages go into it.
+  public static func reserveStandardDescriptors() { cposix_reserve_standard_descriptors() }
 
   /// Set-uid, set-gid or with file capabilities: `AT_SECURE` of getauxval(3).
   public static var isSecure: Bool { cposix_is_secure() != 0 }
@@ -139,8 +149,14 @@ public enum MonotonicClock {
 
 /// The clock that file times are of, which somebody may set.
 public enum WallClock {
-  /// Seconds since 1970.
-  public static var seconds: Int64 { cposix_realtime_seconds() }
+  /// Seconds that have passed since `time`; negative where it is yet to come. File systems keep times that are
+  /// further away than a difference can say: then it is the greatest or the least.
+  @inline(never)
+  public static func seconds(since time: FileTime) -> Int64 {
+    let (result, isTooFar) = cposix_realtime_seconds().subtractingReportingOverflow(time.seconds)
+    guard isTooFar else { return result }
+    return time.seconds < 0 ? .max : .min
+  }
 }
 
 /// Bytes from the kernel's random generator (getrandom(2)).

@@ -106,6 +106,22 @@ import Testing
     #expect(try isNoticed { try $0.setTime(sample(name), seconds: 1) }[0])
   }
 
+  /// NTFS and CIFS keep seven decimals, others six, three or none.
+  @Test func timesOfFileSystemsThatKeepFewerDecimals() {
+    let given = FileTime(seconds: -7, nanoseconds: 987_654_321)
+    for kept: UInt32 in [
+      987_654_321, 987_654_320, 987_654_300, 987_654_000, 987_000_000, 900_000_000, 0,
+    ] {
+      #expect(isStored(given, as: FileTime(seconds: -7, nanoseconds: kept)), "\(kept)")
+    }
+    for kept: UInt32 in [1, 987_654_322, 987_654_301, 987_655_000, 654_321, 999_999_999] {
+      #expect(!isStored(given, as: FileTime(seconds: -7, nanoseconds: kept)), "\(kept)")
+    }
+    #expect(!isStored(given, as: FileTime(seconds: -8, nanoseconds: 987_654_321)))
+    #expect(
+      isStored(FileTime(seconds: 0, nanoseconds: 0), as: FileTime(seconds: 0, nanoseconds: 0)))
+  }
+
   @Test func otherTargets() throws {
     let found = try isNoticed {
       try $0.remove(sample("directory/link"))

@@ -368,9 +368,13 @@ class Onefile:
 
 
 def seal_in_another_boot(seal: Path) -> None:
-    """Changes a seal's boot id, and its header's hash (docs/launch.md, "What is in it")."""
+    change_seal(seal, 48, bytes(range(16)))
+
+
+def change_seal(seal: Path, offset: int, field: bytes) -> None:
+    """Changes a field of a seal's header, and the hash (docs/launch.md, "What is in it")."""
     content = bytearray(seal.read_bytes())
-    content[48:64] = bytes(range(16))
+    content[offset : offset + len(field)] = field
     content[96:128] = hashlib.sha256(content[:96]).digest()
     seal.write_bytes(content)
 

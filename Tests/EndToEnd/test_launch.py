@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -178,6 +179,26 @@ class Process(Launch):
             result = self.packed.launch("report", cache=self.cache, prepare=close)
             self.assertEqual(result.returncode, 0)
             self.assertIn(1, Report(result.stdout).descriptors)
+
+    def test_the_lease_is_no_standard_descriptor(self) -> None:
+        """Python, for one, ends at once where its standard output is a directory."""
+        found = self.work / "found"
+        script = f"#!/bin/sh\nls -l /proc/$$/fd > '{found}'\n"
+        tree = make_tree(self.work / "tree", {"run": program(script.encode())})
+        packed = pack(tree, self.work / "packed")
+        leased = os.fspath(self.cache / packed.tree_name)
+        for moment in ("first", "second"):
+            for count in (1, 2, 3):
+                with self.subTest(moment=moment, closed=count):
+                    close = lambda: os.closerange(0, count)
+                    self.assertEqual(packed.launch(cache=self.cache, prepare=close).returncode, 0)
+                    text = found.read_text()
+                    lease = re.search(rf" (\d+) -> {re.escape(leased)}$", text, re.MULTILINE)
+                    self.assertIsNotNone(lease, text)
+                    self.assertGreater(int(lease[1]), 2)
+                    # Closed as they were; 1 the shell itself may have open now, for `ls`.
+                    standard = set(re.findall(r" ([02]) -> ", text))
+                    self.assertEqual(standard, {"0", "2"} - {str(n) for n in range(count)})
 
     def test_signal_dispositions_mask_and_limits_are_the_launcher_s(self) -> None:
         ignored = {signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM, signal.SIGUSR2}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
 import shutil
 import signal
@@ -27,6 +26,7 @@ from support import (
     StrPath,
     Symlink,
     Trace,
+    change_seal,
     listing,
     make_tree,
     needs_root,
@@ -82,11 +82,9 @@ class CacheCase(Case):
     def lock(self) -> Path:
         return self.cache / f"{self.packed.tree_name}.lock"
 
-    def assertWorks(self, lock_may_stay: bool = False) -> None:
+    def assertWorks(self) -> None:
         """A launch works, and nothing is in the cache but the whole tree."""
         self.assertLaunched(self.launch())
-        if lock_may_stay and self.lock.exists():
-            self.lock.unlink()
         self.assertCacheHolds(self.packed, self.state)
 
     def assertIsWarm(self, **options: Any) -> None:
@@ -128,18 +126,7 @@ class CacheCase(Case):
 
 
 class Killed(CacheCase):
-    def test_at_random_moments_of_a_first_launch(self) -> None:
-        random_number = random.Random(1)
-        for _ in range(40):
-            process = self.packed.start(cache=self.cache)
-            time.sleep(random_number.uniform(0, 0.008))
-            process.kill()
-            process.communicate()
-            # What is left of one may be found by the next.
-            if random_number.random() < 0.3:
-                self.assertWorks(lock_may_stay=True)
-                self.remove_cache()
-        self.assertWorks(lock_may_stay=True)
+    """What a launch that was killed left. test_sweep_kill.py kills it at every call."""
 
     def test_staging_of_a_killed_repair_is_reclaimed_by_the_next(self) -> None:
         self.launch_and_damage()
@@ -187,25 +174,25 @@ class Failing(CacheCase):
         self.assertLaunched(packed.launch(cache=self.cache, prepare=prepare))
         self.assertCacheHolds(packed, tree)
 
-    def test_one_thread_is_enough(self) -> None:
-        result = self.traced("clone,clone3", ["clone:error=EAGAIN", "clone3:error=EAGAIN"]).result
-        self.assertLaunched(result)
-        self.assertCacheHolds(self.packed, self.state)
-
-    def test_calls_that_are_interrupted_are_made_again(self) -> None:
-        for name in ("openat", "pread64", "pwrite64", "flock", "ftruncate"):
-            with self.subTest(name):
-                result = self.traced(name, [f"{name}:error=EINTR:when=2"]).result
-                self.assertLaunched(result)
-                self.assertCacheHolds(self.packed, self.state)
-            self.remove_cache()
-
     def test_file_systems_without_atomic_exchange_are_repaired_too(self) -> None:
         for error in ("EINVAL", "ENOSYS"):
             for damage in (self.launch_and_damage, self.launch_and_lose_tree):
                 damage()
                 self.assertLaunched(self.traced("renameat2", [f"renameat2:error={error}"]).result)
                 self.assertCacheHolds(self.packed, self.state)
+
+    def test_without_atomic_exchange_there_is_no_tree_for_a_moment_only(self) -> None:
+        """And no half one, should the launch be killed then."""
+        self.launch_and_lose_tree()
+        traced = self.traced("renameat,renameat2,unlinkat", ["renameat2:error=EINVAL"])
+        self.assertLaunched(traced.result)
+        changes = [call for call in traced.main if call.name in ("renameat", "unlinkat")]
+        name = f'"{self.packed.tree_name}"'
+        # First without RENAME_EXCHANGE and RENAME_NOREPLACE, and in vain.
+        at = max(i for i, call in enumerate(changes) if call.arguments.endswith(name))
+        self.assertEqual([call.name for call in changes[at - 1 : at + 1]], ["renameat"] * 2)
+        self.assertIn(name, changes[at - 1].arguments)
+        self.assertCacheHolds(self.packed, self.state)
 
     def launch_and_lose_tree(self) -> None:
         self.launch()
@@ -379,9 +366,20 @@ class Candidates(Case):
         home = self.directory("home of another", 0o755, NOBODY)
         self.assertUses(f"/var/tmp/onefold-{self.user}", HOME=home)
         self.assertUses(f"/var/tmp/onefold-{self.user}", XDG_CACHE_HOME=home)
+        # What is missing would be made there.
+        self.assertUses(f"/var/tmp/onefold-{self.user}", XDG_CACHE_HOME=home / "not" / "there")
         self.assertEqual(listing(home), [])
         cache = home / ".cache" / "onefold"
         self.assertSkips("is in another user's home", cache, HOME=home)
+
+    @needs_root
+    def test_below_another_user_s_directory_for_temporary_files_for_root(self) -> None:
+        temporary = self.directory("temporary of another", 0o755, NOBODY)
+        self.close("/var/tmp")
+        self.assertUses(f"/tmp/onefold-{self.user}", TMPDIR=temporary)
+        self.assertEqual(listing(temporary), [])
+        own = temporary / f"onefold-{self.user}"
+        self.assertSkips("is in another user's directory", own, TMPDIR=temporary)
 
     @needs_root
     def test_planted_in_the_directory_for_temporary_files(self) -> None:
@@ -512,7 +510,7 @@ class Damaged(CacheCase):
         self.assertRepaired(renamed.unlink)
 
     def test_a_changed_mode_of_a_directory(self) -> None:
-        self.assertRepaired(lambda: (self.unpacked / "read-only").chmod(0o777))
+        self.assertRepaired(lambda: (self.unpacked / "read-only").chmod(0o755))
 
     def test_a_changed_mode_of_the_root(self) -> None:
         self.assertRepaired(lambda: self.unpacked.chmod(0o700))
@@ -578,6 +576,35 @@ class Damaged(CacheCase):
             self.kept_times(planted, lambda path: path.write_bytes(b"#!/bin/sh\necho evil\n"))
             self.assertRepaired(change, whole=True)
 
+    @needs_root
+    def test_entries_of_another_user_who_may_change_them(self) -> None:
+        for name in (".", "a", "read-only"):
+            self.assertTakenFromNobody(name, "dirs")
+        for name in ("run", "a/file", "a/b/link", "empty", "large"):
+            self.assertTakenFromNobody(name, "files")
+            self.assertTakenFromNobody(name, "full")
+
+    def assertTakenFromNobody(self, name: str, check: str) -> None:
+        with self.subTest(name=name, check=check):
+            os.chown(self.unpacked / name, NOBODY, NOBODY, follow_symlinks=False)
+            environment = {"ONEFOLD_CHECK": check}
+            self.assertLaunched(self.launch(environment=environment))
+            self.assertCacheHolds(self.packed, self.state)
+            owners = {entry.lstat().st_uid for entry in (self.unpacked, *self.unpacked.rglob("*"))}
+            self.assertEqual(owners, {0})
+            self.assertIsWarm(environment=environment)
+
+    def test_directories_that_others_could_write_to_come_anew(self) -> None:
+        for name in (".", "a", "package"):
+            for mode in (0o777, 0o775, 0o1757):
+                with self.subTest(name=name, mode=oct(mode)):
+                    path = self.unpacked / name
+                    (path / "planted.py").touch()
+                    path.chmod(mode)
+                    self.assertLaunched(self.launch())
+                    self.assertCacheHolds(self.packed, self.state)
+                    self.assertIsWarm()
+
     # The seal
 
     def test_the_seal_removed(self) -> None:
@@ -593,6 +620,17 @@ class Damaged(CacheCase):
         for length in (0, 1, 127, 128, len(content) - 1):
             with self.subTest(length=length):
                 self.assertRepaired(lambda: os.truncate(self.seal, length))
+
+    def test_the_seal_with_the_greatest_numbers(self) -> None:
+        fields = {4: 2, 6: 2, 8: 4, 12: 4, 64: 4, 68: 2, 70: 1, 71: 1, 72: 8}
+        for offset, length in fields.items():
+            for check in ("seal", "dirs", "full"):
+                with self.subTest(offset=offset, check=check):
+                    change_seal(self.seal, offset, b"\xff" * length)
+                    self.assertLaunched(self.launch(environment={"ONEFOLD_CHECK": check}))
+                    self.assertEqual(self.launch(verb="gc").returncode, 0)
+                    self.assertLaunched(self.launch())
+                    self.assertCacheHolds(self.packed, self.state)
 
     def test_the_seal_replaced(self) -> None:
         self.assertRepaired(lambda: replace(self.seal, os.mkfifo))
@@ -1031,6 +1069,27 @@ class AnotherBoot(CacheCase):
         self.assertTrue(self.is_durable())
         self.assertCacheHolds(self.packed, self.state)
         self.assertIsPlainWarm()
+
+    def test_what_was_read_may_not_be_on_the_disk_yet(self) -> None:
+        """Containers may have boot ids of their own, and what they read is in memory: before it is
+        marked durable, the tree is written to the disk."""
+        self.reboot()
+        names = [call.name for call in self.traced("syncfs,renameat,execve").main]
+        self.assertTrue(self.is_durable())
+        self.assertEqual(names[-3:], ["syncfs", "renameat", "execve"])
+
+    def test_a_signal_ends_the_check_in_the_middle_of_a_file(self) -> None:
+        tree = make_tree(self.work / "tree", {"run": program(), "large": b"x" * (64 << 20)})
+        packed = pack(tree, self.work / "packed")
+        self.assertLaunched(packed.launch(cache=self.cache))
+        seal_in_another_boot(self.cache / packed.tree_name / "seal")
+        traced = packed.trace(
+            cache=self.cache, calls="pread64", inject=["pread64:signal=SIGTERM:when=50"]
+        )
+        self.assertEqual(traced.result.returncode, -signal.SIGTERM)
+        # It has 256 parts.
+        self.assertLess(traced.count("pread64"), 150)
+        self.assertLaunched(packed.launch(cache=self.cache))
 
     def test_a_durable_tree_is_not_checked_after_the_next_reboot(self) -> None:
         self.reboot()

@@ -18,6 +18,7 @@ from support import (
     Onefile,
     Result,
     Trace,
+    change_seal,
     listing,
     make_tree,
     needs_root,
@@ -222,6 +223,27 @@ class LastUse(CleanUpCase):
                 self.assertAlmostEqual(self.last_use(version), 0 if notes else days, places=2)
 
     @needs_root
+    def test_times_that_no_clock_shows_are_no_harm(self) -> None:
+        """As far from now as the file system keeps them."""
+        for seconds in (-(2**63), 2**63 - 1):
+            with self.subTest(seconds=seconds):
+                self.unpack(0, 1, 2, days=0)
+                leftover = self.cache / f".{'a' * 32}.{'b' * 16}"
+                leftover.mkdir()
+                for path in self.cache.iterdir():
+                    os.utime(path, ns=(seconds * 10**9,) * 2)
+                self.assertEqual(len(self.cached("list")["items"]), 4)
+                self.assertEqual(onefold("cache", "list", "--cache", self.cache).returncode, 0)
+                without_locks = ["flock:error=ENOLCK"]
+                traced = self.versions[0].trace(cache=self.cache, verb="gc", inject=without_locks)
+                self.assertEqual(traced.result.returncode, 0, traced.result.stderr)
+                self.assertEqual(self.launch(0, verb="gc").returncode, 0)
+                self.assertFalse(leftover.exists())
+                self.assertIn(self.versions[0].tree_name, listing(self.cache))
+                self.assertLaunched(self.launch(0))
+                self.assertLess(abs(self.last_use(self.versions[0])), 0.1)
+                self.assertEqual(self.launch(0, verb="clean").returncode, 0)
+
     def test_nothing_is_written_on_a_read_only_cache_or_one_of_another_user(self) -> None:
         version = self.versions[0]
         self.assertLaunched(self.launch(0))
@@ -317,6 +339,20 @@ class Command(CleanUpCase):
         self.assertHolds(0, 1, 2, others=(self.other.tree_name,))
         self.cached("prune", "--keep", "0")
         self.assertHolds(0, 1, others=(self.other.tree_name,))
+
+    def test_seals_with_the_greatest_numbers_are_no_harm(self) -> None:
+        self.unpack(0, 1, days=40)
+        for number in (0, 1):
+            seal = self.cache / self.versions[number].tree_name / "seal"
+            change_seal(seal, 68, b"\xff" * 2)
+            change_seal(seal, 72, b"\xff" * 8)
+        listed = [(item["bytes"], item["keep_days"]) for item in self.cached("list")["items"]]
+        self.assertEqual(listed.count((2**64 - 1, 65535)), 2)
+        removed = {item["version"] for item in self.cached("prune")["removed"]}
+        self.assertTrue(removed.isdisjoint({"1.0", "1.1"}))
+        result = onefold("cache", "clear", "--cache", self.cache)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(listing(self.cache), [])
 
     def test_clear_removes_what_is_not_in_use(self) -> None:
         with open(self.cache / f"{'a' * 32}.lock", "w"):

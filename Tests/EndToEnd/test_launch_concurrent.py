@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -23,6 +24,7 @@ from support import (
     pack,
     probe,
     program,
+    remove_tree,
     start,
     strace,
     tree_state,
@@ -414,6 +416,48 @@ class Simultaneous(CacheCase):
         cleaning = start(slow, environment=environment)
         seal = self.cache / packed.tree_name / "seal"
         wait_until(lambda: not seal.exists(), "the seal to be removed")
+        running = packed.start("wait", cache=self.cache)
+        self.addCleanup(running.communicate)
+        self.assertEqual(running.stdout.readline(), b"waiting\n")
+        cleaning.communicate()
+        self.assertSameTree(packed.tree(self.cache), tree)
+
+    def test_the_lock_of_a_file_that_was_removed_is_none(self) -> None:
+        self.cache.mkdir(mode=0o700)
+        with self.lock.open("w") as first:
+            fcntl.flock(first, fcntl.LOCK_EX)
+            process = self.packed.start(cache=self.cache)
+            wait_until(lambda: waits_for_lock(process), "the launch to wait")
+            # As one does that is done, and the next that begins.
+            self.lock.unlink()
+            with self.lock.open("w") as second:
+                fcntl.flock(second, fcntl.LOCK_EX)
+                first.close()
+                time.sleep(0.3)
+                self.assertIsNone(process.poll())
+                self.assertEqual(listing(self.cache), [self.lock.name])
+        output, errors = process.communicate()
+        self.assertEqual((process.returncode, output, errors), (0, b"hello\n", b""))
+        self.assertCacheHolds(self.packed, self.state)
+
+    def test_no_program_s_tree_is_removed_in_place_of_the_one_that_was_looked_at(self) -> None:
+        tree = make_tree(self.work / "tree", {"run": program(probe().read_bytes()), "file": b"x"})
+        packed = pack(tree, self.work / "packed")
+        prepare = lambda: self.assertSucceeded(packed.launch("exit", "0", cache=self.cache))
+        prepare()
+        calls = packed.trace(cache=self.cache, verb="clean", calls="execve,openat").main
+        name = f'"{packed.tree_name}"'
+        # Once to list it, and once to remove it.
+        _, number, *_ = [i + 1 for i, call in enumerate(calls) if name in call.arguments]
+        prepare()
+        directory = self.work / "trace"
+        directory.mkdir()
+        late = [f"openat:delay_exit=1500000:when={number}"]
+        slow = strace(directory, packed.command(), "openat", late)
+        cleaning = start(slow, environment={"ONEFOLD_CACHE": self.cache, "ONEFOLD": "clean"})
+        time.sleep(0.5)
+        # It holds open what is replaced now, unless the lock keeps the launch from that.
+        remove_tree(packed.tree(self.cache))
         running = packed.start("wait", cache=self.cache)
         self.addCleanup(running.communicate)
         self.assertEqual(running.stdout.readline(), b"waiting\n")

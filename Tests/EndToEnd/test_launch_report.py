@@ -506,6 +506,16 @@ class Tracing(ReportCase):
             self.assertRefused(result, path, "ONEFOLD_TRACE")
         self.assertFalse(self.cache.exists())
 
+    def test_a_fifo_is_not_waited_for(self) -> None:
+        os.mkfifo(self.file)
+        result = self.launch(environment={"ONEFOLD_TRACE": self.file})
+        self.assertRefused(result, self.file, "ONEFOLD_TRACE")
+        reader = os.open(self.file, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        result = self.launch("exit", "0", environment={"ONEFOLD_TRACE": self.file})
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.phases(json.loads(os.read(reader, 1 << 16)))
+
     def test_a_file_that_can_not_be_written_is_a_warning(self) -> None:
         result = self.launch(environment={"ONEFOLD_TRACE": "/dev/full"})
         self.assertEqual((result.returncode, result.stdout), (0, b"hello\n"))

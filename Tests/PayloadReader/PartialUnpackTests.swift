@@ -50,6 +50,19 @@ import Testing
     #expect(try directory.list("out/directory") == ["link"])
   }
 
+  @Test func progressEndsWithAllThatIsUnpacked() throws {
+    let payload = try Onefile.sample().open(in: directory)
+    let manifest = try payload.readManifest()
+    try directory.makeDirectory("out")
+    let root = try FileDescriptor.open(directory("out"), .directory)
+    // It is called on this thread.
+    nonisolated(unsafe) var last: [UInt64] = []
+    try unpackTree(
+      of: payload, manifest, only: entries(["directory/inner"]), into: root.handle, workers: 1,
+      progress: { last = [$0, $1] })
+    #expect(last == [10, 10])
+  }
+
   @Test func nothing() throws {
     try unpack([])
     #expect(try directory.list("out") == [])

@@ -67,6 +67,8 @@ static const int CPOSIX_LOCK_NB = LOCK_NB;
 long cposix_set_close_on_exec(int fd, int on);
 // Whether `fd` is open for writing.
 int cposix_is_writable(int fd);
+// Opens 0, 1 and 2 where they are closed, for nothing, close-on-exec.
+void cposix_reserve_standard_descriptors(void);
 long cposix_syncfs(int fd);
 long cposix_fsync(int fd);
 // Instead of nanoseconds: the current time.

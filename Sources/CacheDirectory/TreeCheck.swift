@@ -27,6 +27,8 @@ func damagedEntries(
   let user = ProcessContext.effectiveUser
   let work = SharedWork<TreeCheckEnd>(count: manifest.entryCount) { .interrupted(signal: $0) }
   let found = ParallelResults<Bool>(count: manifest.entryCount)
+  // Who shows it may come to no entry before the others have had all.
+  if let progress { progress(0, manifest.contentLength) }
   runWorkers(ProcessContext.processorCount) { number in
     do throws(TreeCheckEnd) {
       let buffer = try allocate(count: 256 << 10)

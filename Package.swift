@@ -87,7 +87,7 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "BinaryInspection", "CLZMA", "CacheDirectory", "ContentHash", "PayloadFormat",
+        "AppSpec", "BinaryInspection", "CLZMA", "CacheDirectory", "ContentHash", "PayloadFormat",
         "PayloadReader", "Posix",
       ],
       path: "Tests/Fuzz",

@@ -130,6 +130,17 @@ def libraries(directory: Path) -> Iterator[bytes]:
     yield bytes.fromhex("7f454c46010101") + bytes(9) + bytes.fromhex("02000300") + bytes(60)
 
 
+# Specs
+
+
+def specs() -> Iterator[bytes]:
+    examples = HERE.parents[1] / "docs" / "examples"
+    for path in sorted([*examples.glob("*/onefold*.toml"), *examples.glob("*/pyproject.toml")]):
+        yield path.read_bytes()
+    yield b"[project]\nname = 'a'\nversion = '1'\n[tool.onefold]\npython.version = \"3.11\"\n"
+    yield b"\xef\xbb\xbfa.b = [1, -0x1, 1e3, true, 1979-05-27T07:32:00Z, {c = \"\"\"\\\n \\u00e9\"\"\"}]\r\n[[d]]\n"
+
+
 def write(directory: Path, inputs: Iterator[bytes]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(inputs):
@@ -143,6 +154,7 @@ def main() -> int:
     root = Path(sys.argv[1])
     write(root / "archive", archives())
     write(root / "seal", seals())
+    write(root / "spec", specs())
     with tempfile.TemporaryDirectory() as directory:
         made = list(libraries(Path(directory)))
     write(root / "elf", iter(made))

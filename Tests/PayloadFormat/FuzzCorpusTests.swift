@@ -34,6 +34,10 @@ import Testing
     await #expect(processExitsWith: .success) { try replay("elf") }
   }
 
+  @Test func specs() async {
+    await #expect(processExitsWith: .success) { try replay("spec") }
+  }
+
   @Test func thereIsACorpus() throws {
     #expect(
       Set(fuzzTargets.map(\.name)) == Set(try names(in: Repository.path("Tests/Fuzz/Corpus"))))

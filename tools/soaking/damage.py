@@ -22,7 +22,7 @@ OF_THE_TEST = (100_000, 5_000)
 OF_A_PACKED_FILE = (20_000, 2_000)
 LAUNCHES = 2_000
 SECONDS_OF_A_TARGET = 180
-TARGETS = 7
+TARGETS = 8
 
 
 def flips(soak: Soak) -> Iterator[Row]:

@@ -141,15 +141,10 @@ extension CacheDirectory {
     do throws(SystemError) {
       return try FileDescriptor.open(name, in: handle, .directory)
     } catch {
-      switch error.errno {
-      case .noSuchFile, .notDirectory, .symlinkLoop: return nil
-      default: break
-      }
-      if let status = try? handle.statusIfExists(of: name),
-        status.user != ProcessContext.effectiveUser
-      {
-        return nil
-      }
+      // What is no directory any more is nothing of ours either.
+      guard let status = try? handle.status(of: name), status.kind == .directory,
+        status.user == ProcessContext.effectiveUser
+      else { return nil }
       throw error
     }
   }

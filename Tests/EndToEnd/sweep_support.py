@@ -499,8 +499,6 @@ MESSAGE = re.compile(
 REMOVING = frozenset({"unlinkat", "getdents64"})
 #: Nothing can be removed while one of these fails each time.
 NEEDED_TO_REMOVE = frozenset({"openat", "newfstatat", "fstat", "fchmod", "fchmodat"})
-#: What says that nothing is there that would have to be removed.
-NOT_THERE = frozenset({"ENOENT", "ENOTDIR", "ELOOP"})
 #: A process that gets no memory ends at once.
 MEMORY = frozenset({"mmap", "mremap", "brk"})
 
@@ -534,7 +532,7 @@ def may_skip(one: Scenario, cache: Path, point: Point, disturbed: Optional[str])
     # Where locks do not work all may be in use, and what can't be a cache holds nothing.
     is_cache = disturbed is not None and disturbed.endswith(f" {cache}")
     calls = ("faccessat2", "flock", "write")
-    return is_cache or point.call in calls or point.value in NOT_THERE
+    return is_cache or point.call in calls
 
 
 class NotKept(Exception):

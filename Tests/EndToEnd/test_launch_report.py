@@ -733,8 +733,9 @@ class DeathWithParent(ReportCase):
                 cache = self.new_directory() / "cache"
                 slow = strace(
                     self.new_directory(), self.packed.command(), "pwrite64",
-                    ["pwrite64:delay_enter=200000"],
+                    ["pwrite64:delay_enter=1500000"],
                 )  # fmt: skip
+                # Long enough for the parent to be killed before the tree is published, also under load;
                 # strace must not be the parent that ends: -D makes it a grandchild.
                 slow.insert(1, "-DDD")
                 parent, child = self.begin(

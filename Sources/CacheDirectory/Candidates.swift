@@ -77,6 +77,21 @@ struct Candidates {
   }
 }
 
+/// Why a directory can't be the cache.
+struct CacheRefusal: ExpressibleByStringLiteral {
+  /// To be read after the path: "is on a noexec mount".
+  var text: StaticString
+  /// Where the system failed, and the directory may do another time.
+  var error: SystemError?
+
+  init(_ text: StaticString, _ error: SystemError? = nil) {
+    self.text = text
+    self.error = error
+  }
+
+  init(stringLiteral text: StaticString) { self.init(text) }
+}
+
 /// Opens one candidate after another, those that pass all checks.
 struct CacheSearch {
   private let candidates: [Candidates.Candidate]
@@ -84,6 +99,8 @@ struct CacheSearch {
   private var index = 0
   /// Those that did not pass, and those that the search went on from.
   private(set) var skipped: [SkippedCandidate] = []
+  /// What kept it from opening one, where that is not what stands there.
+  private(set) var failures: [SystemError] = []
 
   /// - Parameters:
   ///   - given: this directory alone; nil: those that a launch tries.
@@ -99,13 +116,14 @@ struct CacheSearch {
       let candidate = candidates[index]
       index += 1
       // For the one that is returned: who goes on from there did not find the tree, and could not make it.
-      var reason: StaticString =
+      var reason = CacheRefusal(
         candidate.refusal
-        ?? (candidate.isShared ? "does not hold the tree" : "can't be written to")
+          ?? (candidate.isShared ? "does not hold the tree" : "can't be written to"))
       let cache =
         candidate.refusal == nil
         ? CacheDirectory.open(candidate, create: create, reason: &reason) : nil
-      skipped.append(SkippedCandidate(path: candidate.path, reason: reason))
+      skipped.append(SkippedCandidate(path: candidate.path, reason: reason.text))
+      if let error = reason.error { failures.append(error) }
       if let cache { return cache }
     }
     return nil
@@ -115,14 +133,15 @@ struct CacheSearch {
 extension CacheDirectory {
   /// Opens and checks one candidate. Returns nil, and says why in `reason`, where it can't be used.
   static func open(
-    _ candidate: Candidates.Candidate, create: Bool, reason: inout StaticString
+    _ candidate: Candidates.Candidate, create: Bool, reason: inout CacheRefusal
   ) -> CacheDirectory? {
     let create = create && !candidate.isShared
     guard let directory = openOrCreate(candidate.path, create: create, reason: &reason) else {
       return nil
     }
-    guard let status = try? directory.status() else {
-      reason = "can't be examined"
+    let status: FileStatus
+    do throws(SystemError) { status = try directory.status() } catch {
+      reason = CacheRefusal("can't be examined", error)
       return nil
     }
     let user = ProcessContext.effectiveUser
@@ -145,7 +164,7 @@ extension CacheDirectory {
     return CacheDirectory(directory: directory, path: candidate.path, isReadOnly: isReadOnly)
   }
 
-  private static func openOrCreate(_ path: Path, create: Bool, reason: inout StaticString)
+  private static func openOrCreate(_ path: Path, create: Bool, reason: inout CacheRefusal)
     -> FileDescriptor?
   {
     for attempt in 0..<2 {
@@ -159,7 +178,7 @@ extension CacheDirectory {
         case .symlinkLoop: reason = "is a symlink"
         case .notDirectory: reason = "is a symlink or no directory"
         case .accessDenied: reason = "can't be entered"
-        default: reason = "can't be opened"
+        default: reason = CacheRefusal("can't be opened", error)
         }
       }
     }
@@ -167,7 +186,7 @@ extension CacheDirectory {
   }
 
   /// Makes `path` and the directories above it that are missing, for the user alone.
-  private static func makeDirectories(_ path: Path, reason: inout StaticString) -> Bool {
+  private static func makeDirectories(_ path: Path, reason: inout CacheRefusal) -> Bool {
     let mask = ProcessContext.setFileModeMask(0o022)
     defer { ProcessContext.setFileModeMask(mask) }
     var missing: [Path] = []

@@ -102,6 +102,7 @@ public func cleanUpCaches(_ cleanUp: CleanUp, in directory: Path? = nil) -> Clea
   while let cache = search.next() {
     if cache.isWritable { cache.cleanUp(cleanUp, &result) }
   }
+  result.failures += search.failures
   return result
 }
 
@@ -112,10 +113,10 @@ public func cleanUpCache(of tree: borrowing CachedTree, _ cleanUp: CleanUp) -> C
 
 /// Why `directory` can't be a cache directory of this user, to be read after its name; nil where it can.
 public func refusal(ofCache directory: Path) -> StaticString? {
-  var reason: StaticString = ""
+  var reason: CacheRefusal = ""
   let candidate = Candidates.Candidate(path: directory, refusal: nil)
   let cache = CacheDirectory.open(candidate, create: false, reason: &reason)
-  return cache == nil ? reason : nil
+  return cache == nil ? reason.text : nil
 }
 
 extension CacheDirectory {

@@ -71,12 +71,12 @@ private struct Scenarios {
   }
 
   private func open(create: Bool = true) throws -> CacheDirectory {
-    var reason: StaticString = ""
+    var reason: CacheRefusal = ""
     guard
       let cache = CacheDirectory.open(
         Candidates.Candidate(path: place("cache"), refusal: nil), create: create, reason: &reason)
     else {
-      throw Refused(reason: "\(reason)")
+      throw Refused(reason: "\(reason.text)")
     }
     return cache
   }
@@ -340,17 +340,17 @@ private struct Scenarios {
   init() throws { place = try TemporaryDirectory() }
 
   private func refusal(create: Bool = true) -> String {
-    var reason: StaticString = ""
+    var reason: CacheRefusal = ""
     _ = CacheDirectory.open(
       Candidates.Candidate(path: place("cache"), refusal: nil), create: create, reason: &reason)
-    return "\(reason)"
+    return "\(reason.text)"
   }
 
   @Test func missingDirectoriesAreMade() throws {
-    var reason: StaticString = ""
+    var reason: CacheRefusal = ""
     let candidate = Candidates.Candidate(path: place("a/b/c"), refusal: nil)
     guard let made = CacheDirectory.open(candidate, create: true, reason: &reason) else {
-      Issue.record("\(reason)")
+      Issue.record("\(reason.text)")
       return
     }
     let isWritable = made.isWritable

@@ -68,9 +68,14 @@ class DamagedBootloader:
             failure = f"{what}: a tree was published that is not the packed one"
         elif output and not (published.exists() and output == b"hello\n"):
             failure = f"{what}: what was run is not the program: {output[:80]!r}"
-        elif what == "refused" and os.listdir(self.cache):
-            failure = f"refused, and left {os.listdir(self.cache)}"
+        elif what == "refused" and (left := self.not_for_clean_up()):
+            failure = f"refused, and left {left}"
         return Outcome(flip, what, failure)
+
+    def not_for_clean_up(self) -> list[str]:
+        """What damaged code left that is neither a lock file nor hidden: those the next clean-up removes."""
+        names = os.listdir(self.cache)
+        return [n for n in names if not (n.endswith(".lock") or n.startswith("."))]
 
     def prepare(self) -> None:
         remove_tree(self.cache)

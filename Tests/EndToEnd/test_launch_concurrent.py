@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import contextlib
 import os
 import random
 import signal
@@ -78,7 +79,11 @@ class Round:
     def winner(self) -> Optional[int]:
         """Who holds the lock that only one can hold, if anybody does."""
         ours = {process.pid for process in self.processes}
-        locks = {os.stat(path).st_ino for path in existing(self.cache.glob("*.lock"))}
+        locks = set()
+        for path in existing(self.cache.glob("*.lock")):
+            # Whoever is done removes it.
+            with contextlib.suppress(FileNotFoundError):
+                locks.add(os.stat(path).st_ino)
         for line in Path("/proc/locks").read_text().splitlines():
             # 1: FLOCK  ADVISORY  WRITE 708 00:13:467 0 EOF
             fields = line.split()

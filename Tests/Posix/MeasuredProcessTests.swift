@@ -15,12 +15,14 @@ import Testing
       #include <signal.h>
       #include <stdlib.h>
       #include <string.h>
+      #include <sys/resource.h>
       #include <unistd.h>
       int main(int argc, char **argv) {
         if (argv[1][0] == 'm') { char *m = malloc(96 << 20); memset(m, 1, 96 << 20); return m[4096] != 1; }
         if (argv[1][0] == 'c') { for (int i = 0; i < 500; i++) getppid(); return 0; }
         if (argv[1][0] == 'e') { execl(argv[0], argv[0], "c", (char *)0); return 1; }
         if (argv[1][0] == 's') { write(1, "out", 3); write(2, "err", 3); return 7; }
+        if (argv[1][0] == 'f') { struct rusage u; getrusage(RUSAGE_SELF, &u); write(1, &u.ru_minflt, 8); return 0; }
         if (argv[1][0] == 'w') { int p = getpid(); write(1, &p, sizeof p); for (;;) pause(); }
         raise(SIGSEGV);
       }
@@ -47,6 +49,20 @@ import Testing
     // What this process has is no part of it but for what was copied by fork.
     #expect(small.peakMemory < small.memoryFloor + (4 << 20))
     #expect(large.end > large.start)
+  }
+
+  @Test func faultsBeforeTheProgramAreNone() throws {
+    let output = try FileDescriptor.inMemory("output")
+    var process = try MeasuredProcess(
+      Subprocess(program, [Path("f")]), output: output, errors: output)
+    var usage: Usage?
+    while usage == nil { usage = try process.wait(microseconds: 10_000) }
+    // The program's own count has those since fork.
+    let own = try output.bytes(at: 0, count: 8).withUnsafeBytes {
+      $0.loadUnaligned(as: Int64.self)
+    }
+    let found = try #require(usage)
+    #expect(found.minorFaults + found.majorFaults < own)
   }
 
   @Test func theStatusIsThatOfAShell() throws {

@@ -71,10 +71,13 @@ let package = Package(
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
+      name: "LaunchBench", dependencies: ["PayloadFormat", "PayloadReader", "Posix"],
+      swiftSettings: strict),
+    .target(
       name: "OnefoldCLI",
       dependencies: [
-        "AppSpec", "AppStaging", "CacheDirectory", "PayloadFormat", "PayloadReader",
-        "PayloadWriter", "Posix",
+        "AppSpec", "AppStaging", "CacheDirectory", "LaunchBench", "PayloadFormat",
+        "PayloadReader", "PayloadWriter", "Posix",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -127,9 +130,13 @@ let package = Package(
       ],
       path: "Tests/AppStaging", swiftSettings: strict),
     .testTarget(
+      name: "LaunchBenchTests", dependencies: ["LaunchBench", "Posix", "TestSupport"],
+      path: "Tests/LaunchBench", exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(
       name: "OnefoldCLITests",
       dependencies: [
-        "OnefoldCLI", "AppSpec", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+        "OnefoldCLI", "AppSpec", "LaunchBench", "PayloadFormat", "PayloadReader", "PayloadWriter",
+        "Posix",
         "TestSupport",
       ],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),

@@ -25,7 +25,9 @@ func launch(
   do throws(SystemError) { try tree.lease.keepAcrossExec() } catch {
     throw LaunchError(.system(error))
   }
-  let program = Program(payload.record, root: tree.root, executable: own.path, arguments)
+  let program = Program(
+    payload.record, root: tree.root, executable: own.path, arguments.dropFirst(),
+    environment: ProcessContext.environmentEntries())
   report.ready(unpacked: tree.wasUnpacked)
   report.writeTrace()
   // Last, because from here on nothing is cleaned up.
@@ -86,26 +88,9 @@ private func checkPolicy(_ record: LaunchRecord) throws(LaunchError) -> CheckPol
 private let busyAttempts = 50
 private let busyPause: UInt32 = 20
 
-/// The program, with all that it is given.
-private struct Program {
-  private let entry: Path
-  private let arguments: [Path]
-  private let environment: [Path]
-
-  init(_ record: LaunchRecord, root: Path, executable: Path, _ given: [Path]) {
-    entry = root.appending(record.entry)
-    var all = [entry]
-    for argument in record.arguments {
-      all.append(
-        Path(LaunchRecord.expand(argument, root: root.bytes, executable: executable.bytes)))
-    }
-    all.append(contentsOf: given.dropFirst())
-    arguments = all
-    environment = makeEnvironment(record, root: root, executable: executable)
-  }
-
+extension Program {
   /// Returns only by an error.
-  func execute() throws(LaunchError) {
+  fileprivate func execute() throws(LaunchError) {
     var error = ProcessContext.execute(entry, arguments: arguments, environment: environment)
     var attempt = 1
     while error.errno == .textFileBusy && attempt < busyAttempts {
@@ -122,61 +107,5 @@ private struct Program {
     throw LaunchError(
       "cannot execute \(entry.quoted): the interpreter or loader that it names is not on this system",
       exitCode: ExitCode.cannotExecute)
-  }
-}
-
-/// The environment of the program: the launch's own, less the settings of this launch alone and what the record
-/// removes, plus what the record sets and the four variables that tell the program about its onefile.
-private func makeEnvironment(_ record: LaunchRecord, root: Path, executable: Path) -> [Path] {
-  var result = ProcessContext.environmentEntries()
-  for name in Settings.names { result.removeVariable(name.bytes) }
-  for name in record.removedVariables { result.removeVariable(name[...]) }
-  for variable in record.variables {
-    result.setVariable(variable.expandedVariable(root: root, executable: executable))
-  }
-  result.setVariable(Path("ONEFOLD_EXE=").joined(executable.bytes))
-  result.setVariable(Path("ONEFOLD_ROOT=").joined(root.bytes))
-  result.setVariable(Path("ONEFOLD_APP_NAME=").joined(record.name[...]))
-  result.setVariable(Path("ONEFOLD_APP_VERSION=").joined(record.version[...]))
-  return result
-}
-
-extension [Path] {
-  @inline(never)
-  fileprivate mutating func removeVariable(_ name: ArraySlice<UInt8>) {
-    removeAll { $0.variableName.elementsEqual(name) }
-  }
-
-  /// Of several settings of one variable the last counts.
-  @inline(never)
-  fileprivate mutating func setVariable(_ entry: Path) {
-    removeVariable(entry.variableName)
-    append(entry)
-  }
-}
-
-extension Path {
-  /// What precedes the first `=`.
-  fileprivate var variableName: ArraySlice<UInt8> {
-    bytes.prefix { $0 != UInt8(ascii: "=") }
-  }
-
-  fileprivate func joined(_ bytes: ArraySlice<UInt8>) -> Path {
-    var result = self
-    result.append(contentsOf: bytes)
-    return result
-  }
-}
-
-extension [UInt8] {
-  /// `NAME=value` with the placeholders of the value replaced.
-  fileprivate func expandedVariable(root: Path, executable: Path) -> Path {
-    let equals = firstIndex(of: UInt8(ascii: "=")) ?? endIndex
-    let start = Swift.min(equals + 1, endIndex)
-    var result = Path([UInt8](self[..<start]))
-    result.append(
-      contentsOf: LaunchRecord.expand(
-        [UInt8](self[start...]), root: root.bytes, executable: executable.bytes))
-    return result
   }
 }

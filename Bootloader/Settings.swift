@@ -1,17 +1,8 @@
 import PayloadFormat
 import Posix
 
-/// What the environment asks of one launch alone, and is not passed on to the program: a program that is packed
-/// the same way and started by this one must not obey it.
+/// What the environment asks of one launch alone (`Program.ownVariables`), and is not passed on to the program.
 enum Settings {
-  /// The names of the variables.
-  static var names: [Path] {
-    [
-      Path("ONEFOLD"), Path("ONEFOLD_PROGRESS"), Path("ONEFOLD_TRACE"),
-      Path("ONEFOLD_DIE_WITH_PARENT"),
-    ]
-  }
-
   /// The file for the trace.
   static var trace: Path? { ProcessContext.variable("ONEFOLD_TRACE") }
 

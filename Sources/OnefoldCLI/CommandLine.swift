@@ -31,6 +31,7 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(CommandFailu
   (verifyCommand, runVerify),
   (extractCommand, runExtract),
   (cacheCommand, runCache),
+  (benchCommand, runBench),
 ]
 
 /// Runs the program with the arguments after its name, and returns its exit code. Data goes to stdout,

@@ -25,6 +25,8 @@ struct Command: Sendable {
   var options: [Option] = []
   /// What may follow `--`; nil where nothing may.
   var rest: (name: String, help: String)? = nil
+  /// Whether the last of `arguments` may be given several times.
+  var repeatsLastArgument = false
 
   var usage: String {
     var text = "onefold \(name)"
@@ -114,7 +116,7 @@ struct Arguments: Sendable {
       }
       guard text.hasPrefix("-"), text != "-" else {
         let most = command.arguments.count + (command.optionalArgument == nil ? 0 : 1)
-        guard positional.count < most else {
+        guard positional.count < most || command.repeatsLastArgument else {
           throw UsageError("unexpected argument \(quotedText(bytes))")
         }
         positional.append(Path([UInt8](bytes)))

@@ -67,8 +67,8 @@ public struct Subprocess: Sendable {
 
   /// Starts the program and does not wait for it. `timeout` does not count.
   public func start() throws(SystemError) -> RunningProcess {
-    let output = try memoryFile("stdout")
-    let errors = try memoryFile("stderr")
+    let output = try FileDescriptor.inMemory("stdout")
+    let errors = try FileDescriptor.inMemory("stderr")
     let number = program.withCString { path in
       withPointers([program] + arguments) { arguments in
         withPointers(environment) { environment in
@@ -88,12 +88,15 @@ public struct Subprocess: Sendable {
     return RunningProcess(
       program: program, number: Int32(truncatingIfNeeded: number), output: output, errors: errors)
   }
+}
 
-  private func memoryFile(_ name: StaticString) throws(SystemError) -> FileDescriptor {
+extension FileDescriptor {
+  /// An unnamed file in memory, for reading and writing. The corresponding C function is `memfd_create`.
+  public static func inMemory(_ name: StaticString) throws(SystemError) -> FileDescriptor {
     do throws(Errno) {
       let raw = try retrying { Path(name).withCString { cposix_memory_file($0) } }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path(name))
-    } catch { throw SystemError("create a file in memory for", program, error) }
+    } catch { throw SystemError("create a file in memory for", Path(name), error) }
   }
 }
 

@@ -164,6 +164,43 @@ private let start = "\u{2}start\u{3}"
           + "hint: onefold pack --help\n"
       ),
       (
+        ["bench"], "onefold bench: missing argument FILE...\nhint: onefold bench --help\n"
+      ),
+      (
+        ["bench", "f", "--fail-over", "wram>2ms"],
+        "onefold bench: option '--fail-over' does not understand 'wram>2ms': there is no metric 'wram'\n"
+          + "hint: onefold bench --help\n"
+      ),
+      (
+        ["bench", "f", "--reset", "true"],
+        "onefold bench: option '--reset' goes with '--against' only\nhint: onefold bench --help\n"
+      ),
+      (
+        ["bench", "f", "--http", "/"],
+        "onefold bench: option '--http' needs '--port', or '{port}' in the arguments or in '--env', "
+          + "for example --env 'PORT={port}'\nhint: onefold bench --help\n"
+      ),
+      (
+        ["bench", "f", "--http", "/a b", "--port", "1"],
+        "onefold bench: option '--http' needs a path such as /health, not '/a b'\n"
+          + "hint: onefold bench --help\n"
+      ),
+      (
+        ["bench", "f", "--json", "--csv"],
+        "onefold bench: options '--json' and '--csv' exclude each other\n"
+          + "hint: onefold bench --help\n"
+      ),
+      (
+        ["bench", "f", "--against", "'a"],
+        "onefold bench: option '--against' needs a command, not '\\x27a'\n"
+          + "hint: onefold bench --help\n"
+      ),
+      (
+        ["bench", "f", "--tolerance", "5"],
+        "onefold bench: option '--tolerance' goes with '--baseline' only\n"
+          + "hint: onefold bench --help\n"
+      ),
+      (
         ["pack", "--tree", "t", "--entry", "e", "--codec", "zst"],
         "onefold pack: option '--codec' needs zstd, xz or store, not 'zst'; did you mean 'zstd'?\n"
           + "hint: onefold pack --help\n"

@@ -1,0 +1,152 @@
+import Posix
+
+/// How programs are started and what is waited for; the same for all that is compared.
+struct Launcher {
+  let settings: BenchSettings
+
+  /// A launch that did what it should.
+  struct Outcome {
+    /// Nanoseconds until the end of the program, or until its first answer.
+    var time: Double
+    var usage: Usage
+    var output: [UInt8]
+  }
+
+  /// Starts a program, and waits for its end, or for an answer and its end.
+  ///
+  /// - Parameters:
+  ///   - name: What messages call it.
+  ///   - given: Its arguments after argument 0, with `{port}` in them.
+  ///   - environment: "NAME=value" each, with `{port}` in those of the settings.
+  func launch(
+    _ name: String, _ program: Path, _ given: [Path], _ environment: [Path],
+    countsCalls: Bool = false
+  ) throws(BenchError) -> Outcome {
+    let port = try settings.http == nil ? 0 : choosePort()
+    let command = Subprocess(
+      program, given.map { filled($0, port) },
+      environment: environment.map { filled($0, port) })
+    let output = try system { () throws(SystemError) in try FileDescriptor.inMemory("stdout") }
+    let errors = try system { () throws(SystemError) in try FileDescriptor.inMemory("stderr") }
+    var process = try start(command, countsCalls, output, errors)
+    func said() -> String {
+      let bytes = errors.content
+      return lastLines(bytes.isEmpty ? output.content : bytes)
+    }
+    var time: Double?
+    if let path = settings.http {
+      let answer = try waitForAnswer(path, port, &process, name, said)
+      time = Double(answer - process.start)
+      process.terminate()
+    }
+    let usage = try waitForEnd(&process, name, said)
+    if settings.http == nil, usage.status != settings.status {
+      throw .failed("\(name) \(endText(usage.status)), not \(settings.status): \(said())")
+    }
+    return Outcome(
+      time: time ?? Double(usage.end - usage.start), usage: usage, output: output.content)
+  }
+
+  private func start(
+    _ command: Subprocess, _ countsCalls: Bool, _ output: borrowing FileDescriptor,
+    _ errors: borrowing FileDescriptor
+  ) throws(BenchError) -> MeasuredProcess {
+    do throws(SystemError) {
+      return try MeasuredProcess(
+        command, countsCalls: countsCalls, output: output, errors: errors)
+    } catch {
+      if countsCalls && error.errno == .noSystemCall { throw .failed(Launcher.noTracing) }
+      throw .failed(error.description.string)
+    }
+  }
+
+  static let noTracing = "system calls can't be counted: this process may not trace others here"
+
+  /// When the server answered.
+  private func waitForAnswer(
+    _ path: String, _ port: Int, _ process: inout MeasuredProcess, _ name: String,
+    _ said: () -> String
+  ) throws(BenchError) -> Int64 {
+    var request = HealthRequest(path: path, port: port)
+    let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
+    while true {
+      if request.advance() { return MonotonicClock.now }
+      let connection = request.descriptor
+      // As long as nobody listens the port is tried again and again; a connection tells by itself.
+      let ended = try step(
+        &process, microseconds: connection < 0 ? pollInterval : 20_000, connection, request.writes)
+      if let ended {
+        throw .failed("\(name) \(endText(ended.status)) before it answered: \(said())")
+      }
+      guard MonotonicClock.now < end else {
+        throw .failed(
+          "\(name) has not answered to GET \(path) at port \(port) after \(settings.timeout) s: "
+            + "\(request.last): \(said())")
+      }
+    }
+  }
+
+  private func waitForEnd(
+    _ process: inout MeasuredProcess, _ name: String, _ said: () -> String
+  ) throws(BenchError) -> Usage {
+    let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
+    while true {
+      if let usage = try step(&process, microseconds: 100_000, -1, false) { return usage }
+      guard MonotonicClock.now < end else {
+        let wanted = settings.http == nil ? "" : " after SIGTERM"
+        throw .failed("\(name) has not ended\(wanted) after \(settings.timeout) s: \(said())")
+      }
+    }
+  }
+
+  private func step(
+    _ process: inout MeasuredProcess, microseconds: Int64, _ connection: Int32, _ writes: Bool
+  ) throws(BenchError) -> Usage? {
+    if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
+    do throws(SystemError) {
+      return try process.wait(microseconds: microseconds, orFor: connection, writes: writes)
+    } catch { throw .failed(error.description.string) }
+  }
+
+  private func choosePort() throws(BenchError) -> Int {
+    if let port = settings.port { return port }
+    return try system { () throws(SystemError) in try LocalConnection.freePort() }
+  }
+
+  private func filled(_ text: Path, _ port: Int) -> Path {
+    settings.http == nil
+      ? text : Path(replacing(BenchSettings.portPlaceholder, in: text.bytes, by: port))
+  }
+}
+
+/// Microseconds between two attempts to reach a port at which nobody listens.
+let pollInterval: Int64 = 250
+
+private func replacing(_ wanted: String, in bytes: ArraySlice<UInt8>, by number: Int) -> [UInt8] {
+  var result: [UInt8] = []
+  var rest = bytes
+  while let found = rest.firstRange(of: Array(wanted.utf8)) {
+    result += rest[..<found.lowerBound] + Array(String(number).utf8)
+    rest = rest[found.upperBound...]
+  }
+  return result + rest
+}
+
+func endText(_ status: Int32) -> String {
+  status > 128 ? "was ended by signal \(status - 128)" : "ended with status \(status)"
+}
+
+/// What a program said last, in one line.
+func lastLines(_ bytes: [UInt8]) -> String {
+  let lines = bytes.split(separator: UInt8(ascii: "\n")).suffix(3)
+  if lines.isEmpty { return "it wrote nothing" }
+  return lines.map { escapedText($0).string }.joined(separator: " | ")
+}
+
+extension FileDescriptor {
+  /// All of it; empty where it can't be read.
+  fileprivate var content: [UInt8] {
+    guard let size = try? status().size else { return [] }
+    return (try? bytes(at: 0, count: Int(size))) ?? []
+  }
+}

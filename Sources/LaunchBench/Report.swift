@@ -1,0 +1,83 @@
+/// What was measured, of which machine and how.
+public struct BenchReport: Sendable {
+  /// A fact about the machine or the measuring.
+  public struct Fact: Equatable, Sendable {
+    /// For programs.
+    public var name: String
+    /// For people.
+    public var title: String
+    public var value: String
+
+    public init(_ name: String, _ title: String, _ value: String) {
+      self.name = name
+      self.title = title
+      self.value = value
+    }
+  }
+
+  public struct Result: Sendable {
+    public var metric: Metric
+    /// In the order of the rounds; those that were not measured in a round have none of it.
+    public var samples: [Double]
+    public var summary: Summary
+  }
+
+  public struct Subject: Sendable {
+    /// What limits and tables call it.
+    public var name: String
+    /// Whether it was packed by Onefold: limits concern these.
+    public var isOnefile: Bool
+    /// The program, and what it is given.
+    public var command: [String]
+    public var facts: [Fact]
+    /// In the order of `Metric.all`.
+    public var results: [Result]
+    /// The cold launch, and the warm one, whose duration is nearest to the median of its kind.
+    public var coldTrace: LaunchTrace?
+    public var warmTrace: LaunchTrace?
+
+    public func result(_ name: String) -> Result? { results.first { $0.metric.name == name } }
+    public func median(_ name: String) -> Double? { result(name)?.summary.median }
+  }
+
+  /// Until when a launch is timed.
+  public var untilAnswer: Bool
+  public var rounds: Int
+  public var warmUp: Int
+  public var machine: [Fact]
+  public var method: [Fact]
+  public var subjects: [Subject]
+  /// What was not measured, and why; whole sentences.
+  public var notes: [String]
+
+  public init(
+    untilAnswer: Bool, rounds: Int, warmUp: Int, machine: [Fact], method: [Fact],
+    subjects: [Subject], notes: [String]
+  ) {
+    self.untilAnswer = untilAnswer
+    self.rounds = rounds
+    self.warmUp = warmUp
+    self.machine = machine
+    self.method = method
+    self.subjects = subjects
+    self.notes = notes
+  }
+}
+
+extension BenchReport.Subject {
+  /// `rounds`: the samples of each round, by metric.
+  public init(
+    name: String, isOnefile: Bool, command: [String], facts: [BenchReport.Fact],
+    rounds: [[String: Double]]
+  ) {
+    self.name = name
+    self.isOnefile = isOnefile
+    self.command = command
+    self.facts = facts
+    results = Metric.all.compactMap { metric in
+      let samples = rounds.compactMap { $0[metric.name] }
+      guard let summary = Summary(samples) else { return nil }
+      return BenchReport.Result(metric: metric, samples: samples, summary: summary)
+    }
+  }
+}

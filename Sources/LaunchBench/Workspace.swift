@@ -1,0 +1,79 @@
+import Posix
+
+/// Why nothing was measured.
+public enum BenchError: Error {
+  case failed(String)
+  /// This process got a signal that ends it; everything that was begun is removed.
+  case interrupted(signal: Int32)
+}
+
+func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(BenchError)
+  -> Result
+{
+  do throws(SystemError) { return try body() } catch {
+    throw .failed(error.description.string)
+  }
+}
+
+/// A directory for the caches of everything that is measured, removed with all that is in it when its owner ends.
+final class Workspace {
+  let path: Path
+
+  init(in directory: Path) throws(BenchError) {
+    let parent = ProcessContext.absolutePath(directory)
+    let name = try system { () throws(SystemError) in
+      let name = try hiddenName(for: Path("onefold-bench").bytes)
+      try DirectoryHandle.current.createDirectory(parent.appending(name.bytes), mode: 0o700)
+      return name
+    }
+    path = parent.appending(name.bytes)
+  }
+
+  /// Where it fails, what is left is said by `remove()`, which was called before.
+  deinit { try? removeTree(path, in: .current) }
+
+  /// Removes it, and reports where that fails.
+  func remove() throws(BenchError) {
+    try system { () throws(SystemError) in try removeTree(path, in: .current) }
+  }
+
+  /// An empty directory in it.
+  func makeDirectory(_ name: String) throws(BenchError) -> Path {
+    let made = path.appending(name)
+    try system { () throws(SystemError) in
+      try removeTree(made, in: .current)
+      try DirectoryHandle.current.createDirectory(made, mode: 0o700)
+    }
+    return made
+  }
+}
+
+/// What a launch left in a directory: regular files, each once whatever its names, and their bytes.
+struct Written: Equatable {
+  var files = 0
+  var bytes: Int64 = 0
+
+  init(below path: Path) throws(BenchError) {
+    var seen: Set<[UInt64]> = []
+    try count(path, &seen)
+  }
+
+  private mutating func count(_ path: Path, _ seen: inout Set<[UInt64]>) throws(BenchError) {
+    let names = try system { () throws(SystemError) in
+      try DirectoryHandle.current.names(in: path)
+    }
+    for name in names {
+      let entry = path.appending(name)
+      let status = try system { () throws(SystemError) in
+        try DirectoryHandle.current.status(of: entry)
+      }
+      switch status.kind {
+      case .directory: try count(entry, &seen)
+      case .file where status.links == 1 || seen.insert([status.device, status.inode]).inserted:
+        files += 1
+        bytes += status.size
+      default: break
+      }
+    }
+  }
+}

@@ -66,6 +66,20 @@ def with_section(document: str, name: str, body: str) -> str:
     return pattern.sub(lambda _: begin + body + end, document)
 
 
+def summary(document: str) -> str:
+    """The sums of each section's table, as it stands in the document."""
+    lines = [["section", *HEADS[1:4]], ["---", "---:", "---:", "---:"]]
+    figures = re.compile(r"^\|.*\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", re.MULTILINE)
+    for name in SECTIONS:
+        found = re.search(f"<!-- soak: {name} -->\n(.*?)<!-- end -->", document, re.DOTALL)
+        sums = [0, 0, 0]
+        for row in figures.findall(found[1] if found else ""):
+            sums = [so_far + int(value.replace(",", "")) for so_far, value in zip(sums, row)]
+        lines.append([f"`{name}`", *map(figure, sums)])
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
 def refresh(path: Path, name: str, body: str) -> None:
-    path.write_text(with_section(path.read_text(), name, body))
+    document = with_section(path.read_text(), name, body)
+    path.write_text(with_section(document, "summary", summary(document)))
     say(f"wrote the table of {name} to {path.relative_to(REPOSITORY)}")

@@ -29,7 +29,7 @@ ROOMS = [
     "Sources/Posix",
 ]
 #: Files there that the packer alone has.
-PACKER = {"Subprocess.swift", "Strings.swift"}
+PACKER = {"Subprocess.swift", "Strings.swift", "MeasuredProcess.swift"}
 #: Where texts with words stand that are no messages: what `help`, `inspect` and `trace` show, a call that the packer alone makes, and
 #: what a launch that ends by a signal does not say.
 OTHERS = {

@@ -145,9 +145,13 @@ extension CacheDirectory {
       let name = try makeStaging(named: treeName.bytes, in: handle)
       do throws(SystemError) {
         let directory = try FileDescriptor.open(name, in: handle, .directory)
-        // Where somebody was faster, who cleans up has it.
-        if (try? directory.lock(exclusive: true, wait: false)) == false { continue }
-        return StagingDirectory(name: name, directory: directory)
+        // Somebody who cleans up or lists the cache may have been faster, and may have removed it.
+        if (try? directory.lock(exclusive: true, wait: false)) != false,
+          directory.isNamed(name, in: handle)
+        {
+          return StagingDirectory(name: name, directory: directory)
+        }
+        try? removeTree(name, in: handle)
       } catch {
         try? removeTree(name, in: handle)
         if error.errno != .noSuchFile { throw .system(error) }

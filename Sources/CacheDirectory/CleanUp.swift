@@ -86,13 +86,14 @@ public struct CleanUpResult: Sendable {
   public init() {}
 }
 
-/// What is in the cache directories of this user, and in the one that all users share; or in `directory` alone.
-public func listCaches(in directory: Path? = nil) -> [CacheItem] {
+/// What is in the cache directories of this user, and in the one that all users share, or in `directory` alone; and what
+/// kept it from looking at the rest.
+public func listCaches(in directory: Path? = nil) -> (items: [CacheItem], failures: [SystemError]) {
   var items: [CacheItem] = []
   var search = CacheSearch(given: directory, create: false)
   var failures: [SystemError] = []
   while let cache = search.next() { items += cache.items(&failures) }
-  return items
+  return (items, failures + search.failures)
 }
 
 /// Cleans up all cache directories that this user can write to; or `directory` alone.
@@ -242,9 +243,7 @@ extension CacheDirectory {
   /// had begun. Errors are ignored: a later launch tries again. The caller holds the tree's `InstallLock`.
   func reclaimStaging(of treeName: Path) {
     guard let names = try? handle.names() else { return }
-    var prefix = [UInt8(ascii: ".")]
-    prefix.append(contentsOf: treeName.bytes)
-    prefix.append(UInt8(ascii: "."))
+    let prefix = hiddenPrefix(for: treeName.bytes)
     for name in names where CacheName(name) == .hidden && name.starts(with: prefix) {
       _ = try? removeLeftover(Path(name))
     }
@@ -321,9 +320,7 @@ extension CacheItem {
 extension OwnedDirectory {
   /// Seals that somebody began to write. Who holds the tree's `InstallLock` knows that nobody still does.
   fileprivate borrowing func halfSeals() -> [Path] {
-    var prefix = [UInt8(ascii: ".")]
-    prefix.append(contentsOf: Seal.fileName.bytes)
-    prefix.append(UInt8(ascii: "."))
+    let prefix = hiddenPrefix(for: Seal.fileName.bytes)
     var result: [Path] = []
     for name in (try? directory.handle.names()) ?? [] where name.starts(with: prefix) {
       result.append(Path(name))

@@ -1,5 +1,6 @@
 import AppSpec
 import CacheDirectory
+import PayloadFormat
 import Posix
 
 let cacheCommand = Command(
@@ -22,7 +23,8 @@ let cacheCommand = Command(
       help: "this cache directory only; default: ONEFOLD_CACHE, or all that a launch would try"),
     Option(
       name: "--keep", value: "DAYS",
-      help: "with prune: for how long an unused tree is kept, 0 to 36500, whatever its onefile says"
+      help: "with prune: for how long an unused tree is kept, 0 to \(LaunchRecord.longestKeep), "
+        + "whatever its onefile says"
     ),
     Option(name: "--dry-run", help: "with prune or clear: show what would be removed, and keep it"),
     Option(name: "--json", help: "print the result as JSON"),
@@ -31,7 +33,7 @@ let cacheCommand = Command(
 func runCache(_ arguments: Arguments) throws(CommandFailure) {
   let action = String(decoding: arguments.positional[0].bytes, as: UTF8.self)
   let keep = try usage { () throws(UsageError) in
-    try arguments.number("--keep", in: 0...36_500)
+    try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
   }
   let directory = arguments.value("--cache")
   if let directory, directory.isEmpty { throw .usage("option '--cache' needs a directory") }
@@ -48,7 +50,9 @@ func runCache(_ arguments: Arguments) throws(CommandFailure) {
     guard !cleanUp.isDryRun else {
       throw .usage("option '--dry-run' goes with prune or clear only")
     }
-    try list(listCaches(in: directory), arguments)
+    let (items, failures) = listCaches(in: directory)
+    if !items.isEmpty || failures.isEmpty { try list(items, arguments) }
+    if let failure = failures.first { throw .failed(failure.description.string) }
   case "prune":
     cleanUp.keepDays = keep
     try remove(cleanUp, in: directory, arguments)

@@ -194,9 +194,17 @@ extension DirectoryHandle {
 /// random and `name` is cut to 200 bytes.
 @inline(never)
 public func hiddenName(for name: ArraySlice<UInt8>) throws(SystemError) -> Path {
-  var hidden = Path([UInt8(ascii: ".")])
-  hidden.append(contentsOf: name.prefix(200))
-  hidden.append(byte: UInt8(ascii: "."))
+  var hidden = Path(hiddenPrefix(for: name))
   hidden.append(contentsOf: hexText(try randomBytes(8)).bytes)
   return hidden
+}
+
+/// What the names begin with that `hiddenName` gives for `name`.
+@inline(never)
+public func hiddenPrefix(for name: ArraySlice<UInt8>) -> [UInt8] {
+  let dot = UInt8(ascii: ".")
+  var prefix = [dot]
+  prefix.append(contentsOf: name.prefix(200))
+  prefix.append(dot)
+  return prefix
 }

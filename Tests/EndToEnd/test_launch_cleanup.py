@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from support import (
     AS_NOBODY,
     NOBODY,
+    ONEFOLD,
     Case,
     Mounts,
     Onefile,
@@ -27,6 +29,7 @@ from support import (
     pack,
     probe,
     program,
+    run,
     tree_state,
 )
 
@@ -325,6 +328,17 @@ class Command(CleanUpCase):
         fcntl.flock(directory, fcntl.LOCK_SH)
         used = [item["version"] for item in self.cached("list")["items"] if item["in_use"]]
         self.assertEqual(used, ["1.0"])
+
+    @needs_root
+    def test_list_tells_what_it_could_not_look_at(self) -> None:
+        cache = self.work / "theirs"
+        for path, mode in ((cache, 0o700), (cache / ("a" * 32), 0)):
+            path.mkdir(mode=mode)
+            os.chown(path, NOBODY, NOBODY)
+        program = shutil.copy(ONEFOLD, self.work / "onefold")
+        result = run([program, "cache", "list", "--cache", cache], **AS_NOBODY)
+        self.assertEqual((result.returncode, result.stdout), (1, b""))
+        self.assertIn(f"cannot open '{cache}/{'a' * 32}'".encode(), result.stderr)
 
     def test_prune_is_for_all_applications(self) -> None:
         self.cached("prune", "--dry-run")

@@ -47,6 +47,7 @@ MAXIMUM_REFERENCES = 16_777_216
 MAXIMUM_SIZE = 2**40
 
 STORE, ZSTD, XZ = CODECS = range(3)
+NONE, X86 = FILTERS = range(2)
 CODEC_NAMES = ("store", "zstd", "xz")
 
 DIRECTORY, FILE, SYMLINK, HARD_LINK = range(4)
@@ -393,7 +394,8 @@ def check_frames(frames: list[Frame]) -> None:
         )
         need(1 <= frame.raw_length <= MAXIMUM_FRAME_RAW, f"{what}: raw length out of range")
         check_codec(frame.codec, frame.stored_length, frame.raw_length, what)
-        need(frame.filter == 0, f"{what}: unknown filter")
+        need(frame.filter in FILTERS, f"{what}: unknown filter")
+        need(frame.filter == NONE or frame.codec != STORE, f"{what}: stored with a filter")
         need(not any(frame.reserved), f"{what}: reserved bytes are not zero")
         end += frame.stored_length
 
@@ -572,6 +574,26 @@ def decode(codec: int, stored: bytes, raw_length: int, what: str) -> bytes:
     return raw
 
 
+# An opcode, perhaps an operand, and an address.
+X86_ADDRESS = re.compile(
+    rb"(?:[\xE8\xE9]|[\x89\x8B\x8D\x8F\xFF][\x05\x0D\x15\x1D\x25\x2D\x35\x3D])....",
+    re.DOTALL,
+)
+
+
+def undo_x86(filtered: bytes) -> bytes:
+    raw = bytearray(filtered)
+    for found in X86_ADDRESS.finditer(filtered):
+        if found.start() + 16 > len(raw):
+            break
+        end = found.end()
+        value = int.from_bytes(raw[end - 4 : end], "little", signed=True)
+        if -(2**24) <= value < 2**24:
+            value = (value - end + 2**24) % 2**25 - 2**24
+            raw[end - 4 : end] = value.to_bytes(4, "little", signed=True)
+    return bytes(raw)
+
+
 def decode_zstd(stored: bytes, raw_length: int, what: str) -> bytes:
     need(is_zstd(stored), f"{what}: not complete zstd frames")
     with tempfile.TemporaryFile() as source:
@@ -685,7 +707,9 @@ class Onefile:
 
     def raw_frame(self, index: int) -> bytes:
         frame = self.manifest.frames[index]
-        return decode(frame.codec, self.stored_frame(index), frame.raw_length, f"frame {index}")
+        stored = self.stored_frame(index)
+        raw = decode(frame.codec, stored, frame.raw_length, f"frame {index}")
+        return undo_x86(raw) if frame.filter == X86 else raw
 
 
 # Commands

@@ -39,14 +39,20 @@ public struct Manifest: Sendable {
     public var storedLength: Int
     public var rawLength: Int
     public var codec: Codec
+    /// Undone after decompression.
+    public var filter: FrameFilter
     /// Of the stored bytes.
     public var hash: Digest
 
-    public init(offset: UInt64, storedLength: Int, rawLength: Int, codec: Codec, hash: Digest) {
+    public init(
+      offset: UInt64, storedLength: Int, rawLength: Int, codec: Codec, filter: FrameFilter = .none,
+      hash: Digest
+    ) {
       self.offset = offset
       self.storedLength = storedLength
       self.rawLength = rawLength
       self.codec = codec
+      self.filter = filter
       self.hash = hash
     }
   }
@@ -116,6 +122,7 @@ public struct Manifest: Sendable {
     return Frame(
       offset: span.u64(row), storedLength: Int(span.u64(row + 8)),
       rawLength: Int(span.u64(row + 16)), codec: Codec(rawValue: span[row + 24]) ?? .store,
+      filter: FrameFilter(rawValue: span[row + 25]) ?? .none,
       hash: Digest(span, at: row + 32))
   }
 
@@ -243,7 +250,8 @@ public struct Manifest: Sendable {
         throw FormatError(.frameCodec, index)
       }
       guard codec != .store || stored == raw else { throw FormatError(.frameStoredLength, index) }
-      guard span[row + 25] == 0 else { throw FormatError(.frameFilter, index) }
+      guard let filter = FrameFilter(rawValue: span[row + 25]), filter == .none || codec != .store
+      else { throw FormatError(.frameFilter, index) }
       guard span.isZero(row + 26..<row + 32) else { throw FormatError(.frameReserved, index) }
       // At most 2^22 frames of 17 MiB: no overflow.
       framesLength += stored

@@ -15,7 +15,8 @@ public struct ManifestBuilder {
     frames.append(littleEndian: UInt64(frame.storedLength))
     frames.append(littleEndian: UInt64(frame.rawLength))
     frames.append(frame.codec.rawValue)
-    frames.append(zeros: 7)
+    frames.append(frame.filter.rawValue)
+    frames.append(zeros: 6)
     frames.append(contentsOf: frame.hash.bytes)
   }
 

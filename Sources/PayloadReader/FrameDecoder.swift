@@ -49,6 +49,7 @@ public struct FrameDecoder: ~Copyable {
       try FrameDecoder.decompress(
         frame.codec, UnsafeRawBufferPointer(source), into: target, context: context)
     else { throw .damaged(.undecodable(index), payload.path) }
+    frame.filter.undo(on: target)
     timeline.end(.decode, bytes: target.count)
     return UnsafeRawBufferPointer(target)
   }

@@ -7,7 +7,12 @@ struct Content: Sendable {
   /// The first entry that has it; what is packed is read from there.
   var entry: Int
   var hash: Digest
+  /// Whether it begins as programs and shared libraries do.
+  var isELF: Bool
   var extents: [Extent]
+
+  /// What may make frames of it smaller.
+  var filter: FrameFilter { isELF ? .x86 : .none }
 
   /// A stretch of the content, from the end of the one before it.
   struct Extent: Sendable, Equatable {
@@ -75,6 +80,7 @@ private func examine(
   let file = try openUnchanged(tree, index)
   var hasher = SHA256Hasher()
   var extents: [Content.Extent] = []
+  var isELF = false
   var offset: UInt64 = 0
   while offset < size {
     let wanted = Int(min(UInt64(buffer.count), size - offset))
@@ -83,6 +89,7 @@ private func examine(
     }
     guard read == wanted else { throw .changed(tree.path(index)) }
     hasher.update(UnsafeRawBufferPointer(chunk))
+    if offset == 0 { isELF = chunk.starts(with: [0x7F, 0x45, 0x4C, 0x46]) }
     var start = 0
     while start < wanted {
       let length = min(holeBlock, wanted - start)
@@ -95,7 +102,7 @@ private func examine(
     offset += UInt64(wanted)
     work.add(bytes: wanted)
   }
-  return Content(entry: index, hash: hasher.finish(), extents: extents)
+  return Content(entry: index, hash: hasher.finish(), isELF: isELF, extents: extents)
 }
 
 private func extend(_ extents: inout [Content.Extent], by length: Int, isHole: Bool) {

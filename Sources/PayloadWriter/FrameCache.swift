@@ -7,8 +7,8 @@ import Synchronization
 
 /// Frames that were compressed before, by what they were made of (docs/decisions/0008-frame-cache.md).
 ///
-/// A file for each, `<2 digits>/<64 digits>` by the key: the SHA-256 of the raw bytes, the codec, its level
-/// and the compression library's version. An entry is complete before it has its name, and is verified when it
+/// A file for each, `<2 digits>/<64 digits>` by the key: the SHA-256 of the raw bytes, the filter that was
+/// tried, the codec, its level and the compression library's version. An entry is complete before it has its name, and is verified when it
 /// is read; one that is damaged is replaced. Several packers may use one directory at the same time. Nothing
 /// here fails a packing: what can't be read is compressed, and what can't be kept is not.
 final class FrameCache: Sendable {
@@ -64,8 +64,11 @@ final class FrameCache: Sendable {
   // MARK: Entries
 
   /// The name of a frame's entry.
-  static func key(_ raw: UnsafeRawBufferPointer, _ compression: Compression) -> Digest {
-    var maker: Text = "onefold frame 1, \(compression.codec.name) \(compression.level), "
+  static func key(
+    _ raw: UnsafeRawBufferPointer, _ filter: FrameFilter, _ compression: Compression
+  ) -> Digest {
+    var maker: Text = "onefold frame 2, \(compression.codec.name) \(compression.level), "
+    maker += "filter \(Int(filter.rawValue)), "
     switch compression.codec {
     case .store: break
     case .zstd: maker += Text(utf8: [UInt8](Path(cString: ZSTD_versionString()).bytes))
@@ -93,17 +96,19 @@ final class FrameCache: Sendable {
     // What compression does not make smaller is stored.
     let found = bytes.count < rawLength ? codec : .store
     guard header.key == key, header.rawLength == UInt64(rawLength), header.codec == found,
+      found != .store || header.filter == .none,
       bytes.count <= rawLength, SHA256Hasher.digest(of: bytes.span) == header.hash
     else { return nil }
     try? file.setModificationTimeToNow()
-    return EncodedFrame(bytes: bytes, codec: found, hash: header.hash)
+    return EncodedFrame(bytes: bytes, codec: found, filter: header.filter, hash: header.hash)
   }
 
   /// Keeps a frame. The first failure ends all keeping.
   func add(_ frame: EncodedFrame, _ key: Digest, rawLength: Int) {
     guard state.withLock({ $0.failure == nil }) else { return }
     let header = Header(
-      key: key, rawLength: UInt64(rawLength), codec: frame.codec, hash: frame.hash)
+      key: key, rawLength: UInt64(rawLength), codec: frame.codec, filter: frame.filter,
+      hash: frame.hash)
     let failure: SystemError?
     do throws(PackError) {
       try makeSubdirectory(key)
@@ -139,34 +144,42 @@ final class FrameCache: Sendable {
     var key: Digest
     var rawLength: UInt64
     var codec: Codec
+    var filter: FrameFilter
     /// Of the stored bytes.
     var hash: Digest
 
     static let byteCount = 88
-    private static let magic: [UInt8] = [0x4F, 0x46, 0x46, 0x43, 1, 0, 0]
+    private static let magic: [UInt8] = [0x4F, 0x46, 0x46, 0x43, 2, 0]
 
-    init(key: Digest, rawLength: UInt64, codec: Codec, hash: Digest) {
+    init(key: Digest, rawLength: UInt64, codec: Codec, filter: FrameFilter, hash: Digest) {
       self.key = key
       self.rawLength = rawLength
       self.codec = codec
+      self.filter = filter
       self.hash = hash
     }
 
     init?(parsing bytes: Span<UInt8>) {
       guard bytes.count >= Header.byteCount else { return nil }
-      for index in Header.magic.indices where bytes[index] != Header.magic[index] { return nil }
-      guard let codec = Codec(rawValue: bytes[7]) else { return nil }
+      guard let filter = FrameFilter(rawValue: bytes[6]), let codec = Codec(rawValue: bytes[7])
+      else { return nil }
       var rawLength: UInt64 = 0
       for index in 0..<8 { rawLength |= UInt64(bytes[8 + index]) << UInt64(8 * index) }
       self.init(
-        key: Digest(bytes, at: 16), rawLength: rawLength, codec: codec, hash: Digest(bytes, at: 48))
-      for index in 80..<Header.byteCount where bytes[index] != 0 { return nil }
+        key: Digest(bytes, at: 16), rawLength: rawLength, codec: codec, filter: filter,
+        hash: Digest(bytes, at: 48))
+      // No flag, such as the filter, may be wrong.
+      let all = encoded()
+      for index in bytes.indices.prefix(Header.byteCount) where bytes[index] != all[index] {
+        return nil
+      }
     }
 
     func encoded() -> [UInt8] {
-      var bytes = Header.magic + [codec.rawValue]
+      var bytes = Header.magic + [filter.rawValue, codec.rawValue]
       for index in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: rawLength >> UInt64(8 * index))) }
-      return bytes + key.bytes + hash.bytes + [UInt8](repeating: 0, count: 8)
+      bytes += key.bytes + hash.bytes
+      return bytes + SHA256Hasher.digest(of: bytes.span).bytes.prefix(8)
     }
   }
 
@@ -226,6 +239,7 @@ final class FrameCache: Sendable {
 struct EncodedFrame: Sendable {
   var bytes: [UInt8]
   var codec: Codec
+  var filter: FrameFilter
   /// Of `bytes`.
   var hash: Digest
 }

@@ -44,37 +44,67 @@ public struct Compression: Equatable, Sendable {
 struct FrameEncoder: ~Copyable {
   private let compression: Compression
   private let context: OpaquePointer
+  /// Tells quickly whether a filter helps.
+  private let trial: OpaquePointer
   private let output: Buffer
 
   /// For sources up to `longest` bytes.
   init(_ compression: Compression, longest: Int) throws(PackError) {
     let bound = max(ZSTD_compressBound(longest), lzma_stream_buffer_bound(longest))
     let output = try system { () throws(SystemError) in try Buffer(count: bound) }
-    guard let context = ZSTD_createCCtx() else { throw .compression("no memory") }
+    guard let context = ZSTD_createCCtx(), let trial = ZSTD_createCCtx() else {
+      throw .compression("no memory")
+    }
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(compression.level))
+    ZSTD_CCtx_setParameter(trial, ZSTD_c_compressionLevel, 1)
     self.compression = compression
     self.context = context
+    self.trial = trial
     self.output = output
   }
 
-  deinit { ZSTD_freeCCtx(context) }
-
-  /// The stored bytes of `source` and their codec, valid until the next call. What compression does not
-  /// make smaller is stored.
-  func encode(_ source: UnsafeRawBufferPointer) throws(PackError) -> (
-    bytes: UnsafeRawBufferPointer, codec: Codec
-  ) {
-    let length: Int
-    switch compression.codec {
-    case .store: return (source, .store)
-    case .zstd: length = try encodeZstd(source)
-    case .xz: length = try encodeXZ(source)
-    }
-    guard length < source.count else { return (source, .store) }
-    return (UnsafeRawBufferPointer(rebasing: output.bytes[..<length]), compression.codec)
+  deinit {
+    ZSTD_freeCCtx(context)
+    ZSTD_freeCCtx(trial)
   }
 
-  private func encodeZstd(_ source: UnsafeRawBufferPointer) throws(PackError) -> Int {
+  /// The stored bytes of `source`, their codec and filter, valid until the next call. What compression
+  /// does not make smaller is stored. `filter` is applied, to `source` itself, where that helps.
+  func encode(_ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter) throws(PackError) -> (
+    bytes: UnsafeRawBufferPointer, codec: Codec, filter: FrameFilter
+  ) {
+    let raw = UnsafeRawBufferPointer(source)
+    if compression.codec == .store { return (raw, .store, .none) }
+    let applied = try apply(filter, to: source)
+    let length =
+      switch compression.codec {
+      case .xz: try encodeXZ(raw)
+      default: try encodeZstd(raw, context)
+      }
+    guard length < source.count else {
+      applied.undo(on: source)
+      return (raw, .store, .none)
+    }
+    return (UnsafeRawBufferPointer(rebasing: output.bytes[..<length]), compression.codec, applied)
+  }
+
+  /// Filters `source` where zstd at its first level says that it compresses better then: data in between
+  /// may look like machine code.
+  private func apply(_ filter: FrameFilter, to source: UnsafeMutableRawBufferPointer)
+    throws(PackError) -> FrameFilter
+  {
+    if filter == .none { return .none }
+    let raw = UnsafeRawBufferPointer(source)
+    let without = try encodeZstd(raw, trial)
+    filter.apply(to: source)
+    if try encodeZstd(raw, trial) < without { return filter }
+    filter.undo(on: source)
+    return .none
+  }
+
+  private func encodeZstd(_ source: UnsafeRawBufferPointer, _ context: OpaquePointer)
+    throws(PackError) -> Int
+  {
     let result = ZSTD_compress2(
       context, output.bytes.baseAddress, output.bytes.count, source.baseAddress, source.count)
     guard ZSTD_isError(result) == 0 else { throw .compression("zstd") }

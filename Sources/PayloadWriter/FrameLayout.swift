@@ -4,7 +4,8 @@ import Posix
 /// Which stretches of which contents each frame holds.
 ///
 /// Contents of at least a frame's size get frames of their own, first. The others stand in the order of
-/// their paths, so that the files of a package are together, and fill one frame after another. A frame that is at least half full
+/// their paths, so that the files of a package are together, and byte code beside its source, and fill one
+/// frame after another; programs and libraries come after all the others, in frames of their own. A frame that is at least half full
 /// also ends before one path of 64 (by the path's hash): after a change the frames soon begin at the same
 /// paths again, and are the same bytes (docs/decisions/0004-frames.md).
 struct FrameLayout: Sendable {
@@ -25,23 +26,27 @@ struct FrameLayout: Sendable {
         Manifest.Segment(frame: nil, offset: 0, length: $0.length)
       }
     }
-    var small: [(path: [UInt8], content: Int)] = []
+    var small: [Small] = []
     for (number, content) in index.contents.enumerated() {
       let stored = content.extents.reduce(UInt64(0)) { $0 + ($1.isHole ? 0 : $1.length) }
       if stored >= UInt64(frameSize) || content.extents.count > 1 {
         segments[number] = Self.split(content, number, frameSize, &frames)
       } else if stored > 0 {
-        small.append(([UInt8](tree.relativePath(content.entry).bytes), number))
+        let path = tree.relativePath(content.entry).bytes
+        small.append(Small(content: number, isELF: content.isELF, path: Self.sortingPath(path)))
       }
     }
-    small.sort { $0.path.lexicographicallyPrecedes($1.path) }
+    small.sort()
 
     var used = 0
-    for (path, content) in small {
+    var isELF = false
+    for file in small {
+      let content = file.content
       let length = Int(index.contents[content].extents[0].length)
       let isFull = used + length > frameSize
-      let isBoundary = used >= frameSize / 2 && Self.hash(path) % 64 == 0
-      if used == 0 || isFull || isBoundary {
+      let isBoundary = used >= frameSize / 2 && Self.hash(file.path) % 64 == 0
+      if used == 0 || isFull || isBoundary || file.isELF != isELF {
+        isELF = file.isELF
         frames.append([])
         used = 0
       }
@@ -52,6 +57,25 @@ struct FrameLayout: Sendable {
       used += length
     }
     self.segments = segments
+  }
+
+  /// A content that shares its frame.
+  private struct Small: Comparable {
+    var content: Int
+    var isELF: Bool
+    var path: [UInt8]
+
+    static func < (left: Small, right: Small) -> Bool {
+      if left.isELF != right.isELF { return right.isELF }
+      return left.path.lexicographicallyPrecedes(right.path)
+    }
+  }
+
+  /// The path without `__pycache__/`.
+  private static func sortingPath(_ path: ArraySlice<UInt8>) -> [UInt8] {
+    let parts = path.split(separator: UInt8(ascii: "/"))
+    return [UInt8](
+      parts.filter { !$0.elementsEqual("__pycache__".utf8) }.joined(separator: [UInt8(ascii: "/")]))
   }
 
   /// FNV-1a, folded: cheap, and the same everywhere. Not for security.

@@ -207,7 +207,7 @@ private struct FrameSink: Sendable {
   ) throws(PackError) {
     let frame = Manifest.Frame(
       offset: 0, storedLength: encoded.bytes.count, rawLength: rawLength, codec: encoded.codec,
-      hash: encoded.hash)
+      filter: encoded.filter, hash: encoded.hash)
     waiting[item] = (encoded.bytes, frame)
     if isFromCache { fromCache += 1 }
     while var ready = waiting.removeValue(forKey: next) {
@@ -236,8 +236,10 @@ private func writeFrames(
       let raw = try system { () throws(SystemError) in try Buffer(count: frameSize) }
       let encoder = try FrameEncoder(request.compression, longest: frameSize)
       while let item = work.take() {
-        let source = try fill(raw.bytes, layout.frames[item], tree, index)
-        let (frame, isFromCache) = try encode(source, request.compression, encoder, cache)
+        let pieces = layout.frames[item]
+        let source = try fill(raw.bytes, pieces, tree, index)
+        let filter = pieces.first.map { index.contents[$0.content].filter } ?? .none
+        let (frame, isFromCache) = try encode(source, filter, request.compression, encoder, cache)
         try sink.withLock { (sink) throws(PackError) in
           try sink.add(
             item, frame, rawLength: source.count, isFromCache: isFromCache, to: output)
@@ -255,18 +257,20 @@ private func writeFrames(
   return sink.withLock { $0 }
 }
 
-/// Compresses a frame, or finds it in the cache; what is compressed is kept there.
+/// Compresses a frame, or finds it in the cache; what is compressed is kept there. Changes `source`.
 private func encode(
-  _ source: UnsafeRawBufferPointer, _ compression: Compression,
+  _ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter, _ compression: Compression,
   _ encoder: borrowing FrameEncoder, _ cache: FrameCache?
 ) throws(PackError) -> (frame: EncodedFrame, isFromCache: Bool) {
-  let key = cache == nil ? Digest.zero : FrameCache.key(source, compression)
+  let key =
+    cache == nil
+    ? Digest.zero : FrameCache.key(UnsafeRawBufferPointer(source), filter, compression)
   if let frame = cache?.lookUp(key, rawLength: source.count, compression.codec) {
     return (frame, true)
   }
-  let (bytes, codec) = try encoder.encode(source)
+  let (bytes, codec, applied) = try encoder.encode(source, filter)
   let frame = EncodedFrame(
-    bytes: [UInt8](bytes), codec: codec, hash: SHA256Hasher.digest(of: bytes))
+    bytes: [UInt8](bytes), codec: codec, filter: applied, hash: SHA256Hasher.digest(of: bytes))
   cache?.add(frame, key, rawLength: source.count)
   return (frame, false)
 }
@@ -275,7 +279,7 @@ private func encode(
 private func fill(
   _ buffer: UnsafeMutableRawBufferPointer, _ pieces: [FrameLayout.Piece], _ tree: ScannedTree,
   _ index: ContentIndex
-) throws(PackError) -> UnsafeRawBufferPointer {
+) throws(PackError) -> UnsafeMutableRawBufferPointer {
   var used = 0
   for piece in pieces {
     let entry = index.contents[piece.content].entry
@@ -287,7 +291,7 @@ private func fill(
     guard read == piece.length else { throw .changed(tree.path(entry)) }
     used += piece.length
   }
-  return UnsafeRawBufferPointer(rebasing: buffer[..<used])
+  return UnsafeMutableRawBufferPointer(rebasing: buffer[..<used])
 }
 
 private func makeManifest(

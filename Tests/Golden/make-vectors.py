@@ -551,7 +551,7 @@ def base() -> Manifest:
 def rich() -> Manifest:
     """All that a manifest can hold, in canonical order."""
     manifest = Manifest(mode=0o700, seconds=-1, nanoseconds=999_999_999)
-    manifest.frame(3_000, 16_777_216)
+    manifest.frame(3_000, 16_777_216, filter=1)
     manifest.frame(1_000, 1_000, codec=STORE)
     manifest.frame(17_825_792, 16_777_216, codec=XZ)
     shared = manifest.segment(1, 0, 10)
@@ -788,7 +788,8 @@ def invalid_frames_and_segments() -> Vectors:
         "frameRawLength-overflow": made(frame(0, raw=U64)),
         "frameCodec-3": made(frame(0, codec=3)),
         "frameCodec-255": made(frame(0, codec=255)),
-        "frameFilter": made(frame(0, filter=1)),
+        "frameFilter": made(frame(0, filter=2)),
+        "frameFilter-stored": made(frame(1, filter=1)),
         "frameFilter-high": made(frame(1, filter=0x80)),
         "frameReserved-26": made(frame(0, reserved=b"\1" + bytes(5))),
         "frameReserved-31": made(frame(1, reserved=bytes(5) + b"\1")),

@@ -16,11 +16,13 @@ import Testing
   }
 
   private func decode(
-    _ stored: [UInt8], _ codec: Codec, rawLength: Int, hash: Digest? = nil
+    _ stored: [UInt8], _ codec: Codec, _ filter: FrameFilter = .none, rawLength: Int,
+    hash: Digest? = nil
   ) throws -> Outcome {
     var onefile = Onefile()
     onefile.frames = [
-      Onefile.Frame(stored: stored, rawLength: rawLength, codec: codec, hash: hash)
+      Onefile.Frame(
+        stored: stored, rawLength: rawLength, codec: codec, filter: filter, hash: hash)
     ]
     let payload = try onefile.open(in: directory)
     let manifest = try payload.readManifest()
@@ -47,6 +49,16 @@ import Testing
     case .xz: stored = xz(raw)
     }
     #expect(try decode(stored, codec, rawLength: raw.count) == .bytes(raw))
+  }
+
+  @Test(arguments: [Codec.zstd, .xz])
+  func filtersAreUndone(_ codec: Codec) throws {
+    let code: [UInt8] = [0xE8, 0xFB, 0x0F, 0x00, 0x00] + raw
+    var filtered = code
+    filtered.withUnsafeMutableBytes { FrameFilter.x86.apply(to: $0) }
+    #expect(filtered != code)
+    let stored = codec == .xz ? xz(filtered) : zstd(filtered)
+    #expect(try decode(stored, codec, .x86, rawLength: code.count) == .bytes(code))
   }
 
   @Test(arguments: Codec.allCases)

@@ -16,6 +16,7 @@ import Testing
       try directory.write("tree/large\(number)", text(70_000, seed: UInt64(number)))
     }
     try directory.write("tree/noise", noise(65_536))
+    try directory.write("tree/library", machineCode(4000))
   }
 
   /// Bytes that compress, but not to nothing.
@@ -90,15 +91,17 @@ import Testing
     #expect(try readFile(directory("out")) == bytes)
   }
 
-  @Test func keysTellCodecLevelAndBytes() {
-    func key(_ bytes: [UInt8], _ codec: Codec, _ level: Int) -> Digest {
+  @Test func keysTellCodecLevelFilterAndBytes() {
+    func key(
+      _ bytes: [UInt8], _ codec: Codec, _ level: Int, _ filter: FrameFilter = .none
+    ) -> Digest {
       bytes.withUnsafeBytes {
-        FrameCache.key($0, Compression(codec: codec, level: level, frameSize: 1 << 20))
+        FrameCache.key($0, filter, Compression(codec: codec, level: level, frameSize: 1 << 20))
       }
     }
     let keys = [
       key([1], .zstd, 1), key([1], .zstd, 2), key([1], .xz, 1), key([2], .zstd, 1),
-      key([1, 0], .zstd, 1), key([], .zstd, 1),
+      key([1, 0], .zstd, 1), key([], .zstd, 1), key([1], .zstd, 1, .x86),
     ]
     #expect(Set(keys).count == keys.count)
     #expect(key([1], .zstd, 1) == keys[0])
@@ -198,7 +201,9 @@ import Testing
   private func add(_ seed: UInt64, to cache: FrameCache, time: Int64) throws -> Digest {
     let bytes = noise(5000, seed: seed)
     let key = digest([UInt8(seed)])
-    cache.add(EncodedFrame(bytes: bytes, codec: .zstd, hash: digest(bytes)), key, rawLength: 6000)
+    cache.add(
+      EncodedFrame(bytes: bytes, codec: .zstd, filter: .none, hash: digest(bytes)), key,
+      rawLength: 6000)
     let digits = hexText(key.bytes).string
     try directory.setTime("frames/\(digits.prefix(2))/\(digits)", seconds: time)
     return key

@@ -42,6 +42,24 @@ import Testing
     try directory.write("twin", noise(1000, seed: 0))
   }
 
+  @Test func librariesStandApartAndByteCodeBesideItsSource() throws {
+    let elf: [UInt8] = [0x7F, 0x45, 0x4C, 0x46]
+    try directory.write("a/lib.so", elf + noise(100, seed: 1))
+    try directory.write("a/one.py", noise(100, seed: 2))
+    try directory.write("a/two.py", noise(100, seed: 3))
+    try directory.write("a/__pycache__/one.cpython-311.pyc", noise(100, seed: 4))
+    try directory.write("a/__pycache__/two.cpython-311.pyc", noise(100, seed: 5))
+    try directory.write("b/lib.so", elf + noise(100, seed: 6))
+    #expect(
+      paths(try layOut()) == [
+        [
+          "a/__pycache__/one.cpython-311.pyc", "a/one.py", "a/__pycache__/two.cpython-311.pyc",
+          "a/two.py",
+        ],
+        ["a/lib.so", "b/lib.so"],
+      ])
+  }
+
   @Test func piecesPartitionTheContents() throws {
     try writeSample()
     let (_, index, layout) = try layOut()

@@ -13,6 +13,22 @@ func elf(_ machine: UInt16 = 62, count: Int = 100, class bits: UInt8 = 2) -> [UI
   return bytes
 }
 
+/// What begins like a library for x86-64 and is full of calls of three functions, which only the filter
+/// makes smaller.
+func machineCode(_ calls: Int) -> [UInt8] {
+  var bytes = elf()
+  for number in 0..<calls {
+    bytes += noise(3, seed: UInt64(number)).map { $0 & 0x3F }
+    let target = [0x1234_50, 0x4567_80, 0x789A_B0][Int(noise(1, seed: UInt64(number))[0]) % 3]
+    let address = UInt32(bitPattern: Int32(target - bytes.count - 5))
+    bytes.append(0xE8)
+    for shift in stride(from: 0, to: 32, by: 8) {
+      bytes.append(UInt8(truncatingIfNeeded: address >> UInt32(shift)))
+    }
+  }
+  return bytes
+}
+
 func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
 
 extension ContentIndex {

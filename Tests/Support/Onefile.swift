@@ -8,14 +8,18 @@ public struct Onefile {
     public var stored: [UInt8]
     public var rawLength: Int
     public var codec: Codec
+    public var filter: FrameFilter
     /// Where it is not that of the stored bytes.
     public var hash: Digest? = nil
 
-    public init(stored: [UInt8], rawLength: Int? = nil, codec: Codec = .store, hash: Digest? = nil)
-    {
+    public init(
+      stored: [UInt8], rawLength: Int? = nil, codec: Codec = .store, filter: FrameFilter = .none,
+      hash: Digest? = nil
+    ) {
       self.stored = stored
       self.rawLength = rawLength ?? stored.count
       self.codec = codec
+      self.filter = filter
       self.hash = hash
     }
   }
@@ -81,7 +85,8 @@ public struct Onefile {
       builder.append(
         Manifest.Frame(
           offset: offset, storedLength: frame.stored.count, rawLength: frame.rawLength,
-          codec: frame.codec, hash: frame.hash ?? SHA256Hasher.digest(of: frame.stored.span)))
+          codec: frame.codec, filter: frame.filter,
+          hash: frame.hash ?? SHA256Hasher.digest(of: frame.stored.span)))
       offset += UInt64(frame.stored.count)
     }
     for segment in segments { builder.append(segment) }

@@ -26,16 +26,24 @@ struct Seal {
   /// `treeID`; nil there takes any. `withTable` reads what follows the header as well: the table of
   /// directories, which `directoriesMatch` needs, and the owner's name and version.
   static func read(in directory: DirectoryHandle, treeID: Digest?, withTable: Bool) -> Seal? {
-    guard let file = try? FileDescriptor.open(fileName, in: directory, .readNoFollow),
-      let header = try? file.bytes(at: 0, count: headerLength),
-      var seal = Seal(header: header.span), treeID == nil || seal.treeID == treeID
+    guard let file = open(in: directory) else { return nil }
+    return Seal(reading: file, treeID: treeID, withTable: withTable)
+  }
+
+  static func open(in directory: DirectoryHandle) -> FileDescriptor? {
+    try? FileDescriptor.open(fileName, in: directory, .readNoFollow)
+  }
+
+  /// `read`, of the open file.
+  init?(reading file: borrowing FileDescriptor, treeID: Digest?, withTable: Bool) {
+    guard let header = try? file.bytes(at: 0, count: Seal.headerLength),
+      let seal = Seal(header: header.span), treeID == nil || seal.treeID == treeID
     else { return nil }
-    guard withTable else { return seal }
-    let length = seal.bodyLength
-    guard let body = try? file.bytes(at: Int64(headerLength), count: length),
-      body.count == length, seal.take(body: body)
+    self = seal
+    guard withTable else { return }
+    guard let body = try? file.bytes(at: Int64(Seal.headerLength), count: bodyLength),
+      take(body: body)
     else { return nil }
-    return seal
   }
 
   /// Parses the first 128 bytes of a seal; nil where they are not whole. Never traps, whatever the bytes.
@@ -231,12 +239,14 @@ struct TreeOwner: Equatable, Sendable {
   var keepDays: Int
 }
 
-/// The running boot (random(4), boot_id), 16 bytes; zeros where the system does not tell.
-func currentBootID() -> [UInt8] {
+/// The running boot (random(4), boot_id), 16 bytes; zeros where the system does not tell. `leavesOpen`: the file that
+/// tells it, which `execve` closes.
+func currentBootID(leavesOpen: Bool = false) -> [UInt8] {
   let none = [UInt8](repeating: 0, count: 16)
   guard let file = try? FileDescriptor.open(Path("/proc/sys/kernel/random/boot_id"), .read),
-    let text = try? file.bytes(at: 0, count: 64)
+    let text = try? file.bytes(at: 0, count: 36)
   else { return none }
+  if leavesOpen { _ = file.release() }
   var digits: [UInt8] = []
   for byte in text {
     switch byte {

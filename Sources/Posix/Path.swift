@@ -1,3 +1,5 @@
+internal import CPosix
+
 /// A path of the file system: any bytes but NUL, never text.
 ///
 /// The bytes are kept with a final NUL, so that a system call needs no copy.
@@ -23,13 +25,7 @@ public struct Path: Sendable {
   /// Copies a C string up to its NUL.
   @inline(never)
   public init(cString: UnsafePointer<CChar>) {
-    storage = []
-    var next = cString
-    while next.pointee != 0 {
-      storage.append(UInt8(bitPattern: next.pointee))
-      next += 1
-    }
-    storage.append(0)
+    storage = [UInt8](UnsafeRawBufferPointer(start: cString, count: strlen(cString) + 1))
   }
 
   /// The bytes without the final NUL.

@@ -121,9 +121,9 @@ import Testing
   @Test func aSealIsConfirmedInItsBootOrWhenItIsDurable() throws {
     #expect(currentBootID().count == 16)
     #expect(currentBootID() == currentBootID())
-    #expect(try sample.seal().isConfirmed)
-    #expect(try sample.seal(bootID: noise(16), isDurable: true).isConfirmed)
-    #expect(try !sample.seal(bootID: noise(16)).isConfirmed)
+    #expect(try sample.seal().isConfirmed())
+    #expect(try sample.seal(bootID: noise(16), isDurable: true).isConfirmed())
+    #expect(try !sample.seal(bootID: noise(16)).isConfirmed())
   }
 
   // MARK: Directories

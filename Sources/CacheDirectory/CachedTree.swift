@@ -130,7 +130,9 @@ extension CacheDirectory {
       switch check {
       case .seal: return use(sealed, payload, request)
       case .dirs:
-        if let root = sealed.openRoot(), sealed.seal.directoriesMatch(in: root.handle) {
+        if let root = sealed.openRoot(),
+          sealed.seal.directoriesMatch(in: root.handle, leavesOpen: precedesExec)
+        {
           return use(sealed, payload, request)
         }
       case .files, .full: break

@@ -137,6 +137,33 @@ import Testing
     return seal.directoriesMatch(in: sample.root.handle)
   }
 
+  /// Most directories are below `library/packages`, from where they are looked up; others have names that begin alike.
+  @Test func everyOneOfManyDirectoriesCounts() throws {
+    var onefile = Onefile()
+    onefile.add("bin", .directory())
+    let library = onefile.add("library", .directory())
+    let other = onefile.add("library-2", .directory())
+    let packages = onefile.add("packages", in: library, .directory())
+    onefile.add("packages-2", in: library, .directory())
+    let others = onefile.add("packages", in: other, .directory())
+    let names = (0..<100).map { "package-\(100 + $0)" }
+    let first = names.map { onefile.add($0, in: packages, .directory()) }[0]
+    onefile.add("package-100", in: others, .directory())
+    onefile.add("package-100", in: first, .directory())
+
+    let many = try UnpackedSample(onefile)
+    let seal = try many.seal()
+    #expect(seal.directoriesMatch(in: many.root.handle))
+    for index in 0..<many.manifest.entryCount {
+      let path = many(String(decoding: many.manifest.path(of: index), as: UTF8.self))
+      let mode = try many.directory.status(path).mode
+      try DirectoryHandle.current.setMode(of: many.directory(path), 0o700)
+      #expect(!seal.directoriesMatch(in: many.root.handle), "\(path)")
+      try DirectoryHandle.current.setMode(of: many.directory(path), mode)
+    }
+    #expect(seal.directoriesMatch(in: many.root.handle))
+  }
+
   @Test func anUnchangedTreeFits() throws {
     #expect(try matches {})
   }

@@ -59,13 +59,15 @@ def compiled(name: str) -> Path:
 
 
 @functools.lru_cache(maxsize=None)
-def packed(directories: int, files: int) -> Onefile:
-    """`directories` of `files` each, below the root; the manifest of many is larger than what a launch reads."""
-    room = scratch() / f"warm-{directories}-{files}"
+def packed(directories: int, files: int, above: str = "") -> Onefile:
+    """`directories` of `files` each, in the directory `above` or the root; the manifest of many is larger than what a
+    launch reads."""
+    room = scratch() / f"warm-{directories}-{files}-{above.replace('/', '-')}"
     entries: dict[Any, Any] = {"run": program(compiled("TARGET").read_bytes())}
     for directory in range(directories):
         for file in range(files):
-            entries[f"directory-{directory:04}/file-{file:06}"] = b"%d" % file
+            place = os.path.join(above, f"directory-{directory:04}")
+            entries[f"{place}/file-{file:06}"] = b"%d" % file
     return pack(make_tree(room / "tree", entries), room / "onefile", "--codec", "store")
 
 
@@ -146,6 +148,14 @@ class WarmCalls(Case):
                 looks = ["newfstatat"] * (directories + 1)
                 self.assertCalls(calls, OWN_FILE, CACHE, TREE, TABLE, ["openat"], looks)
                 self.assertLessEqual(len(calls), MOST_CALLS + len(looks))
+
+    def test_directories_below_one_are_looked_up_from_there(self) -> None:
+        above = "library/packages"
+        calls = self.warm_calls(packed(100, 1, above), "dirs")
+        # And the root, and those above.
+        looks = ["newfstatat"] * 103
+        self.assertCalls(calls, OWN_FILE, CACHE, TREE, TABLE, ["openat"], ["openat"], looks)
+        self.assertLessEqual(len(calls), MOST_CALLS + len(looks))
 
     def test_nothing_grows_with_the_files(self) -> None:
         few, many = packed(1, 10), packed(1, 10_000)

@@ -205,7 +205,7 @@ int cposix_is_writable(int fd) {
 }
 // openat, because musl's open makes a second call for O_CLOEXEC.
 static int open_to_read(const char *path) { return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC); }
-int cposix_open_first(const char *path) {
+long cposix_open_first(const char *path) {
   int fd = open_to_read(path);
   // The lowest that is free: all below are open.
   if (fd > 2) return fd;

@@ -30,7 +30,9 @@ public enum ProcessContext {
   ///
   /// Returns the descriptor, which is the caller's, or the negated error number. The corresponding C function is `open`.
   public static func openFirst(_ name: Path) -> Int32 {
-    name.withCString { cposix_open_first($0) }
+    do throws(Errno) {
+      return Int32(truncatingIfNeeded: try retrying { name.withCString { cposix_open_first($0) } })
+    } catch { return -error.rawValue }
   }
 
   /// From now on descriptors stay open when their owner ends: who executes a program next leaves closing them to

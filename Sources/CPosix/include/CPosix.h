@@ -70,7 +70,7 @@ long cposix_set_close_on_exec(int fd, int on);
 int cposix_is_writable(int fd);
 // Opens a file for reading, close-on-exec, as the first of the process. Where 0, 1 or 2 is closed, it is opened for
 // nothing, close-on-exec, also where the file can't be opened.
-int cposix_open_first(const char *path);
+long cposix_open_first(const char *path);
 long cposix_syncfs(int fd);
 long cposix_fsync(int fd);
 // Instead of nanoseconds: the current time.

@@ -111,6 +111,19 @@ public struct Path: Sendable {
   @inline(never)
   public func elementsEqual(_ other: Path) -> Bool { storage == other.storage }
 
+  /// Whether this, an entry of an environment, sets the variable `name`, which holds no `=`.
+  @inline(never)
+  public func isVariable(named name: ArraySlice<UInt8>) -> Bool {
+    // First what most names differ in. The final NUL stands for the `=` that an entry lacks.
+    guard count >= name.count,
+      storage[name.count] == UInt8(ascii: "=") || count == name.count
+    else { return false }
+    for index in 0..<name.count where storage[index] != name[name.startIndex + index] {
+      return false
+    }
+    return true
+  }
+
   /// The path as a message shows it: in single quotes, with control characters, quotes, backslashes and
   /// bytes that are not UTF-8 as `\xNN`, so that a hostile name can't forge output.
   public var quoted: Text { quotedText(bytes) }

@@ -113,7 +113,7 @@ struct Seal {
   private func directoriesMatch(
     in root: DirectoryHandle, near: DirectoryHandle, _ base: Range<Int>
   ) -> Bool {
-    // On one thread: a second one wakes too late to help (docs/decisions/0006-targets-not-reached.md).
+    // On one thread: a second one helps only where a processor is free (docs/decisions/0006-targets-not-reached.md).
     let table = self.table.span
     let user = ProcessContext.effectiveUser
     var offset = 0

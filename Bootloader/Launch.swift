@@ -14,7 +14,7 @@ func launch(
     watch = try ParentWatch()
     death = signal
   }
-  let payload = try own.open()
+  let payload = try own.read()
   if case .byRecord = parentDeath, payload.record.parentDeath != nil { watch = try ParentWatch() }
   let tree = try ready(payload, willRun: true, report)
   if tree.wasUnpacked {
@@ -22,11 +22,8 @@ func launch(
     cleanUp(after: tree, payload.record)
   }
   report.timeline.begin(.exec)
-  do throws(SystemError) { try tree.lease.keepAcrossExec() } catch {
-    throw LaunchError(.system(error))
-  }
   let program = Program(
-    payload.record, root: tree.root, executable: own.path, arguments.dropFirst(),
+    payload.record, root: tree.root, executable: payload.path, arguments.dropFirst(),
     environment: ProcessContext.environmentEntries())
   report.ready(unpacked: tree.wasUnpacked)
   report.writeTrace()
@@ -70,6 +67,7 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(LaunchErr
   defer { report.finish() }
   var request = TreeRequest(observer: observer)
   request.check = check
+  request.precedesExec = true
   request.willRun = willRun
   request.isDurable = !willRun
   do throws(CacheError) {

@@ -7,7 +7,7 @@ import Posix
 public func main(
   argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 ) -> Int32 {
-  ProcessContext.reserveStandardDescriptors()
+  let own = OwnExecutable()
   var arguments: [Path] = []
   for index in 0..<Int(argc) {
     if let argument = argv[index] { arguments.append(Path(cString: argument)) }
@@ -19,7 +19,7 @@ public func main(
   }
   let report = Report()
   do throws(LaunchError) {
-    try dispatch(arguments, report)
+    try dispatch(own, arguments, report)
     report.writeTrace()
     return 0
   } catch {
@@ -30,12 +30,13 @@ public func main(
 }
 
 /// Runs the verb that `ONEFOLD` names, or launches.
-private func dispatch(_ arguments: [Path], _ report: Report) throws(LaunchError) {
+private func dispatch(
+  _ own: OwnExecutable, _ arguments: [Path], _ report: Report
+) throws(LaunchError) {
   let name = ProcessContext.environment("ONEFOLD") ?? Path()
   let verb = Verb.allCases.first { name.elementsEqual(Path($0.name)) }
   try report.configure(always: verb == .trace)
   let parentDeath = try Settings.parentDeath()
-  let own = OwnExecutable()
   if let verb { return try run(verb, own, arguments, report) }
   guard name.isEmpty else {
     throw LaunchError(

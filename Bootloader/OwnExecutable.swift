@@ -3,34 +3,30 @@ import Posix
 
 /// The running onefile itself.
 struct OwnExecutable {
-  /// Absolute: what `{exe}` stands for.
-  let path: Path
+  /// The open file, or the negated error number.
+  private let result: Int32
 
-  init() {
-    path =
-      (try? DirectoryHandle.current.symlinkTarget(of: OwnExecutable.kernelName))
-      ?? ProcessContext.absolutePath(ProcessContext.executableName)
-  }
+  /// Opens the file that the kernel runs, which need not be the one that now has its name. Must come before anything
+  /// else is opened.
+  init() { result = ProcessContext.openFirst(OwnExecutable.kernelName) }
 
   private static var kernelName: Path { Path("/proc/self/exe") }
 
-  /// Opens the file that the kernel runs, which need not be the one that now has its name.
-  func open() throws(LaunchError) -> Payload {
-    do throws(PayloadError) { return try Payload.read(try openFile(), named: path) } catch {
+  /// Its trailer and launch record. The path is absolute: what `{exe}` stands for. To be called once.
+  func read() throws(LaunchError) -> Payload {
+    let path =
+      (try? DirectoryHandle.current.symlinkTarget(of: OwnExecutable.kernelName))
+      ?? ProcessContext.absolutePath(ProcessContext.executableName)
+    do throws(PayloadError) { return try Payload.read(try openFile(path), named: path) } catch {
       throw LaunchError(error)
     }
   }
 
-  private func openFile() throws(PayloadError) -> FileDescriptor {
-    do throws(SystemError) {
-      // Messages about reading it name the file, and not the kernel's link to it.
-      let file = try FileDescriptor.open(OwnExecutable.kernelName, .read)
-      return FileDescriptor(owning: file.release(), path: path)
-    } catch {
-      guard error.errno == .noSuchFile else {
-        throw .system(SystemError("open", path, error.errno))
-      }
-    }
+  /// Messages about reading the file name `path`, and not the kernel's link to it.
+  private func openFile(_ path: Path) throws(PayloadError) -> FileDescriptor {
+    if result >= 0 { return FileDescriptor(owning: result, path: path) }
+    let errno = Errno(rawValue: -result)
+    guard errno == .noSuchFile else { throw .system(SystemError("open", path, errno)) }
     // No /proc in a bare chroot: the name it was started by is the next best.
     do throws(SystemError) { return try FileDescriptor.open(path, .read) } catch {
       throw .system(error)

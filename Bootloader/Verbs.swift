@@ -77,7 +77,7 @@ enum Verb: CaseIterable {
 func run(
   _ verb: Verb, _ own: OwnExecutable, _ arguments: [Path], _ report: Report
 ) throws(LaunchError) {
-  let payload = try own.open()
+  let payload = try own.read()
   if verb == .extract {
     guard arguments.count == 2 else {
       throw LaunchError("ONEFOLD=extract needs one argument, the directory to unpack to")

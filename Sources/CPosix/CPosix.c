@@ -36,20 +36,57 @@ void cposix_out_of_memory(void) {
   _exit(125);
 }
 
-char *cposix_copy_string(const char *string) {
-  char *copy = strdup(string);
-  if (!copy) cposix_out_of_memory();
-  return copy;
-}
-
 #ifndef __GLIBC__
-// In place of musl's, in the bootloader alone: the runtime of Embedded Swift allocates by it, and traps where it
-// fails. Every array may have to grow anywhere, so there is no error that could be thrown instead.
+// In place of musl's, in the bootloader alone: the runtime of Embedded Swift allocates and frees by these two.
+//
+// A launch that finds its tree needs little memory, which is in the program's own data, so that it asks the
+// system for none: a stack of blocks, of which the topmost go when they are free. What does not fit, and all
+// that is allocated once there are threads, is musl's.
+
+typedef struct block {
+  struct block *before;
+  size_t is_free;
+} block;
+
+static struct {
+  _Alignas(16) char bytes[128 << 10];
+  block *last;
+  size_t used;
+  int is_closed;
+} arena;
+
+// The runtime traps where this fails. Every array may have to grow anywhere, so there is no error that could be
+// thrown instead.
 int posix_memalign(void **result, size_t alignment, size_t size) {
+  size_t room = sizeof arena.bytes - arena.used;
+  if (!arena.is_closed && alignment <= 16 && size <= sizeof arena.bytes && size + 31 <= room) {
+    block *new = (block *)(arena.bytes + arena.used);
+    new->before = arena.last;
+    new->is_free = 0;
+    arena.last = new;
+    arena.used += (size + sizeof *new + 15) & ~(size_t)15;
+    *result = new + 1;
+    return 0;
+  }
   void *memory = aligned_alloc(alignment, size);
   if (!memory) cposix_out_of_memory();
   *result = memory;
   return 0;
+}
+
+void __libc_free(void *memory);
+
+void free(void *memory) {
+  if ((uintptr_t)memory - (uintptr_t)arena.bytes >= sizeof arena.bytes) {
+    __libc_free(memory);
+    return;
+  }
+  if (arena.is_closed) return;
+  ((block *)memory - 1)->is_free = 1;
+  while (arena.last && arena.last->is_free) {
+    arena.used = (size_t)((char *)arena.last - arena.bytes);
+    arena.last = arena.last->before;
+  }
 }
 #endif
 
@@ -110,6 +147,11 @@ long cposix_openat(int dir, const char *path, int flags, unsigned mode) {
 long cposix_open_unnamed(int dir, const char *path, unsigned mode) {
   CPOSIX_RESULT(openat(dir, path, O_RDWR | O_TMPFILE | O_CLOEXEC, (mode_t)mode));
 }
+static int leaves_open;
+void cposix_leave_open(void) { leaves_open = 1; }
+void cposix_end_of_owner(int fd) {
+  if (fd >= 0 && !leaves_open) close(fd);
+}
 long cposix_close(int fd) { CPOSIX_RESULT(close(fd)); }
 long cposix_read(int fd, void *buffer, size_t count) {
   CPOSIX_RESULT(read(fd, buffer, count));
@@ -161,11 +203,20 @@ int cposix_is_writable(int fd) {
   int flags = fcntl(fd, F_GETFL);
   return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
 }
-void cposix_reserve_standard_descriptors(void) {
-  for (int fd = 0; fd <= 2; fd++) {
-    // The lowest that is free is the one that is closed.
-    if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH | O_CLOEXEC) < 0) return;
+// openat, because musl's open makes a second call for O_CLOEXEC.
+static int open_to_read(const char *path) { return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC); }
+long cposix_open_first(const char *path) {
+  int fd = open_to_read(path);
+  // The lowest that is free: all below are open.
+  if (fd > 2) return fd;
+  int error = errno;
+  if (fd >= 0) close(fd);
+  for (int standard = 0; standard <= 2; standard++) {
+    if (fcntl(standard, F_GETFD) < 0 && open("/", O_PATH | O_CLOEXEC) < 0) break;
   }
+  if (fd < 0) return -error;
+  fd = open_to_read(path);
+  return fd < 0 ? -errno : fd;
 }
 long cposix_syncfs(int fd) { CPOSIX_RESULT(syncfs(fd)); }
 long cposix_fsync(int fd) { CPOSIX_RESULT(fsync(fd)); }
@@ -232,6 +283,7 @@ char **cposix_environment_block(void) {
 long cposix_execve(const char *path, char *const *arguments, char *const *environment) {
   CPOSIX_RESULT(execve(path, arguments, environment));
 }
+unsigned cposix_effective_user(void) { return (unsigned)getauxval(AT_EUID); }
 int cposix_is_secure(void) { return getauxval(AT_SECURE) != 0; }
 const char *cposix_executable_name(void) { return (const char *)getauxval(AT_EXECFN); }
 long cposix_random(void *buffer, size_t count) {
@@ -348,6 +400,9 @@ void cposix_end_by_signal(int number) {
   _exit(128 + number);
 }
 void *cposix_start_thread(void *(*body)(void *), void *context) {
+#ifndef __GLIBC__
+  arena.is_closed = 1;
+#endif
   pthread_t *thread = malloc(sizeof *thread);
   if (thread && pthread_create(thread, 0, body, context) == 0) return thread;
   free(thread);

@@ -44,6 +44,9 @@ public struct TreeRequest: Sendable {
   /// Whether the tree must outlive a power cut that follows at once: the launches after it need not check it
   /// in full once, which a cache that is read-only then could not note (docs/launch.md, "Power cuts").
   public var isDurable = false
+  /// Whether this process executes the program as soon as the tree is ready: the lease stays open then, and the kernel
+  /// closes what else was opened on the way.
+  public var precedesExec = false
   /// How long another instance may take before this one unpacks as well, in nanoseconds.
   public var longestWait: Int64 = 600 * 1_000_000_000
   public var observer: CacheObserver
@@ -102,6 +105,9 @@ extension CacheDirectory {
     request.observer.timeline.begin(.plan)
     if request.willRun { try requireGlibc(for: payload.record) }
     let tree = try installHoldingSignals(payload, request)
+    if request.precedesExec {
+      do throws(SystemError) { try tree.lease.keepAcrossExec() } catch { throw .system(error) }
+    }
     // From here on a signal ends the process by itself.
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     return tree
@@ -115,14 +121,19 @@ extension CacheDirectory {
   /// The tree, if it is there and passes the check. Writes nothing, so that a read-only cache will do.
   func lookUp(_ payload: Payload, _ request: TreeRequest) throws(PayloadError) -> CachedTree? {
     let check = request.check
-    guard let sealed = openSealed(payload, withTable: check == .dirs) else { return nil }
-    let isConfirmed = sealed.seal.isConfirmed
+    let precedesExec = request.precedesExec
+    guard
+      let sealed = openSealed(payload, withTable: check == .dirs, precedesExec: precedesExec)
+    else { return nil }
+    let isConfirmed = sealed.seal.isConfirmed(leavesOpen: precedesExec)
     if isConfirmed && (sealed.seal.isDurable || !request.isDurable) {
       switch check {
-      case .seal: return use(sealed, payload)
+      case .seal: return use(sealed, payload, request)
       case .dirs:
-        if let root = sealed.openRoot(), sealed.seal.directoriesMatch(in: root.handle) {
-          return use(sealed, payload)
+        if let root = sealed.openRoot(),
+          sealed.seal.directoriesMatch(in: root.handle, leavesOpen: precedesExec)
+        {
+          return use(sealed, payload, request)
         }
       case .files, .full: break
       }
@@ -137,11 +148,13 @@ extension CacheDirectory {
     let matches = try treeMatches(
       root.handle, manifest, hashing: hashing, progress: request.observer.checking)
     guard matches else { return nil }
-    return use(sealed, payload)
+    return use(sealed, payload, request)
   }
 
   /// The tree, of which it is noted that it is used today: clean-up goes by that (docs/launch.md, "Clean-up").
-  private func use(_ sealed: consuming SealedDirectory, _ payload: Payload) -> CachedTree {
+  private func use(
+    _ sealed: consuming SealedDirectory, _ payload: Payload, _ request: TreeRequest
+  ) -> CachedTree {
     let status = sealed.status
     let age = WallClock.seconds(since: status.modified)
     // Once a day is enough, and costs other launches nothing. A time to come is a clock's that was wrong.
@@ -150,22 +163,26 @@ extension CacheDirectory {
     {
       try? sealed.directory.setModificationTimeToNow()
     }
-    return CachedTree(root: treePath(payload), lease: sealed.release(), wasUnpacked: false)
+    if request.precedesExec { ProcessContext.leaveFilesOpen() }
+    return CachedTree(root: treePath(payload), lease: sealed.directory, wasUnpacked: false)
   }
 
   /// Opens the directory of a tree whose seal is whole, and takes the lease.
-  func openSealed(_ payload: Payload, withTable: Bool) -> SealedDirectory? {
-    guard let owned = openOwned(payload.treeName) else { return nil }
-    guard owned.takeLease(),
-      let seal = Seal.read(in: owned.directory.handle, treeID: payload.treeID, withTable: withTable)
+  func openSealed(_ payload: Payload, withTable: Bool, precedesExec: Bool = false)
+    -> SealedDirectory?
+  {
+    guard let owned = openOwned(payload.treeName, precedesExec ? .leaseDirectory : .directory),
+      owned.takeLease(), let file = Seal.open(in: owned.directory.handle),
+      let seal = Seal(reading: file, treeID: payload.treeID, withTable: withTable)
     else { return nil }
     let status = owned.status
-    return SealedDirectory(directory: owned.release(), status: status, seal: seal)
+    return SealedDirectory(
+      directory: owned.release(), status: status, seal: seal, file: consume file)
   }
 
   /// Opens the directory of a tree, if it is the user's or root's and nobody else can write to it.
-  func openOwned(_ name: Path) -> OwnedDirectory? {
-    guard let directory = try? FileDescriptor.open(name, in: handle, .directory),
+  func openOwned(_ name: Path, _ options: OpenOptions = .directory) -> OwnedDirectory? {
+    guard let directory = try? FileDescriptor.open(name, in: handle, options),
       let status = try? directory.status(),
       status.isOnlyOurs
     else { return nil }
@@ -201,16 +218,18 @@ struct SealedDirectory: ~Copyable {
   let directory: FileDescriptor
   let status: FileStatus
   let seal: Seal
+  /// The seal's.
+  let file: FileDescriptor
 
   func openRoot() -> FileDescriptor? {
     try? FileDescriptor.open(treeDirectory, in: directory.handle, .directory)
   }
-
-  consuming func release() -> FileDescriptor { directory }
 }
 
 extension Seal {
   /// Whether no power cut can have undone what the seal says: it was written in this boot, or confirmed
   /// after one.
-  var isConfirmed: Bool { isDurable || bootID == currentBootID() }
+  func isConfirmed(leavesOpen: Bool = false) -> Bool {
+    isDurable || bootID == currentBootID(leavesOpen: leavesOpen)
+  }
 }

@@ -167,22 +167,24 @@ extension CacheDirectory {
   private static func openOrCreate(_ path: Path, create: Bool, reason: inout CacheRefusal)
     -> FileDescriptor?
   {
-    for attempt in 0..<2 {
+    var create = create
+    while true {
       do throws(SystemError) {
         return try FileDescriptor.open(path, .directory)
       } catch {
         switch error.errno {
-        case .noSuchFile where create && attempt == 0:
-          guard makeDirectories(path, reason: &reason) else { return nil }
+        case .noSuchFile where create:
+          create = false
+          if makeDirectories(path, reason: &reason) { continue }
         case .noSuchFile: reason = "does not exist"
         case .symlinkLoop: reason = "is a symlink"
         case .notDirectory: reason = "is a symlink or no directory"
         case .accessDenied: reason = "can't be entered"
         default: reason = CacheRefusal("can't be opened", error)
         }
+        return nil
       }
     }
-    return nil
   }
 
   /// Makes `path` and the directories above it that are missing, for the user alone.

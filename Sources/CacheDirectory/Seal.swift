@@ -26,16 +26,24 @@ struct Seal {
   /// `treeID`; nil there takes any. `withTable` reads what follows the header as well: the table of
   /// directories, which `directoriesMatch` needs, and the owner's name and version.
   static func read(in directory: DirectoryHandle, treeID: Digest?, withTable: Bool) -> Seal? {
-    guard let file = try? FileDescriptor.open(fileName, in: directory, .readNoFollow),
-      let header = try? file.bytes(at: 0, count: headerLength),
-      var seal = Seal(header: header.span), treeID == nil || seal.treeID == treeID
+    guard let file = open(in: directory) else { return nil }
+    return Seal(reading: file, treeID: treeID, withTable: withTable)
+  }
+
+  static func open(in directory: DirectoryHandle) -> FileDescriptor? {
+    try? FileDescriptor.open(fileName, in: directory, .readNoFollow)
+  }
+
+  /// `read`, of the open file.
+  init?(reading file: borrowing FileDescriptor, treeID: Digest?, withTable: Bool) {
+    guard let header = try? file.bytes(at: 0, count: Seal.headerLength),
+      let seal = Seal(header: header.span), treeID == nil || seal.treeID == treeID
     else { return nil }
-    guard withTable else { return seal }
-    let length = seal.bodyLength
-    guard let body = try? file.bytes(at: Int64(headerLength), count: length),
-      body.count == length, seal.take(body: body)
+    self = seal
+    guard withTable else { return }
+    guard let body = try? file.bytes(at: Int64(Seal.headerLength), count: bodyLength),
+      take(body: body)
     else { return nil }
-    return seal
   }
 
   /// Parses the first 128 bytes of a seal; nil where they are not whole. Never traps, whatever the bytes.
@@ -72,29 +80,76 @@ struct Seal {
   var bodyLength: Int { tableLength + nameLength + versionLength }
 
   /// Takes what follows the header: `bodyLength` bytes. Returns false where they are not whole.
-  mutating func take(body: [UInt8]) -> Bool {
+  mutating func take(body: consuming [UInt8]) -> Bool {
     guard body.count == bodyLength, Seal.checksum(of: body.span) == bodyChecksum else {
       return false
     }
     owner.name = [UInt8](body[tableLength..<tableLength + nameLength])
     owner.version = [UInt8](body[(tableLength + nameLength)...])
+    // Without a copy of it.
+    body.removeLast(nameLength + versionLength)
     table = body
-    table.removeLast(nameLength + versionLength)
     return true
   }
 
   /// Whether every directory of the tree is as it was when sealed: the user's or root's, same permissions and same
-  /// time of the last added, removed or renamed name.
-  func directoriesMatch(in root: DirectoryHandle) -> Bool {
-    // On one thread: a second one wakes too late to help (docs/benchmarks.md, "Warm launches").
+  /// time of the last added, removed or renamed name. `leavesOpen`: a directory that was opened for it, which `execve`
+  /// closes.
+  func directoriesMatch(in root: DirectoryHandle, leavesOpen: Bool = false) -> Bool {
+    // What most directories are below is looked up once, instead of for each of them.
+    let base = commonBase
+    if !base.isEmpty,
+      let near = try? FileDescriptor.open(Path([UInt8](table[base])), in: root, .directory)
+    {
+      let matches = directoriesMatch(in: root, near: near.handle, base)
+      if leavesOpen { _ = near.release() }
+      return matches
+    }
+    return directoriesMatch(in: root, near: root, 0..<0)
+  }
+
+  /// `near` is the directory of the path that the table has at `base`; empty: none.
+  @inline(never)
+  private func directoriesMatch(
+    in root: DirectoryHandle, near: DirectoryHandle, _ base: Range<Int>
+  ) -> Bool {
+    // On one thread: a second one helps only where a processor is free (docs/decisions/0006-targets-not-reached.md).
     let table = self.table.span
     let user = ProcessContext.effectiveUser
     var offset = 0
     for _ in 0..<directoryCount {
-      guard let row = Row(table, at: offset), row.matches(root, table, user) else { return false }
+      guard let row = Row(table, at: offset) else { return false }
+      let isNear = !base.isEmpty && row.isBelow(base, table)
+      let path = isNear ? row.path.lowerBound + base.count + 1..<row.end : row.path
+      guard row.matches(isNear ? near : root, table.extracting(path), user) else { return false }
       offset = row.end
     }
     return offset == table.count
+  }
+
+  /// A directory that most others are below: where its path is in the table. Empty where there is none, or where
+  /// it would not pay to open it.
+  private var commonBase: Range<Int> {
+    guard directoryCount >= 64 else { return 0..<0 }
+    let table = self.table.span
+    // What the rows at a quarter and at three quarters of the table share, most of those between share as well.
+    var first = 0
+    var last = 0
+    var offset = 0
+    for index in 0...directoryCount / 4 * 3 {
+      guard let row = Row(table, at: offset) else { return 0..<0 }
+      last = row.path.lowerBound
+      if index == directoryCount / 4 { first = last }
+      offset = row.end
+    }
+    var count = 0
+    var index = 0
+    while table[first + index] == table[last + index] && table[first + index] != 0 {
+      if table[first + index] == UInt8(ascii: "/") { count = index }
+      index += 1
+    }
+    // So that they are compared by eight bytes at once.
+    return count < 8 ? 0..<0 : first..<first + count
   }
 
   /// A row of the table: time (i64 seconds, u32 nanoseconds), mode (u16), length of the path with its NUL
@@ -106,6 +161,7 @@ struct Seal {
     var path: Range<Int>
     var end: Int { path.upperBound }
 
+    @inline(never)
     init?(_ table: Span<UInt8>, at offset: Int) {
       guard table.count - offset >= 17 else { return nil }
       let bytes = table.bytes
@@ -119,10 +175,27 @@ struct Seal {
       path = offset + 16..<offset + 16 + length
     }
 
-    func matches(_ root: DirectoryHandle, _ table: Span<UInt8>, _ user: UInt32) -> Bool {
-      guard let status = root.statusIfPresent(ofCString: table.extracting(path)) else {
-        return false
+    /// Whether it is below the directory of the path that the table has at `base`: 8 bytes or more.
+    func isBelow(_ base: Range<Int>, _ table: Span<UInt8>) -> Bool {
+      let end = path.lowerBound + base.count
+      guard end < path.upperBound, table[end] == UInt8(ascii: "/") else { return false }
+      let bytes = table.bytes
+      var index = 0
+      while index < base.count {
+        let start = min(index, base.count - 8)
+        let own = bytes.unsafeLoadUnaligned(
+          fromByteOffset: path.lowerBound + start, as: UInt64.self)
+        let other = bytes.unsafeLoadUnaligned(
+          fromByteOffset: base.lowerBound + start, as: UInt64.self)
+        if own != other { return false }
+        index += 8
       }
+      return true
+    }
+
+    /// - Parameter path: With its NUL, in `directory`.
+    func matches(_ directory: DirectoryHandle, _ path: Span<UInt8>, _ user: UInt32) -> Bool {
+      guard let status = directory.statusIfPresent(ofCString: path) else { return false }
       return status.kind == .directory && status.belongs(to: user)
         && status.mode & 0o777 == UInt32(mode)
         && status.modified == FileTime(seconds: seconds, nanoseconds: nanoseconds)
@@ -231,12 +304,14 @@ struct TreeOwner: Equatable, Sendable {
   var keepDays: Int
 }
 
-/// The running boot (random(4), boot_id), 16 bytes; zeros where the system does not tell.
-func currentBootID() -> [UInt8] {
+/// The running boot (random(4), boot_id), 16 bytes; zeros where the system does not tell. `leavesOpen`: the file that
+/// tells it, which `execve` closes.
+func currentBootID(leavesOpen: Bool = false) -> [UInt8] {
   let none = [UInt8](repeating: 0, count: 16)
   guard let file = try? FileDescriptor.open(Path("/proc/sys/kernel/random/boot_id"), .read),
-    let text = try? file.bytes(at: 0, count: 64)
+    let text = try? file.bytes(at: 0, count: 36)
   else { return none }
+  if leavesOpen { _ = file.release() }
   var digits: [UInt8] = []
   for byte in text {
     switch byte {

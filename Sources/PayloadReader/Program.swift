@@ -61,7 +61,7 @@ extension [Path] {
   /// Of an environment: every setting of a variable.
   @inline(never)
   public mutating func removeVariable(_ name: ArraySlice<UInt8>) {
-    removeAll { $0.variableName.elementsEqual(name) }
+    removeAll { $0.isVariable(named: name) }
   }
 
   /// Of an environment: sets a variable to "NAME=value". Of several settings of one variable the last counts.

@@ -1,8 +1,10 @@
 internal import CPosix
 
-/// How to open a file. Every descriptor is close-on-exec.
+/// How to open a file. Every descriptor is close-on-exec, but for those of `leaseDirectory`.
 public struct OpenOptions: Sendable {
-  let flags: Int32
+  private(set) var flags: Int32
+
+  private init(flags: Int32) { self.flags = flags | CPOSIX_O_CLOEXEC }
 
   public static var read: OpenOptions { OpenOptions(flags: CPOSIX_O_RDONLY) }
   /// Read without waiting for a FIFO's other end and without following a final symlink.
@@ -12,6 +14,12 @@ public struct OpenOptions: Sendable {
   public static var write: OpenOptions { OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_NOFOLLOW) }
   public static var directory: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_DIRECTORY | CPOSIX_O_NOFOLLOW)
+  }
+  /// A directory, on a descriptor that stays open in a program that is executed.
+  public static var leaseDirectory: OpenOptions {
+    var options = directory
+    options.flags &= ~CPOSIX_O_CLOEXEC
+    return options
   }
   public static var directoryFollow: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_DIRECTORY)
@@ -73,7 +81,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   @inline(never)
-  deinit { if rawValue >= 0 { _ = cposix_close(rawValue) } }
+  deinit { cposix_end_of_owner(rawValue) }
 
   /// The path it was opened by, for messages.
   public var path: Path {
@@ -108,7 +116,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     do throws(Errno) {
       let raw = try retrying {
         name.withCString {
-          cposix_openat(directory.rawValue, $0, options.flags | CPOSIX_O_CLOEXEC, mode)
+          cposix_openat(directory.rawValue, $0, options.flags, mode)
         }
       }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), directory.path, name)
@@ -162,12 +170,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Reads `count` bytes from `offset`, or fewer where the file ends.
   @inline(never)
   public func bytes(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: count)
-    let length = try result.withUnsafeMutableBufferPointer {
-      (buffer) throws(SystemError) -> Int in
-      try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+    var failure: SystemError?
+    let result = [UInt8](unsafeUninitializedCapacity: count) { buffer, length in
+      do throws(SystemError) {
+        length = try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+      } catch { failure = error }
     }
-    result.removeLast(count - length)
+    if let failure { throw failure }
     return result
   }
 

@@ -1,3 +1,5 @@
+internal import CPosix
+
 /// A path of the file system: any bytes but NUL, never text.
 ///
 /// The bytes are kept with a final NUL, so that a system call needs no copy.
@@ -23,13 +25,7 @@ public struct Path: Sendable {
   /// Copies a C string up to its NUL.
   @inline(never)
   public init(cString: UnsafePointer<CChar>) {
-    storage = []
-    var next = cString
-    while next.pointee != 0 {
-      storage.append(UInt8(bitPattern: next.pointee))
-      next += 1
-    }
-    storage.append(0)
+    storage = [UInt8](UnsafeRawBufferPointer(start: cString, count: strlen(cString) + 1))
   }
 
   /// The bytes without the final NUL.
@@ -114,6 +110,19 @@ public struct Path: Sendable {
 
   @inline(never)
   public func elementsEqual(_ other: Path) -> Bool { storage == other.storage }
+
+  /// Whether this, an entry of an environment, sets the variable `name`, which holds no `=`.
+  @inline(never)
+  public func isVariable(named name: ArraySlice<UInt8>) -> Bool {
+    // First what most names differ in. The final NUL stands for the `=` that an entry lacks.
+    guard count >= name.count,
+      storage[name.count] == UInt8(ascii: "=") || count == name.count
+    else { return false }
+    for index in 0..<name.count where storage[index] != name[name.startIndex + index] {
+      return false
+    }
+    return true
+  }
 
   /// The path as a message shows it: in single quotes, with control characters, quotes, backslashes and
   /// bytes that are not UTF-8 as `\xNN`, so that a hostile name can't forge output.

@@ -24,9 +24,20 @@ public enum ProcessContext {
     return result
   }
 
-  /// Gives the standard descriptors that are closed to something that can be neither read nor written, until the
-  /// program is executed: or else a file that is opened gets such a number, and messages go into it.
-  public static func reserveStandardDescriptors() { cposix_reserve_standard_descriptors() }
+  /// Opens `name` for reading, as the first file that the process opens. Gives the standard descriptors that are closed
+  /// to something that can be neither read nor written, until a program is executed: or else a file that is opened
+  /// gets such a number, and messages go into it. Does so as well where it fails.
+  ///
+  /// Returns the descriptor, which is the caller's, or the negated error number. The corresponding C function is `open`.
+  public static func openFirst(_ name: Path) -> Int32 {
+    do throws(Errno) {
+      return Int32(truncatingIfNeeded: try retrying { name.withCString { cposix_open_first($0) } })
+    } catch { return -error.rawValue }
+  }
+
+  /// From now on descriptors stay open when their owner ends: who executes a program next leaves closing them to
+  /// `execve`, which needs no call for each.
+  public static func leaveFilesOpen() { cposix_leave_open() }
 
   /// Set-uid, set-gid or with file capabilities: `AT_SECURE` of getauxval(3).
   public static var isSecure: Bool { cposix_is_secure() != 0 }
@@ -36,7 +47,8 @@ public enum ProcessContext {
     cposix_executable_name().map { Path(cString: $0) } ?? Path()
   }
 
-  public static var effectiveUser: UInt32 { geteuid() }
+  /// At the start of the process: `AT_EUID` of getauxval(3).
+  public static var effectiveUser: UInt32 { cposix_effective_user() }
 
   /// The corresponding C function is `getpid`.
   public static var number: Int32 { getpid() }
@@ -107,11 +119,23 @@ public enum ProcessContext {
 func withPointers<Result>(
   _ strings: [Path], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
-  var copies: [UnsafeMutablePointer<CChar>?] = []
-  for string in strings { copies.append(string.withCString { cposix_copy_string($0) }) }
-  defer { for copy in copies { free(copy) } }
-  copies.append(nil)
-  return copies.withUnsafeBufferPointer { body($0.baseAddress!) }
+  var bytes: [UInt8] = []
+  bytes.reserveCapacity(strings.reduce(0) { $0 + $1.count + 1 })
+  for string in strings {
+    bytes.append(contentsOf: string.bytes)
+    bytes.append(0)
+  }
+  return bytes.withUnsafeMutableBytes { buffer in
+    var pointers: [UnsafeMutablePointer<CChar>?] = []
+    pointers.reserveCapacity(strings.count + 1)
+    var offset = 0
+    for string in strings {
+      pointers.append((buffer.baseAddress! + offset).assumingMemoryBound(to: CChar.self))
+      offset += string.count + 1
+    }
+    pointers.append(nil)
+    return pointers.withUnsafeBufferPointer { body($0.baseAddress!) }
+  }
 }
 
 /// Signals that would end the process while something must be cleaned up.

@@ -12,9 +12,9 @@ struct UnpackedSample {
   let manifest: Manifest
   let root: FileDescriptorBox
 
-  init() throws {
+  init(_ onefile: Onefile = Onefile.sample()) throws {
     directory = try TemporaryDirectory()
-    payload = try Payload.open(try directory.write("onefile", Onefile.sample().encoded()))
+    payload = try Payload.open(try directory.write("onefile", onefile.encoded()))
     manifest = try extract(payload, to: directory("tree"))
     root = FileDescriptorBox(try FileDescriptor.open(directory("tree"), .directory))
   }

@@ -121,9 +121,9 @@ import Testing
   @Test func aSealIsConfirmedInItsBootOrWhenItIsDurable() throws {
     #expect(currentBootID().count == 16)
     #expect(currentBootID() == currentBootID())
-    #expect(try sample.seal().isConfirmed)
-    #expect(try sample.seal(bootID: noise(16), isDurable: true).isConfirmed)
-    #expect(try !sample.seal(bootID: noise(16)).isConfirmed)
+    #expect(try sample.seal().isConfirmed())
+    #expect(try sample.seal(bootID: noise(16), isDurable: true).isConfirmed())
+    #expect(try !sample.seal(bootID: noise(16)).isConfirmed())
   }
 
   // MARK: Directories
@@ -135,6 +135,35 @@ import Testing
     #expect(seal.directoriesMatch(in: sample.root.handle))
     try change()
     return seal.directoriesMatch(in: sample.root.handle)
+  }
+
+  /// Most directories are below `library/packages`, from where they are looked up; others have names that begin alike.
+  @Test func everyOneOfManyDirectoriesCounts() throws {
+    var onefile = Onefile()
+    onefile.add("bin", .directory())
+    let library = onefile.add("library", .directory())
+    let other = onefile.add("library-2", .directory())
+    let packages = onefile.add("packages", in: library, .directory())
+    onefile.add("packages-2", in: library, .directory())
+    let others = onefile.add("packages", in: other, .directory())
+    let names = (0..<100).map { "package-\(100 + $0)" }
+    let first = names.map { onefile.add($0, in: packages, .directory()) }[0]
+    onefile.add("package-100", in: others, .directory())
+    onefile.add("package-100", in: first, .directory())
+
+    let many = try UnpackedSample(onefile)
+    let seal = try many.seal()
+    // Not in the expectations, which would print the whole table.
+    let isUnchanged = seal.directoriesMatch(in: many.root.handle)
+    #expect(isUnchanged)
+    for index in 0..<many.manifest.entryCount {
+      let path = many(String(decoding: many.manifest.path(of: index), as: UTF8.self))
+      let mode = try many.directory.status(path).mode
+      try DirectoryHandle.current.setMode(of: many.directory(path), 0o700)
+      let isNoticed = !seal.directoriesMatch(in: many.root.handle)
+      #expect(isNoticed, "\(path)")
+      try DirectoryHandle.current.setMode(of: many.directory(path), mode)
+    }
   }
 
   @Test func anUnchangedTreeFits() throws {

@@ -3,6 +3,18 @@ import TestSupport
 import Testing
 
 @Suite struct PathTests {
+  @Test(arguments: [
+    ("NAME=value", "NAME", true), ("NAME=", "NAME", true), ("NAME=a=b", "NAME", true),
+    ("NAME", "NAME", true), ("NAMES=value", "NAME", false), ("NAM=E", "NAME", false),
+    ("NAM", "NAME", false), ("name=value", "NAME", false), ("=value", "", true),
+    ("", "", true), ("NAME=value", "", false), ("NAME=value", "NAM", false),
+  ])
+  func variables(_ entry: String, _ name: String, _ isIts: Bool) {
+    // A slice need not begin at 0.
+    let padded = [0x3D] + [UInt8](name.utf8)
+    #expect(Path(entry).isVariable(named: padded.dropFirst()) == isIts)
+  }
+
   @Test(
     arguments: [
       ("", "."), ("a", "."), ("a/", "."), ("/", "/"), ("//", "/"), ("/a", "/"), ("/a/", "/"),

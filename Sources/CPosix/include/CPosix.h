@@ -23,8 +23,6 @@
 
 // Ends the process with exit code 125 and a message: nothing is cleaned up, as where it is killed.
 _Noreturn void cposix_out_of_memory(void);
-// `strdup`, which ends the process where it fails.
-char *cposix_copy_string(const char *string);
 
 // MARK: Files
 
@@ -44,6 +42,9 @@ long cposix_openat(int dir, const char *path, int flags, unsigned mode);
 // An unnamed file for reading and writing (O_TMPFILE) in the directory `path`.
 long cposix_open_unnamed(int dir, const char *path, unsigned mode);
 long cposix_close(int fd);
+// Closes `fd`, if it is one, unless cposix_leave_open was called before.
+void cposix_end_of_owner(int fd);
+void cposix_leave_open(void);
 long cposix_read(int fd, void *buffer, size_t count);
 long cposix_pread(int fd, void *buffer, size_t count, int64_t offset);
 long cposix_write(int fd, const void *buffer, size_t count);
@@ -67,8 +68,9 @@ static const int CPOSIX_LOCK_NB = LOCK_NB;
 long cposix_set_close_on_exec(int fd, int on);
 // Whether `fd` is open for writing.
 int cposix_is_writable(int fd);
-// Opens 0, 1 and 2 where they are closed, for nothing, close-on-exec.
-void cposix_reserve_standard_descriptors(void);
+// Opens a file for reading, close-on-exec, as the first of the process. Where 0, 1 or 2 is closed, it is opened for
+// nothing, close-on-exec, also where the file can't be opened.
+long cposix_open_first(const char *path);
 long cposix_syncfs(int fd);
 long cposix_fsync(int fd);
 // Instead of nanoseconds: the current time.
@@ -116,6 +118,7 @@ long cposix_readdir(DIR *stream, const char **name);
 const char *cposix_environment(const char *name);
 char **cposix_environment_block(void);
 long cposix_execve(const char *path, char *const *arguments, char *const *environment);
+unsigned cposix_effective_user(void);
 int cposix_is_secure(void);
 const char *cposix_executable_name(void);
 long cposix_random(void *buffer, size_t count);

@@ -588,8 +588,8 @@ def undo_x86(filtered: bytes) -> bytes:
             break
         end = found.end()
         value = int.from_bytes(raw[end - 4 : end], "little", signed=True)
-        if -(2**24) <= value < 2**24:
-            value = (value - end + 2**24) % 2**25 - 2**24
+        if -(2**26) <= value < 2**26:
+            value = (value - end + 2**26) % 2**27 - 2**26
             raw[end - 4 : end] = value.to_bytes(4, "little", signed=True)
     return bytes(raw)
 

@@ -38,10 +38,10 @@ private func convertAddresses(_ bytes: UnsafeMutableRawBufferPointer, toAbsolute
     place = address + 4
     let value = UInt32(
       littleEndian: bytes.loadUnaligned(fromByteOffset: address, as: UInt32.self))
-    guard value &+ 0x100_0000 < 0x200_0000 else { continue }
+    guard value &+ 0x400_0000 < 0x800_0000 else { continue }
     let end = UInt32(truncatingIfNeeded: place)
-    let shifted = (toAbsolute ? value &+ end : value &- end) << 7
-    let result = UInt32(bitPattern: Int32(bitPattern: shifted) >> 7)
+    let shifted = (toAbsolute ? value &+ end : value &- end) << 5
+    let result = UInt32(bitPattern: Int32(bitPattern: shifted) >> 5)
     bytes.storeBytes(of: result.littleEndian, toByteOffset: address, as: UInt32.self)
   }
 }

@@ -36,7 +36,7 @@ public struct Compression: Equatable, Sendable {
   }
 
   /// Measured in docs/decisions/0003-compression.md.
-  public static let defaultFrameSize = 4 << 20
+  public static let defaultFrameSize = 8 << 20
   public static let frameSizes = (64 << 10)...Limits.frameRawLength
 }
 

@@ -20,9 +20,9 @@ import Testing
       let bits = (0..<4).reduce(UInt32(0)) { $0 | UInt32(b[a + $1]) << UInt32(8 * $1) }
       var v = Int(Int32(bitPattern: bits))
       i = a + 4
-      guard v >= -1 << 24 && v < 1 << 24 else { continue }
+      guard v >= -1 << 26 && v < 1 << 26 else { continue }
       v = undo ? v - a - 4 : v + a + 4
-      let modulus = 1 << 25
+      let modulus = 1 << 27
       v = ((v + modulus / 2) % modulus + modulus) % modulus - modulus / 2
       for k in 0..<4 { b[a + k] = UInt8(truncatingIfNeeded: v >> (8 * k)) }
     }
@@ -77,12 +77,12 @@ import Testing
     #expect(Array(filtered[27..<31]) == [0x00, 0x20, 0x00, 0x00])
   }
 
-  @Test func addressesOfMoreThan16MiBStay() {
-    let far: [UInt8] = [0xE8, 0x00, 0x00, 0x00, 0x01] + [UInt8](repeating: 0x90, count: 20)
+  @Test func addressesOfMoreThan64MiBStay() {
+    let far: [UInt8] = [0xE8, 0x00, 0x00, 0x00, 0x04] + [UInt8](repeating: 0x90, count: 20)
     #expect(applied(far) == far)
     // At the end of the range it wraps.
-    let near: [UInt8] = [0xE8, 0xFF, 0xFF, 0xFF, 0x00] + [UInt8](repeating: 0x90, count: 20)
-    #expect(applied(near)[..<5] == [0xE8, 0x04, 0x00, 0x00, 0xFF])
+    let near: [UInt8] = [0xE8, 0xFF, 0xFF, 0xFF, 0x03] + [UInt8](repeating: 0x90, count: 20)
+    #expect(applied(near)[..<5] == [0xE8, 0x04, 0x00, 0x00, 0xFC])
   }
 
   @Test func noneChangesNothing() {

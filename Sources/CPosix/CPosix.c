@@ -279,7 +279,10 @@ void cposix_set_descriptor_limit(uint64_t soft) {
 void *cposix_map_anonymous(size_t count) {
   void *address =
       mmap(0, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return address == MAP_FAILED ? 0 : address;
+  if (address == MAP_FAILED) return 0;
+  // A hint: where the system has no huge pages, or may not use them, all works as well.
+  madvise(address, count, MADV_HUGEPAGE);
+  return address;
 }
 void cposix_unmap(void *address, size_t count) { munmap(address, count); }
 static volatile sig_atomic_t pending_signal = 0;

@@ -73,6 +73,7 @@ private final class TreeUnpacker: Sendable {
       let file = try FileDescriptor.open(name, in: directory, .createNew, mode: mode)
       if entry.size > 0 {
         try file.resize(to: Int64(entry.size))
+        if !manifest.hasHole(entry) { file.reserve(Int64(entry.size)) }
       } else {
         try file.setModificationTime(entry.modified)
       }
@@ -167,6 +168,11 @@ extension Manifest {
   /// Whether a file's content is one piece of one frame, so that whoever decodes the frame makes it.
   func isOnePiece(_ entry: Entry) -> Bool {
     entry.segments.count == 1 && segment(entry.segments.lowerBound).frame != nil
+  }
+
+  fileprivate func hasHole(_ entry: Entry) -> Bool {
+    for number in entry.segments where segment(number).frame == nil { return true }
+    return false
   }
 }
 

@@ -212,6 +212,12 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("resize") { cposix_ftruncate(rawValue, size) }
   }
 
+  /// Has the file system find room for the first `size` bytes at once, where that makes writing them faster: on ext4.
+  /// Whether there is room, a write tells.
+  ///
+  /// The corresponding C function is `fallocate`.
+  public func reserve(_ size: Int64) { cposix_reserve(rawValue, size) }
+
   /// The corresponding C function is `fchmod`.
   @inline(never)
   public func setMode(_ mode: UInt32) throws(SystemError) {

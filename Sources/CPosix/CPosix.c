@@ -125,10 +125,12 @@ long cposix_pwrite(int fd, const void *buffer, size_t count, int64_t offset) {
   CPOSIX_RESULT(pwrite(fd, buffer, count, (off_t)offset));
 }
 long cposix_ftruncate(int fd, int64_t size) { CPOSIX_RESULT(ftruncate(fd, (off_t)size)); }
-void cposix_reserve(int fd, int64_t size) {
+void cposix_reserve(int fd, int64_t offset, int64_t count) {
   struct statfs volume;
   // Elsewhere it does not pay: tmpfs would fill the room with zeros first, and btrfs never compresses it.
-  if (fstatfs(fd, &volume) == 0 && volume.f_type == 0xEF53 /* ext4 */) fallocate(fd, 0, 0, (off_t)size);
+  if (fstatfs(fd, &volume) == 0 && volume.f_type == 0xEF53 /* ext4 */) {
+    fallocate(fd, 0, (off_t)offset, (off_t)count);
+  }
 }
 long cposix_fchmod(int fd, unsigned mode) { CPOSIX_RESULT(fchmod(fd, (mode_t)mode)); }
 long cposix_fchmodat(int dir, const char *path, unsigned mode) {

@@ -33,7 +33,8 @@ COSTS = {
     "directory": Counter(mkdirat=1, openat=1, utimensat=1, fchmodat=1, close=1, newfstatat=1),
     "symlink": Counter(symlinkat=1, utimensat=1),
     "hard link": Counter(linkat=1),
-    # Made beforehand at its full size, finished when all its frames are written.
+    # Made beforehand at its full size, and, as it is longer than 1 MiB and has no holes, reserved by one call; finished
+    # when all its frames are written.
     "large file": Counter(openat=2, ftruncate=1, fstatfs=1, fchmod=1, utimensat=1, close=2),
     "frame of a large file": Counter(pread64=1, openat=1, pwrite64=1, close=1),
     "frame of small files": Counter(pread64=1),

@@ -13,16 +13,26 @@ struct FramePlan: Sendable {
   private var pieces: [Piece]
   /// Where each frame's pieces start; one more than there are frames.
   private var starts: [Int]
-  /// The frames that must be read: all, or with `only` those that hold a piece.
+  /// The frames that must be read: all, or with `only` those that hold a piece. Long ones first, so that no worker
+  /// ends alone with one; those of about the same length in the order of the file.
   private(set) var frames: [Int] = []
+
+  private static var lengthClasses: Int { 8 }
 
   init(_ manifest: Manifest, only: EntrySet? = nil) {
     var counts = [Int](repeating: 0, count: manifest.frameCount + 1)
     FramePlan.visit(manifest, only) { frame, _ in counts[frame + 1] += 1 }
-    for frame in 0..<manifest.frameCount {
-      if only == nil || counts[frame + 1] > 0 { frames.append(frame) }
-      counts[frame + 1] += counts[frame]
+    var lengthClass = FramePlan.lengthClasses
+    while lengthClass > 0 {
+      lengthClass -= 1
+      for frame in 0..<manifest.frameCount where only == nil || counts[frame + 1] > 0 {
+        let length = manifest.frame(frame).rawLength
+        if length * FramePlan.lengthClasses / (manifest.longestRawFrame + 1) == lengthClass {
+          frames.append(frame)
+        }
+      }
     }
+    for frame in 0..<manifest.frameCount { counts[frame + 1] += counts[frame] }
     starts = counts
     let none = Piece(entry: 0, offset: 0, length: 0, fileOffset: 0)
     var sorted = [Piece](repeating: none, count: counts[manifest.frameCount])

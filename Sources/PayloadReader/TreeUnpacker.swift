@@ -73,11 +73,27 @@ private final class TreeUnpacker: Sendable {
       let file = try FileDescriptor.open(name, in: directory, .createNew, mode: mode)
       if entry.size > 0 {
         try file.resize(to: Int64(entry.size))
+        reserveData(of: entry, in: file)
       } else {
         try file.setModificationTime(entry.modified)
       }
       try file.close()
     }
+  }
+
+  /// Reserves room for what lies between holes, where that is long enough for a call to pay.
+  private func reserveData(of entry: Manifest.Entry, in file: borrowing FileDescriptor) {
+    var start: UInt64 = 0
+    var end: UInt64 = 0
+    for number in entry.segments {
+      let segment = manifest.segment(number)
+      if segment.frame == nil {
+        if end - start >= 1 << 20 { file.reserve(start..<end) }
+        start = end + segment.length
+      }
+      end += segment.length
+    }
+    if end - start >= 1 << 20 { file.reserve(start..<end) }
   }
 
   func writeFrames(workers: Int, progress: UnpackProgress?, timeline: Timeline?)

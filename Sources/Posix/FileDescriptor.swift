@@ -221,6 +221,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("resize") { cposix_ftruncate(rawValue, size) }
   }
 
+  /// Has the file system find room for these bytes, which are inside the file, at once, where that makes writing them
+  /// faster: on ext4. Whether there is room, a write tells.
+  ///
+  /// The corresponding C function is `fallocate`.
+  public func reserve(_ range: Range<UInt64>) {
+    cposix_reserve(rawValue, Int64(range.lowerBound), Int64(range.count))
+  }
+
   /// The corresponding C function is `fchmod`.
   @inline(never)
   public func setMode(_ mode: UInt32) throws(SystemError) {

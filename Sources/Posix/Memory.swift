@@ -1,7 +1,8 @@
 internal import CPosix
 
 /// A buffer of anonymous memory, given back to the system when its owner ends. Only pages that are
-/// touched cost memory.
+/// touched cost memory; they are of 2 MiB where the system allows that, so that a first touch costs more of it at
+/// once, and never more than the buffer.
 public struct Buffer: ~Copyable {
   public let bytes: UnsafeMutableRawBufferPointer
 

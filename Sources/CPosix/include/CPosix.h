@@ -50,6 +50,8 @@ long cposix_pread(int fd, void *buffer, size_t count, int64_t offset);
 long cposix_write(int fd, const void *buffer, size_t count);
 long cposix_pwrite(int fd, const void *buffer, size_t count, int64_t offset);
 long cposix_ftruncate(int fd, int64_t size);
+// Has ext4 allocate these bytes at once. Does nothing on other file systems, or where that fails.
+void cposix_reserve(int fd, int64_t offset, int64_t count);
 long cposix_fchmod(int fd, unsigned mode);
 long cposix_fchmodat(int dir, const char *path, unsigned mode);
 long cposix_mkdirat(int dir, const char *path, unsigned mode);

@@ -576,7 +576,7 @@ def decode(codec: int, stored: bytes, raw_length: int, what: str) -> bytes:
 
 # An opcode, perhaps an operand, and an address.
 X86_ADDRESS = re.compile(
-    rb"(?:[\xE8\xE9]|[\x89\x8B\x8D\x8F\xFF][\x05\x0D\x15\x1D\x25\x2D\x35\x3D])....",
+    rb"(?:\xE8|[\x89\x8B\x8D\x8F\xFF][\x05\x0D\x15\x1D\x25\x2D\x35\x3D])....",
     re.DOTALL,
 )
 

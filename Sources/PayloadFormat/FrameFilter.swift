@@ -14,7 +14,7 @@ public enum FrameFilter: UInt8, CaseIterable, Sendable {
   }
 }
 
-/// Replaces the relative addresses of x86-64 calls, jumps and memory operands by absolute ones, or
+/// Replaces the relative addresses of x86-64 calls and memory operands by absolute ones, or
 /// those by relative ones. Looks at eight places at once: an address stands behind about one byte of 40 of
 /// machine code, and less often elsewhere.
 @inline(never)
@@ -22,7 +22,7 @@ private func convertAddresses(_ bytes: UnsafeMutableRawBufferPointer, toAbsolute
   var place = 0
   while place + 16 <= bytes.count {
     let opcodes = load(bytes, place)
-    let calls = zeros(among: opcodes & repeated(0xFE) ^ repeated(0xE8))
+    let calls = zeros(among: opcodes ^ repeated(0xE8))
     let moves = zeros(among: opcodes & repeated(0xF9) ^ repeated(0x89))
     let groups = zeros(among: ~opcodes)
     let operands = zeros(among: load(bytes, place + 1) & repeated(0xC7) ^ repeated(0x05))
@@ -33,7 +33,7 @@ private func convertAddresses(_ bytes: UnsafeMutableRawBufferPointer, toAbsolute
     }
     place += found.trailingZeroBitCount / 8
     if place + 16 > bytes.count { return }
-    let address = place + (bytes[place] & 0xFE == 0xE8 ? 1 : 2)
+    let address = place + (bytes[place] == 0xE8 ? 1 : 2)
     // Also where it stays: what undoing looks at must not have been changed.
     place = address + 4
     let value = UInt32(

@@ -9,7 +9,7 @@ import Testing
     var i = 0
     while i + 16 <= b.count {
       let a: Int
-      if b[i] == 0xE8 || b[i] == 0xE9 {
+      if b[i] == 0xE8 {
         a = i + 1
       } else if [0x89, 0x8B, 0x8D, 0x8F, 0xFF].contains(b[i]) && b[i + 1] & 0xC7 == 0x05 {
         a = i + 2

@@ -164,7 +164,7 @@ def measure(options: argparse.Namespace) -> tuple[str, list[Cost]]:
     prepare(bench, names)
     for name in names:
         text = report(bench, name, text)
-        if options.refresh:
+        if options.output:  # a section that fails loses nothing of those before it
             options.output.write_text(text)
     return text, bench.costs
 

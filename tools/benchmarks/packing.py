@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
@@ -20,7 +21,7 @@ from .figures import (
     table,
     take_turns,
 )
-from .running import Failure, Part, Run, launch, output_of, remove, say
+from .running import Failure, Part, Run, Unavailable, launch, output_of, remove, say
 from .sizes import ARCHIVE_OPTIONS
 from .trees import Tree
 
@@ -68,7 +69,10 @@ def rivals_of(bench: Bench, tree: Tree, level: int, room: Path) -> dict[str, Riv
     """The same bytes, by Onefold from the tree, by zstd from a tar file."""
     archive = room / "tar"
     output_of(["tar", "-C", tree.path, "-cf", archive, "."])
-    zstd = ["zstd", "-q", "-f", "-T0", f"-{level}", archive, "-o", room / "zst"]
+    compressor = shutil.which("zstd")
+    if not compressor:
+        raise Unavailable("there is no program zstd")
+    zstd = [compressor, "-q", "-f", "-T0", f"-{level}", archive, "-o", room / "zst"]
     file, again, cache = room / "onefile", room / "again", room / "cache"
     options = ("--level", str(level))
     packing = bench.workshop.packing

@@ -169,7 +169,7 @@ def with_costs(costs: list[Cost], text: str) -> str:
     said = """
         In the order in which they ended. What a section has to make first, because nothing did
         before, is in it, and has a line of its own before it. *Processor* is user and system time of all
-        its processes.
+        its processes; of what is made side by side, that of both.
     """
     parts[COSTS] = f"{prose(said)}\n{table(['what', 's', 'processor, s'], rows)}"
     return document(parts)

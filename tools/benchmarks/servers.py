@@ -22,6 +22,7 @@ from .pictures import Bar, Group, Range, bar_chart
 from .running import Failure, Part, Run, last_line, launch, say
 
 SERVER_TURNS = 5
+HELP_TURNS = 3
 
 COLD, WARM, HELP = "cold", "warm", "help"
 
@@ -29,10 +30,10 @@ STARTING = """
     The same server, the same lock, the same interpreter (CPython {python}), one file of each tool.
     *Cold* and *warm* are from spawning the file until the server has answered `GET /api/health`:
     cold with an empty cache of the tool, warm with the cache that earlier launches left; `--help`
-    is warm, until its end. Home and temporary directory are empty each time. {turns} turns on
-    {place}; the page cache is warm; programs and caches lie on that file system. PyInstaller's file,
-    Nuitka's with a temporary directory and makeself's unpack at every launch, and PyInstaller's
-    directory never: cold and warm are the same figure.
+    is warm, until its end, in {helps} turns. Home and temporary directory are empty each time.
+    {turns} turns on {place}; the page cache is warm; programs and caches lie on that file system.
+    PyInstaller's file, Nuitka's with a temporary directory and makeself's unpack at every launch, and
+    PyInstaller's directory never: cold and warm are the same figure.
 """
 
 BUILDING = """
@@ -175,7 +176,10 @@ def measure(
                     raise
                 say(f"{contender.name}: {failure}")
                 missing.append(f"{contender.name}: {last_line(failure)}")
-        return measured, take_turns(cases, min(bench.turns, SERVER_TURNS), warm_up=0)
+        helps = {name: cases.pop(name) for name in list(cases) if name.endswith(HELP)}
+        runs = take_turns(cases, min(bench.turns, SERVER_TURNS), warm_up=0)
+        runs |= take_turns(helps, min(bench.turns, HELP_TURNS), warm_up=0)
+        return measured, runs
 
 
 def compared(bench: Bench, application: Application) -> str:
@@ -206,7 +210,10 @@ def cachibot(bench: Bench) -> str:
 def text(bench: Bench, application: Application, *paragraphs: str) -> str:
     turns = min(bench.turns, SERVER_TURNS)
     starting = STARTING.format(
-        python=python_version(), turns=turns, place=bench.disk.name
+        python=python_version(),
+        turns=turns,
+        helps=min(bench.turns, HELP_TURNS),
+        place=bench.disk.name,
     )
     said = "\n".join(prose(paragraph) for paragraph in (starting, *paragraphs))
     return said + compared(bench, application)

@@ -347,7 +347,11 @@ extension FileTime {
   }
 }
 
-/// The manifest's stored bytes. The level is fixed, so that the tree id depends on the frames alone.
+/// zstd's; fixed, so that the tree id depends on the frames alone. Above it one core works several times as
+/// long, while all others wait, for hashes that do not compress (docs/decisions/0003-compression.md).
+private let manifestLevel: Int32 = 9
+
+/// The manifest's stored bytes.
 private func compressManifest(_ raw: [UInt8]) throws(PackError) -> [UInt8] {
   guard raw.count <= Limits.manifestLength else { throw .tooLarge("too many entries") }
   do throws(FormatError) { _ = try Manifest(parsing: raw) } catch {
@@ -359,7 +363,7 @@ private func compressManifest(_ raw: [UInt8]) throws(PackError) -> [UInt8] {
     }
   }
   var result = [UInt8](repeating: 0, count: ZSTD_compressBound(raw.count))
-  let length = ZSTD_compress(&result, result.count, raw, raw.count, 19)
+  let length = ZSTD_compress(&result, result.count, raw, raw.count, manifestLevel)
   guard ZSTD_isError(length) == 0 else { throw .compression("the manifest") }
   result.removeLast(result.count - length)
   return result

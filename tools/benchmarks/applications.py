@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -27,8 +28,8 @@ from .running import (
     say,
     spawn,
 )
-from .start import HEALTH_SECONDS, answers
 
+HEALTH_SECONDS = 60
 POLL_SECONDS = 0.002
 STOP_SECONDS = 15
 PYTHON_VERSION = "3.11"
@@ -192,6 +193,17 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_SECONDS)
+    try:
+        connection.request("GET", "/api/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
 def group_lives(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -203,9 +215,9 @@ def group_lives(group: int) -> bool:
 def stop(pid: int) -> None:
     """Ends a process and those that it started, and waits until all are gone."""
     ended = False
-    for send, number in ((os.kill, signal.SIGTERM), (os.killpg, signal.SIGKILL)):
+    for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
-            send(pid, number)
+            os.killpg(pid, number)
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
             ended = ended or os.waitpid(pid, os.WNOHANG)[0] == pid

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import Callable, Iterator, Optional, Sequence
 
+from .applications import FASTAPI, Application
+from .contenders import onedir, pyinstaller, pyinstaller_venv, spec_build
 from .figures import figure
 from .places import Place
-from .running import Part, Run, launch, output_of
-from .trees import Tree, Workshop, make_example, many_files
-
-if TYPE_CHECKING:
-    from .specs import SpecBuild
+from .running import WORK, Part, Run, launch, output_of, remove, say
+from .specs import SpecBuild
+from .trees import Packed, Tree, Workshop, make_example, many_files
 
 
 @dataclass
@@ -27,14 +30,40 @@ class Target:
     limit: float
     unit: str
     digits: int = 0
+    at_least: bool = False
 
     def row(self) -> list[str]:
-        reached = "reached" if self.value <= self.limit else "**not reached**"
+        enough = self.value >= self.limit if self.at_least else self.value <= self.limit
+        reached = "reached" if enough else "**not reached**"
+        bound = "at least" if self.at_least else "at most"
         value, limit = (
             f"{figure(v, self.digits)} {self.unit}".rstrip()
             for v in (self.value, self.limit)
         )
-        return [self.what, f"at most {limit}", value, reached, self.section]
+        return [self.what, f"{bound} {limit}", value, reached, self.section]
+
+
+@dataclass
+class Cost:
+    """What a part of the run took."""
+
+    what: str
+    seconds: float = 0.0
+    processor: float = 0.0  # seconds as well, of all processes that have ended
+
+
+def processor_seconds() -> float:
+    return sum(os.times()[:4])
+
+
+@contextlib.contextmanager
+def costing(what: str) -> Iterator[Cost]:
+    cost = Cost(what)
+    start, before = time.monotonic(), processor_seconds()
+    yield cost
+    cost.seconds = time.monotonic() - start
+    cost.processor = processor_seconds() - before
+    say(f"{what}: {cost.seconds:.0f} s, {cost.processor:.0f} of a processor")
 
 
 @dataclass
@@ -46,22 +75,42 @@ class Bench:
     fresh: bool = False  # build again, once, what an earlier run kept
     section: str = ""  # that is being measured
     targets: list[Target] = field(default_factory=list)
-    first_builds: dict[Path, SpecBuild] = field(default_factory=dict)  # by where they are
+    first_builds: dict[Path, SpecBuild] = field(
+        default_factory=dict
+    )  # by where they are
     rebuilt: set[str] = field(default_factory=set)
+    costs: list[Cost] = field(default_factory=list)
+    pictures: Optional[Path] = None  # where they are written
 
     @cached_property
     def fastapi(self) -> Tree:
-        tree = make_example("fastapi-server", "--tree-only")
-        return Tree("FastAPI server", tree, "fastapi-server")
+        return self.tree_of(FASTAPI, spec_build(self, FASTAPI))
+
+    def tree_of(self, application: Application, build: SpecBuild) -> Tree:
+        """What the onefile that was packed from the application's spec unpacks."""
+        root = WORK / "trees" / application.name
+        remove(root)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        output_of([self.workshop.program, "extract", build.file, root])
+        record = self.workshop.inspect(build.file)
+        packed = Packed(build.file, build.facts)
+        title = application.title
+        return Tree(title, root, record["entry"], record["arguments"], packed)
 
     @cached_property
+    def frozen(self) -> Tree:
+        """The same server by PyInstaller."""
+        tree = onedir(self, FASTAPI)
+        return Tree(f"{FASTAPI.title}, frozen", tree, FASTAPI.name)
+
+    @property
     def pyinstaller_onefile(self) -> Path:
-        return make_example("fastapi-server", "--onefile")
+        return Path(pyinstaller(self, FASTAPI).command[0])
 
     @cached_property
     def many(self) -> Tree:
-        self.fastapi  # its packages are what many_files copies
-        return many_files(self.workshop)
+        pyinstaller(self, FASTAPI)
+        return many_files(self.workshop, pyinstaller_venv(FASTAPI))
 
     @cached_property
     def node(self) -> Tree:
@@ -70,15 +119,30 @@ class Bench:
 
     @property
     def trees(self) -> list[Tree]:
-        return [self.fastapi, self.many, self.node]
+        return [self.fastapi, self.frozen, self.node, self.many]
 
     @property
     def disk(self) -> Place:
         """ext4 where there is one."""
         return self.places[-1]
 
-    def check(self, *target) -> None:
-        self.targets.append(Target(self.section, *target))
+    def check(self, *target, at_least: bool = False) -> None:
+        self.targets.append(Target(self.section, *target, at_least=at_least))
+
+    @contextlib.contextmanager
+    def costing(self, what: str) -> Iterator[Cost]:
+        """Has the report say how long it took."""
+        with costing(what) as cost:
+            yield cost
+        self.costs.append(cost)
+
+    def picture(self, name: str, svg: str, says: str) -> str:
+        """A picture beside the report; nothing where the report is not a file."""
+        if not self.pictures:
+            return ""
+        self.pictures.mkdir(exist_ok=True)
+        (self.pictures / f"{name}.svg").write_text(svg)
+        return f"\n![{says}]({self.pictures.name}/{name}.svg)\n"
 
 
 def prewarm(file: Path) -> Callable[[Path], Run]:
@@ -102,5 +166,6 @@ def peak_of(
 
 def brought(source: Path, room: Path) -> Path:
     """A copy on the file system that is measured."""
-    output_of(["cp", "-a", source, room / source.name])
-    return room / source.name
+    copy = room / f"{len(list(room.iterdir()))}-{source.name}"
+    output_of(["cp", "-a", source, copy])
+    return copy

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from .applications import CACHIBOT, FASTAPI, HEAVY, Application
 from .bench import Bench, peak_of
+from .cold import unpacked_on
 from .contenders import tools
 from .figures import figure, prose, table
+from .packing import PACK_PEAK_MIB, compared
 from .running import ENVIRONMENT, Failure, WORK, remove, say
+from .sizes import HEADS, rivals_of, row_of
 from .specs import (
     COMPRESSING,
     INSTALLING,
@@ -28,6 +31,8 @@ from .specs import (
 # The figures of the design.
 REPEATED_TO_FIRST = 0.25
 COLD_PEAK_MIB = 64
+
+HEAVY_TURNS = 5
 
 CHANGE = "\nCHANGED = True\n"
 
@@ -166,7 +171,17 @@ def building(bench: Bench) -> str:
 
 
 def heavy(bench: Bench) -> str:
-    return built(bench, [HEAVY])
+    """The largest of the examples, in all that the others are measured in."""
+    text = built(bench, [HEAVY])
+    tree = bench.tree_of(HEAVY, first_build(bench, HEAVY))
+    text += f"\n{table(HEADS, [row_of(bench, tree, rivals_of(bench, tree))])}"
+    said, _ = unpacked_on(bench, bench.disk, tree, min(bench.turns, HEAVY_TURNS))
+    text += said
+    level = bench.workshop.packed(tree).facts["level"]
+    with bench.disk.room() as room:
+        said, peak = compared(bench, tree, level, room, turns=1)
+    bench.check(f"peak memory, packing, {tree.name}", peak, PACK_PEAK_MIB, "MiB")
+    return text + said
 
 
 def built(bench: Bench, applications: list[Application]) -> str:

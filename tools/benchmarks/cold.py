@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Callable
 
 from .bench import Bench, brought, copying, prewarm
-from .figures import Case, SPREAD, figure, prose, spread, table, take_turns
+from .figures import Case, Runs, SPREAD, figure, prose, spread, table, take_turns
+from .pictures import Bar, Group, Range, bar_chart
 from .places import Place
 from .running import Run, launch, say
-from .trees import Tree
+from .trees import QUICK_LEVEL, SELF_EXTRACTING, Tree
 
-# The figure of the design.
+# The figures of the design.
 COLD_TO_COPY = 0.75
+PYINSTALLER_TO_COLD = 4
 
+COLD_TURNS = 7
+MEMORY_TURNS = 5  # on a tmpfs, where times vary less
 
 LEVELS_BESIDE_DEFAULT = (3, 12, 19)
 
@@ -24,6 +28,11 @@ def unpacking(archive: Path) -> Callable[[Path], Run]:
         return launch(["tar", "-C", target, "--zstd", "-xf", archive])
 
     return run
+
+
+def extraction_by_makeself(file: Path) -> Callable[[Path], Run]:
+    command = [file, *SELF_EXTRACTING, "--noexec", "--target"]
+    return lambda target: launch([*command, target])
 
 
 def extraction_by_pyinstaller(onefile: Path, tree: Tree) -> Callable[[Path], Run]:
@@ -37,6 +46,7 @@ def extraction_by_pyinstaller(onefile: Path, tree: Tree) -> Callable[[Path], Run
 
 COPY = "`cp -a`"
 ONEFILE = "onefile"
+PYINSTALLER = "PyInstaller `--onefile`"
 
 
 def cold_cases(bench: Bench, place: Place, tree: Tree, room: Path) -> dict[str, Case]:
@@ -44,7 +54,6 @@ def cold_cases(bench: Bench, place: Place, tree: Tree, room: Path) -> dict[str, 
     default = workshop.packed(tree)
     level = default.facts["level"]
     here = Tree(tree.name, brought(tree.path, room), tree.entry, tree.arguments)
-    archive = brought(workshop.archived(tree, f"-{level}", "-T0"), room)
     cases = {COPY: place.fresh(copying(here.path))}
     files = {f"{ONEFILE}, {default.codec} (default)": default}
     for other in LEVELS_BESIDE_DEFAULT:
@@ -53,42 +62,73 @@ def cold_cases(bench: Bench, place: Place, tree: Tree, room: Path) -> dict[str, 
             files[f"{ONEFILE}, {packed.codec}"] = packed
     for name, packed in files.items():
         cases[name] = place.fresh(prewarm(brought(packed.path, room)))
-    cases[f"`tar --zstd -x`, zstd {level}"] = place.fresh(unpacking(archive))
-    if tree is bench.fastapi:
-        rival = brought(bench.pyinstaller_onefile, room)
-        run = extraction_by_pyinstaller(rival, here)
-        cases["PyInstaller `--onefile`"] = place.fresh(run)
+    if tree is bench.frozen:
+        run = extraction_by_pyinstaller(brought(bench.pyinstaller_onefile, room), here)
+        cases[PYINSTALLER] = place.fresh(run)
+        return cases
+    archive = brought(workshop.archived(tree, f"-{QUICK_LEVEL}", "-T0"), room)
+    cases[f"`tar --zstd -x`, zstd {QUICK_LEVEL}"] = place.fresh(unpacking(archive))
+    if tree is not bench.many:
+        rival = brought(workshop.self_extracting(tree), room)
+        run = extraction_by_makeself(rival)
+        cases[f"makeself, zstd {QUICK_LEVEL}"] = place.fresh(run)
     return cases
 
 
+def check_targets(bench: Bench, tree: Tree, runs: dict[str, Runs]) -> None:
+    where = bench.disk.name
+    [default] = (name for name in runs if name.endswith("(default)"))
+    ratio = runs[default].wall.over(runs[COPY].wall).median
+    what = f"cold unpacking to `cp -a`, {tree.name}, {where}"
+    bench.check(what, ratio, COLD_TO_COPY, "", 2)
+    if PYINSTALLER in runs:
+        ratio = runs[PYINSTALLER].wall.over(runs[default].wall).median
+        what = f"PyInstaller's unpacking to ours, of the same tree, {where}"
+        bench.check(what, ratio, PYINSTALLER_TO_COLD, "", 1, at_least=True)
+
+
+def unpacked_on(
+    bench: Bench, place: Place, tree: Tree, turns: int
+) -> tuple[str, dict[str, Runs]]:
+    """The table of one tree; on the last place its targets as well."""
+    say(f"cold: {tree.name} on {place.name}")
+    with place.room() as room:
+        runs = take_turns(cold_cases(bench, place, tree, room), turns)
+    rows = []
+    for name, result in runs.items():
+        ratio = result.wall.over(runs[COPY].wall)
+        row = [name, figure(result.wall.median), spread(result.wall)]
+        row += [figure(result.processor.median)]
+        rows.append(row + [figure(ratio.median, 2), spread(ratio, 2)])
+    if place is bench.disk:
+        check_targets(bench, tree, runs)
+    heads = ["what", "ms", SPREAD, "processor, ms", "to `cp -a`", SPREAD]
+    return f"\n{tree.description}, {place.name}:\n\n{table(heads, rows)}", runs
+
+
 def cold(bench: Bench) -> str:
-    text = prose(
-        """
+    text = prose(f"""
         `ONEFOLD=prewarm` into a cache that does not exist, against other ways to the same tree.
         Everything that is read lies on the same file system as what is written, and in the page
         cache. Removing the result, and `sync` on ext4, are not in the time; nothing that is
-        measured calls `fsync`. `tar` reads a file that the program zstd compressed at the level
-        named. PyInstaller has no command that only unpacks: its figure is how much longer its one
-        file takes for `--version` than its directory, and contains removing the files, as each of
-        its launches does. *Processor* is user and system time. As nothing waits for a disk, a few
+        measured calls `fsync`. `tar` and makeself read what the program zstd compressed at the
+        level named; makeself checks an MD5 sum, as is its default. *FastAPI server* is the tree of
+        the example that is packed from its spec; *frozen*, what PyInstaller's `--onedir` makes of
+        the same server, in a onefile and in PyInstaller's own. PyInstaller has no command that only
+        unpacks: its figure is how much longer its one file takes for `--version` than its directory,
+        and contains removing the files, as each of its launches does. *Processor* is user and system time. As nothing waits for a disk, a few
         large files cost `cp -a` little more than one copy of their bytes in memory; unpacking
-        hashes and decodes them as well.
-    """
-    )
+        hashes and decodes them as well. At most {COLD_TURNS} turns, and {MEMORY_TURNS} on a tmpfs.
+    """)
+    groups = []
     for place in bench.places:
         for tree in bench.trees:
-            say(f"cold: {tree.name} on {place.name}")
-            with place.room() as room:
-                runs = take_turns(cold_cases(bench, place, tree, room), bench.turns)
-            rows = []
-            for name, result in runs.items():
-                ratio = result.wall.over(runs[COPY].wall)
-                row = [name, figure(result.wall.median), spread(result.wall)]
-                row += [figure(result.processor.median)]
-                rows.append(row + [figure(ratio.median, 2), spread(ratio, 2)])
-                if place is bench.disk and name.endswith("(default)"):
-                    what = f"cold unpacking to `cp -a`, {tree.name}, {place.name}"
-                    bench.check(what, ratio.median, COLD_TO_COPY, "", 2)
-            heads = ["what", "ms", SPREAD, "processor, ms", "to `cp -a`", SPREAD]
-            text += f"\n{tree.description}, {place.name}:\n\n{table(heads, rows)}"
-    return text
+            most = COLD_TURNS if place is bench.disk else MEMORY_TURNS
+            said, runs = unpacked_on(bench, place, tree, min(bench.turns, most))
+            text += said
+            if place is bench.disk:
+                bars = [Bar(name, Range.of(run.wall)) for name, run in runs.items()]
+                groups.append(Group(tree.name, bars))
+    drawn = bar_chart(f"Unpacking on {bench.disk.name}", "ms", groups)
+    says = f"Bars: milliseconds of unpacking each tree on {bench.disk.name}, as in the tables"
+    return text + bench.picture("cold", drawn, says)

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .bench import Bench
+from .bench import Bench, Cost, costing
 from .places import find_places
-from .report import ON_REQUEST, SECTIONS, check_machine, report
+from .preparing import downloads, prepare
+from .report import ON_REQUEST, SECTIONS, kept, other_machine, report, with_costs
 from .running import Failure, Part, REPORT, REPOSITORY, WORK, say
 from .trees import Workshop
+
+DIST = REPOSITORY / "dist"
 
 
 def section_names(text: str) -> list[str]:
@@ -40,7 +43,7 @@ def parse_options() -> argparse.Namespace:
         type=section_names,
         action="extend",
         help=f"measure only these sections, separated by commas, of {', '.join(SECTIONS)};"
-        " heavy and levels are measured only when asked for. May be repeated",
+        f" {', '.join(ON_REQUEST)} are measured only when asked for. May be repeated",
     )
     parser.add_argument(
         "--refresh",
@@ -71,7 +74,7 @@ def parse_options() -> argparse.Namespace:
         "--dist",
         metavar="DIR",
         type=Path,
-        default=REPOSITORY / "dist",
+        default=DIST,
         help="measure the onefold and the bootloaders of this directory (implies --no-build)",
     )
     parser.add_argument(
@@ -105,9 +108,65 @@ def hold_alone() -> None:
         raise Failure("another one is running") from None
 
 
-def run_tool(*command: Part) -> None:
-    if subprocess.run(command, stdout=sys.stderr).returncode != 0:
-        raise Failure(f"{Path(command[0]).name} failed")
+def run_tool(*command: Part) -> Cost:
+    name = Path(command[0]).name
+    with costing(f"`tools/{name}`") as cost:
+        if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+            raise Failure(f"{name} failed")
+    return cost
+
+
+def build() -> list[Cost]:
+    tools = REPOSITORY / "tools"
+    costs = [run_tool(tools / "setup", "--tests")]
+    with downloads():
+        costs.append(run_tool(tools / "build"))
+    return costs
+
+
+def earlier_text(options: argparse.Namespace) -> str:
+    """What is left as it is of the report that is there."""
+    if not options.output or not options.output.exists():
+        return ""
+    text = options.output.read_text()
+    other = other_machine(text)
+    if options.refresh:
+        if other:
+            raise Failure(
+                f"{options.output.name} was measured on another machine ({other}):"
+                " measure all of it, without --only"
+            )
+        return text
+    if options.only or options.quick:
+        return ""
+    if other:
+        say(
+            f"what is measured on request is left out: it is of another machine ({other})"
+        )
+        return ""
+    return kept(text)
+
+
+def measure(options: argparse.Namespace) -> tuple[str, list[Cost]]:
+    """The report, and what its parts took."""
+    costs = build() if not options.no_build and options.dist == DIST else []
+    bench = Bench(
+        Workshop(options.dist.resolve()),
+        find_places(),
+        options.runs,
+        options.quick,
+        options.fresh,
+        costs=costs,
+        pictures=options.output.with_suffix("") if options.output else None,
+    )
+    text = earlier_text(options)
+    names = options.only or [name for name in SECTIONS if name not in ON_REQUEST]
+    prepare(bench, names)
+    for name in names:
+        text = report(bench, name, text)
+        if options.output:  # a section that fails loses nothing of those before it
+            options.output.write_text(text)
+    return text, bench.costs
 
 
 def main() -> None:
@@ -115,24 +174,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     os.umask(0o022)
     hold_alone()
-    if not options.no_build and options.dist == REPOSITORY / "dist":
-        run_tool(REPOSITORY / "tools" / "setup", "--tests")
-        run_tool(REPOSITORY / "tools" / "build")
-    if options.refresh:
-        check_machine(options.output)
-    bench = Bench(
-        Workshop(options.dist.resolve()),
-        find_places(),
-        options.runs,
-        options.quick,
-        options.fresh,
-    )
-    names = options.only or [name for name in SECTIONS if name not in ON_REQUEST]
-    text = options.output.read_text() if options.refresh else ""
-    for name in names:
-        text = report(bench, name, text)
-        if options.refresh:
-            options.output.write_text(text)
+    with costing("all of it") as cost:
+        text, costs = measure(options)
+    if not options.only:
+        text = with_costs([*costs, cost], text)
     if options.output:
         options.output.write_text(text)
         say(f"wrote {options.output}")

@@ -6,13 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from .applications import Application, index_variables, make_venv, python
-from .bench import Bench
 from .running import (
     Failure,
     Part,
@@ -24,7 +22,11 @@ from .running import (
     remove,
     say,
 )
-from .specs import first_build_in
+from .specs import SpecBuild, first_build_in
+from .trees import SELF_EXTRACTING
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 TOOLS_LOCK = REPOSITORY / "tools" / "benchmarks" / "requirements.txt"
 ROOM = WORK / "servers"
@@ -53,13 +55,18 @@ class Contender:
     variables: dict[str, Part] = field(default_factory=dict)
     # Has a directory of `kept_in` be as before the first launch.
     forget: Callable[[Path], None] = remove
+    directory: Optional[Path] = None  # that holds the command, where it is not one file
 
     def in_room(self, room: Path) -> Contender:
         """The same on another file system."""
-        if self.size is not None:
-            file = room / f"file-{len(list(room.iterdir()))}"
-            shutil.copy2(self.command[0], file)
-            self.command = [file, *self.command[1:]]
+        copy = room / f"copy-{len(list(room.iterdir()))}"
+        program = Path(self.command[0])
+        if self.directory:
+            shutil.copytree(self.directory, copy, symlinks=True)
+            self.command[0] = copy / program.relative_to(self.directory)
+        elif self.size is not None:
+            shutil.copy2(program, copy)
+            self.command[0] = copy
         return self
 
 
@@ -95,9 +102,9 @@ def made(bench: Bench, name: str, inputs: str, make: Maker) -> Made:
         say(f"building {name}")
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        start = time.monotonic()
-        file = make(directory)
-        facts = {**wanted, "seconds": time.monotonic() - start, "file": file.name}
+        with bench.costing(f"building {name}") as cost:
+            file = make(directory)
+        facts = {**wanted, "seconds": cost.seconds, "file": file.name}
         file.rename(directory / file.name)
         record.write_text(json.dumps(facts))
         bench.rebuilt.add(name)
@@ -130,8 +137,13 @@ def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def spec_build(bench: Bench, application: Application) -> SpecBuild:
+    """The example packed from its spec, once in a run."""
+    return first_build_in(WORK / "specs" / application.name, bench, application)
+
+
 def onefold(bench: Bench, application: Application) -> Contender:
-    build = first_build_in(WORK / "specs" / application.name, bench, application)
+    build = spec_build(bench, application)
     size = build.file.stat().st_size
     return Contender(
         "Onefold", [build.file], build.seconds, size, kept_in="ONEFOLD_CACHE"
@@ -175,14 +187,36 @@ def pyinstaller(bench: Bench, application: Application) -> Contender:
     return Contender("PyInstaller `--onefile`", [file.file], file.seconds, size)
 
 
+def pyinstaller_venv(application: Application) -> Path:
+    """What PyInstaller found the application's distributions in."""
+    return ROOM / f"{application.name}-pyinstaller" / "venv"
+
+
 def onedir(bench: Bench, application: Application) -> Path:
     """The tree of the same PyInstaller; what it found out for the one file is used again."""
     pyinstaller(bench, application)
     directory = ROOM / f"{application.name}-pyinstaller"
     tree = directory / "--onedir" / application.name
     if not tree.exists():
-        run_pyinstaller(application, directory, "--onedir")
+        with bench.costing(f"building {application.name}-pyinstaller, directory"):
+            run_pyinstaller(application, directory, "--onedir")
     return tree
+
+
+def unpacked(bench: Bench, application: Application) -> Contender:
+    tree = onedir(bench, application)
+    program = tree / application.name
+    return Contender("PyInstaller `--onedir`", [program], directory=tree)
+
+
+# makeself
+
+
+def makeself(bench: Bench) -> Contender:
+    """Of the tree that Onefold unpacks; it unpacks to the temporary directory at each launch."""
+    file = bench.workshop.self_extracting(bench.fastapi)
+    command: list[Part] = [file, *SELF_EXTRACTING, "--"]
+    return Contender("makeself", command, size=file.stat().st_size)
 
 
 # Nuitka
@@ -299,6 +333,7 @@ def contenders(
     """Onefold first; and what could not be made, with the reason."""
     makers: list[tuple[str, Callable[[], list[Contender]]]] = [
         ("PyInstaller", lambda: [pyinstaller(bench, application)]),
+        ("PyInstaller", lambda: [unpacked(bench, application)]),
         ("pex", lambda: pex(bench, application)),
     ]
     if application.small:  # with a large one these take many minutes
@@ -306,6 +341,7 @@ def contenders(
             ("Nuitka", lambda: [nuitka(bench, application, keeps=False)]),
             ("Nuitka", lambda: [nuitka(bench, application, keeps=True)]),
             ("shiv", lambda: [shiv(bench, application)]),
+            ("makeself", lambda: [makeself(bench)]),
             ("`uv run`", lambda: [uv(application)]),
         ]
     result, missing = [onefold(bench, application)], []

@@ -40,6 +40,19 @@ class Runs(list):
         return Sample(run.processor for run in self)
 
 
+def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Slope and intercept of the line with the least squares of relative errors: points of
+    different magnitude count alike. Points that are not above zero are left out."""
+    known = [(x, y) for x, y in points if y > 0]
+    weight = sum(1 / y**2 for _, y in known)
+    x_mean = sum(x / y**2 for x, y in known) / weight
+    y_mean = sum(1 / y for _, y in known) / weight
+    above = sum((x - x_mean) * (y - y_mean) / y**2 for x, y in known)
+    below = sum((x - x_mean) ** 2 / y**2 for x, y in known)
+    slope = above / below if below else 0.0
+    return slope, y_mean - slope * x_mean
+
+
 Case = Callable[[], Run]
 
 

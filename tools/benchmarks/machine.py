@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Optional, Sequence
 
+from .applications import FASTAPI
+from .contenders import pyinstaller_venv
 from .running import EXAMPLES, Failure, Part, REPOSITORY, WORK, output_of
 from .trees import Workshop
 
@@ -46,7 +48,7 @@ def onefold_version(workshop: Workshop) -> str:
 
 def facts_of_machine() -> dict[str, str]:
     """What is not there is left out."""
-    python = EXAMPLES / "fastapi-server" / "venv" / "bin" / "python"
+    python = pyinstaller_venv(FASTAPI) / "bin" / "python"
     node = EXAMPLES / "node-server" / "tree" / "bin" / "node"
     tools = WORK / "tools" / "bin"
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -57,6 +59,7 @@ def facts_of_machine() -> dict[str, str]:
         "distribution": distribution(),
         "Swift": first_match(rf"Swift version {NUMBER}", ["swift", "--version"]),
         "zstd (the program)": first_match(NUMBER, ["zstd", "--version"]),
+        "makeself": first_match(NUMBER, ["makeself", "--version"]),
         "tar": first_match(NUMBER, ["tar", "--version"]),
         "cp": first_match(NUMBER, ["cp", "--version"]),
         "Python of the FastAPI server": first_match(NUMBER, [python, "--version"]),

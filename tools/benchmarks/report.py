@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
-from .bench import Bench
+from .bench import Bench, Cost
 from .building import building, heavy
 from .cold import cold
 from .figures import SPREAD, figure, prose, table
@@ -16,8 +15,10 @@ from .levels import levels
 from .machine import SAME_MACHINE, facts_of_machine, onefold_version
 from .memory import memory
 from .packing import pack
+from .phases import phases
 from .profile import profile
-from .running import Failure, Unavailable, say
+from .running import Unavailable, say
+from .scale import scale
 from .servers import cachibot, servers
 from .sizes import sizes
 from .sources import sources
@@ -29,17 +30,19 @@ SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "warm": ("Warm launches", warm),
     "memory": ("Memory", memory),
     "cold": ("Cold unpacking", cold),
-    "start": ("Start of a server", start),
+    "phases": ("Phases of a launch", phases),
+    "start": ("Start of a Node.js server", start),
     "servers": ("A small Python server", servers),
     "cachibot": ("A large Python server", cachibot),
     "building": ("Building", building),
     "heavy": ("A gigabyte of libraries", heavy),
     "sources": ("Sources", sources),
     "pack": ("Packing", pack),
+    "scale": ("Scale", scale),
     "profile": ("Where unpacking spends its time", profile),
     "levels": ("Compression levels", levels),
 }
-ON_REQUEST = {"heavy", "levels"}
+ON_REQUEST = ("cachibot", "building", "heavy", "sources", "levels")
 
 METHOD = f"""
     Times are medians where nothing else is said. Whatever is compared takes turns, in another order
@@ -59,15 +62,17 @@ PLACES = """
     everything is measured on tmpfs, and the sections say so.
 """
 
-REPEATING = """
-    To repeat this: `tools/bench`, as root for ext4. It takes about an hour on two processors,
-    and the first time a quarter of an hour more to build and pack what is measured.
-    `tools/bench --only SECTION --refresh` measures a section again and leaves the others as they
-    are.
+REPEATING = f"""
+    To repeat this: `tools/bench`, as root for ext4. *What this run cost* says how long it takes, on
+    a machine that had nothing of it but Swift and Python. Not in it, because each takes many minutes,
+    are {", ".join(f"*{SECTIONS[name][0]}*" for name in ON_REQUEST)}: their first lines say when they were
+    measured, and of which version. `tools/bench --only SECTION --refresh` measures a section again and
+    leaves the others as they are.
 """
 
+TARGET_HEADS = ["target", "limit", "measured", "", "section"]
 HEADING = re.compile(r"^## (.+)\n\n", re.MULTILINE)
-TARGETS, MACHINE = "Targets", "Machine"
+TARGETS, MACHINE, COSTS = "Targets", "Machine", "What this run cost"
 
 
 # The document
@@ -89,23 +94,32 @@ def machine_of(body: str) -> dict[str, str]:
     return dict(re.findall(r"^- (.+?): (.+)$", body, re.MULTILINE))
 
 
-def check_machine(document: Path) -> None:
-    """Figures of two machines in one report would be compared."""
-    earlier = machine_of(parts_of(document.read_text()).get(MACHINE, ""))
+def other_machine(text: str) -> Optional[str]:
+    """How the machine of a report is not this one. Figures of two machines in one report would be
+    compared."""
+    earlier = machine_of(parts_of(text).get(MACHINE, ""))
     facts = facts_of_machine()
     for name in SAME_MACHINE:
         if earlier.get(name, facts[name]) != facts[name]:
-            raise Failure(
-                f"{document.name} was measured on another machine ({name}: {earlier[name]},"
-                f" here {facts[name]}): measure all of it, without --only"
-            )
+            return f"{name}: {earlier[name]}, here {facts[name]}"
+    return None
+
+
+def kept(text: str) -> str:
+    """A report with those sections of an earlier one that are measured only on request."""
+    earlier = parts_of(text)
+    titles = [SECTIONS[name][0] for name in ON_REQUEST]
+    parts = {title: earlier[title] for title in titles if title in earlier}
+    rows = [row for row in rows_of(earlier.get(TARGETS, "")) if row[-1] in titles]
+    parts[TARGETS] = table(TARGET_HEADS, rows)
+    return document(parts)
 
 
 def document(parts: dict[str, str]) -> str:
     text = "# Benchmarks\n\nWritten by `tools/bench`; do not edit.\n"
     for paragraph in (METHOD, *PLACES.split("\n\n"), REPEATING):
         text += "\n" + prose(paragraph)
-    titles = [TARGETS, MACHINE, *(title for title, _ in SECTIONS.values())]
+    titles = [TARGETS, MACHINE, *(title for title, _ in SECTIONS.values()), COSTS]
     for title in titles:
         if title in parts:
             text += f"\n## {title}\n\n{parts[title]}"
@@ -121,10 +135,9 @@ def measured(bench: Bench, name: str) -> str:
     version = onefold_version(bench.workshop)
     load = figure(os.getloadavg()[0], 2)
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    started = time.monotonic()
     say(f"{name} ...")
-    body = measure(bench)
-    say(f"{name}: {time.monotonic() - started:.0f} s")
+    with bench.costing(f"section *{bench.section}*"):
+        body = measure(bench)
     first = f"*{version}, {day}; {bench.turns} turns; load when it began: {load}.*"
     return f"{first}\n\n{body}"
 
@@ -144,6 +157,19 @@ def report(bench: Bench, name: str, earlier: str = "") -> str:
     order = [title for title, _ in SECTIONS.values()]
     rows.sort(key=lambda row: order.index(row[-1]) if row[-1] in order else len(order))
     facts = {**machine_of(parts.get(MACHINE, "")), **facts_of_machine()}
-    parts[TARGETS] = table(["target", "limit", "measured", "", "section"], rows)
+    parts[TARGETS] = table(TARGET_HEADS, rows)
     parts[MACHINE] = "".join(f"- {name}: {fact}\n" for name, fact in facts.items())
+    return document(parts)
+
+
+def with_costs(costs: list[Cost], text: str) -> str:
+    """The report, with what its making took."""
+    parts = parts_of(text)
+    rows = [[cost.what, figure(cost.seconds), figure(cost.processor)] for cost in costs]
+    said = """
+        In the order in which they ended. What a section has to make first, because nothing did
+        before, is in it, and has a line of its own before it. *Processor* is user and system time of all
+        its processes; of what is made side by side, that of both.
+    """
+    parts[COSTS] = f"{prose(said)}\n{table(['what', 's', 'processor, s'], rows)}"
     return document(parts)

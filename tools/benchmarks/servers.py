@@ -18,9 +18,11 @@ from .figures import (
     table,
     take_turns,
 )
+from .pictures import Bar, Group, Range, bar_chart
 from .running import Failure, Part, Run, last_line, launch, say
 
-SERVER_TURNS = 7
+SERVER_TURNS = 5
+HELP_TURNS = 3
 
 COLD, WARM, HELP = "cold", "warm", "help"
 
@@ -28,9 +30,10 @@ STARTING = """
     The same server, the same lock, the same interpreter (CPython {python}), one file of each tool.
     *Cold* and *warm* are from spawning the file until the server has answered `GET /api/health`:
     cold with an empty cache of the tool, warm with the cache that earlier launches left; `--help`
-    is warm, until its end. Home and temporary directory are empty each time. {turns} turns on
-    {place}; the page cache is warm; programs and caches lie on that file system. PyInstaller, and
-    Nuitka with a temporary directory, unpack at every launch: cold and warm are the same figure.
+    is warm, until its end, in {helps} turns. Home and temporary directory are empty each time.
+    {turns} turns on {place}; the page cache is warm; programs and caches lie on that file system.
+    PyInstaller's file, Nuitka's with a temporary directory and makeself's unpack at every launch, and
+    PyInstaller's directory never: cold and warm are the same figure.
 """
 
 BUILDING = """
@@ -47,7 +50,8 @@ TOOLS = """
     small program, which executes the tree of PyInstaller's `--onedir`; that tree is in its
     onefile as raw data (`--include-raw-dir`), with its temporary directory (for the small server
     alone) and with `--onefile-tempdir-spec={CACHE_DIR}/...` (cached). Nuitka's time is without
-    PyInstaller's. pex's file is made with `--venv`; without, it is the same file with `PEX_VENV=0`.
+    PyInstaller's; its two files are built side by side, a processor each. makeself's file holds the
+    tree that Onefold unpacks, at zstd 12, and starts the same program in it. pex's file is made with `--venv`; without, it is the same file with `PEX_VENV=0`.
     shiv has its defaults. `uv run --with-requirements` has no file: it is given the lock, and is
     offline. Its cache has all wheels, unpacked, before the cold start as well, which makes the
     environment of hard links to them. The files of pex and shiv hold no interpreter, and run only
@@ -115,19 +119,40 @@ def cases_of(bench: Bench, start: Start) -> dict[str, Case]:
     return cases
 
 
+def samples(contender: Contender, runs: dict[str, Runs], what: str) -> Sample:
+    # What unpacks at each launch has no other start.
+    found = runs.get(f"{contender.name}: {what}")
+    return found.wall if found else runs[f"{contender.name}: {WARM}"].wall
+
+
+def drawing(
+    bench: Bench,
+    application: Application,
+    measured: list[Contender],
+    runs: dict[str, Runs],
+) -> str:
+    groups = []
+    for what, name in ((COLD, "First start"), (WARM, "Start")):
+        bars = []
+        for one in measured:
+            bar = Bar(one.name, Range.of(samples(one, runs, what)), one is measured[0])
+            bars.append(bar)
+        groups.append(Group(name, bars))
+    title = f"{application.title}: until it answers"
+    says = f"Bars: milliseconds until the {application.title} answers, by what made its file"
+    return bench.picture(
+        f"start-{application.name}", bar_chart(title, "ms", groups), says
+    )
+
+
 def row_of(
     contender: Contender, runs: dict[str, Runs], base: dict[str, Sample]
 ) -> list[str]:
-    def samples(what: str) -> Sample:
-        # What unpacks at each launch has no other start.
-        found = runs.get(f"{contender.name}: {what}")
-        return found.wall if found else runs[f"{contender.name}: {WARM}"].wall
-
     row = [contender.name]
     row.append("" if contender.size is None else figure(contender.size / 1e6, 1))
     row.append("" if contender.seconds is None else figure(contender.seconds))
     for what in (COLD, WARM, HELP):
-        wall = samples(what)
+        wall = samples(contender, runs, what)
         row += [figure(wall.median), spread(wall)]
         row.append(figure(wall.over(base[what]).median, 2))
     return row
@@ -151,7 +176,10 @@ def measure(
                     raise
                 say(f"{contender.name}: {failure}")
                 missing.append(f"{contender.name}: {last_line(failure)}")
-        return measured, take_turns(cases, min(bench.turns, SERVER_TURNS), warm_up=0)
+        helps = {name: cases.pop(name) for name in list(cases) if name.endswith(HELP)}
+        runs = take_turns(cases, min(bench.turns, SERVER_TURNS), warm_up=0)
+        runs |= take_turns(helps, min(bench.turns, HELP_TURNS), warm_up=0)
+        return measured, runs
 
 
 def compared(bench: Bench, application: Application) -> str:
@@ -165,6 +193,7 @@ def compared(bench: Bench, application: Application) -> str:
         heads += [f"{what}, ms", SPREAD, "to Onefold"]
     rows = [row_of(contender, runs, base) for contender in measured]
     text = f"\n{application.title}:\n\n{table(heads, rows)}"
+    text += drawing(bench, application, measured, runs)
     if missing:
         text += "\n" + "".join(f"- not measured: {reason}\n" for reason in missing)
     return text
@@ -181,7 +210,10 @@ def cachibot(bench: Bench) -> str:
 def text(bench: Bench, application: Application, *paragraphs: str) -> str:
     turns = min(bench.turns, SERVER_TURNS)
     starting = STARTING.format(
-        python=python_version(), turns=turns, place=bench.disk.name
+        python=python_version(),
+        turns=turns,
+        helps=min(bench.turns, HELP_TURNS),
+        place=bench.disk.name,
     )
     said = "\n".join(prose(paragraph) for paragraph in (starting, *paragraphs))
     return said + compared(bench, application)

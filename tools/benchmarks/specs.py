@@ -12,11 +12,13 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from .applications import Application
-from .bench import Bench
 from .running import Failure, Part, check, environment_with, remove
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 PROGRESS = re.compile(r"onefold pack: (\w+)")
 INSTALLING, COMPRESSING, TESTING = "installing", "compressing", "smoke"
@@ -133,13 +135,11 @@ def first_build_in(room: Path, bench: Bench, application: Application) -> SpecBu
     if room not in bench.first_builds:
         remove(room)
         room.mkdir(parents=True)
-        bench.first_builds[room] = build(
-            bench,
-            application,
-            application.directory,
-            room / application.name,
-            *("--cache", room / "cache"),
-        )
+        output, cache = room / application.name, room / "cache"
+        with bench.costing(f"packing {application.name} from its spec"):
+            bench.first_builds[room] = build(
+                bench, application, application.directory, output, "--cache", cache
+            )
     return bench.first_builds[room]
 
 

@@ -1,8 +1,7 @@
-"""Section: start of the servers."""
+"""Section: start of the Node.js server."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import select
@@ -13,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence
 
+from .applications import HEALTH_SECONDS, answers
 from .bench import Bench, brought
 from .figures import SPREAD, figure, prose, spread, table, take_turns
 from .running import Failure, Part, Run, check, launch, say, spawn
 from .trees import Tree
-
-HEALTH_SECONDS = 60
 
 
 def first_line(descriptor: int, deadline: float) -> str:
@@ -32,17 +30,6 @@ def first_line(descriptor: int, deadline: float) -> str:
             raise Failure("the server did not say where it listens")
         text += piece
     return text.decode()
-
-
-def answers(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_SECONDS)
-    try:
-        connection.request("GET", "/api/health")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def start_of_server(command: Sequence[Part], **variables: Part) -> Run:
@@ -98,50 +85,40 @@ def ways(bench: Bench, tree: Tree, room: Path) -> dict[str, Way]:
     file = brought(bench.workshop.packed(tree).path, room)
     cache = room / "cache"
     launch([file], ONEFOLD="prewarm", ONEFOLD_CACHE=cache)
-    result = {
+    return {
         UNPACKED: Way(tree.command(root), lambda directory: {}),
         "onefile, warm": Way([file], lambda directory: {"ONEFOLD_CACHE": cache}),
         "onefile, cold": Way(
             [file], lambda directory: {"ONEFOLD_CACHE": directory / "cache"}
         ),
     }
-    if tree is bench.fastapi:
-        other = brought(bench.pyinstaller_onefile, room)
-        result["PyInstaller `--onefile`"] = Way(
-            [other], lambda directory: {"TMPDIR": directory}
-        )
-    return result
 
 
 def start(bench: Bench) -> str:
-    text = prose(
-        f"""
+    tree = bench.node
+    say(f"start: {tree.name}")
+    with bench.disk.room() as room:
+        all_ways = ways(bench, tree, room)
+        cases = {}
+        for name, way in all_ways.items():
+            cases[f"{name}: version"] = bench.disk.fresh(way.version)
+            cases[f"{name}: health"] = bench.disk.fresh(way.health)
+        runs = take_turns(cases, bench.turns)
+    rows = []
+    for name in all_ways:
+        row = [name]
+        for what in ("version", "health"):
+            wall = runs[f"{name}: {what}"].wall
+            more = wall.minus(runs[f"{UNPACKED}: {what}"].wall)
+            row += [figure(wall.median), spread(wall), figure(more.median, 1)]
+        rows.append(row)
+    heads = ["what"]
+    for what in ("`--version`", "first answer"):
+        heads += [f"{what}, ms", SPREAD, "more, ms"]
+    text = prose(f"""
         From spawning the program until its end with `--version`, and until it has answered a first
-        request for `/api/health`, which for the FastAPI server contains a query to a new database.
-        The page cache is warm; for a cold launch there is no unpacked tree. *More* is how much
-        longer it takes than the unpacked tree in the same turn. On {bench.disk.name}. The FastAPI
-        server's unpacked tree is what PyInstaller's `--onedir` makes.
-    """
-    )
-    for tree in (bench.fastapi, bench.node):
-        say(f"start: {tree.name}")
-        with bench.disk.room() as room:
-            all_ways = ways(bench, tree, room)
-            cases = {}
-            for name, way in all_ways.items():
-                cases[f"{name}: version"] = bench.disk.fresh(way.version)
-                cases[f"{name}: health"] = bench.disk.fresh(way.health)
-            runs = take_turns(cases, bench.turns)
-        rows = []
-        for name in all_ways:
-            row = [name]
-            for what in ("version", "health"):
-                wall = runs[f"{name}: {what}"].wall
-                more = wall.minus(runs[f"{UNPACKED}: {what}"].wall)
-                row += [figure(wall.median), spread(wall), figure(more.median, 1)]
-            rows.append(row)
-        heads = ["what"]
-        for what in ("`--version`", "first answer"):
-            heads += [f"{what}, ms", SPREAD, "more, ms"]
-        text += f"\n{tree.name}:\n\n{table(heads, rows)}"
-    return text
+        request for `/api/health`. The page cache is warm; for a cold launch there is no unpacked
+        tree. *More* is how much longer it takes than the unpacked tree in the same turn. On
+        {bench.disk.name}.
+    """)
+    return f"{text}\n{table(heads, rows)}"

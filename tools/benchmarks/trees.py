@@ -12,10 +12,30 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Optional
 
 from .figures import figure
-from .running import EXAMPLES, Failure, Part, REPOSITORY, WORK, output_of, remove, say
+from .running import Failure, Part, REPOSITORY, WORK, launch, output_of, remove, say
+
+# Where the default takes longer than the measuring is worth.
+QUICK_LEVEL = 12
+
+# For a file of makeself: to say nothing, and to open no window.
+SELF_EXTRACTING = ["--quiet", "--nox11"]
+
+
+@dataclass
+class Packed:
+    path: Path
+    facts: dict  # what the packer says of it
+
+    @property
+    def codec(self) -> str:
+        return f"{self.facts['codec']} {self.facts['level']}"
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
 
 
 @dataclass
@@ -24,6 +44,7 @@ class Tree:
     path: Path
     entry: str
     arguments: list[str] = field(default_factory=list)  # before the user's
+    built: Optional[Packed] = None  # the file that it was unpacked from
 
     def items(self) -> Iterator[tuple[Path, os.stat_result]]:
         for item in sorted(self.path.rglob("*")):
@@ -61,20 +82,6 @@ class Tree:
         return [root / self.entry, *(a.format(root=root) for a in self.arguments)]
 
 
-@dataclass
-class Packed:
-    path: Path
-    facts: dict  # what the packer says of it
-
-    @property
-    def codec(self) -> str:
-        return f"{self.facts['codec']} {self.facts['level']}"
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size
-
-
 class Workshop:
     """Makes what is measured, and keeps what takes long to make."""
 
@@ -103,28 +110,23 @@ class Workshop:
             fresh.rename(path)
         return path
 
-    def packing(self, tree: Tree, output: Path, *options: str) -> list[Part]:
-        command: list[Part] = [self.program, "pack", "--no-cache", "--tree", tree.path]
-        command += [
-            "--entry",
-            tree.entry,
-            "--bootloader",
-            self.bootloader,
-            "-o",
-            output,
-        ]
-        return (
-            command
-            + ["--json", *options]
-            + (["--", *tree.arguments] if tree.arguments else [])
-        )
+    def packing(
+        self, tree: Tree, output: Path, *options: str, cache: Optional[Path] = None
+    ) -> list[Part]:
+        command: list[Part] = [self.program, "pack", "--tree", tree.path, "-o", output]
+        command += ["--entry", tree.entry, "--bootloader", self.bootloader, "--json"]
+        command += ["--cache", cache] if cache else ["--no-cache"]
+        arguments = ["--", *tree.arguments] if tree.arguments else []
+        return [*command, *options, *arguments]
 
     def pack(self, tree: Tree, output: Path, *options: str) -> Packed:
         facts = json.loads(output_of(self.packing(tree, output, *options)))
         return Packed(output, facts)
 
     def packed(self, tree: Tree, *options: str) -> Packed:
-        """The same, kept."""
+        """The same, kept; without options the file that the tree is from."""
+        if tree.built and not options:
+            return tree.built
         name = label(tree.name, *options)
         facts = self.kept / f"{name}-facts.json"
 
@@ -135,16 +137,38 @@ class Workshop:
         path = self.keep(name, f"{tree.fingerprint} {self.identity} {options}", make)
         return Packed(path, json.loads(facts.read_text()))
 
+    def inspect(self, file: Path) -> dict:
+        return json.loads(output_of([self.program, "inspect", file, "--json"]))
+
     def archived(self, tree: Tree, *options: str) -> Path:
         """A tar file compressed by the program zstd, kept."""
 
         def make(path: Path) -> None:
             say(f"archiving {tree.name} with zstd {' '.join(options)}")
             compressor = " ".join(["zstd", *options])
-            output_of(["tar", "-C", tree.path, "-I", compressor, "-cf", path, "."])
+            command = ["tar", "-C", tree.path, "-I", compressor, "-cf", path, "."]
+            seconds.write_text(str(launch(command).processor / 1e3))
 
-        name = label(tree.name, "tar", *options)
+        name = label(tree.name, "archive", *options)
+        seconds = self.kept / f"{name}-seconds"
         return self.keep(name, f"{tree.fingerprint} {options}", make)
+
+    def seconds_of(self, archive: Path) -> float:
+        """Of a processor, that making what `archived` gave took."""
+        return float(archive.with_name(f"{archive.stem}-seconds").read_text())
+
+    def self_extracting(self, tree: Tree) -> Path:
+        """By makeself, kept."""
+        compression = f"--zstd --complevel {QUICK_LEVEL} --nox11 --noprogress --quiet"
+
+        def make(path: Path) -> None:
+            say(f"archiving {tree.name} with makeself")
+            command = ["makeself", *compression.split(), "--tar-quietly", tree.path]
+            output_of([*command, path, tree.name, *tree.command(Path("."))])
+            path.chmod(0o755)
+
+        name = label(tree.name, "makeself")
+        return self.keep(name, f"{tree.fingerprint} {compression}", make)
 
     def compiled(self, name: str) -> Path:
         """A program of bench-programs.c, static and small."""
@@ -169,13 +193,12 @@ def make_example(name: str, option: str) -> Path:
     return Path(result.stdout.strip())
 
 
-def many_files(workshop: Workshop) -> Tree:
+def many_files(workshop: Workshop, venv: Path) -> Tree:
     """All that was installed to build the FastAPI example, as pip left it."""
-    venv = EXAMPLES / "fastapi-server" / "venv"
     [site] = venv.glob("lib/python3*/site-packages")
     tree = WORK / "many-files"
     stamp = WORK / "many-files.made-of"
-    made_of = (venv / "make-example.sha256").read_text()
+    made_of = str((venv / "pyvenv.cfg").stat().st_mtime_ns)
     if not stamp.exists() or stamp.read_text() != made_of:
         stamp.unlink(missing_ok=True)
         remove(tree)
@@ -201,5 +224,10 @@ def synthetic(
             (place / f"file-{number}").write_bytes(
                 content.randbytes(size // directories // files)
             )
+    return with_program(workshop, at)
+
+
+def with_program(workshop: Workshop, at: Path) -> Tree:
+    """The tree, with a program that ends at once."""
     shutil.copy(workshop.compiled("TARGET"), at / "program")
     return Tree(at.name, at, "program")

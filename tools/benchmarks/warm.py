@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 from .bench import Bench
 from .figures import Case, SPREAD, Sample, figure, prose, spread, table, take_turns
@@ -21,26 +22,34 @@ WARM_LAUNCHES_PER_TURN = 20
 CHECKS = ("seal", "dirs", "files")
 
 
-def warm_overheads(bench: Bench, at: Path, *shape: int) -> dict[str, Sample]:
-    """By check, the milliseconds that a warm launch takes longer than the shim."""
-    tree = synthetic(bench.workshop, at, *shape)
-    file = at.with_name("onefile")
-    bench.workshop.pack(tree, file, "--codec", "store")
-    cache = at.with_name("cache")
+def overheads_of(
+    bench: Bench, file: Path, cache: Path, checks: Sequence[str], turns: int
+) -> dict[str, Sample]:
+    """By check, the milliseconds that a warm launch of `file`, whose entry is `program`, takes longer
+    than the shim; and the shim's."""
     launch([file], ONEFOLD="prewarm", ONEFOLD_CACHE=cache)
     root = output_of([file], ONEFOLD="path", ONEFOLD_CACHE=cache).strip()
-    program = Path(root) / tree.entry
+    program = Path(root) / "program"
     shim = bench.workshop.compiled("SHIM")
     cases: dict[str, Case] = {"shim": lambda: launch([shim, program])}
-    for check in CHECKS:
+    for check in checks:
         cases[check] = lambda check=check: launch(
             [file], ONEFOLD_CACHE=cache, ONEFOLD_CHECK=check
         )
-    runs = take_turns(cases, bench.turns * WARM_LAUNCHES_PER_TURN, warm_up=5)
+    runs = take_turns(cases, turns, warm_up=5)
+    overheads = {check: runs[check].wall.minus(runs["shim"].wall) for check in checks}
+    return {"shim": runs["shim"].wall, **overheads}
+
+
+def warm_overheads(bench: Bench, at: Path, *shape: int) -> dict[str, Sample]:
+    tree = synthetic(bench.workshop, at, *shape)
+    file, cache = at.with_name("onefile"), at.with_name("cache")
+    bench.workshop.pack(tree, file, "--codec", "store")
+    turns = bench.turns * WARM_LAUNCHES_PER_TURN
+    overheads = overheads_of(bench, file, cache, CHECKS, turns)
     for path in (at, cache, file):
         remove(path)
-    overheads = {check: runs[check].wall.minus(runs["shim"].wall) for check in CHECKS}
-    return {"shim": runs["shim"].wall, **overheads}
+    return overheads
 
 
 def warm(bench: Bench) -> str:

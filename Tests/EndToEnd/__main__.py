@@ -5,6 +5,7 @@ Those of the examples need the network, once; what they packed is kept in $ONEFO
 .build/pack-cache.
 """
 
+import signal
 import sys
 import unittest
 from collections import Counter
@@ -14,6 +15,8 @@ HERE = Path(__file__).resolve().parent
 
 
 def main():
+    # A shell ignores it for what it runs in the background, and all that is started here would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.insert(0, str(HERE))
     loader = unittest.TestLoader()
     if sys.argv[1:]:

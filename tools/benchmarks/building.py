@@ -110,7 +110,7 @@ def unpacking_row(bench: Bench, application: Application) -> list[str]:
     """What a first launch of the first build needs."""
     one = first_build(bench, application)
     with bench.disk.room() as room:
-        variables = {"ONEFOLD": "prewarm", "ONEFOLD_CACHE": room / "cache"}
+        variables = {"ONEFOLD": "trace", "ONEFOLD_CACHE": room / "cache"}
         peak, run = peak_of(bench, [one.file], **variables)
     what = f"peak memory, unpacking, {application.title}"
     bench.check(what, peak, COLD_PEAK_MIB, "MiB", 1)
@@ -197,7 +197,7 @@ def built(bench: Bench, applications: list[Application]) -> str:
     text = f"{prose(METHOD.format(place=bench.disk.name))}\n{table([*heads, 'peak memory, MiB'], builds)}"
     heads = ["first launch", "tree, MB", "file, MB", "files", "ms", "peak memory, MiB"]
     heads.append("peak memory of packing, MiB")
-    text += f"\n`ONEFOLD=prewarm` into an empty cache, once, on {bench.disk.name}:\n\n"
+    text += f"\n`ONEFOLD=trace` into an empty cache, once, on {bench.disk.name}:\n\n"
     text += table(heads, unpacking)
     heads = ["seconds of installing", "distributions", *(i.what for i in INSTALLERS)]
     text += "\n`dependencies.installer`, from the same directory of wheels:\n\n"

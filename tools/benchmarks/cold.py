@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from .bench import Bench, brought, copying, prewarm
+from .bench import Bench, brought, copying, unpack_onefile
 from .figures import Case, Runs, SPREAD, figure, prose, spread, table, take_turns
 from .pictures import Bar, Group, Range, bar_chart
 from .places import Place
@@ -61,7 +61,7 @@ def cold_cases(bench: Bench, place: Place, tree: Tree, room: Path) -> dict[str, 
             packed = workshop.packed(tree, "--level", str(other))
             files[f"{ONEFILE}, {packed.codec}"] = packed
     for name, packed in files.items():
-        cases[name] = place.fresh(prewarm(brought(packed.path, room)))
+        cases[name] = place.fresh(unpack_onefile(brought(packed.path, room)))
     if tree is bench.frozen:
         run = extraction_by_pyinstaller(brought(bench.pyinstaller_onefile, room), here)
         cases[PYINSTALLER] = place.fresh(run)
@@ -108,7 +108,8 @@ def unpacked_on(
 
 def cold(bench: Bench) -> str:
     text = prose(f"""
-        `ONEFOLD=prewarm` into a cache that does not exist, against other ways to the same tree.
+        `ONEFOLD=trace`, which unpacks as a launch does and runs nothing, into a cache that does not
+        exist, against other ways to the same tree.
         Everything that is read lies on the same file system as what is written, and in the page
         cache. Removing the result, and `sync` on ext4, are not in the time; nothing that is
         measured calls `fsync`. `tar` and makeself read what the program zstd compressed at the

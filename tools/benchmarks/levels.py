@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bench import Bench, brought, copying, prewarm
+from .bench import Bench, brought, copying, unpack_onefile
 from .cold import COPY
 from .figures import SPREAD, figure, spread, table, take_turns
 from .running import MIB, say
@@ -14,7 +14,7 @@ def levels(bench: Bench) -> str:
     variants = [["--codec", "store"], ["--codec", "xz", "--level", "6"]]
     variants += [["--level", str(n)] for n in (1, 3, 6, 9, 12, 15, 17, 19, 22)]
     for level in (12, 19):
-        for size in (1, 2, 4, 8):
+        for size in (2, 4, 8, 16):
             variants.append(["--level", str(level), "--frame-size", str(size << 10)])
     place = bench.places[0]
     text = f"Cold: median of {LEVEL_TURNS} runs on {place.name}.\n"
@@ -29,14 +29,14 @@ def levels(bench: Bench) -> str:
         "processor, ms",
         "to `cp -a`",
     ]
-    for tree in bench.trees:
+    for tree in (bench.fastapi, bench.node):
         with place.room() as room:
             files = []
             for number, options in enumerate(variants):
                 say(f"levels: packing {tree.name} {' '.join(options)}")
                 files.append(bench.workshop.pack(tree, room / str(number), *options))
             cases = {
-                str(n): place.fresh(prewarm(file.path)) for n, file in enumerate(files)
+                str(n): place.fresh(unpack_onefile(file.path)) for n, file in enumerate(files)
             }
             cases[COPY] = place.fresh(copying(brought(tree.path, room)))
             runs = take_turns(cases, LEVEL_TURNS)

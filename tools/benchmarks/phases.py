@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Callable
 
-from .bench import Bench, brought, prewarm
+from .bench import Bench, brought, unpack_onefile
 from .figures import SPREAD, Sample, figure, prose, spread, table
 from .running import Part, Run, output_of, say
 from .servers import SERVER_TURNS
@@ -34,7 +34,7 @@ def metrics_of(bench: Bench, tree: Tree) -> tuple[Metrics, list[Run]]:
             "{port}",
         ]
         report = json.loads(output_of(command))
-        unpack = bench.disk.fresh(prewarm(file))
+        unpack = bench.disk.fresh(unpack_onefile(file))
         unpack()
         runs = [unpack() for _ in range(turns)]
     [subject] = report["subjects"]
@@ -70,7 +70,7 @@ ROWS = {
         "cold-phase-seal", "cold-phase-publish"
     ),
     "`cold-launch`, all phases": milliseconds("cold-launch"),
-    "`ONEFOLD=prewarm`, by this tool": None,
+    "`ONEFOLD=trace`, by this tool": None,
     "`warm-launch`, all phases": milliseconds("warm-launch"),
     "`direct`, the unpacked entry until it answers": milliseconds("direct"),
     "`warm` until it answers": milliseconds("warm"),

@@ -107,7 +107,7 @@ def hot_spots(room: Path, file: Path) -> str:
         "-q",
     ]
     try:
-        launch([*record, file], ONEFOLD="prewarm", ONEFOLD_CACHE=room / "cache")
+        launch([*record, file], ONEFOLD="trace", ONEFOLD_CACHE=room / "cache")
         programs = output_of([*report, "-s", "dso"])
         symbols = output_of([*report, "-s", "dso,sym"])
     except (Failure, OSError):
@@ -132,7 +132,7 @@ def profile(bench: Bench) -> str:
             files, _ = tree.counts
             log = room / "strace"
             calls = system_calls(
-                [file], log, ONEFOLD="prewarm", ONEFOLD_CACHE=room / "traced"
+                [file], log, ONEFOLD="trace", ONEFOLD_CACHE=room / "traced"
             )
             traces[f"onefile, {tree.name}"] = calls, files
             calls = system_calls(["cp", "-a", source, room / "copy"], log)

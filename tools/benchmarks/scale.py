@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
-from .bench import Bench, copying, peak_of, prewarm
+from .bench import Bench, copying, peak_of, unpack_onefile
 from .content import FILES_OF_A_DIRECTORY, large_files, small_files
 from .figures import Runs, figure, fit, prose, table, take_turns
 from .pictures import Line, log_chart
@@ -56,7 +56,7 @@ def measure(bench: Bench, place: Place, amount: float, tree: Tree) -> Measured:
     remove(cache)
     turns = turns_of(bench, first)
     cases = {
-        "cold": place.fresh(prewarm(file)),
+        "cold": place.fresh(unpack_onefile(file)),
         "copy": place.fresh(copying(tree.path)),
     }
     runs: dict[str, Runs] = take_turns(cases, turns, warm_up=int(turns > 1))
@@ -165,7 +165,7 @@ METHOD = """
     On {place}. Small files have {file_bytes} bytes each, {files} in a directory: stretches of what the
     interpreter's prefix holds, libraries, sources and byte code. Bytes are in {large} files of such
     stretches, in each MiB of which the 256 bytes have other names, so that no frame is like
-    another. Packed once at zstd {level}, with `--no-cache`. Cold is `ONEFOLD=prewarm`; it and `cp -a`
+    another. Packed once at zstd {level}, with `--no-cache`. Cold is `ONEFOLD=trace`; it and `cp -a`
     take as many turns as fit in a second, once at least. Warm is over the shim, as above, {warm}
     turns. Slopes are least squares of the relative errors, over all rows: each row counts alike; what
     is left at none is the intercept.

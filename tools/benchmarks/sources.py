@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .applications import CACHIBOT, FASTAPI, Application
-from .bench import Bench, prewarm
+from .bench import Bench, unpack_onefile
 from .contenders import Contender
 from .figures import SPREAD, figure, prose, spread, table, take_turns
 from .running import say
@@ -44,7 +44,7 @@ def sources(bench: Bench) -> str:
             contender = Contender(name, [one.file], kept_in="ONEFOLD_CACHE", size=0)
             start = Start(application, contender.in_room(room), room)
             cases.update(cases_of(bench, start))
-            unpack = prewarm(contender.command[0])
+            unpack = unpack_onefile(contender.command[0])
             cases[f"{name}: {UNPACKING}"] = bench.disk.fresh(unpack)
         runs = take_turns(cases, turns, warm_up=0)
     rows = []
@@ -61,7 +61,7 @@ def sources(bench: Bench) -> str:
         heads += [f"{what}, ms", SPREAD]
     text = f"""
         {application.title}, with and without the sources of its modules; both have their byte code.
-        *Unpacking* is `ONEFOLD=prewarm` into an empty cache; *cold*, *warm* and `--help` are as for
+        *Unpacking* is `ONEFOLD=trace` into an empty cache; *cold*, *warm* and `--help` are as for
         the Python servers. {turns} turns on {bench.disk.name}.
     """
     return f"{prose(text)}\n{table(heads, rows)}"

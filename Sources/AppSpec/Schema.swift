@@ -205,7 +205,7 @@ public enum Schema {
     [
       Key("codec", .choice(["zstd", "xz", "store"]), default: "`zstd`", "how it is compressed"),
       Key("level", .integer(0...22), default: "of the codec", "how well it is compressed"),
-      Key("frame-size", .integer(64...16384), default: "`4096`", "KiB that are decoded at once"),
+      Key("frame-size", .integer(64...16384), default: "`8192`", "KiB that are decoded at once"),
       Key("max-size", .size, "a larger file fails the build"),
     ])
 

@@ -220,7 +220,7 @@ class TestBench(BenchCase):
 
     def test_servers_that_do_not_answer(self) -> None:
         file = self.onefile(SERVER)
-        options = ["--http", "/other", "--env", "PORT={port}", "--timeout", "2"]
+        options = ["--http", "/other", "--env", "PORT={port}", "--timeout", "5"]
         result = self.bench(file.path, *options)
         self.assertRefused(
             result, "has not answered to GET /other", "it answers with status 503",

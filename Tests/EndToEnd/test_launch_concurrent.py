@@ -78,9 +78,13 @@ class Round:
 
     def winner(self) -> Optional[int]:
         """Who holds the lock that only one can hold, if anybody does."""
+        return self.holder(self.cache.glob("*.lock"))
+
+    def holder(self, paths: Iterable[Path]) -> Optional[int]:
+        """Who of these processes holds one of these files or directories for itself."""
         ours = {process.pid for process in self.processes}
         locks = set()
-        for path in existing(self.cache.glob("*.lock")):
+        for path in existing(paths):
             # Whoever is done removes it.
             with contextlib.suppress(FileNotFoundError):
                 locks.add(os.stat(path).st_ino)
@@ -196,8 +200,10 @@ class Rounds(Points, CacheCase):
     def stopped(self, launches: Round, _: random.Random) -> bool:
         """The one who unpacks, for a while, as by a debugger or a laptop's lid."""
         winner = launches.await_winner()
-        while winner and not self.staging() and launches.winner() == winner:
-            pass
+        # Between making the staging directory and locking it, a clean-up may take it.
+        while winner and launches.winner() == winner:
+            if launches.holder(self.cache.glob(".*")) == winner:
+                break
         if winner is None:
             return False
         os.kill(winner, signal.SIGSTOP)

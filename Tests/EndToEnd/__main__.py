@@ -15,8 +15,9 @@ HERE = Path(__file__).resolve().parent
 
 
 def main():
-    # A shell ignores it for what it runs in the background, and all that is started here would too.
+    # A shell ignores them for what it runs in the background, and all that is started here would too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     sys.path.insert(0, str(HERE))
     loader = unittest.TestLoader()
     if sys.argv[1:]:

@@ -915,7 +915,7 @@ class Interrupted(CacheCase):
     def test_a_signal_in_a_second_launch_ends_it(self) -> None:
         self.launch()
         for number in self.SIGNALS:
-            for name in ("geteuid", "flock", "fstatfs"):
+            for name in ("readlinkat", "flock", "fstatfs"):
                 with self.subTest(signal=number.name, at=name):
                     self.assertEndsBy(number, self.interrupt(number, f"{name}:when=1"))
 

@@ -35,13 +35,14 @@ let package = Package(
 
     // Shared with the bootloader: compiled in ordinary and in Embedded Swift.
     .target(name: "CPosix"),
+    .target(name: "CFilter"),
     .target(name: "PayloadFormat", swiftSettings: shared),
     .target(name: "Posix", dependencies: ["CPosix"], swiftSettings: shared),
     .target(
       name: "ContentHash", dependencies: ["PayloadFormat", "CCrypto"], swiftSettings: shared),
     .target(
       name: "PayloadReader",
-      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CZstd", "CLZMA"],
+      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CFilter", "CZstd", "CLZMA"],
       swiftSettings: shared),
     .target(
       name: "CacheDirectory",
@@ -57,7 +58,7 @@ let package = Package(
     // The packer.
     .target(
       name: "PayloadWriter",
-      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CZstd", "CLZMA"],
+      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CFilter", "CZstd", "CLZMA"],
       swiftSettings: strict),
     .target(name: "CToml"),
     .target(name: "AppSpec", dependencies: ["CToml", "Posix"], swiftSettings: strict),
@@ -105,7 +106,7 @@ let package = Package(
     .testTarget(
       name: "PayloadReaderTests",
       dependencies: [
-        "PayloadReader", "PayloadFormat", "Posix", "CZstd", "CLZMA", "TestSupport",
+        "PayloadReader", "PayloadFormat", "Posix", "CFilter", "CZstd", "CLZMA", "TestSupport",
       ],
       path: "Tests/PayloadReader", swiftSettings: strict),
     .testTarget(

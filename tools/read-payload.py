@@ -584,7 +584,7 @@ X86_ADDRESS = re.compile(
 def undo_x86(filtered: bytes) -> bytes:
     raw = bytearray(filtered)
     for found in X86_ADDRESS.finditer(filtered):
-        if found.start() + 16 > len(raw):
+        if found.start() + 64 > len(raw):
             break
         end = found.end()
         value = int.from_bytes(raw[end - 4 : end], "little", signed=True)

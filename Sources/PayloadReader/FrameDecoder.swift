@@ -1,3 +1,4 @@
+internal import CFilter
 internal import CLZMA
 internal import CZstd
 internal import ContentHash
@@ -49,7 +50,7 @@ public struct FrameDecoder: ~Copyable {
       try FrameDecoder.decompress(
         frame.codec, UnsafeRawBufferPointer(source), into: target, context: context)
     else { throw .damaged(.undecodable(index), payload.path) }
-    frame.filter.undo(on: target)
+    if frame.filter == .x86 { cfilter_x86_undo(target.baseAddress, target.count) }
     timeline.end(.decode, bytes: target.count)
     return UnsafeRawBufferPointer(target)
   }

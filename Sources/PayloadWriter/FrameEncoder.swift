@@ -1,3 +1,4 @@
+import CFilter
 import CLZMA
 import CZstd
 public import PayloadFormat
@@ -82,7 +83,7 @@ struct FrameEncoder: ~Copyable {
       default: try encodeZstd(raw, context)
       }
     guard length < source.count else {
-      applied.undo(on: source)
+      undo(applied, on: source)
       return (raw, .store, .none)
     }
     return (UnsafeRawBufferPointer(rebasing: output.bytes[..<length]), compression.codec, applied)
@@ -96,10 +97,14 @@ struct FrameEncoder: ~Copyable {
     if filter == .none { return .none }
     let raw = UnsafeRawBufferPointer(source)
     let without = try encodeZstd(raw, trial)
-    filter.apply(to: source)
+    cfilter_x86_apply(source.baseAddress, source.count)
     if try encodeZstd(raw, trial) < without { return filter }
-    filter.undo(on: source)
+    undo(filter, on: source)
     return .none
+  }
+
+  private func undo(_ filter: FrameFilter, on source: UnsafeMutableRawBufferPointer) {
+    if filter == .x86 { cfilter_x86_undo(source.baseAddress, source.count) }
   }
 
   private func encodeZstd(_ source: UnsafeRawBufferPointer, _ context: OpaquePointer)

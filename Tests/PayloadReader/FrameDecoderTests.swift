@@ -1,3 +1,4 @@
+import CFilter
 import CLZMA
 import PayloadFormat
 import PayloadReader
@@ -55,7 +56,7 @@ import Testing
   func filtersAreUndone(_ codec: Codec) throws {
     let code: [UInt8] = [0xE8, 0xFB, 0x0F, 0x00, 0x00] + raw
     var filtered = code
-    filtered.withUnsafeMutableBytes { FrameFilter.x86.apply(to: $0) }
+    filtered.withUnsafeMutableBytes { cfilter_x86_apply($0.baseAddress, $0.count) }
     #expect(filtered != code)
     let stored = codec == .xz ? xz(filtered) : zstd(filtered)
     #expect(try decode(stored, codec, .x86, rawLength: code.count) == .bytes(code))

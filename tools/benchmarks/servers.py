@@ -22,7 +22,7 @@ from .pictures import Bar, Group, Range, bar_chart
 from .running import Failure, Part, Run, last_line, launch, say
 
 SERVER_TURNS = 5
-HELP_TURNS = 3
+HELP_TURNS = 2
 
 COLD, WARM, HELP = "cold", "warm", "help"
 

@@ -779,6 +779,9 @@ class DeathWithParent(ReportCase):
         parent, child = self.begin(packed.command(), environment)
         worker = int(parent.stdout.readline())
         self.addCleanup(self.end, worker)
+        # Until then it is the shell, which forgets a signal that it traps by executing something else.
+        name = Path(f"/proc/{worker}/comm")
+        wait_until(lambda: name.read_text() == "sleep\n", "the worker")
         self.kill(parent)
         self.assertGone(child)
         self.assertGone(worker)

@@ -14,15 +14,19 @@ from .trees import Tree
 Metrics = dict[str, dict]
 
 
+def turns_of(bench: Bench) -> int:
+    return min(bench.turns, SERVER_TURNS)
+
+
 def metrics_of(bench: Bench, tree: Tree) -> tuple[Metrics, list[Run]]:
     """What `onefold bench` measures of a server, and runs that only unpack."""
+    turns = turns_of(bench)
     with bench.disk.room() as room:
         file = brought(bench.workshop.packed(tree).path, room)
         caches, home = room / "caches", room / "home"
         caches.mkdir()
         home.mkdir()
         command: list[Part] = [bench.workshop.program, "bench", file, "--json"]
-        turns = min(bench.turns, SERVER_TURNS)
         command += ["--http", "/api/health", "--runs", str(turns)]
         command += [
             "--directory",
@@ -106,4 +110,5 @@ def phases(bench: Bench) -> str:
     heads = ["what"]
     for tree in trees:
         heads += [tree.name, SPREAD]
-    return f"{prose(METHOD.format(place=bench.disk.name, turns=min(bench.turns, SERVER_TURNS)))}\n{table(heads, rows)}"
+    method = METHOD.format(place=bench.disk.name, turns=turns_of(bench))
+    return f"{prose(method)}\n{table(heads, rows)}"

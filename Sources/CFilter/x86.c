@@ -3,9 +3,11 @@
 #include <stdint.h>
 #include <string.h>
 
-// An opcode counts only where there are as many bytes from it on: 16 places are looked at at once, and more may be by
-// another reader.
+// An opcode counts only where there are as many bytes from it on, so that many can be looked at at once.
 #define BYTES_AFTER 64
+// Opcodes are searched in stretches of so many bytes, whose places fit in the first-level cache and in 16 bits.
+#define STRETCH 4096
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "addresses are read as they are");
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 typedef char mask16 __attribute__((vector_size(16)));
@@ -16,8 +18,8 @@ static bytes16 load(const uint8_t *at) {
   return value;
 }
 
-// Behind which of 16 opcodes an address stands; the first in the lowest bit.
-static unsigned places(const uint8_t *at) {
+// Behind which of 16 opcodes an address stands; the first in the lowest bit. Reads 17 bytes.
+static uint64_t opcodes16(const uint8_t *at) {
   bytes16 opcodes = load(at);
   bytes16 operands = load(at + 1);
   mask16 moves = (mask16)((opcodes & 0xF9) == 0x89) | (mask16)(opcodes == 0xFF);
@@ -31,27 +33,55 @@ static unsigned places(const uint8_t *at) {
 #endif
 }
 
+// The places of the opcodes among the first `count` bytes, at most STRETCH, in their order. Returns how many; writes up
+// to three more. Without a branch for each one, which no processor can foresee.
+static size_t find(const uint8_t *bytes, size_t count, uint16_t *places) {
+  size_t found = 0;
+  for (size_t block = 0; block < count; block += 64) {
+    uint64_t bits = 0;
+    if (count - block >= 64) {
+      for (size_t i = 0; i < 64; i += 16) bits |= opcodes16(bytes + block + i) << i;
+    } else {
+      for (size_t i = 0; i < count - block; i += 16) bits |= opcodes16(bytes + block + i) << i;
+      bits &= (UINT64_C(1) << (count - block)) - 1;
+    }
+    size_t more = (size_t)__builtin_popcountll(bits);
+    for (size_t i = 0; i < 4; i++) {
+      // One bit more for the count of zeros to be defined; what comes of it is overwritten.
+      places[found + i] = (uint16_t)(block + (size_t)__builtin_ctzll(bits | UINT64_C(1) << 63));
+      bits &= bits - 1;
+    }
+    for (size_t i = 4; i < more; i++) {
+      places[found + i] = (uint16_t)(block + (size_t)__builtin_ctzll(bits));
+      bits &= bits - 1;
+    }
+    found += more;
+  }
+  return found;
+}
+
 // `sign` is 1 to make addresses absolute, -1 to make them relative.
 static inline __attribute__((always_inline)) void convert(
     uint8_t *bytes, size_t count, uint32_t sign) {
-  size_t place = 0;
-  while (place + BYTES_AFTER <= count) {
-    unsigned found = places(bytes + place);
-    if (!found) {
-      place += 16;
-      continue;
+  uint16_t places[STRETCH + 3];
+  if (count < BYTES_AFTER) return;
+  size_t end = count - BYTES_AFTER + 1;
+  // Behind the last address also where it stays: what undoing looks at must not have been changed.
+  size_t next = 0;
+  for (size_t start = 0; start < end; start += STRETCH) {
+    size_t found = find(bytes + start, end - start < STRETCH ? end - start : STRETCH, places);
+    for (size_t i = 0; i < found; i++) {
+      size_t place = start + places[i];
+      if (place < next) continue;
+      uint8_t *address = bytes + place + (bytes[place] == 0xE8 ? 1 : 2);
+      next = (size_t)(address - bytes) + 4;
+      uint32_t value;
+      memcpy(&value, address, sizeof value);
+      uint32_t changed = (uint32_t)((int32_t)((value + (uint32_t)next * sign) << 5) >> 5);
+      // Written where it stays as well: the branch could not be foreseen either.
+      if (value + (1u << 26) >= 1u << 27) changed = value;
+      memcpy(address, &changed, sizeof changed);
     }
-    place += (size_t)__builtin_ctz(found);
-    if (place + BYTES_AFTER > count) return;
-    uint8_t *address = bytes + place + (bytes[place] == 0xE8 ? 1 : 2);
-    // Behind it also where it stays: what undoing looks at must not have been changed.
-    place = (size_t)(address - bytes) + 4;
-    uint32_t value = (uint32_t)address[0] | (uint32_t)address[1] << 8 | (uint32_t)address[2] << 16
-        | (uint32_t)address[3] << 24;
-    if (value + (1u << 26) >= 1u << 27) continue;
-    value += (uint32_t)place * sign;
-    value = (uint32_t)((int32_t)(value << 5) >> 5);
-    for (int i = 0; i < 4; i++) address[i] = (uint8_t)(value >> (8 * i));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "CPosix.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -336,6 +337,10 @@ void cposix_set_descriptor_limit(uint64_t soft) {
   limit.rlim_cur = (rlim_t)soft;
   setrlimit(RLIMIT_NOFILE, &limit);
 }
+void cposix_grow_descriptor_table(int most) {
+  int copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, most);
+  if (copy >= 0) close(copy);
+}
 void *cposix_map_anonymous(size_t count) {
   void *address =
       mmap(0, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -422,4 +427,12 @@ void *cposix_start_thread(void *(*body)(void *), void *context) {
 void cposix_join_thread(void *thread) {
   pthread_join(*(pthread_t *)thread, 0);
   free(thread);
+}
+void cposix_wait(uint32_t *word) {
+  while (!__atomic_load_n(word, __ATOMIC_ACQUIRE))
+    syscall(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, 0, NULL);
+}
+void cposix_release(uint32_t *word) {
+  __atomic_store_n(word, 1, __ATOMIC_RELEASE);
+  syscall(SYS_futex, word, 129 /* FUTEX_WAKE_PRIVATE */, INT_MAX);
 }

@@ -173,13 +173,13 @@ private let style = """
   :root {
     --page: #f7f7f5; --card: #ffffff; --ink: #1b1b1a; --quiet: #62615d; --line: #e3e2de;
     --main: #2a78d6; --other: #85847f; --even: #cfcec9; --odd: #e2e1dc; --unpack: #b9d3f2;
-    --read: #85847f; --hash: #eda100; --decode: #2a78d6; --write: #1baf7a;
+    --prepare: #b3548a; --read: #85847f; --hash: #eda100; --decode: #2a78d6; --write: #1baf7a;
   }
   @media (prefers-color-scheme: dark) {
     :root {
       --page: #121211; --card: #1c1c1b; --ink: #f2f1ee; --quiet: #a9a8a2; --line: #353431;
       --main: #4b93e8; --other: #8b8a85; --even: #4a4945; --odd: #3a3936; --unpack: #274e7d;
-      --read: #8b8a85; --hash: #c98500; --decode: #3987e5; --write: #199e70;
+      --prepare: #c0679a; --read: #8b8a85; --hash: #c98500; --decode: #3987e5; --write: #199e70;
     }
   }
   * { box-sizing: border-box; }
@@ -212,6 +212,7 @@ private let style = """
   .box.other, .dot.other { fill: var(--other); } .median.other { stroke: var(--other); }
   .phase.even { fill: var(--even); } .phase.odd { fill: var(--odd); }
   .phase.unpack { fill: var(--unpack); }
+  .step-prepare { fill: var(--prepare); background: var(--prepare); }
   .step-read { fill: var(--read); background: var(--read); }
   .step-hash { fill: var(--hash); background: var(--hash); }
   .step-decode { fill: var(--decode); background: var(--decode); }

@@ -8,7 +8,7 @@ public struct LaunchTrace: Equatable, Sendable {
     public var bytes: Double
     /// Which worker did it; 0 for phases.
     public var worker: Int
-    /// The index of the frame; -1 for phases.
+    /// The index of the frame; -1 for what belongs to none.
     public var frame: Int
 
     public var duration: Double { end - start }
@@ -16,7 +16,7 @@ public struct LaunchTrace: Equatable, Sendable {
 
   /// One after another.
   public private(set) var phases: [Event] = []
-  /// Reading, hashing, decoding and writing of frames.
+  /// What workers do: the steps of `Metric.steps`.
   public private(set) var work: [Event] = []
 
   /// nil where the bytes are no trace.

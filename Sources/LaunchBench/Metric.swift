@@ -21,7 +21,7 @@ public struct Metric: Equatable, Sendable {
     "read", "find", "check", "plan", "lock", "unpack", "seal", "publish", "clean up", "exec",
   ]
   /// The steps of workers, as a trace names them.
-  public static let steps = ["read", "hash", "decode", "write"]
+  public static let steps = ["prepare", "read", "hash", "decode", "write"]
 
   /// The metric of a phase.
   public static func phase(_ phase: String, isCold: Bool) -> String {

@@ -31,15 +31,12 @@ public func unpackTree(
     ProcessContext.restoreDescriptorLimit(limit.previous)
     ProcessContext.setFileModeMask(mask)
   }
-  let directories = try system { () throws(SystemError) in
-    try DirectoryTable(
-      manifest, only: only?.withDirectoriesAbove(manifest), root: root,
-      mostOpen: max(16, limit.current - 128))
-  }
+  let mostOpen = max(16, limit.current - 128)
+  // The workers need some as well, and the program has some.
+  ProcessContext.growDescriptorTable(to: min(manifest.directoryCount, mostOpen) + 64)
   if let progress { progress(0, UnpackedSize(manifest, only: only).bytes) }
   let unpacker = TreeUnpacker(
-    payload: payload, manifest: manifest, only: only, directories: directories)
-  try system { () throws(SystemError) in try unpacker.prepareFiles() }
+    payload: payload, manifest: manifest, only: only, root: root, mostOpen: mostOpen)
   try unpacker.writeFrames(workers: workers, progress: progress, timeline: timeline)
   try system { () throws(SystemError) in try unpacker.finish() }
 }
@@ -48,22 +45,37 @@ private final class TreeUnpacker: Sendable {
   private let payload: Payload
   private let manifest: Manifest
   private let only: EntrySet?
-  private let directories: DirectoryTable
+  private let root: DirectoryHandle
+  private let mostOpen: Int
+  private let directories = Awaited<DirectoryTable>()
   private let plan: FramePlan
 
-  init(payload: Payload, manifest: Manifest, only: EntrySet?, directories: DirectoryTable) {
+  init(
+    payload: Payload, manifest: Manifest, only: EntrySet?, root: DirectoryHandle, mostOpen: Int
+  ) {
     self.payload = payload
     self.manifest = manifest
     self.only = only
-    self.directories = directories
+    self.root = root
+    self.mostOpen = mostOpen
     plan = FramePlan(manifest, only: only)
   }
 
   private func isWanted(_ index: Int) -> Bool { only?.contains(index) ?? true }
 
+  /// Makes all directories, and the files that several workers may write to.
+  private func prepare() throws(SystemError) {
+    var made: DirectoryTable? = nil
+    defer { directories.set(made) }
+    let table = try DirectoryTable(
+      manifest, only: only?.withDirectoriesAbove(manifest), root: root, mostOpen: mostOpen)
+    try prepareFiles(in: table)
+    made = table
+  }
+
   /// Makes the files that no single piece of a frame fills: empty ones, and those of several segments,
   /// which any worker may then write to.
-  func prepareFiles() throws(SystemError) {
+  private func prepareFiles(in directories: DirectoryTable) throws(SystemError) {
     var name = Path()
     for index in 0..<manifest.entryCount where isWanted(index) {
       let entry = manifest.entry(index)
@@ -107,13 +119,27 @@ private final class TreeUnpacker: Sendable {
     runWorkers(count) { number in
       let timeline = timelines[number]
       do throws(PayloadError) {
+        if number == 0 {
+          timeline.begin(frame: -1)
+          try system { () throws(SystemError) in try self.prepare() }
+          timeline.end(.prepare, bytes: 0)
+        }
+        // Meanwhile the others decode what they will write.
+        var prepared: DirectoryTable? = nil
         let decoder = try FrameDecoder(
           longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
         )
         while let next = work.take() {
           let frame = frames[next]
           let bytes = try decoder.decode(frame, of: self.payload, self.manifest, timeline)
-          try system { () throws(SystemError) in try self.write(frame, bytes, work) }
+          if prepared == nil {
+            prepared = self.directories.value
+            if number > 0 { timeline.end(.prepare, bytes: 0) }
+          }
+          guard let directories = prepared else { return }
+          try system { () throws(SystemError) in
+            try self.write(frame, bytes, in: directories, work)
+          }
           timeline.endFrame(.write, bytes: bytes.count)
           if number == 0, let progress { progress(work.bytesDone, total) }
         }
@@ -124,7 +150,8 @@ private final class TreeUnpacker: Sendable {
   }
 
   private func write(
-    _ frame: Int, _ bytes: UnsafeRawBufferPointer, _ work: SharedWork<PayloadError>
+    _ frame: Int, _ bytes: UnsafeRawBufferPointer, in directories: DirectoryTable,
+    _ work: SharedWork<PayloadError>
   )
     throws(SystemError)
   {
@@ -152,6 +179,7 @@ private final class TreeUnpacker: Sendable {
   /// Gives files of several segments their mode and time, makes links, and last, from the deepest up,
   /// gives directories theirs.
   func finish() throws(SystemError) {
+    guard let directories = directories.value else { return }
     var name = Path()
     var targetName = Path()
     for index in 0..<manifest.entryCount where isWanted(index) {

@@ -81,6 +81,11 @@ public enum ProcessContext {
     return (Int(clamping: current), previous)
   }
 
+  /// Has descriptors up to `most` opened quickly by several threads; to be called before they are started.
+  public static func growDescriptorTable(to most: Int) {
+    cposix_grow_descriptor_table(Int32(clamping: most))
+  }
+
   public static func restoreDescriptorLimit(_ previous: UInt64) {
     cposix_set_descriptor_limit(previous)
   }

@@ -7,7 +7,7 @@ public final class Timeline: @unchecked Sendable {
     // Phases; a worker's first step has the name of the first.
     case read, find, check, plan, lock, unpack, seal, publish, cleanUp, exec
     // What workers do.
-    case frame, hash, decode, write
+    case prepare, frame, hash, decode, write
 
     public var text: StaticString {
       switch self {
@@ -21,6 +21,7 @@ public final class Timeline: @unchecked Sendable {
       case .publish: "publish"
       case .cleanUp: "clean up"
       case .exec: "exec"
+      case .prepare: "prepare"
       case .frame: "frame"
       case .hash: "hash"
       case .decode: "decode"
@@ -104,6 +105,7 @@ extension Timeline? {
 }
 
 extension WorkerTimeline? {
+  /// -1: what belongs to no frame.
   @inline(never)
   public func begin(frame: Int) {
     guard let self else { return }

@@ -112,3 +112,29 @@ public final class ParallelResults<Value: Sendable>: @unchecked Sendable {
     set { storage[index] = newValue }
   }
 }
+
+/// A value that one thread makes while others do what they can without it.
+public final class Awaited<Value: Sendable>: @unchecked Sendable {
+  private let isSet: UnsafeMutablePointer<UInt32>
+  // Written before `isSet` is, and read after it.
+  private var made: Value? = nil
+
+  public init() {
+    isSet = .allocate(capacity: 1)
+    isSet.initialize(to: 0)
+  }
+
+  deinit { isSet.deallocate() }
+
+  /// To be called once, whatever happens; nil where there will be no value.
+  public func set(_ value: Value?) {
+    made = value
+    cposix_release(isSet)
+  }
+
+  /// Waits until it is set.
+  public var value: Value? {
+    cposix_wait(isSet)
+    return made
+  }
+}

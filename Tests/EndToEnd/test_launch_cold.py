@@ -40,7 +40,7 @@ COSTS = {
     "frame of small files": Counter(pread64=1),
 }
 #: Of a tree of one file, from the start to `execve`.
-FIXED_CALLS = 146
+FIXED_CALLS = 148
 #: Bytes that are read more than once: the end of the file, which holds trailer and launch record, is read with what
 #: precedes it.
 READ_AGAIN = 8192
@@ -107,6 +107,21 @@ class FirstLaunch(Case):
         few = self.files(10)
         more = {f"d0/directory {i}/inner": Directory(0o750) for i in range(20)}
         self.assertCosts("directories", few, {**few, **more}, directory=40)
+
+    def test_the_table_of_descriptors_grows_before_there_are_threads(self) -> None:
+        # Else it grows while directories are opened, and the kernel waits for all processors each time.
+        entries = {f"d{i}": Directory() for i in range(300)}
+        entries["frames"] = noise(3 * FRAME)
+        calls = self.traced(self.packed("descriptors", entries)).launch
+        names = [call.name for call in calls]
+        if not {"clone", "clone3"} & set(names):
+            self.skipTest("one processor: no threads are started")
+        threads = min(names.index(name) for name in ("clone", "clone3") if name in names)
+        made = [c for c in calls[:threads] if c.name == "fcntl" and c.result.isdigit()]
+        grown = max(int(call.result) for call in made)
+        opened = [int(call.result) for call in calls if call.name == "openat" and call.succeeded]
+        self.assertGreater(max(opened), 300)
+        self.assertLessEqual(max(opened), grown)
 
     def test_links(self) -> None:
         few = self.files(10)

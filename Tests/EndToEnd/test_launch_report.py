@@ -403,16 +403,18 @@ class Tracing(ReportCase):
         return [event["name"] for event in phases]
 
     def assertWork(self, work: list[dict[str, Any]], phases: list[dict[str, Any]]) -> None:
-        """Each step is in its frame, and each frame in a phase."""
+        """Each step is in its frame, and each frame, and what belongs to none, in a phase."""
         inside = lambda a, b: (
             b["ts"] - 0.002 <= a["ts"] and a["ts"] + a["dur"] <= b["ts"] + b["dur"] + 0.002
         )
         frames = {event["args"]["frame"]: event for event in work if event["name"] == "frame"}
         for event in work:
-            if event["name"] == "frame":
+            number = event["args"].get("frame")
+            if event["name"] == "frame" or number is None:
+                self.assertIn(event["name"], ("frame", "prepare"))
                 self.assertTrue(any(inside(event, phase) for phase in phases), event)
-            elif event["args"]["frame"] in frames:
-                frame = frames[event["args"]["frame"]]
+            elif number in frames:
+                frame = frames[number]
                 self.assertEqual(event["tid"], frame["tid"])
                 self.assertTrue(inside(event, frame), (event, frame))
 
@@ -435,6 +437,8 @@ class Tracing(ReportCase):
         self.assertEqual(counts["read"], frames)
         self.assertEqual(counts["hash"], frames)
         self.assertEqual(counts["write"], frames)
+        prepared = [e for e in work if e["name"] == "prepare" and "frame" not in e["args"]]
+        self.assertEqual(len(prepared), 1)
         total = 1_100_001 + len(probe().read_bytes())
         for name in ("frame", "write"):
             self.assertEqual(sum(e["args"]["bytes"] for e in work if e["name"] == name), total)

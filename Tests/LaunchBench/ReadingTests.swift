@@ -71,8 +71,10 @@ import Testing
   /// What the bootloader's own writer makes of every phase and step.
   @Test func theWritersNamesAreKnown() throws {
     let timeline: Timeline? = Timeline(.read)
-    for name in Timeline.Name.allCases.prefix(while: { $0 != .frame }) { timeline.begin(name) }
+    for name in Timeline.Name.allCases.prefix(while: { $0 != .prepare }) { timeline.begin(name) }
     let worker = timeline.makeWorkers(1)[0]
+    worker.begin(frame: -1)
+    worker.end(.prepare, bytes: 0)
     worker.begin(frame: 0)
     for name in [Timeline.Name.read, .hash, .decode] { worker.end(name, bytes: 1) }
     worker.endFrame(.write, bytes: 1)

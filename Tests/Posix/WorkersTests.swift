@@ -67,4 +67,20 @@ private enum Failure: Error, Equatable {
     #expect(taken.load(ordering: .relaxed) <= 4)
     #expect(throws: Failure.self) { try work.finish() }
   }
+
+  @Test(arguments: [7, nil])
+  func whatIsMadeLaterIsWaitedFor(_ value: Int?) {
+    let awaited = Awaited<Int>()
+    let seen = Mutex<[Int?]>([])
+    runWorkers(4) { number in
+      if number == 0 {
+        MonotonicClock.sleep(milliseconds: 20)
+        #expect(seen.withLock { $0.isEmpty })
+        awaited.set(value)
+      }
+      let got = awaited.value
+      seen.withLock { $0.append(got) }
+    }
+    #expect(seen.withLock { $0 } == [value, value, value, value])
+  }
 }

@@ -136,6 +136,9 @@ int cposix_is_terminal(int fd);
 // force and stores the one before in `previous`.
 uint64_t cposix_raise_descriptor_limit(uint64_t most, uint64_t *previous);
 void cposix_set_descriptor_limit(uint64_t soft);
+// Makes room for descriptors up to `most` in the kernel's table. Once there are threads, each time that the table grows
+// (at 64, and whenever it doubles) the one that opens a file waits milliseconds for all processors.
+void cposix_grow_descriptor_table(int most);
 
 void *cposix_map_anonymous(size_t count);
 void cposix_unmap(void *address, size_t count);
@@ -222,5 +225,9 @@ long cposix_signal_at_parent_death(int number);
 // is a pointer in musl and a number in glibc, which Swift imports differently.)
 void *cposix_start_thread(void *(*body)(void *), void *context);
 void cposix_join_thread(void *thread);
+// Waits until `word`, which is 0 at first, is set to 1 by the other function; what a thread wrote before it did that can
+// be read then.
+void cposix_wait(uint32_t *word);
+void cposix_release(uint32_t *word);
 
 #endif

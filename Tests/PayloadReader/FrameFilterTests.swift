@@ -49,7 +49,7 @@ import Testing
     return noise(count, seed: seed).map { $0 < 200 ? common[Int($0) % common.count] : $0 }
   }
 
-  @Test(arguments: [0, 1, 63, 64, 65, 79, 80, 81, 100, 1000, 70_000])
+  @Test(arguments: [0, 1, 63, 64, 65, 79, 80, 81, 100, 1000, 4158, 4159, 4160, 70_000])
   func followsTheSpecificationAndIsUndone(count: Int) {
     for seed in 0..<20 {
       let bytes =

@@ -16,7 +16,7 @@ from .trees import QUICK_LEVEL, SELF_EXTRACTING, Tree
 COLD_TO_COPY = 0.75
 PYINSTALLER_TO_COLD = 4
 
-COLD_TURNS = 5
+COLD_TURNS = 9
 MEMORY_TURNS = 4  # on a tmpfs, where times vary less
 
 LEVELS_BESIDE_DEFAULT = (3, 12, 19)

@@ -41,8 +41,13 @@ def distribution() -> str:
 
 def onefold_version(workshop: Workshop) -> str:
     number = first_match(NUMBER, [workshop.program, "--version"])
-    describe: list[Part] = ["git", "-C", REPOSITORY, "describe", "--always"]
-    commit = first_match("(.+)", [*describe, "--dirty=, with changes"])
+    git: list[Part] = ["git", "-C", REPOSITORY]
+    commit = first_match("(.+)", [*git, "describe", "--always"])
+    # The report, which is being written, is no change of what it tells of.
+    others = ["--", ":/", ":/!docs/benchmarks", ":/!docs/benchmarks.md"]
+    state = [*git, "status", "--porcelain", "--untracked-files=no", *others]
+    if commit and first_match("(.)", state):
+        commit += ", with changes"
     return f"Onefold {number or 'of no version'} ({commit or 'no commit'})"
 
 

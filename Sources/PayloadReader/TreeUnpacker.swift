@@ -108,6 +108,7 @@ private final class TreeUnpacker: Sendable {
     if end - start >= 1 << 20 { file.reserve(start..<end) }
   }
 
+  /// Prepares, and writes all content, a frame at a time.
   func writeFrames(workers: Int, progress: UnpackProgress?, timeline: Timeline?)
     throws(PayloadError)
   {

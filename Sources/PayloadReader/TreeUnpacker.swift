@@ -34,7 +34,6 @@ public func unpackTree(
   let mostOpen = max(16, limit.current - 128)
   // The workers need some as well, and the program has some.
   ProcessContext.growDescriptorTable(to: min(manifest.directoryCount, mostOpen) + 64)
-  if let progress { progress(0, UnpackedSize(manifest, only: only).bytes) }
   let unpacker = TreeUnpacker(
     payload: payload, manifest: manifest, only: only, root: root, mostOpen: mostOpen)
   try unpacker.writeFrames(workers: workers, progress: progress, timeline: timeline)
@@ -64,13 +63,14 @@ private final class TreeUnpacker: Sendable {
   private func isWanted(_ index: Int) -> Bool { only?.contains(index) ?? true }
 
   /// Makes all directories, and the files that several workers may write to.
-  private func prepare() throws(SystemError) {
+  private func prepare() throws(SystemError) -> DirectoryTable {
     var made: DirectoryTable? = nil
     defer { directories.set(made) }
     let table = try DirectoryTable(
       manifest, only: only?.withDirectoriesAbove(manifest), root: root, mostOpen: mostOpen)
     try prepareFiles(in: table)
     made = table
+    return table
   }
 
   /// Makes the files that no single piece of a frame fills: empty ones, and those of several segments,
@@ -115,18 +115,19 @@ private final class TreeUnpacker: Sendable {
     let frames = plan.frames
     let work = SharedWork<PayloadError>(count: frames.count) { .interrupted(signal: $0) }
     let total = UnpackedSize(manifest, only: only).bytes
+    if let progress { progress(0, total) }
     let count = max(1, min(workers, frames.count))
     let timelines = timeline.makeWorkers(count)
     runWorkers(count) { number in
       let timeline = timelines[number]
       do throws(PayloadError) {
+        var prepared: DirectoryTable? = nil
+        // Meanwhile the others decode what they will write.
         if number == 0 {
           timeline.begin(frame: -1)
-          try system { () throws(SystemError) in try self.prepare() }
+          prepared = try system { () throws(SystemError) in try self.prepare() }
           timeline.end(.prepare, bytes: 0)
         }
-        // Meanwhile the others decode what they will write.
-        var prepared: DirectoryTable? = nil
         let decoder = try FrameDecoder(
           longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
         )
@@ -135,7 +136,7 @@ private final class TreeUnpacker: Sendable {
           let bytes = try decoder.decode(frame, of: self.payload, self.manifest, timeline)
           if prepared == nil {
             prepared = self.directories.value
-            if number > 0 { timeline.end(.prepare, bytes: 0) }
+            timeline.end(.prepare, bytes: 0)
           }
           guard let directories = prepared else { return }
           try system { () throws(SystemError) in

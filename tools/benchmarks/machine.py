@@ -10,7 +10,7 @@ from typing import Optional, Sequence
 
 from .applications import FASTAPI
 from .contenders import pyinstaller_venv
-from .running import EXAMPLES, Failure, Part, REPOSITORY, WORK, output_of
+from .running import EXAMPLES, Failure, Part, REPORT, REPOSITORY, WORK, output_of
 from .trees import Workshop
 
 NUMBER = r"(\d+(?:\.\d+)+)"
@@ -44,7 +44,8 @@ def onefold_version(workshop: Workshop) -> str:
     git: list[Part] = ["git", "-C", REPOSITORY]
     commit = first_match("(.+)", [*git, "describe", "--always"])
     # The report, which is being written, is no change of what it tells of.
-    others = ["--", ":/", ":/!docs/benchmarks", ":/!docs/benchmarks.md"]
+    written = [path.relative_to(REPOSITORY) for path in (REPORT, REPORT.with_suffix(""))]
+    others = ["--", ":/", *(f":/!{path}" for path in written)]
     state = [*git, "status", "--porcelain", "--untracked-files=no", *others]
     if commit and first_match("(.)", state):
         commit += ", with changes"

@@ -1,3 +1,4 @@
+import AppSpec
 import BinaryInspection
 import Posix
 
@@ -77,14 +78,10 @@ extension Path {
 }
 
 extension ElfFile {
-  /// Whether it is for the processor that this program is for.
-  var isNative: Bool { is64Bit && isLittleEndian && machine == ElfFile.nativeMachine }
-
-  #if arch(arm64)
-    static let nativeMachine = Machine(rawValue: 183)
-  #else
-    static let nativeMachine = Machine.x86_64
-  #endif
+  /// Whether it is for the target's processor.
+  func runs(on target: Target) -> Bool {
+    is64Bit && isLittleEndian && machine.processor == target.processor
+  }
 }
 
 /// Reads every program and library of the tree.
@@ -102,7 +99,7 @@ func findBinaries(in request: RelocationRequest) throws(StagingError) -> TreeBin
   var result = TreeBinaries()
   for index in paths.indices {
     switch found[index] {
-    case .binary(let binary) where binary.elf.isNative: result.native.append(binary)
+    case .binary(let binary) where binary.elf.runs(on: request.target): result.native.append(binary)
     case .binary(let binary): result.others.append(binary)
     case .damaged(let why): result.damaged.append(why)
     case nil: break

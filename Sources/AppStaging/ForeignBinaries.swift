@@ -1,3 +1,4 @@
+import AppSpec
 import BinaryInspection
 import Posix
 
@@ -6,7 +7,9 @@ import Posix
 /// Some distributions carry programs for several processors, such as debuggers, and code for graphics processors
 /// has the same format: where a distribution also has a binary for this processor, or none of its others is for
 /// a processor that runs Linux, they are only listed.
-func refuseForeign(_ binaries: inout TreeBinaries, in root: Path) throws(StagingError) {
+func refuseForeign(_ binaries: inout TreeBinaries, _ request: RelocationRequest)
+  throws(StagingError)
+{
   let served = Set(binaries.native.map(\.distribution))
   for binary in binaries.others {
     guard let processor = binary.elf.processorName else { continue }
@@ -15,9 +18,9 @@ func refuseForeign(_ binaries: inout TreeBinaries, in root: Path) throws(Staging
       binaries.foreign.append(binary.path)
       continue
     }
-    let own = ElfFile.nativeMachine.processor ?? "this processor"
+    let own = request.target.processor
     let what = "\(binary.path.quoted) is for \(processor) and can't run on \(own)"
-    guard let distribution = distribution(of: binary.path, in: root) else {
+    guard let distribution = distribution(of: binary.path, in: request.root) else {
       throw .failed(nil, "\(what): take an interpreter that is built for \(own)")
     }
     throw .failed(
@@ -29,7 +32,7 @@ func refuseForeign(_ binaries: inout TreeBinaries, in root: Path) throws(Staging
 
 extension ElfFile {
   /// "aarch64", "i686"; nil for what no Linux system runs on. A 32-bit x86_64 program is for the x32 ABI.
-  fileprivate var processorName: String? {
+  var processorName: String? {
     guard let name = machine.processor else { return nil }
     return machine == .x86_64 && !is64Bit ? "x32" : name
   }

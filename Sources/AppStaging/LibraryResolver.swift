@@ -89,7 +89,7 @@ struct LibraryResolver {
       resolution = .system
     } else if let found = binary(at: "lib", name) {
       resolution = .library(found)
-    } else if let library = try machine.read(Path(path)) {
+    } else if let library = try machine.find(at: path) {
       resolution = .library(try copy(library, as: name))
     } else {
       return .missing

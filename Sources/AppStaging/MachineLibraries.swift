@@ -1,3 +1,4 @@
+import AppSpec
 import BinaryInspection
 import Posix
 
@@ -16,30 +17,40 @@ private let glibcLibraries: Set<String> = [
   "libthread_db.so.1", "libc_malloc_debug.so.0",
 ]
 
-/// A library on the build machine.
+/// A library of the system that the tree's are taken from.
 struct MachineLibrary: Sendable {
   var path: Path
   var elf: ElfFile
 }
 
-/// The libraries of the build machine, looked up as its loader does.
+/// The libraries of the build machine, looked up as its loader does; for another target those of `systemRoot`.
 struct MachineLibraries: Sendable {
+  private let target: Target
+  private let systemRoot: Path?
   private let searchDirectories: [Path]
   private let root: Path
   /// What `ldconfig` knows: paths by name, in its order.
   private let cache: [String: [Path]]
 
   init(_ request: RelocationRequest) {
+    target = request.target
+    systemRoot = request.systemRoot
     searchDirectories = request.searchDirectories
     root = request.root
-    cache = MachineLibraries.readCache()
+    cache = target == .native ? MachineLibraries.readCache() : [:]
   }
 
-  private static let standardDirectories = [
-    "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib",
-    "/usr/lib",
-    "/usr/local/lib",
-  ]
+  private var standardDirectories: [String] {
+    [
+      "/lib/\(target.multiarch)", "/usr/lib/\(target.multiarch)", "/lib64", "/usr/lib64", "/lib",
+      "/usr/lib", "/usr/local/lib",
+    ]
+  }
+
+  /// What the system has at an absolute path; nil if there is no system.
+  private func inSystem(_ path: String) -> Path? {
+    systemRoot.map { $0.appending(String(path.drop { $0 == "/" })) }
+  }
 
   /// The library of that name which `binary` would have got on this machine; nil where there is none for this
   /// processor.
@@ -47,7 +58,7 @@ struct MachineLibraries: Sendable {
     var candidates: [Path] = []
     for entry in binary.elf.searchPath {
       if entry.hasPrefix("/") && !entry.contains("$") {
-        candidates.append(Path(entry).appending(name))
+        if let directory = inSystem(entry) { candidates.append(directory.appending(name)) }
       } else if let source = binary.source, let rest = originRelative(entry) {
         candidates.append(
           source.appending(String(rest.drop { $0 == "/" })).appending(name))
@@ -55,15 +66,21 @@ struct MachineLibraries: Sendable {
     }
     candidates += searchDirectories.map { $0.appending(name) }
     candidates += cache[name] ?? []
-    candidates += MachineLibraries.standardDirectories.map { Path($0).appending(name) }
+    candidates += standardDirectories.compactMap(inSystem).map { $0.appending(name) }
     for path in candidates {
       if let library = try read(path) { return library }
     }
     return nil
   }
 
-  /// The library at `path`; nil where there is none for this processor.
-  func read(_ path: Path) throws(StagingError) -> MachineLibrary? {
+  /// The library that the system has at an absolute path; nil where there is none for the target's processor.
+  func find(at path: String) throws(StagingError) -> MachineLibrary? {
+    guard let path = inSystem(path) else { return nil }
+    return try read(path)
+  }
+
+  /// The library at `path`; nil where there is none for the target's processor.
+  private func read(_ path: Path) throws(StagingError) -> MachineLibrary? {
     let elf: ElfFile?
     do throws(ElfError) {
       elf = try ElfFile.read(path)
@@ -71,7 +88,7 @@ struct MachineLibraries: Sendable {
       // What can't be opened or read is nothing to a loader either, which goes on with its search.
       return nil
     }
-    guard let elf, elf.isNative, elf.kind == .shared else { return nil }
+    guard let elf, elf.runs(on: target), elf.kind == .shared else { return nil }
     return MachineLibrary(path: path, elf: elf)
   }
 

@@ -1,3 +1,4 @@
+public import AppSpec
 import BinaryInspection
 public import PayloadFormat
 public import Posix
@@ -10,6 +11,11 @@ public import Posix
 public struct RelocationRequest: Sendable {
   /// The tree's root. Nothing else may write into it meanwhile.
   public var root: Path
+  /// What the tree is to run on.
+  public var target: Target
+  /// The directory that holds `lib` and `usr/lib` of a system for `target`; nil if there is none. For this machine's own
+  /// target its loader's settings count as well.
+  public var systemRoot: Path?
   /// Where libraries that the tree lacks are looked for before the places that the system's loader knows:
   /// directories of the source interpreter, such as its `LIBDIR`.
   public var searchDirectories: [Path]
@@ -23,11 +29,14 @@ public struct RelocationRequest: Sendable {
   public var workers: Int
 
   public init(
-    root: Path, searchDirectories: [Path] = [], systemLibraries: Set<String> = [],
+    root: Path, target: Target = .native, systemRoot: Path? = Path("/"),
+    searchDirectories: [Path] = [], systemLibraries: Set<String> = [],
     stripDebug: Bool = true, keep: @escaping @Sendable (Path) -> Bool = { _ in false },
     workers: Int = ProcessContext.processorCount
   ) {
     self.root = root
+    self.target = target
+    self.systemRoot = systemRoot
     self.searchDirectories = searchDirectories
     self.systemLibraries = systemLibraries
     self.stripDebug = stripDebug
@@ -91,12 +100,16 @@ public struct RelocationReport: Sendable {
   public var foreign: [Path] = []
   /// Files that begin as ELF files do, but are damaged; why. They were left as they are.
   public var damaged: [String] = []
+  /// Whether the tree is for another target than this machine, whose libraries were not looked at.
+  public var isForeign = false
 
   /// One line for each finding that a maintainer may have to do something about.
   public var warnings: [String] {
     var lines: [String] = []
     for library in missing {
-      let why = "\(library.name) is neither in the tree nor on this machine"
+      let why =
+        "\(library.name) is neither in the tree nor "
+        + (isForeign ? "beside the interpreter" : "on this machine")
       if library.stopsInterpreter {
         lines.append(
           "the interpreter will not start where the system has no \(library.name): \(why)")
@@ -125,9 +138,10 @@ public struct RelocationReport: Sendable {
 /// docs/decisions/0009-relocation.md says how and why. The same tree and the same machine give the same bytes.
 public func makeRelocatable(_ request: RelocationRequest) throws(StagingError) -> RelocationReport {
   var binaries = try findBinaries(in: request)
-  try refuseForeign(&binaries, in: request.root)
+  try refuseForeign(&binaries, request)
   var resolver = LibraryResolver(request, binaries.native)
   var report = try resolver.resolveAll()
+  report.isForeign = request.target != .native
   report.damaged = binaries.damaged
   report.foreign = binaries.foreign
   try rewrite(resolver.binaries, request, &report)

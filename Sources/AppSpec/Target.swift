@@ -1,0 +1,53 @@
+/// What a onefile runs on: Linux with one kind of processor.
+public struct Target: Hashable, Sendable {
+  /// As `uname -m` has it: "aarch64".
+  public let processor: String
+
+  private init(processor: String) { self.processor = processor }
+
+  /// The targets that a bootloader can be built for.
+  public static let all = ["x86_64", "aarch64"].map { Target(processor: $0) }
+
+  /// The machine that this program runs on.
+  #if arch(arm64)
+    public static let native = Target(processor: "aarch64")
+  #else
+    public static let native = Target(processor: "x86_64")
+  #endif
+
+  /// "aarch64-linux": the name in launch records, of bootloaders and in specs.
+  public var name: String { "\(processor)-linux" }
+  /// "aarch64-unknown-linux-gnu": the target triple of Rust and LLVM, which Tauri appends to the names of sidecars.
+  public var triple: String { "\(processor)-unknown-linux-gnu" }
+  /// "aarch64-linux-gnu": the name of Debian's directories of libraries.
+  public var multiarch: String { "\(processor)-linux-gnu" }
+
+  /// Parses `name`, `triple` or `multiarch`, with other common names of the processor as well ("arm64", "amd64").
+  ///
+  /// - Throws: the message, without a place, if it is none of them.
+  public init(_ text: String) throws(SpecError) {
+    let target = Target.all.first { target in
+      let names = [target.processor] + (Target.otherNames[target.processor] ?? [])
+      return names.contains { name in
+        ["\(name)-linux", "\(name)-unknown-linux-gnu", "\(name)-linux-gnu"].contains(text)
+      }
+    }
+    guard let target else { throw SpecError(.none, Target.unknown(text)) }
+    self = target
+  }
+
+  private static let otherNames = ["x86_64": ["amd64"], "aarch64": ["arm64"]]
+
+  private static func unknown(_ text: String) -> String {
+    let start = "unknown target \(quoted(text))"
+    if ["windows", "darwin", "apple", "macos"].contains(where: text.contains) {
+      return "\(start): Onefold makes Linux programs only; build the sidecars of other systems "
+        + "with their own tools"
+    }
+    let names = all.map(\.name)
+    if let name = nearest(to: text, in: names + all.map(\.triple) + all.map(\.multiarch)) {
+      return "\(start); did you mean '\(name)'?"
+    }
+    return "\(start): give \(alternatives(names.map { "'\($0)'" }))"
+  }
+}

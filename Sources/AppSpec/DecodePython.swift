@@ -14,24 +14,30 @@ extension SpecDecoder {
     }
     var python = Spec.Python(place: table.place)
     python.version = table.text("version")
-    python.prefix = table.path("prefix")
-    python.archive = table.path("archive")
     python.systemLibraries = table.texts("system-libraries").map(\.value)
-    if !table.has("version") && !table.has("prefix") && !table.has("archive") {
+    let own = table.table(target.name)
+    let source = own ?? table
+    let path = own == nil ? "python" : "python.\(target.name)"
+    python.prefix = source.path("prefix")
+    python.archive = source.path("archive")
+    if own == nil, !table.has("version"), !table.has("prefix"), !table.has("archive") {
       report(
         table.place, "one of 'python.version', 'python.prefix' or 'python.archive' is needed")
     }
-    if table.has("prefix") && table.has("archive") {
+    if own != nil, !source.has("prefix"), !source.has("archive") {
+      report(source.place, "one of '\(path).prefix' and '\(path).archive' is needed")
+    }
+    if source.has("prefix") && source.has("archive") {
       report(
-        table.place(of: "archive"), "'python.prefix' and 'python.archive' exclude each other")
+        source.place(of: "archive"), "'\(path).prefix' and '\(path).archive' exclude each other")
     }
     if let version = python.version, !isPythonVersion(version.value) {
       report(
         version.place,
         "'python.version' must be such as 3.11 or 3.11.7, not \(quoted(version.value))")
     }
-    if let prefix = python.prefix { require(prefix, "python.prefix", nil) }
-    checkArchive(table, &python)
+    if let prefix = python.prefix { require(prefix, "\(path).prefix", nil) }
+    checkArchive(source, path, &python)
     for name in table.texts("system-libraries") where name.value.contains("/") || name.value.isEmpty
     {
       report(
@@ -41,26 +47,28 @@ extension SpecDecoder {
     return python
   }
 
-  private mutating func checkArchive(_ table: SpecTable, _ python: inout Spec.Python) {
+  private mutating func checkArchive(
+    _ table: SpecTable, _ path: String, _ python: inout Spec.Python
+  ) {
     if let archive = python.archive {
       let suffixes = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"]
       let name = String(decoding: archive.value.bytes, as: UTF8.self)
       if !suffixes.contains(where: name.hasSuffix) {
         report(
           archive.place,
-          "'python.archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not \(quoted(name))")
+          "'\(path).archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not \(quoted(name))")
       } else {
-        require(archive, "python.archive", .file)
+        require(archive, "\(path).archive", .file)
       }
     }
     guard let hash = table.text("sha256") else { return }
     if !table.has("archive") {
-      report(hash.place, "'python.sha256' is the hash of 'python.archive', which is missing")
+      report(hash.place, "'\(path).sha256' is the hash of '\(path).archive', which is missing")
     }
     guard let digits = normalizedSHA256(hash.value) else {
       report(
         hash.place,
-        "'python.sha256' must be 64 hexadecimal digits, not \(quoted(hash.value))")
+        "'\(path).sha256' must be 64 hexadecimal digits, not \(quoted(hash.value))")
       return
     }
     python.sha256 = Located(digits, hash.place)
@@ -156,6 +164,13 @@ extension SpecDecoder {
     prune.tkinter = table.boolean("tkinter") ?? prune.tkinter
     prune.debugSymbols = table.boolean("debug-symbols") ?? prune.debugSymbols
     prune.dropSources = table.text("sources")?.value == "drop"
+    prune.dropByteCode = table.text("byte-code")?.value == "drop"
+    if prune.dropSources && prune.dropByteCode {
+      report(
+        table.place(of: "byte-code"),
+        "'prune.sources' and 'prune.byte-code' can't both be \"drop\": nothing would be left to run"
+      )
+    }
     prune.remove = patterns("remove", table, "prune")
     prune.keep = patterns("keep", table, "prune")
     return prune

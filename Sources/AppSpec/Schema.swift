@@ -83,10 +83,11 @@ public enum Schema {
 
   static func table(_ path: String) -> Table? { tables.first { $0.path == path } }
 
-  public static let tables = [
-    app, version, python, dependencies, prune, data, launch, smoke, smokeCommand, smokeHTTP,
-    archive, output,
-  ]
+  public static let tables =
+    [
+      app, version, python, dependencies, prune, data, launch, smoke, smokeCommand, smokeHTTP,
+      archive, output,
+    ] + Target.all.map(pythonOfTarget)
 
   static let app = Table(
     "app",
@@ -118,6 +119,17 @@ public enum Schema {
         "system-libraries", .texts, default: "`[]`", "shared libraries that the target system has"),
     ])
 
+  /// What `[python]` says, for one target alone.
+  private static func pythonOfTarget(_ target: Target) -> Table {
+    Table(
+      "python.\(target.name)",
+      [
+        Key("prefix", .path, "python.prefix for this target"),
+        Key("archive", .path, "python.archive for this target"),
+        Key("sha256", .text, "what that archive's SHA-256 must be"),
+      ])
+  }
+
   static let dependencies = Table(
     "dependencies",
     [
@@ -139,6 +151,7 @@ public enum Schema {
       Key("tkinter", .boolean, default: "`true`", "remove tkinter unless it is imported"),
       Key("debug-symbols", .boolean, default: "`true`", "strip debug symbols"),
       Key("sources", .choice(["keep", "drop"]), default: "`keep`", "drop ships byte code alone"),
+      Key("byte-code", .choice(["keep", "drop"]), default: "`keep`", "drop ships sources alone"),
       Key("remove", .patterns, default: "`[]`", "further paths to remove"),
       Key("keep", .patterns, default: "`[]`", "paths that no rule removes"),
     ])
@@ -213,6 +226,7 @@ public enum Schema {
     "output",
     [
       Key("file", .text, default: "`{name}`", "the file to make"),
+      Key("target", .text, default: "this machine", "what the file runs on, such as aarch64-linux"),
       Key("sidecar", .boolean, default: "`false`", "append the target triple, as Tauri expects"),
     ])
 }

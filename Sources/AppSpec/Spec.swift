@@ -38,6 +38,8 @@ public struct Spec: Sendable {
   public var directory: Path
   /// The whole spec, for messages that concern no single line.
   public var place: SpecPlace
+  /// What the onefile is to run on.
+  public var target = Target.native
 
   public var app: App
   public var python: Python?
@@ -63,6 +65,7 @@ public struct Spec: Sendable {
   public struct Python: Sendable {
     public var place: SpecPlace
     public var version: Located<String>?
+    /// Of the spec's target: `[python.TARGET]` overrides `[python]`.
     public var prefix: Located<Path>?
     public var archive: Located<Path>?
     public var sha256: Located<String>?
@@ -88,6 +91,8 @@ public struct Spec: Sendable {
     public var tkinter = true
     public var debugSymbols = true
     public var dropSources = false
+    /// Whether byte code is left out, so that the interpreter compiles sources at every start.
+    public var dropByteCode = false
     public var remove: [Located<String>] = []
     public var keep: [Located<String>] = []
   }

@@ -8,9 +8,14 @@ struct SpecDecoder {
   private(set) var problems: [SpecError.Problem] = []
   /// Set by `neighbor`.
   private var project: ProjectFile??
+  private let givenTarget: Target?
+  /// What the onefile is to run on: as the packer was told, else as the spec says, else this machine.
+  private(set) var target: Target
 
-  init(_ file: SpecFile) {
+  init(_ file: SpecFile, target: Target? = nil) {
     self.file = file
+    self.target = target ?? .native
+    givenTarget = target
     root = SpecTable(file.table, SpecPlace(file: file.file, line: file.line))
   }
 
@@ -29,6 +34,7 @@ struct SpecDecoder {
     check.check(file.table, "", line: file.line)
     problems += check.problems
 
+    chooseTarget()
     let app = app()
     let python = python()
     let dependencies = dependencies()
@@ -40,9 +46,20 @@ struct SpecDecoder {
     let output = output(app)
     guard let app, let launch else { return nil }
     return Spec(
-      directory: file.directory, place: root.place, app: app, python: python,
+      directory: file.directory, place: root.place, target: target, app: app, python: python,
       dependencies: dependencies, prune: prune, data: data, launch: launch, smoke: smoke,
       archive: archive, output: output)
+  }
+
+  /// Reads `output.target`, which decides where the packer was not told.
+  private mutating func chooseTarget() {
+    guard let text = root.table("output")?.text("target") else { return }
+    do throws(SpecError) {
+      let named = try Target(text.value)
+      if givenTarget == nil { target = named }
+    } catch {
+      for problem in error.problems { report(text.place, "'output.target': \(problem.message)") }
+    }
   }
 
   // MARK: Helpers

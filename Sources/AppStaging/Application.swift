@@ -9,10 +9,11 @@ struct Application {
   /// The modules that this puts beside the distributions.
   static let runtimeModule = "_onefold_runtime"
   static let mainModule = "_onefold_main"
+  static let smokeModule = "_onefold_smoke"
 
   /// Writes what the interpreter does first, and what it runs.
   func addRuntime(_ facts: Facts) throws(StagingError) {
-    let runtime = replace(
+    let runtime = filledTemplate(
       Helper.runtime,
       [
         "@CAFILE@": pythonText(facts["cafile"] ?? ""),
@@ -28,6 +29,9 @@ struct Application {
       try writeFile(
         layout.root.appending("pyvenv.cfg"), "include-system-site-packages = false\n")
     }
+    if let test = targetSmokeTest() {
+      try writeFile(layout.sitePath.appending("\(Self.smokeModule).py"), test)
+    }
     if let main = try mainSource() {
       try writeFile(layout.sitePath.appending("\(Self.mainModule).py"), main)
     }
@@ -38,7 +42,7 @@ struct Application {
     case .module, .executable: return nil
     case .function(let module, let name):
       let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
-      return replace(
+      return filledTemplate(
         Helper.mainFunction,
         [
           "@MODULE@": module, "@FIRST@": parts[0],
@@ -46,33 +50,8 @@ struct Application {
         ])
     case .script(let path):
       let name = String(decoding: path.lastComponent, as: UTF8.self)
-      return replace(Helper.mainScript, ["@SCRIPT@": pythonText(name)])
+      return filledTemplate(Helper.mainScript, ["@SCRIPT@": pythonText(name)])
     }
-  }
-
-  private func replace(_ text: String, _ values: [String: String]) -> String {
-    var result = ""
-    for part in text.split(separator: "@", omittingEmptySubsequences: false).enumerated() {
-      if part.offset.isMultiple(of: 2) {
-        result += part.element
-      } else {
-        result += values["@\(part.element)@"] ?? "@\(part.element)@"
-      }
-    }
-    return result
-  }
-
-  /// A literal of Python.
-  private func pythonText(_ text: String) -> String {
-    var result = "'"
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "'", "\\": result += "\\" + String(scalar)
-      case "\u{0}"..<" ": result += "\\x" + hexText([UInt8(scalar.value)]).string
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "'"
   }
 
   /// What the launch executes: the entry from the tree's root, and the arguments before the user's.
@@ -96,7 +75,15 @@ struct Application {
     case .module(let module), .function(let module, _): name = module
     case .script, .executable: return
     }
-    let result = try runHelper(layout.programPath, Helper.findModule, [Path(name)])
+    let result =
+      layout.target == .native
+      ? try runHelper(layout.programPath, Helper.findModule, [Path(name)])
+      : try runHelper(
+        layout.source, Helper.findFile,
+        [
+          Path(name), layout.sitePath, layout.standardLibraryPath,
+          layout.standardLibraryPath.appending("lib-dynload"),
+        ])
     guard result.succeeded else {
       throw .failed(
         spec.launch.program.place,

@@ -5,6 +5,8 @@ import Posix
 struct ByteCodeForm: Sendable {
   /// Whether byte code takes the source's place.
   var replacesSource: Bool
+  /// Whether nothing is compiled.
+  var isDropped = false
   /// 0, 1 or 2: as many as the interpreter is started with `-O`, for it looks for no other.
   var optimization: Int
 
@@ -19,6 +21,7 @@ extension ByteCodeForm {
   init(_ spec: Spec) {
     let options = spec.launch.pythonOptions
     replacesSource = spec.prune.dropSources
+    isDropped = spec.prune.dropByteCode
     optimization = options.contains("-OO") ? 2 : options.contains("-O") ? 1 : 0
   }
 }
@@ -54,6 +57,7 @@ func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(StagingEr
 func compileByteCode(
   _ layout: Layout, _ form: ByteCodeForm, scratch: Path, workers: Int
 ) throws(StagingError) -> [String] {
+  guard let compiler = layout.compiler, !form.isDropped else { return [] }
   let suffix = form.suffix(layout.version)
   let sources = try listTree(layout.root).filter { $0.status.kind == .file }.map(\.path.string)
     .filter {
@@ -74,16 +78,16 @@ func compileByteCode(
   try forEach(shares.count, workers) { (number) throws(StagingError) in
     let list = scratch.appending("sources-\(number).txt")
     try writeFile(list, shares[number].joined(separator: "\n"))
-    failures[number] = try compile(list, layout, form)
+    failures[number] = try compile(list, layout, form, with: compiler)
   }
   return shares.indices.flatMap { failures[$0] ?? [] }.sorted()
 }
 
-private func compile(_ list: Path, _ layout: Layout, _ form: ByteCodeForm) throws(StagingError)
-  -> [String]
-{
+private func compile(
+  _ list: Path, _ layout: Layout, _ form: ByteCodeForm, with compiler: Path
+) throws(StagingError) -> [String] {
   let result = try runProgram(
-    layout.source,
+    compiler,
     [
       // Without site, which may run what is installed there.
       Path("-I"), Path("-S"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"),

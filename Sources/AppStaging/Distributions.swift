@@ -151,10 +151,20 @@ struct Installer: Sendable {
   var kind: Kind
   private var program: Path
   private var prefix: [Path]
+  /// The interpreter of this machine that installs for another target.
+  private var helper = Path()
   var description: String
+  /// Set where the interpreter is for another target.
+  var cross: CrossInstallation?
 
   /// Chooses as the spec says.
   init(_ spec: Spec, interpreter: Interpreter) throws(StagingError) {
+    try self.init(choosing: spec, interpreter)
+    cross = CrossInstallation(interpreter)
+    helper = interpreter.helper
+  }
+
+  private init(choosing spec: Spec, _ interpreter: Interpreter) throws(StagingError) {
     let wanted = spec.dependencies.installer
     if wanted != .pip, let version = try Self.version(Path("uv"), [Path("--version")]) {
       self.init(kind: .uv, program: Path("uv"), prefix: [], description: version)
@@ -165,8 +175,10 @@ struct Installer: Sendable {
     }
     let module = [Path("-I"), Path("-m"), Path("pip")]
     let candidates: [(Path, [Path])] =
-      (interpreter.hasPip ? [(interpreter.executable, module)] : [])
-      + [(Path("python3"), module), (Path("pip3"), []), (Path("pip"), [])]
+      interpreter.foreign == nil
+      ? (interpreter.hasPip ? [(interpreter.executable, module)] : [])
+        + [(Path("python3"), module), (Path("pip3"), []), (Path("pip"), [])]
+      : [(interpreter.helper, module), (Path("python3"), module)]
     var old: String? = nil
     for (program, prefix) in candidates {
       guard let version = try Self.version(program, prefix + [Path("--version")]) else { continue }
@@ -209,18 +221,25 @@ struct Installer: Sendable {
     }
   }
 
+  /// What follows the program's name. Wheels are built, which only happens for another target, as this machine builds them.
+  private func command(_ arguments: [String], for interpreter: Path) -> [Path] {
+    let given = arguments.map { Path($0) }
+    let builds = ["wheel", "build"].contains(arguments.first)
+    switch (kind, cross) {
+    case (.pip, nil): return prefix + [Path("--python"), interpreter] + given
+    case (.pip, let cross?):
+      return builds ? prefix + given : [Path("-I"), Path("-c"), Path(cross.pip)] + given
+    case (.uv, nil): return [Path("pip")] + given + [Path("--python"), interpreter]
+    case (.uv, _): return (builds ? [] : [Path("pip")]) + given + [Path("--python"), helper]
+    }
+  }
+
   /// Runs the installer for the staged interpreter. `place` is blamed where it fails.
   func run(
     _ arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = [],
     place: SpecPlace, doing: String
   ) throws(StagingError) {
-    let absolute = ProcessContext.absolutePath(interpreter)
-    let all: [Path]
-    switch kind {
-    case .pip: all = prefix + [Path("--python"), absolute] + arguments.map { Path($0) }
-    case .uv:
-      all = [Path("pip")] + arguments.map { Path($0) } + [Path("--python"), absolute]
-    }
+    let all = command(arguments, for: ProcessContext.absolutePath(interpreter))
     let environment = cleanEnvironment(
       adding: [
         "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_ROOT_USER_ACTION=ignore",
@@ -248,17 +267,9 @@ struct Installation {
   var epoch: Int64
   var requirements: Requirements?
 
-  private var project: String? {
-    guard let project = spec.dependencies.project else { return nil }
-    let path = ProcessContext.absolutePath(spec.resolve(project.value)).string
-    let extras = spec.dependencies.extras
-    return extras.isEmpty ? path : "\(path)[\(extras.joined(separator: ","))]"
-  }
-
   private var projectPlace: SpecPlace { spec.dependencies.project?.place ?? spec.place }
 
-  private func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError)
-  {
+  func run(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError) {
     let settings = ProcessContext.absolutePath(scratch).appending("build/setuptools.cfg")
     do throws(StagingError) {
       try installer.run(
@@ -266,13 +277,17 @@ struct Installation {
         variables: ["SOURCE_DATE_EPOCH=\(epoch)", "DIST_EXTRA_CONFIG=\(settings.string)"],
         place: place, doing: doing)
     } catch {
-      guard case .failed(let place, let message) = error, let requirements else { throw error }
-      throw .failed(place, requirements.translated(message))
+      guard case .failed(let place, var message) = error else { throw error }
+      if let requirements { message = requirements.translated(message) }
+      if let cross = installer.cross {
+        message += "\n  (wheels are needed for \(cross.description))"
+      }
+      throw .failed(place, message)
     }
   }
 
   /// What every installation is told: no byte code, which is compiled later.
-  private var install: [String] {
+  var install: [String] {
     switch installer.kind {
     case .pip: ["install", "--quiet", "--no-compile", "--progress-bar", "off"]
     case .uv: ["install", "--quiet", "--link-mode", "copy"]
@@ -283,8 +298,8 @@ struct Installation {
   func installLocked() throws(StagingError) {
     guard let requirements, requirements.count > 0 else { return }
     // The file names all that is needed, which is checked afterwards; nothing is to be resolved.
-    try run(
-      install + ["--require-hashes", "--no-deps", "-r", requirements.file.string],
+    try install(
+      ["--require-hashes", "--no-deps", "-r", requirements.file.string],
       requirements.place, "installing the requirements")
   }
 
@@ -294,10 +309,10 @@ struct Installation {
     let place = requirements?.place ?? projectPlace
     var wanted: [String] = []
     if let requirements, requirements.count > 0 { wanted += ["-r", requirements.file.string] }
-    if let project { wanted.append(project) }
+    if let project = try projectArgument() { wanted.append(project) }
     guard !wanted.isEmpty else { return requirements?.dropped ?? [] }
     guard !spec.dependencies.exclude.isEmpty else {
-      try run(install + wanted, place, "installing the requirements")
+      try install(wanted, place, "installing the requirements")
       return []
     }
     return try installWithoutExcluded(wanted, place)
@@ -314,24 +329,30 @@ struct Installation {
       let report = scratch.appending("report.json")
       try run(
         ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", report.string]
-          + wanted, place, "resolving the requirements")
+          + selection + wanted, place, "resolving the requirements")
       facts = try requirementFacts(["report", pinned.string, excluded, report.string], place)
       for (name, file) in [("pinned", pinned), ("loose", Path(pinned.string + ".loose"))]
       where facts[name] != "0" {
-        try run(install + ["--no-deps", "-r", file.string], place, "installing the requirements")
+        try install(["--no-deps", "-r", file.string], place, "installing the requirements")
       }
     case .uv:
       let input = scratch.appending("wanted.txt")
       let locked = scratch.appending("locked.txt")
       try writeFile(input, try requirementLines(wanted))
       try run(
-        ["compile", "--quiet", "--output-file", locked.string, input.string], place,
+        ["compile", "--quiet", "--output-file", locked.string, input.string] + selection, place,
         "resolving the requirements")
       facts = try requirementFacts(["flatten", pinned.string, excluded, locked.string], place)
-      try run(
-        install + ["--no-deps", "-r", pinned.string], place, "installing the requirements")
+      try install(["--no-deps", "-r", pinned.string], place, "installing the requirements")
     }
     return facts.all("dropped")
+  }
+
+  /// Which wheels the resolver is to take, for another target.
+  private var selection: [String] {
+    guard let cross = installer.cross else { return [] }
+    return cross.selection(installer.kind)
+      + (installer.kind == .pip ? ["--only-binary", ":all:"] : [])
   }
 
   private func requirementFacts(_ arguments: [String], _ place: SpecPlace) throws(StagingError)
@@ -377,8 +398,8 @@ struct Installation {
 
   /// Installs the project alone, where its requirements are locked.
   func installProject() throws(StagingError) {
-    guard let project else { return }
-    try run(install + ["--no-deps", project], projectPlace, "installing the project")
+    guard let project = try projectArgument() else { return }
+    try install(["--no-deps", project], projectPlace, "installing the project")
   }
 
   /// Makes sure that nothing is missing but what is excluded, and nothing there that is.
@@ -388,26 +409,31 @@ struct Installation {
     for entry in spec.dependencies.exclude where names.contains(entry.value) {
       throw .failed(entry.place, "'\(entry.value)' is excluded, but the project itself installs it")
     }
+    if let cross = installer.cross {
+      return try refuseMissing(try cross.missing(in: layout), dropped)
+    }
     do throws(StagingError) {
       try installer.run(
         ["check"], for: layout.programPath, in: spec.directory, place: spec.place,
         doing: "checking the requirements")
     } catch {
       guard case .failed(_, let message) = error else { throw error }
-      let missing = message.split(separator: "\n").dropFirst().filter { line in
-        !dropped.contains { mentions(line, $0) }
-      }.filter { $0.contains("require") }
-      guard missing.isEmpty else {
-        let place = spec.dependencies.requirements.first?.place ?? projectPlace
-        throw .failed(
-          place,
-          "the requirements are not complete: add what is missing, or exclude it\n"
-            + missing.joined(separator: "\n"))
-      }
+      try refuseMissing(
+        message.split(separator: "\n").dropFirst().map(String.init)
+          .filter { $0.contains("require") }, dropped)
     }
   }
 
-  private func mentions(_ line: Substring, _ name: String) -> Bool {
+  private func refuseMissing(_ lines: [String], _ dropped: [String]) throws(StagingError) {
+    let missing = lines.filter { line in !dropped.contains { mentions(line, $0) } }
+    guard !missing.isEmpty else { return }
+    throw .failed(
+      spec.dependencies.requirements.first?.place ?? projectPlace,
+      "the requirements are not complete: add what is missing, or exclude it\n"
+        + missing.joined(separator: "\n"))
+  }
+
+  private func mentions(_ line: String, _ name: String) -> Bool {
     line.split { !($0.isLetter || $0.isNumber || "-_.".contains($0)) }.contains {
       normalizedName(String($0)) == name
     }

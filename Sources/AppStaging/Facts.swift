@@ -34,13 +34,48 @@ enum Helper {
   static let runtime = text(PackageResources.runtime_py)
   static let mainFunction = text(PackageResources.main_function_py)
   static let mainScript = text(PackageResources.main_script_py)
+  static let foreign = text(PackageResources.foreign_py)
+  static let markers = text(PackageResources.markers_py)
+  static let merge = text(PackageResources.merge_py)
+  static let missing = text(PackageResources.missing_py)
+  static let findFile = text(PackageResources.find_file_py)
+  static let targetSmoke = text(PackageResources.target_smoke_py)
 
   /// Everything that decides what is staged; part of a layer's key.
   static var all: [String] {
-    [probe, staged, compile, requirements, distributions, runtime, mainFunction, mainScript]
+    [
+      probe, staged, compile, requirements, distributions, runtime, mainFunction, mainScript,
+      foreign, markers, merge,
+    ]
   }
 
   private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// A helper program's text with values in the place of "@NAME@".
+func filledTemplate(_ text: String, _ values: [String: String]) -> String {
+  var result = ""
+  for part in text.split(separator: "@", omittingEmptySubsequences: false).enumerated() {
+    if part.offset.isMultiple(of: 2) {
+      result += part.element
+    } else {
+      result += values["@\(part.element)@"] ?? "@\(part.element)@"
+    }
+  }
+  return result
+}
+
+/// A literal of Python.
+func pythonText(_ text: String) -> String {
+  var result = "'"
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "'", "\\": result += "\\" + String(scalar)
+    case "\u{0}"..<" ": result += "\\x" + hexText([UInt8(scalar.value)]).string
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return result + "'"
 }
 
 /// The last lines of what a program wrote, indented, for a message. Long ones are cut in their middle.

@@ -32,7 +32,7 @@ struct PythonVersion: Comparable, Sendable {
   }
 }
 
-/// An interpreter of the build machine, as its own probe describes it.
+/// An interpreter that is packed: as its own probe describes it or, for another target, as its files do.
 struct Interpreter: Sendable {
   /// The program, symlinks resolved.
   let executable: Path
@@ -49,6 +49,13 @@ struct Interpreter: Sendable {
   /// Where libraries that it needs may be.
   let searchDirectories: [Path]
   let hasPip: Bool
+  let target: Target
+  /// What runs helper programs: this interpreter, or one of this machine where this one is for another target.
+  let helper: Path
+  /// What compiles byte code for it; nil where nothing on this machine can.
+  let compiler: Path?
+  /// Nil where it runs on this machine.
+  let foreign: ForeignInterpreter?
 
   /// Asks the interpreter; nil where it can't be one.
   ///
@@ -63,22 +70,9 @@ struct Interpreter: Sendable {
         nil,
         "\(program.quoted) does not start as a Python interpreter:\n\(lastLines(result.errors))")
     }
-    guard facts["implementation"] == "cpython" else {
-      throw .failed(
-        nil,
-        "\(program.quoted) is \(facts["implementation"] ?? "unknown"): only CPython can be packed")
-    }
-    guard version >= PythonVersion("3.8")! else {
-      throw .failed(
-        nil,
-        "\(program.quoted) is Python \(version.description): 3.8 is the oldest that can be packed")
-    }
-    self.executable = Path(executable)
-    self.version = version
-    self.prefix = Path(prefix)
-    standardLibrary = Path(stdlib)
+    try Interpreter.check(program, facts["implementation"], version)
     let inside = stdlib.hasPrefix(prefix + "/") ? stdlib.dropFirst(prefix.utf8.count + 1) : ""
-    libraryName =
+    let libraryName =
       inside.isEmpty ? "\(facts["platlibdir"] ?? "lib")/python\(version.short)" : String(inside)
     var includes: [Path] = []
     for name in ["include", "platinclude"] {
@@ -86,12 +80,51 @@ struct Interpreter: Sendable {
         includes.append(Path(place))
       }
     }
+    let sharedLibrary = facts["library"].map { Path($0) }
+    self.init(
+      executable: Path(executable), version: version, prefix: Path(prefix),
+      standardLibrary: Path(stdlib), libraryName: libraryName, includes: includes,
+      sharedLibrary: sharedLibrary,
+      searchDirectories: [Path(prefix).appending("lib")]
+        + (facts["libdir"].map { [Path($0)] } ?? []) + (sharedLibrary.map { [$0.parent] } ?? []),
+      hasPip: facts["pip"] != nil, target: .native, helper: Path(executable),
+      compiler: Path(executable), foreign: nil)
+  }
+
+  init(
+    executable: Path, version: PythonVersion, prefix: Path, standardLibrary: Path,
+    libraryName: String, includes: [Path], sharedLibrary: Path?, searchDirectories: [Path],
+    hasPip: Bool, target: Target, helper: Path, compiler: Path?, foreign: ForeignInterpreter?
+  ) {
+    self.executable = executable
+    self.version = version
+    self.prefix = prefix
+    self.standardLibrary = standardLibrary
+    self.libraryName = libraryName
     self.includes = includes
-    sharedLibrary = facts["library"].map { Path($0) }
-    searchDirectories =
-      [self.prefix.appending("lib")] + (facts["libdir"].map { [Path($0)] } ?? [])
-      + (sharedLibrary.map { [$0.parent] } ?? [])
-    hasPip = facts["pip"] != nil
+    self.sharedLibrary = sharedLibrary
+    self.searchDirectories = searchDirectories
+    self.hasPip = hasPip
+    self.target = target
+    self.helper = helper
+    self.compiler = compiler
+    self.foreign = foreign
+  }
+
+  /// Refuses what can't be packed.
+  static func check(_ program: Path, _ implementation: String?, _ version: PythonVersion)
+    throws(StagingError)
+  {
+    guard implementation == "cpython" else {
+      throw .failed(
+        nil,
+        "\(program.quoted) is \(implementation ?? "unknown"): only CPython can be packed")
+    }
+    guard version >= PythonVersion("3.8")! else {
+      throw .failed(
+        nil,
+        "\(program.quoted) is Python \(version.description): 3.8 is the oldest that can be packed")
+    }
   }
 
   /// What tells this interpreter from another or from itself after an update: paths, sizes and times of all
@@ -139,7 +172,10 @@ func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
   if let place = unpacked ?? python.prefix.map({ spec.resolve($0.value) }) {
     let origin = (unpacked == nil ? python.prefix?.place : python.archive?.place) ?? python.place
     interpreter = try located(origin) { () throws(StagingError) in
-      try probe(below: place, version: wanted)
+      let program = try findProgram(below: place, version: wanted)
+      try checkArchitecture(program, spec.target)
+      if spec.target == .native { return try Interpreter(probing: program) }
+      return try Interpreter(reading: program, for: spec.target, spec: spec, place: origin)
     }
     if let version = python.version, let wanted, !wanted.accepts(interpreter.version) {
       throw .failed(
@@ -150,6 +186,12 @@ func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
   } else {
     guard let version = python.version, let wanted else {
       throw .failed(python.place, "no interpreter: give python.version, prefix or archive")
+    }
+    guard spec.target == .native else {
+      throw .failed(
+        version.place,
+        "an interpreter for \(spec.target.name) can't be looked up on this machine: give its prefix or archive, "
+          + "in [python] or in [python.\(spec.target.name)]")
     }
     interpreter = try lookUp(wanted, version.place)
   }
@@ -170,21 +212,20 @@ func located<Result>(_ place: SpecPlace, _ body: () throws(StagingError) -> Resu
 }
 
 /// The interpreter that `place` is, or that is installed there.
-private func probe(below place: Path, version: PythonVersion?) throws(StagingError) -> Interpreter {
+private func findProgram(below place: Path, version: PythonVersion?) throws(StagingError) -> Path {
   guard exists(place) else { throw .failed(nil, "\(place.quoted) does not exist") }
-  guard isDirectory(place) else { return try Interpreter(probing: place) }
+  guard isDirectory(place) else { return place }
   var names = ["bin/python3", "bin/python", "python/bin/python3", "install/bin/python3"]
   if let version { names.insert("bin/python\(version.short)", at: 0) }
   for name in names where exists(place.appending(name)) {
-    return try Interpreter(probing: place.appending(name))
+    return place.appending(name)
   }
   throw .failed(nil, "there is no interpreter in \(place.quoted): bin/python3 is missing")
 }
 
 /// docs/spec.md, "Which interpreter": the directories of pyenv and uv, then the `PATH`, then the usual places. Of several of
 /// one place the newest patch release.
-private func lookUp(_ wanted: PythonVersion, _ place: SpecPlace) throws(StagingError) -> Interpreter
-{
+func lookUp(_ wanted: PythonVersion, _ place: SpecPlace) throws(StagingError) -> Interpreter {
   var found: [String] = []
   var failures: [String] = []
   for group in candidates(wanted) {

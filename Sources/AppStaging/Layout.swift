@@ -1,3 +1,4 @@
+import AppSpec
 import Posix
 
 /// Where things are in a staged tree.
@@ -6,9 +7,12 @@ struct Layout: Sendable {
   var version: PythonVersion
   /// From the root: "lib/python3.11".
   var standardLibrary: String
-  /// The interpreter that the tree's was copied from. It runs helper programs, because the tree's own may lack what
-  /// the spec removes from the standard library.
+  /// The interpreter that the tree's was copied from or, for another target, one of this machine. It runs helper
+  /// programs, because the tree's own may lack what the spec removes from the standard library.
   var source: Path
+  /// What compiles byte code for the tree; nil where nothing does.
+  var compiler: Path?
+  var target = Target.native
   /// From the root, where distributions and data files are: "lib/python3.11/site-packages".
   var site: String = ""
 
@@ -25,7 +29,9 @@ extension Layout {
     self.root = root
     version = interpreter.version
     standardLibrary = interpreter.libraryName
-    source = interpreter.executable
+    source = interpreter.helper
+    compiler = interpreter.compiler
+    target = interpreter.target
   }
 }
 
@@ -58,7 +64,7 @@ func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(StagingE
     let text = String(decoding: name, as: UTF8.self)
     let source = interpreter.prefix.appending("lib").appending(name)
     guard text.hasPrefix("tcl") || text.hasPrefix("tk"), !text.contains(".so"), isDirectory(source),
-      interpreter.prefix.string != "/usr"
+      interpreter.prefix.string != "/usr", interpreter.foreign?.systemRoot == nil
     else { continue }
     try copyTree(source, to: root.appending("lib").appending(name), follow: true)
   }
@@ -73,7 +79,14 @@ func setMode(_ path: Path, _ mode: UInt32) throws(StagingError) {
 }
 
 /// Asks a staged interpreter where it is and where distributions go. It must not need the one that it was copied from.
-func askStaged(_ layout: inout Layout) throws(StagingError) -> Facts {
+/// One for another target can't be asked; `foreign` is what its files say.
+func askStaged(_ layout: inout Layout, _ foreign: ForeignInterpreter?) throws(StagingError) -> Facts
+{
+  if let foreign {
+    layout.site = foreign.site
+    try createDirectories(layout.sitePath)
+    return foreign.facts
+  }
   let result = try runHelper(layout.programPath, Helper.staged)
   let facts = Facts(result.output)
   guard result.succeeded, let site = facts["site"] else {

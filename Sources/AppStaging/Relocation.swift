@@ -116,6 +116,9 @@ public struct RelocationReport: Sendable {
       } else if !library.modules.isEmpty {
         let names = library.modules.joined(separator: ", ")
         lines.append("\(names) can't be imported where the system has no \(library.name): \(why)")
+      } else if isForeign, let path = library.neededBy.first {
+        // Perhaps nothing tests it before its users do.
+        lines.append("\(path.quoted) needs \(library.name) of the system: \(why)")
       }
     }
     for path in unpatchable {

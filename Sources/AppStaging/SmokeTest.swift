@@ -1,4 +1,5 @@
 public import AppSpec
+import BinaryInspection
 public import Posix
 
 /// What to test a packed file with.
@@ -22,6 +23,43 @@ public struct SmokeReport: Sendable {
   public var imports = 0
   public var commands = 0
   public var requests = 0
+}
+
+/// Why the packed file can't be tested on this machine, which is not what it is for; nil if it can.
+///
+/// An emulator such as qemu-user can, if the kernel starts programs of the target with it (binfmt_misc) and the loader of such
+/// programs is at hand.
+public func whyUntestable(_ request: SmokeRequest) throws(StagingError) -> String? {
+  let target = request.spec.target
+  guard target != .native else { return nil }
+  do throws(SystemError) {
+    let process = Subprocess(
+      ProcessContext.absolutePath(request.onefile), [],
+      environment: cleanEnvironment(adding: ["ONEFOLD=help"]), timeout: 60)
+    _ = try process.run()
+  } catch {
+    guard error.errno == .execFormat else { throw .system(error) }
+    return
+      "this machine does not start \(target.processor) programs; qemu-user with binfmt_misc does"
+  }
+  guard let loader = missingLoader(request) else { return nil }
+  return "there is no \(loader.quoted) on this machine; set QEMU_LD_PREFIX to a root that has it"
+}
+
+/// The loader that the entry needs, if neither this machine nor an emulator's prefix has it.
+private func missingLoader(_ request: SmokeRequest) -> Path? {
+  let entry = request.staged.interpreter ?? request.staged.entry
+  guard let loader = (try? ElfFile.read(request.staged.tree.appending(entry)))?.interpreter else {
+    return nil
+  }
+  let prefixes = [Path("/")] + [emulatorPrefix(request.staged)].compactMap(\.self)
+  let below = String(loader.string.drop { $0 == "/" })
+  return prefixes.contains { exists($0.appending(below)) } ? nil : loader
+}
+
+/// Where qemu-user looks for the target's loader and libc before it takes this machine's.
+private func emulatorPrefix(_ staged: StagedApplication) -> Path? {
+  ProcessContext.variable("QEMU_LD_PREFIX") ?? staged.systemRoot.map(ProcessContext.absolutePath)
 }
 
 /// Runs the spec's smoke tests from the packed file, which unpacks itself to a cache of its own first. Every failure of
@@ -64,11 +102,15 @@ private struct SmokeTest {
     let home = scratch.appending("home").string
     try createDirectories(Path(home))
     // The tests must neither see nor change what the user of this machine has.
-    environment = [
+    var environment = [
       "ONEFOLD_CACHE=\(scratch.string)/cache", "HOME=\(home)", "XDG_CACHE_HOME=\(home)/.cache",
       "XDG_CONFIG_HOME=\(home)/.config", "XDG_DATA_HOME=\(home)/.local/share",
       "XDG_STATE_HOME=\(home)/.local/state",
     ]
+    if request.spec.target != .native, let prefix = emulatorPrefix(request.staged) {
+      environment.append("QEMU_LD_PREFIX=\(prefix.string)")
+    }
+    self.environment = environment
     let result = try runProgram(
       onefile, [], environment: cleanEnvironment(adding: environment + ["ONEFOLD=prewarm"]),
       directory: Path(home))
@@ -274,4 +316,42 @@ func filled(_ text: String, _ values: [String: String]) -> String {
     }
   }
   return result + rest
+}
+
+extension Application {
+  /// A module that runs the smoke tests where the file was packed for; nil where they run here, or where there are none.
+  func targetSmokeTest() -> String? {
+    guard layout.target != .native else { return nil }
+    let smoke = spec.smoke
+    let isFunction = if case .function = spec.launch.program.value { true } else { false }
+    return filledTemplate(
+      Helper.targetSmoke,
+      [
+        "@TIMEOUT@": "\(smoke.timeout)",
+        "@FUNCTION@": pythonText(isFunction ? Self.mainModule : ""),
+        "@IMPORTS@": smoke.imports ? "True" : "False",
+        "@SKIPPED@": pythonList(smoke.skipImports.map { pythonText($0.value) }),
+        "@VARIABLES@": pythonPairs(spec.launch.environment),
+        "@COMMANDS@": pythonList(
+          smoke.commands.map {
+            "(\(pythonList($0.arguments.map(pythonText))), \($0.status), \(pythonText($0.output ?? "")))"
+          }),
+        "@HTTP@": smoke.http.map(pythonRequest) ?? "None",
+        "@LIST_DISTRIBUTIONS@": pythonText(Helper.distributions),
+        "@IMPORT@": pythonText(Helper.imports), "@REQUEST@": pythonText(Helper.request),
+      ])
+  }
+
+  private func pythonRequest(_ http: Spec.Smoke.HTTP) -> String {
+    let arguments = pythonList(http.arguments.map(pythonText))
+    let variables = pythonPairs(http.environment)
+    let contains = pythonText(http.contains ?? "")
+    return "(\(arguments), \(variables), \(pythonText(http.path)), \(http.status), \(contains))"
+  }
+
+  private func pythonList(_ items: [String]) -> String { "[\(items.joined(separator: ", "))]" }
+
+  private func pythonPairs(_ pairs: [(name: String, value: String)]) -> String {
+    pythonList(pairs.map { "(\(pythonText($0.name)), \(pythonText($0.value)))" })
+  }
 }

@@ -44,6 +44,16 @@ public struct StagedApplication: Sendable {
   /// The interpreter that the tree's was copied from, for helper programs; else the machine's.
   var helper: Path
   var distributions: [Distribution]
+  /// The root of the system that the interpreter is installed in, for another target.
+  var systemRoot: Path?
+
+  /// What runs the smoke tests on a machine of the target, where FILE is; nil where the tree has no interpreter.
+  public func smokeCommand(_ file: Path) -> String? {
+    interpreter.map { _ in
+      let name = file.bytes.contains(UInt8(ascii: "/")) ? file.string : "./\(file.string)"
+      return "\"$(ONEFOLD=prewarm \(name))\"/bin/python3 -IBm \(Application.smokeModule) \(name)"
+    }
+  }
 }
 
 /// What staging did, for the packer's summary.
@@ -105,14 +115,14 @@ private struct Staging {
 
     let usesTkinter = try importsTkinter()
     let requirements = try readRequirements(
-      spec, with: interpreter.executable, to: scratch.appending("requirements.txt"))
+      spec, with: interpreter.helper, to: scratch.appending("requirements.txt"))
     let needsInstaller = (requirements?.count ?? 0) > 0 || spec.dependencies.project != nil
     let installer = needsInstaller ? try Installer(spec, interpreter: interpreter) : nil
     report.installer = installer?.description ?? ""
 
     var layout = try base(
       interpreter, python, requirements, installer, usesTkinter: usesTkinter, progress)
-    let facts = try askStaged(&layout)
+    let facts = try askStaged(&layout, interpreter.foreign)
     let ours = try listByteCode(layout)
     report.excluded = requirements?.dropped ?? []
     if let installer {
@@ -145,7 +155,7 @@ private struct Staging {
       variables: spec.launch.environment,
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
       report: report, interpreter: layout.program, helper: layout.source,
-      distributions: distributions)
+      distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
   }
 
   /// A tree of data files alone, for programs that need no Python.
@@ -195,12 +205,12 @@ private struct Staging {
     }
     progress("copying Python \(interpreter.version.description)")
     layout = try stageInterpreter(interpreter, to: root)
-    layout.site = "\(layout.standardLibrary)/site-packages"
+    layout.site = interpreter.foreign?.site ?? "\(layout.standardLibrary)/site-packages"
     let pruner = Pruner(
       spec: spec, layout: layout, usesTkinter: usesTkinter, isLast: false)
     add(try pruner.prune([]))
     try relocate(layout, python, interpreter)
-    _ = try askStaged(&layout)
+    _ = try askStaged(&layout, interpreter.foreign)
     if let locked, let installer {
       progress("installing \(locked.count) distributions")
       let installation = Installation(
@@ -244,13 +254,18 @@ private struct Staging {
     let switches = [
       prune.installers, prune.tests, prune.headers, prune.staticLibraries, prune.idle,
       prune.tkinter,
-      prune.debugSymbols, prune.dropSources, usesTkinter,
+      prune.debugSymbols, prune.dropSources, prune.dropByteCode, usesTkinter,
     ]
     let text = try locked.map { (requirements) throws(StagingError) in
       String(decoding: try readFile(requirements.file), as: UTF8.self)
     }
     var parts = Helper.all
-    parts += [request.packer, "\(request.epoch)"]
+    parts += [request.packer, "\(request.epoch)", interpreter.target.name]
+    if let foreign = interpreter.foreign {
+      // What else its files say comes from files that the identity covers.
+      parts += [interpreter.helper.string, interpreter.compiler?.string ?? "", foreign.site]
+      parts.append("\(foreign.systemRoot?.string ?? "") \(foreign.glibc.description)")
+    }
     parts.append(hexText(try interpreter.identity().bytes).string)
     parts.append(switches.map { $0 ? "1" : "0" }.joined())
     parts.append("\(ByteCodeForm(spec).optimization)")
@@ -296,7 +311,9 @@ private struct Staging {
     let keep = spec.prune.keep.map { Pattern($0.value) }
     let result = try makeRelocatable(
       RelocationRequest(
-        root: root, searchDirectories: interpreter.searchDirectories,
+        root: root, target: interpreter.target,
+        systemRoot: interpreter.target == .native ? Path("/") : interpreter.foreign?.systemRoot,
+        searchDirectories: interpreter.searchDirectories,
         systemLibraries: Set(python.systemLibraries), stripDebug: spec.prune.debugSymbols,
         keep: { path in keep.contains { $0.matches(path.bytes) } }, workers: request.workers))
     for library in result.copied where !report.copiedLibraries.contains(library.name) {

@@ -19,7 +19,10 @@ let packCommand = Command(
       name: "--output", short: "-o", value: "FILE",
       help: "the file to make; {name}, {version} and {target} are replaced where there is a spec"),
     Option(name: "--sidecar", help: "append the target triple to the file's name"),
-    Option(name: "--target", value: "NAME", help: "what the file must run on; others are refused"),
+    Option(
+      name: "--target", value: "NAME",
+      help: "what the file runs on, such as aarch64-linux or a target triple; default: the spec's "
+        + "output.target, or this machine"),
     Option(name: "--no-smoke", help: "do not run the spec's smoke tests"),
     Option(name: "--keep-stage", help: "keep what was staged, also where packing fails"),
     Option(name: "--tree", value: "DIR", help: "pack this directory, without a spec"),

@@ -5,7 +5,7 @@ import Posix
 /// `onefold pack --tree`: packs a directory as it is.
 func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   try refuse(
-    ["--spec", "--sidecar", "--target", "--no-smoke", "--keep-stage"], in: arguments,
+    ["--spec", "--sidecar", "--no-smoke", "--keep-stage"], in: arguments,
     "goes with a spec, not with '--tree'")
   let request = try makeRequest(arguments)
   let start = MonotonicClock.now
@@ -85,7 +85,8 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
   let cache = try packCacheDirectory(arguments)
   let latestTime = try sourceDateEpoch()
   // Last, so that a mistake on the command line is told before a missing bootloader.
-  let bootloader = try findBootloader(arguments.value("--bootloader"))
+  let bootloader = try findBootloader(
+    arguments.value("--bootloader"), for: try makeTarget(arguments))
   return PackRequest(
     tree: tree, output: arguments.value("--output") ?? Path(name), bootloader: bootloader,
     record: record, compression: compression, workers: workers,

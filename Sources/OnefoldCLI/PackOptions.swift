@@ -52,25 +52,46 @@ func sourceDateEpoch() throws(CommandFailure) -> Int64? {
   return seconds
 }
 
-/// By option or environment; else beside the program (`bootloaders/`), else where a package installs it
-/// (`../share/onefold/bootloaders`).
-func findBootloader(_ given: Path?) throws(CommandFailure) -> Bootloader {
+/// The target of `--target`; nil where it is not given.
+func makeTarget(_ arguments: Arguments) throws(CommandFailure) -> Target? {
+  guard let given = arguments.value("--target") else { return nil }
+  do throws(SpecError) { return try Target(given.string) } catch {
+    throw .failed("option '--target': \(error.message)")
+  }
+}
+
+/// By option or environment; else by its target's name beside the program (`bootloaders/`), else where a package installs
+/// it (`../share/onefold/bootloaders`). One that is given must be for `target`, unless that is nil: then it decides, and
+/// without one it is this machine's.
+func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) -> Bootloader {
   if let path = given ?? ProcessContext.environment("ONEFOLD_BOOTLOADER") {
-    return try read(path)
+    let bootloader = try read(path)
+    let name = "\(bootloader.target)"
+    if let target, target.name != name {
+      throw .failed(
+        "the bootloader \(path.quoted) is for \(name), not for \(target.name): give another with --bootloader, "
+          + "or pack with --target \(name)")
+    }
+    return bootloader
   }
   let program: Path
   do throws(SystemError) {
     program = try DirectoryHandle.current.symlinkTarget(of: Path("/proc/self/exe"))
   } catch { throw .failed("\(error.description); give the bootloader with --bootloader") }
-  let places = [
-    program.parent.appending("bootloaders/x86_64-linux"),
-    program.parent.parent.appending("share/onefold/bootloaders/x86_64-linux"),
+  let name = (target ?? .native).name
+  let directories = [
+    program.parent.appending("bootloaders"),
+    program.parent.parent.appending("share/onefold/bootloaders"),
   ]
+  let places = directories.map { $0.appending([UInt8](name.utf8)) }
   for place in places where DirectoryHandle.current.isAccessible(place, write: false) {
     return try read(place)
   }
+  let found = directories.flatMap { (try? DirectoryHandle.current.names(in: $0)) ?? [] }
+    .map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasPrefix(".") }.sorted()
+  let others = found.isEmpty ? "" : " (only \(found.joined(separator: ", ")))"
   throw .failed(
-    "there is no bootloader at \(places[0].quoted) or \(places[1].quoted): "
+    "there is no bootloader for \(name) at \(places[0].quoted) or \(places[1].quoted)\(others): "
       + "run tools/build, or give one with --bootloader or ONEFOLD_BOOTLOADER")
 }
 

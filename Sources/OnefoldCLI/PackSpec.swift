@@ -17,7 +17,10 @@ func packSpec(_ arguments: Arguments) throws(CommandFailure) {
   guard arguments.rest.isEmpty else {
     throw .usage("arguments after '--' go with '--tree'; a spec has launch.arguments")
   }
-  let spec = try reading { () throws(SpecError) in try readSpec(arguments.value("--spec")) }
+  let target = try makeTarget(arguments)
+  let spec = try reading { () throws(SpecError) in
+    try readSpec(arguments.value("--spec"), target: target)
+  }
   let build = try SpecBuild(spec, arguments)
   TerminationSignals.hold()
   let start = MonotonicClock.now
@@ -100,27 +103,23 @@ private struct SpecBuild {
     workers = try makeWorkers(arguments)
     cache = try packCacheDirectory(arguments)
     epoch = try sourceDateEpoch()
-    bootloader = try findBootloader(arguments.value("--bootloader"))
-    let target = "\(bootloader.target)"
-    try checkTarget(arguments.value("--target"), buildsFor: target)
-    output = try Self.output(spec, arguments, target: target)
+    bootloader = try findBootloader(arguments.value("--bootloader"), for: spec.target)
+    output = try Self.output(spec, arguments)
     if (try? DirectoryHandle.current.statusIfExists(of: output, follow: true))?.kind == .directory {
       throw .failed("\(output.quoted) is a directory: name another file with -o or output.file")
     }
   }
 
-  private static func output(_ spec: Spec, _ arguments: Arguments, target: String)
-    throws(CommandFailure) -> Path
-  {
+  private static func output(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) -> Path {
     let given = arguments.value("--output")
     let pattern = given.map { $0.string } ?? spec.output.file?.value ?? "{name}"
     var name = try reading { () throws(SpecError) in
       try expandOutputName(
-        pattern, name: spec.app.name.value, version: spec.app.version, target: target,
+        pattern, name: spec.app.name.value, version: spec.app.version, target: spec.target.name,
         at: given == nil ? spec.output.file?.place ?? spec.place : .none)
     }
     if arguments.has("--sidecar") || spec.output.sidecar {
-      name += "-" + sidecarTriple(target)
+      name += "-" + spec.target.triple
     }
     // A path of the spec starts from the spec's directory, others from the working directory.
     let base = given == nil && spec.output.file != nil ? spec.directory : Path()
@@ -133,6 +132,8 @@ private struct SpecBuild {
     var sizes: [SizeRow]
     /// nil where nothing was tested.
     var smoke: SmokeReport?
+    /// Why nothing was tested; nil where something was.
+    var untested: String?
   }
 
   // MARK: Building
@@ -150,12 +151,12 @@ private struct SpecBuild {
     let summary = try pack(staged, to: packed)
     let sizes = try measure(packed)
     try checkSize(summary, sizes)
-    let smoke = try test(packed, staged, work)
+    let (smoke, untested) = try test(packed, staged, work)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     do throws(SystemError) {
       try DirectoryHandle.current.rename(packed, to: output)
     } catch { throw .message(error.description.string) }
-    return Result(staged: staged, summary: summary, sizes: sizes, smoke: smoke)
+    return Result(staged: staged, summary: summary, sizes: sizes, smoke: smoke, untested: untested)
   }
 
   private func say(_ text: String) { writeMessage("onefold pack: \(text)\n") }
@@ -214,15 +215,16 @@ private struct SpecBuild {
     )
   }
 
+  /// What was tested, or why nothing was.
   private func test(_ packed: Path, _ staged: StagedApplication, _ work: Path) throws(BuildFailure)
-    -> SmokeReport?
+    -> (SmokeReport?, untested: String?)
   {
-    guard !arguments.has("--no-smoke") else { return nil }
+    guard !arguments.has("--no-smoke") else { return (nil, "--no-smoke") }
+    let request = SmokeRequest(
+      spec: spec, onefile: packed, staged: staged, scratch: work.appending("smoke"))
     return try staging { () throws(StagingError) in
-      try runSmokeTests(
-        SmokeRequest(
-          spec: spec, onefile: packed, staged: staged, scratch: work.appending("smoke")),
-        progress: say)
+      if let why = try whyUntestable(request) { return (nil, why) }
+      return (try runSmokeTests(request, progress: say), nil)
     }
   }
 
@@ -238,12 +240,14 @@ private struct SpecBuild {
         version: [UInt8](spec.app.version.utf8), compression, result.summary, milliseconds)
       members += stagingMembers(result.staged.report)
       members.append(("smoke", result.smoke.map { smokeMembers($0) } ?? .null))
+      members.append(("untested", result.untested.map { .string($0) } ?? .null))
+      members.append(("smoke_command", smokeCommand(result).map { .string($0) } ?? .null))
       members.append(("sizes", json(result.sizes)))
       try writeData(JSON.object(members).encoded)
     } else {
       writeMessage(
         text(result.sizes, all: false) + packText(output, result.summary, milliseconds)
-          + stagingText(result.staged.report) + smokeText(result.smoke))
+          + stagingText(result.staged.report) + smokeText(result))
     }
   }
 
@@ -257,20 +261,31 @@ private struct SpecBuild {
     text +=
       "  removed \(grouped(UInt64(report.prunedFiles))) files, \(grouped(report.prunedBytes)) bytes;"
     text += " stripped \(grouped(report.strippedBytes)) bytes\n"
+    if spec.target != .native { text += "  for \(spec.target.name)\n" }
     if let glibc = report.glibc {
       text += "  runs on glibc \(versionText(glibc)) or newer (\(escapedText(glibc.file)))\n"
     }
     return text
   }
 
-  private func smokeText(_ smoke: SmokeReport?) -> String {
-    guard let smoke else { return "  not tested (--no-smoke)\n" }
-    return
-      "  tested: \(smoke.imports) imports, \(smoke.commands) commands, \(smoke.requests) requests\n"
+  private func smokeText(_ result: Result) -> String {
+    if let smoke = result.smoke {
+      return
+        "  tested: \(smoke.imports) imports, \(smoke.commands) commands, \(smoke.requests) requests\n"
+    }
+    let command = smokeCommand(result).map { "  to test it there: \($0)\n" } ?? ""
+    return "  not tested (\(result.untested ?? ""))\n\(command)"
+  }
+
+  /// What tests the file on a machine of its target, which this one is not; nil where it was tested here, or can be.
+  private func smokeCommand(_ result: Result) -> String? {
+    guard result.smoke == nil, spec.target != .native else { return nil }
+    return result.staged.smokeCommand(Path([UInt8](output.lastComponent)))
   }
 
   private func stagingMembers(_ report: StagingReport) -> [(String, JSON)] {
     [
+      ("target", .string(spec.target.name)),
       ("python", .string(report.pythonVersion)),
       ("interpreter", .string(report.interpreter)),
       ("installer", .string(report.installer)),
@@ -302,27 +317,3 @@ private struct SpecBuild {
 
 /// 1980-01-01, the earliest time that a zip archive holds: what is staged has no time of its own.
 private let defaultEpoch: Int64 = 315_532_800
-
-// MARK: Targets
-
-/// The name that a target has as a Rust target triple, which Tauri appends to the names of sidecars.
-private func sidecarTriple(_ target: String) -> String {
-  let processor = target.split(separator: "-").first.map(String.init) ?? target
-  return "\(processor)-unknown-linux-gnu"
-}
-
-/// A target may be named to be sure of it; only the bootloader's own can be built.
-private func checkTarget(_ given: Path?, buildsFor target: String) throws(CommandFailure) {
-  guard let given else { return }
-  let text = given.string
-  if text == target || text == sidecarTriple(target) { return }
-  let why: String
-  if text.contains("windows") || text.contains("darwin") || text.contains("apple") {
-    why =
-      "Onefold makes Linux programs only; build the sidecars of other systems with their own tools"
-  } else {
-    why =
-      "the interpreter and the wheels must be for it: run onefold on such a machine, with its bootloader"
-  }
-  throw .failed("cannot build for \(given.quoted), only for \(target): \(why)")
-}

@@ -20,7 +20,8 @@ public enum PackError: Error, Sendable {
   case entryMissing(Path, tree: Path)
   case entryNotFile(Path)
   case entryNotExecutable(Path)
-  case entryArchitecture(Path, target: Text)
+  /// `own` is the target that the entry is for, where there is a bootloader for it.
+  case entryArchitecture(Path, target: Text, own: StaticString?)
   case output(Path, inside: Path)
   case outputDirectory(Path)
   case bootloader(Path, StaticString)
@@ -58,7 +59,10 @@ public enum PackError: Error, Sendable {
     case .entryNotFile(let path): return "the entry \(path.quoted) is not a file"
     case .entryNotExecutable(let path):
       return "the entry \(path.quoted) is not executable: chmod +x it"
-    case .entryArchitecture(let path, let target):
+    case .entryArchitecture(let path, let target, let own?):
+      return
+        "the entry \(path.quoted) is a program for \(own), not for \(target): pack with --target \(own)"
+    case .entryArchitecture(let path, let target, nil):
       return "the entry \(path.quoted) is a program for another processor than \(target)"
     case .output(let path, let tree):
       return "the output \(path.quoted) lies in the tree \(tree.quoted): give another with -o"

@@ -180,7 +180,8 @@ private func checkEntry(_ request: PackRequest) throws(PackError) {
   let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
   let head = try system { () throws(SystemError) in try file.bytes(at: 0, count: 20) }
   if request.bootloader.isForeign(head) {
-    throw .entryArchitecture(entry, target: "\(request.bootloader.target)")
+    throw .entryArchitecture(
+      entry, target: "\(request.bootloader.target)", own: Bootloader.target(of: head))
   }
 }
 

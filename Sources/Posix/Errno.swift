@@ -8,6 +8,7 @@ public struct Errno: Error, Equatable, Sendable {
 
   public static var notPermitted: Errno { Errno(rawValue: EPERM) }
   public static var noSuchFile: Errno { Errno(rawValue: ENOENT) }
+  public static var execFormat: Errno { Errno(rawValue: ENOEXEC) }
   public static var interrupted: Errno { Errno(rawValue: EINTR) }
   public static var accessDenied: Errno { Errno(rawValue: EACCES) }
   public static var exists: Errno { Errno(rawValue: EEXIST) }

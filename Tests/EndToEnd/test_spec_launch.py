@@ -491,8 +491,8 @@ class Names(SpecCase):
         for target, why in (
             ("x86_64-pc-windows-msvc", "makes Linux programs only"),
             ("aarch64-apple-darwin", "makes Linux programs only"),
-            ("aarch64-unknown-linux-gnu", "run onefold on such a machine"),
-            ("riscv64-linux", "run onefold on such a machine"),
+            ("aarch46-linux", "did you mean 'aarch64-linux'?"),
+            ("sparc64-solaris", "give 'x86_64-linux' or 'aarch64-linux'"),
         ):
             with self.subTest(target):
                 self.assertFails(directory, target, why, options=["--target", target])

@@ -312,7 +312,7 @@ import Testing
       case .entryMissing = try failure({ try request(entry: "dangling") }),
       case .entryNotFile = try failure({ try request(entry: "bin") }),
       case .entryNotExecutable = try failure({ try request(entry: "data") }),
-      case .entryArchitecture(_, let target) = try failure({ try request(entry: "arm") }),
+      case .entryArchitecture(_, let target, _) = try failure({ try request(entry: "arm") }),
       case .entryArchitecture = try failure({ try request(entry: "old") })
     else {
       Issue.record("an entry was taken that can't be executed")
@@ -394,7 +394,8 @@ import Testing
       .unsupported(path, .socket), .unsupported(path, .device), .specialBits(path),
       .symlinkLeaves(path, target: path), .pathTooLong(path), .notDirectory(path), .changed(path),
       .entryPath(path), .entryMissing(path, tree: path), .entryNotFile(path),
-      .entryNotExecutable(path), .entryArchitecture(path, target: "x"),
+      .entryNotExecutable(path), .entryArchitecture(path, target: "x", own: nil),
+      .entryArchitecture(path, target: "x", own: "y"),
       .output(path, inside: path), .outputDirectory(path), .bootloader(path, "is wrong"),
       .record("a text"), .compression("zstd"), .tooLarge("many"), .interrupted(signal: 2),
     ]

@@ -79,7 +79,10 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("suite", metavar="SUITE")
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.command and options.command[0].startswith("-"):
+        parser.error(f"{options.command[0]}: options come before SUITE")
+    return options
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -23,6 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Sequence, Union
 
+from benchmarks.applications import index_variables
 from benchmarks.running import REPOSITORY, Failure
 
 ROOTS = REPOSITORY / ".build" / "roots"
@@ -45,10 +47,6 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PIP_SETTINGS = (
     "index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "proxy",
     "default-timeout", "timeout",
-)  # fmt: skip
-NETWORK_VARIABLES = (
-    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL",
 )  # fmt: skip
 
 StrPath = Union[str, "os.PathLike[str]"]
@@ -108,7 +106,7 @@ class Root:
           directory: the working directory, a path in the root; default: the user's home.
           host_devices: show all of this machine's /dev and /sys.
 
-        The caller passes `environment()` as the environment, and kills with SIGKILL.
+        The caller passes `environment()` or `bare_environment()` as the environment, and kills with SIGKILL.
         """
         require_root()
         further = [*binds, *network_binds()]
@@ -154,42 +152,47 @@ def home(user: bool) -> str:
     return f"/home/{USER_NAME}" if user else "/root"
 
 
+def bare_environment(user: bool) -> dict[str, str]:
+    """The environment that a login gives."""
+    name = USER_NAME if user else "root"
+    return {"PATH": PATH, "HOME": home(user), "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}
+
+
 def environment(user: bool, variables: Optional[dict[str, str]] = None) -> dict[str, str]:
     """The environment of a command in a root: nothing of the caller's but the network's."""
-    name = USER_NAME if user else "root"
-    result = {"PATH": PATH, "HOME": home(user), "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}
-    result.update({k: os.environ[k] for k in NETWORK_VARIABLES if k in os.environ})
-    result.update(pip_variables())
+    result = bare_environment(user)
     if CERTIFICATES.exists():
         result.update(SSL_CERT_FILE=os.fspath(CERTIFICATES), PIP_CERT=os.fspath(CERTIFICATES))
-    result.update(variables or {})
-    return result
+    return {**result, **network_variables(), **(variables or {})}
 
 
+def network_variables() -> dict[str, str]:
+    """What says how the network and the package index are reached from this machine."""
+    installers = ("PIP_", "UV_")
+    other = {k: v for k, v in index_variables().items() if not k.startswith(installers)}
+    return {**other, **pip_variables()}
+
+
+@functools.lru_cache(maxsize=None)
 def pip_variables() -> dict[str, str]:
     """This machine's settings of pip, as variables."""
-    global _pip_variables
-    if _pip_variables is None:
-        command = [sys.executable, "-m", "pip", "config", "list"]
-        listed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        _pip_variables = {}
-        for line in listed.stdout.splitlines():
-            key, equals, value = line.partition("=")
-            # `global.index-url='...'`; what the environment says comes as `:env:.index-url`.
-            setting = key.rpartition(".")[2]
-            if equals and setting in PIP_SETTINGS:
-                name = "PIP_" + setting.upper().replace("-", "_")
-                _pip_variables[name] = value.strip("'\"").replace("\\n", " ").strip()
-    return dict(_pip_variables)
-
-
-_pip_variables: Optional[dict[str, str]] = None
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    variables = {}
+    for line in listed.stdout.splitlines():
+        key, equals, value = line.partition("=")
+        # `global.index-url='...'`; what the environment says comes as `:env:.index-url`.
+        setting = key.rpartition(".")[2]
+        if equals and setting in PIP_SETTINGS:
+            name = "PIP_" + setting.upper().replace("-", "_")
+            variables[name] = value.strip("'\"").replace("\\n", " ").strip()
+    return variables
 
 
 def network_binds() -> list[Bind]:
     """The files of this machine that reaching the network and pip's index needs."""
     paths = [Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES]
-    for value in pip_variables().values():
+    for value in network_variables().values():
         paths += [Path(word) for word in value.split() if word.startswith("/")]
     binds = {path: Bind(path.resolve(), path) for path in paths if path.exists()}
     return list(binds.values())
@@ -262,10 +265,9 @@ def private(command: Sequence[StrPath]) -> list[str]:
 
 def check(command: Sequence[StrPath], what: str) -> None:
     """Runs a command that makes a root; its output is shown only if it fails."""
-    variables = {k: os.environ[k] for k in NETWORK_VARIABLES if k in os.environ}
     result = subprocess.run(
         command,
-        env={"PATH": PATH, "HOME": "/root", "LC_ALL": "C", **variables},
+        env={"PATH": PATH, "HOME": "/root", "LC_ALL": "C", **network_variables()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -333,8 +335,10 @@ def add_packages(base: Root, stage: Path, packages: Sequence[str]) -> None:
     say(f"adding {' '.join(packages)} to {base.directory.name}")
     check(["cp", "-a", "--reflink=auto", base.path, stage], "copying a root")
     changed = Root(stage)
+    # Mirrors may lag behind the dates in Release files, and debootstrap ignores them as well.
+    update = "apt-get update -q -o Acquire::Check-Valid-Until=false"
     install = "apt-get install -q -y --no-install-recommends"
-    script = f'apt-get update -q && {install} "$@" && apt-get clean && rm -rf /var/lib/apt/lists/*'
+    script = f'{update} && {install} "$@" && apt-get clean && rm -rf /var/lib/apt/lists/*'
     in_root(changed, ["sh", "-c", script, "sh", *packages], "installing packages")
 
 
@@ -353,19 +357,14 @@ def make_musl(stage: Path) -> None:
     target = stage / "root"
     for name in ("bin", "etc", "lib", "proc", "dev", "sys", "tmp", "root", f"home/{USER_NAME}"):
         (target / name).mkdir(parents=True)
-    script = (
-        "apt-get update -q && cd /tmp && apt-get download -q busybox-static musl && "
-        "for package in *.deb; do dpkg-deb -x $package unpacked; done && "
-        "busybox=$(find unpacked -name busybox -type f) && "
-        "cp $busybox /mnt/bin/busybox && "
-        "cp unpacked/lib/x86_64-linux-musl/libc.so /mnt/lib/ld-musl-x86_64.so.1"
-    )
-    maker = root("bookworm")
-    made = maker.run(
-        ["sh", "-c", script], capture=True, binds=[Bind(target, "/mnt", writable=True)]
-    )
-    if made.returncode != 0:
-        raise Failure(f"unpacking musl and busybox: {made.stderr.strip()[-1000:]}")
+    packages = stage / "packages"
+    names = ["busybox-static", "musl"]
+    command = [REPOSITORY / "tools" / "debian-packages", "bookworm", "amd64", packages, *names]
+    check(command, "tools/debian-packages")
+    shutil.copy(packages / "bin" / "busybox", target / "bin")
+    library = packages / "lib" / "x86_64-linux-musl" / "libc.so"
+    shutil.copy(library, target / "lib" / "ld-musl-x86_64.so.1")
+    remove(packages)
     check(["chroot", target, "/bin/busybox", "--install", "-s", "/bin"], "busybox --install")
     (target / "etc" / "passwd").write_text(
         "root:x:0:0::/root:/bin/sh\n"

@@ -81,8 +81,9 @@ let package = Package(
         "PayloadReader", "PayloadWriter", "Posix",
       ],
       swiftSettings: strict),
+    .target(name: "CStatic"),
     .executableTarget(
-      name: "onefold", dependencies: ["OnefoldCLI", "Posix"], swiftSettings: strict),
+      name: "onefold", dependencies: ["CStatic", "OnefoldCLI", "Posix"], swiftSettings: strict),
 
     // Tests.
     .target(

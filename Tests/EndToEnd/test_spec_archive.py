@@ -24,6 +24,7 @@ from spec_support import (
 from support import needs_program, run, succeed
 
 SHOW = "import json, sys, ssl; print(json.dumps([sys.version.split()[0], sys.prefix]))"
+NAMED_IN_UTF8 = f"lib/python{SHORT}/données"
 
 
 class Archives(SpecCase):
@@ -42,6 +43,7 @@ class Archives(SpecCase):
         (tree / "pyvenv.cfg").unlink()
         for path in (tree / f"lib/python{SHORT}/site-packages").iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (tree / NAMED_IN_UTF8).write_text("")
         cls.tar = cls.shared / "python.tar"
         with tarfile.open(cls.tar, "w") as archive:
             archive.add(tree, "python")
@@ -65,6 +67,7 @@ class Archives(SpecCase):
         self.assertEqual(packed.summary["python"], VERSION)
         said = self.python(packed, SHOW)
         self.assertEqual(said, [VERSION, os.fspath(packed.tree(self.cache))])
+        self.assertTrue((packed.tree(self.cache) / NAMED_IN_UTF8).exists())
         # It is unpacked beside the output, and gone.
         self.assertEqual(
             sorted(os.listdir(directory)), ["app", "onefold.toml", "requirements.txt", "runner.py"]

@@ -41,15 +41,20 @@ def distribution() -> str:
 
 def onefold_version(workshop: Workshop) -> str:
     number = first_match(NUMBER, [workshop.program, "--version"])
+    written = [REPORT, REPORT.with_suffix("")]
+    return f"Onefold {number or 'of no version'} ({commit_without(written)})"
+
+
+def commit_without(written: Sequence[Path]) -> str:
+    """The commit that is checked out, and whether more was changed than the paths in `written`: a
+    report that is being written is no change of what it tells of."""
     git: list[Part] = ["git", "-C", REPOSITORY]
     commit = first_match("(.+)", [*git, "describe", "--always"])
-    # The report, which is being written, is no change of what it tells of.
-    written = [path.relative_to(REPOSITORY) for path in (REPORT, REPORT.with_suffix(""))]
-    others = ["--", ":/", *(f":/!{path}" for path in written)]
+    others = ["--", ":/", *(f":/!{path.relative_to(REPOSITORY)}" for path in written)]
     state = [*git, "status", "--porcelain", "--untracked-files=no", *others]
     if commit and first_match("(.)", state):
         commit += ", with changes"
-    return f"Onefold {number or 'of no version'} ({commit or 'no commit'})"
+    return commit or "no commit"
 
 
 def facts_of_machine() -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Callable, Iterable, Iterator
 
 from benchmarks.figures import figure
 from benchmarks.running import Failure
+from benchmarks.sections import with_section
 
 from . import world
 from .damage import flips, fuzz
@@ -57,15 +58,6 @@ def section_of(soak: Soak) -> str:
     return f"*{day}; {seconds} s{limited}.*\n\n{table(rows)}"
 
 
-def with_section(document: str, name: str, body: str) -> str:
-    """The document with another table between the section's markers."""
-    begin, end = f"<!-- soak: {name} -->\n", "<!-- end -->\n"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if len(pattern.findall(document)) != 1:
-        raise Failure(f"docs/reliability.md has no single place for {name}: {begin.strip()}")
-    return pattern.sub(lambda _: begin + body + end, document)
-
-
 def summary(document: str) -> str:
     """The sums of each section's table, as it stands in the document."""
     lines = [["section", *HEADS[1:4]], ["---", "---:", "---:", "---:"]]
@@ -80,6 +72,6 @@ def summary(document: str) -> str:
 
 
 def refresh(path: Path, name: str, body: str) -> None:
-    document = with_section(path.read_text(), name, body)
-    path.write_text(with_section(document, "summary", summary(document)))
+    document = with_section(path, path.read_text(), f"soak: {name}", body)
+    path.write_text(with_section(path, document, "soak: summary", summary(document)))
     say(f"wrote the table of {name} to {path.relative_to(REPOSITORY)}")

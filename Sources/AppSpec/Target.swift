@@ -26,14 +26,17 @@ public struct Target: Hashable, Sendable {
   ///
   /// - Throws: the message, without a place, if it is none of them.
   public init(_ text: String) throws(SpecError) {
-    let target = Target.all.first { target in
-      let names = [target.processor] + (Target.otherNames[target.processor] ?? [])
-      return names.contains { name in
-        ["\(name)-linux", "\(name)-unknown-linux-gnu", "\(name)-linux-gnu"].contains(text)
-      }
+    guard let target = Target.all.first(where: { $0.names.contains(text) }) else {
+      throw SpecError(.none, Target.unknown(text))
     }
-    guard let target else { throw SpecError(.none, Target.unknown(text)) }
     self = target
+  }
+
+  /// All that `init(_:)` takes.
+  private var names: [String] {
+    ([processor] + (Target.otherNames[processor] ?? [])).flatMap {
+      ["\($0)-linux", "\($0)-unknown-linux-gnu", "\($0)-linux-gnu"]
+    }
   }
 
   private static let otherNames = ["x86_64": ["amd64"], "aarch64": ["arm64"]]
@@ -44,10 +47,9 @@ public struct Target: Hashable, Sendable {
       return "\(start): Onefold makes Linux programs only; build the sidecars of other systems "
         + "with their own tools"
     }
-    let names = all.map(\.name)
-    if let name = nearest(to: text, in: names + all.map(\.triple) + all.map(\.multiarch)) {
+    if let name = nearest(to: text, in: all.flatMap(\.names)) {
       return "\(start); did you mean '\(name)'?"
     }
-    return "\(start): give \(alternatives(names.map { "'\($0)'" }))"
+    return "\(start): give \(alternatives(all.map { "'\($0.name)'" }))"
   }
 }

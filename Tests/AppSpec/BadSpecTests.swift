@@ -34,6 +34,7 @@ struct BadSpec: Sendable, CustomTestStringConvertible {
   var testDescription: String { messages.first ?? spec }
 }
 
+private let native = Target.native.name
 private let digits = String(repeating: "0123456789abcdef", count: 4)
 
 @Suite struct BadSpecTests {
@@ -76,7 +77,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
       .rest("module = 'x'", "onefold.toml:1: unknown key 'module'; did you mean 'launch.module'?"),
       .rest(
         "[output]\nsomething = 1",
-        "onefold.toml:2: unknown key 'output.something'; valid are file, sidecar"),
+        "onefold.toml:2: unknown key 'output.something'; valid are file, target, sidecar"),
       .rest("[smoke.htp]", "onefold.toml:1: unknown table 'smoke.htp'; did you mean 'smoke.http'?"),
       .rest(
         "[\"a\\u001b\"]",
@@ -241,6 +242,27 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
         "[python]\nprefix = '~/python'",
         "onefold.toml:2: 'python.prefix': '~/python' does not exist ('~' is not replaced); paths start at the "
           + "spec's directory"),
+      .rest(
+        "[python]\nversion = '3.11'\n[python.\(native)]\nsha256 = '\(digits)'",
+        "onefold.toml:3: one of 'python.\(native).prefix' and 'python.\(native).archive' is needed",
+        "onefold.toml:4: 'python.\(native).sha256' is the hash of 'python.\(native).archive', which is missing"
+      ),
+      .rest(
+        "[python]\nversion = '3.11'\n[python.\(native)]\nprefix = 'data'\narchive = 'python.zip'",
+        "onefold.toml:5: 'python.\(native).prefix' and 'python.\(native).archive' exclude each other",
+        "onefold.toml:5: 'python.\(native).archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not "
+          + "'python.zip'"),
+      .rest(
+        "[python]\nversion = '3.11'\n[python.aarch46-linux]\nprefix = 'data'",
+        "onefold.toml:3: unknown table 'python.aarch46-linux'; did you mean 'python.aarch64-linux'?"),
+      .rest(
+        "[output]\ntarget = 'aarch46-linux'",
+        "onefold.toml:2: 'output.target': unknown target 'aarch46-linux'; did you mean 'aarch64-linux'?"
+      ),
+      .rest(
+        "[prune]\nsources = 'drop'\nbyte-code = 'drop'",
+        "onefold.toml:3: 'prune.sources' and 'prune.byte-code' can't both be \"drop\": nothing would be left to run"
+      ),
       .rest(
         "[python]\narchive = 'python.zip'",
         "onefold.toml:2: 'python.archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not 'python.zip'"

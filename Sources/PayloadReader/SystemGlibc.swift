@@ -11,7 +11,7 @@ public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
   guard let needed = record.glibc else { return }
   var newest: GlibcVersion? = nil
   for place in libraryDirectories {
-    switch readGlibc(root.appending(place).appending("libc.so.6")) {
+    switch readGlibc(root.appending(place).appending("libc.so.6"), needed.version) {
     case .version(let version):
       if version >= needed.version { return }
       newest = max(newest ?? version, version)
@@ -54,7 +54,8 @@ private enum FoundLibrary {
   case none
 }
 
-private func readGlibc(_ path: Path) -> FoundLibrary {
+/// Looks for the release only if the names of versions do not reach `needed`.
+private func readGlibc(_ path: Path, _ needed: GlibcVersion) -> FoundLibrary {
   let status: FileStatus?
   do throws(SystemError) {
     status = try DirectoryHandle.current.statusIfExists(of: path, follow: true)
@@ -68,7 +69,33 @@ private func readGlibc(_ path: Path) -> FoundLibrary {
   if isELF && (header[4] != 2 || header[5] != 1 || header.number(18, 2) != machine) { return .none }
   guard isELF, let strings = dynamicStrings(file, header), let version = newestGlibc(in: strings)
   else { return .unreadable }
+  if version < needed, let release = release(of: file) { return .version(max(version, release)) }
   return .version(version)
+}
+
+/// The release that the library's own text tells: " release version 2.31.". A release may add versions
+/// to other libraries of glibc alone: 2.31 did so to libm and libpthread.
+private func release(of file: borrowing FileDescriptor) -> GlibcVersion? {
+  let mark: [UInt8] = [
+    0x20, 0x72, 0x65, 0x6C, 0x65, 0x61, 0x73, 0x65, 0x20, 0x76, 0x65, 0x72, 0x73, 0x69, 0x6F, 0x6E,
+    0x20,
+  ]
+  // Blocks overlap by the text and the longest version.
+  let step = 64 << 10
+  let count = step + mark.count + 8
+  for block in 0..<128 {
+    guard let bytes = try? file.bytes(at: Int64(block * step), count: count) else { return nil }
+    var start = 0
+    while start + mark.count < bytes.count {
+      if bytes[start] == mark[0] && bytes[start...].starts(with: mark) {
+        let first = start + mark.count
+        return version(in: bytes, first..<min(first + 8, bytes.count))
+      }
+      start += 1
+    }
+    if bytes.count < count { return nil }
+  }
+  return nil
 }
 
 /// Offsets beyond this are not looked at, so that sums of two don't overflow.
@@ -127,21 +154,25 @@ private func newestGlibc(in strings: [UInt8]) -> GlibcVersion? {
     var end = start
     while end < strings.count && strings[end] != 0 { end += 1 }
     if strings[start..<end].starts(with: prefix) {
-      let first = start + prefix.count
-      var last = first
-      var dots = 0
-      while last < end {
-        if strings[last] == UInt8(ascii: ".") { dots += 1 }
-        if dots == 2 { break }
-        last += 1
-      }
-      if let version = GlibcVersion(parsing: strings.span.extracting(first..<last)) {
+      if let version = version(in: strings, start + prefix.count..<end) {
         newest = max(newest ?? version, version)
       }
     }
     start = end + 1
   }
   return newest
+}
+
+/// The version in that part of a text, up to a second dot.
+private func version(in text: [UInt8], _ part: Range<Int>) -> GlibcVersion? {
+  var last = part.lowerBound
+  var dots = 0
+  while last < part.upperBound {
+    if text[last] == UInt8(ascii: ".") { dots += 1 }
+    if dots == 2 { break }
+    last += 1
+  }
+  return GlibcVersion(parsing: text.span.extracting(part.lowerBound..<last))
 }
 
 extension [UInt8] {

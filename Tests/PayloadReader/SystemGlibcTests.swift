@@ -77,6 +77,29 @@ import Testing
     #expect(try complaint(1, 999) == "")
   }
 
+  /// glibc 2.31 added versions to libm and libpthread, and none to libc.so.6.
+  @Test(arguments: [0, 100, 65_510, 65_535, 200_000])
+  func theReleaseCountsAsWell(_ distance: Int) throws {
+    let text = "GNU C Library (Debian GLIBC 2.29-1) stable release version 2.31.\nCopyright"
+    let library = library(["GLIBC_2.2.5", "GLIBC_2.30"]) + zeros(distance) + [UInt8](text.utf8)
+    try root.write("lib64/libc.so.6", library)
+    #expect(try complaint(2, 30) == "")
+    #expect(try complaint(2, 31) == "")
+    #expect(try complaint(2, 32) == "2.31")
+  }
+
+  @Test(
+    arguments: [
+      "stable release version 2.9.", "stable release version", "stable release version ",
+      "stable release version x.y.", "release version 2.99x", "a-release version 2.99.",
+      "development release version 2.29.9000.\n",
+    ])
+  func aReleaseThatTellsNothingNewDoesNotCount(_ text: String) throws {
+    try root.write("lib64/libc.so.6", library(["GLIBC_2.30"]) + [UInt8](text.utf8))
+    #expect(try complaint(2, 30) == "")
+    #expect(try complaint(2, 31) == "2.30")
+  }
+
   @Test(
     arguments: [
       "GLIBC_2.99x", "xGLIBC_2.99", "GLIBC_2.", "GLIBC_", "GLIBC_2.1000", "glibc_2.99",
@@ -152,8 +175,7 @@ import Testing
     let own = Array(Path(cString: text).bytes.drop { $0 != UInt8(ascii: " ") }.dropFirst())
     let found = [UInt8](try complaint(999, 0, below: Path("/")).utf8)
     let newest = try #require(version(found))
-    // A release need not add anything that has its version.
-    #expect(newest <= (try #require(version(own))))
+    #expect(newest == (try #require(version(own))))
     #expect(try complaint(newest.major, newest.minor, below: Path("/")) == "")
   }
 

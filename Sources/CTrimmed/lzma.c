@@ -2,20 +2,25 @@
 
 #define OPENSSL_SUPPRESS_DEPRECATED
 
+#include <lzma.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-// LZMA_OPTIONS_ERROR (lzma/base.h).
-enum { options_error = 8 };
+// These functions and the layout of lzma_check_state are not part of liblzma's interface. They are the same in
+// these versions. tools/build-bootloader checks that the archive defines each function that is replaced here.
+#if LZMA_VERSION < 50020000 || LZMA_VERSION >= 50090000
+#error "Sources/CTrimmed/lzma.c replaces private functions of liblzma 5.2 to 5.8: compare it with \
+this version's src/liblzma, run tools/check-bootloaders, and change the versions above"
+#endif
 
 // Branch filters and the delta filter.
 #define FILTER(name)                                                                 \
   int lzma_##name##_decoder_init(void *next, const void *allocator, const void *filters) { \
     (void)next, (void)allocator, (void)filters;                                      \
-    return options_error;                                                            \
+    return LZMA_OPTIONS_ERROR;                                                            \
   }
 
 FILTER(simple_x86)
@@ -25,18 +30,19 @@ FILTER(simple_arm)
 FILTER(simple_armthumb)
 FILTER(simple_arm64)
 FILTER(simple_sparc)
+FILTER(simple_riscv)
 FILTER(delta)
 
 int lzma_simple_props_decode(void **options, const void *allocator, const uint8_t *properties,
                              size_t size) {
   (void)options, (void)allocator, (void)properties, (void)size;
-  return options_error;
+  return LZMA_OPTIONS_ERROR;
 }
 
 int lzma_delta_props_decode(void **options, const void *allocator, const uint8_t *properties,
                             size_t size) {
   (void)options, (void)allocator, (void)properties, (void)size;
-  return options_error;
+  return LZMA_OPTIONS_ERROR;
 }
 
 uint64_t lzma_delta_coder_memusage(const void *options) {

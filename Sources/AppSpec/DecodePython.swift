@@ -1,5 +1,8 @@
 import Posix
 
+/// How the names of archives of interpreters end.
+public let archiveSuffixes = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"]
+
 // [python], [dependencies] and [prune].
 
 extension SpecDecoder {
@@ -19,7 +22,11 @@ extension SpecDecoder {
     let source = own ?? table
     let path = own == nil ? "python" : "python.\(target.name)"
     python.prefix = source.path("prefix")
-    python.archive = source.path("archive")
+    if let archive = source.text("archive"), isURL(archive.value) {
+      python.archiveURL = archive
+    } else {
+      python.archive = source.path("archive")
+    }
     if own == nil, !table.has("version"), !table.has("prefix"), !table.has("archive") {
       report(
         table.place, "one of 'python.version', 'python.prefix' or 'python.archive' is needed")
@@ -38,6 +45,11 @@ extension SpecDecoder {
     }
     if let prefix = python.prefix { require(prefix, "\(path).prefix", nil) }
     checkArchive(source, path, &python)
+    python.maxGlibc = table.text("max-glibc")
+    if let version = python.maxGlibc, !isGlibcVersion(version.value) {
+      report(
+        version.place, "'python.max-glibc' must be such as 2.31, not \(quoted(version.value))")
+    }
     for name in table.texts("system-libraries") where name.value.contains("/") || name.value.isEmpty
     {
       report(
@@ -50,15 +62,18 @@ extension SpecDecoder {
   private mutating func checkArchive(
     _ table: SpecTable, _ path: String, _ python: inout Spec.Python
   ) {
-    if let archive = python.archive {
-      let suffixes = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"]
-      let name = String(decoding: archive.value.bytes, as: UTF8.self)
-      if !suffixes.contains(where: name.hasSuffix) {
+    if let archive = table.text("archive") {
+      let name = archive.value.prefix { python.archiveURL == nil || ($0 != "?" && $0 != "#") }
+      if !archiveSuffixes.contains(where: name.hasSuffix) {
         report(
           archive.place,
-          "'\(path).archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not \(quoted(name))")
-      } else {
-        require(archive, "\(path).archive", .file)
+          "'\(path).archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not "
+            + quoted(archive.value))
+      } else if let file = python.archive {
+        require(file, "\(path).archive", .file)
+      } else if !table.has("sha256") {
+        report(
+          archive.place, "'\(path).archive' is a URL and needs '\(path).sha256', which is missing")
       }
     }
     guard let hash = table.text("sha256") else { return }
@@ -72,6 +87,20 @@ extension SpecDecoder {
       return
     }
     python.sha256 = Located(digits, hash.place)
+  }
+
+  /// Whether it has a scheme that can be downloaded from.
+  private func isURL(_ text: String) -> Bool {
+    ["https://", "http://", "file://"].contains { text.lowercased().hasPrefix($0) }
+  }
+
+  private func isGlibcVersion(_ text: String) -> Bool {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 2
+      && parts.allSatisfy { part in
+        (1...3).contains(part.utf8.count) && part.utf8.allSatisfy { (48...57).contains($0) }
+          && (part == "0" || part.utf8.first != 48)
+      }
   }
 
   /// Nothing of Python is needed to start a program among the data files.

@@ -113,10 +113,11 @@ public enum Schema {
     [
       Key("version", .text, "the interpreter's version, such as 3.11 or 3.11.7"),
       Key("prefix", .path, "where an interpreter is installed"),
-      Key("archive", .path, "a relocatable interpreter in a tar archive"),
+      Key("archive", .path, "a relocatable interpreter in a tar archive, or its URL"),
       Key("sha256", .text, "what the archive's SHA-256 must be"),
       Key(
         "system-libraries", .texts, default: "`[]`", "shared libraries that the target system has"),
+      Key("max-glibc", .text, "the newest glibc that any file may need, such as 2.31"),
     ])
 
   /// What `[python]` says, for one target alone.

@@ -68,8 +68,12 @@ public struct Spec: Sendable {
     /// Of the spec's target: `[python.TARGET]` overrides `[python]`.
     public var prefix: Located<Path>?
     public var archive: Located<Path>?
+    /// What `archive` is if it is no path; there is a `sha256` then.
+    public var archiveURL: Located<String>?
     public var sha256: Located<String>?
     public var systemLibraries: [String] = []
+    /// Two numbers up to 999: "2.31".
+    public var maxGlibc: Located<String>?
   }
 
   public struct Dependencies: Sendable {

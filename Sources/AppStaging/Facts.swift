@@ -27,6 +27,7 @@ enum Helper {
   static let staged = text(PackageResources.staged_py)
   static let compile = text(PackageResources.compile_py)
   static let requirements = text(PackageResources.requirements_py)
+  static let download = text(PackageResources.download_py)
   static let distributions = text(PackageResources.distributions_py)
   static let imports = text(PackageResources.imports_py)
   static let findModule = text(PackageResources.find_module_py)

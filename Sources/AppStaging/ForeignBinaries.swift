@@ -50,7 +50,7 @@ extension Binary {
 
 /// The distribution whose `RECORD` lists the file, such as "numpy 1.26.4"; where none does, its top-level name.
 /// Nil for the interpreter's own files.
-private func distribution(of path: Path, in root: Path) -> String? {
+func distribution(of path: Path, in root: Path) -> String? {
   var parts = path.string.split(separator: "/")
   guard let packages = parts.lastIndex(of: "site-packages") else { return nil }
   let directory = root.appending(parts[...packages].joined(separator: "/"))

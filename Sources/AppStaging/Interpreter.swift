@@ -170,7 +170,9 @@ func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
   let wanted = python.version.flatMap { PythonVersion($0.value) }
   let interpreter: Interpreter
   if let place = unpacked ?? python.prefix.map({ spec.resolve($0.value) }) {
-    let origin = (unpacked == nil ? python.prefix?.place : python.archive?.place) ?? python.place
+    let origin =
+      (unpacked == nil ? python.prefix : python.archive)?.place ?? python.archiveURL?.place
+      ?? python.place
     interpreter = try located(origin) { () throws(StagingError) in
       let program = try findProgram(below: place, version: wanted)
       try checkArchitecture(program, spec.target)

@@ -123,6 +123,17 @@ private func checked(_ path: Path, in archive: Path) throws(StagingError) -> Pat
 }
 
 private func checkHash(_ path: Path, _ wanted: Located<String>) throws(StagingError) {
+  let hash = try hash(of: path)
+  guard hash == wanted.value.lowercased() else {
+    throw .failed(
+      wanted.place,
+      "the archive \(path.quoted) has the SHA-256 \(hash): download it again, or correct python.sha256"
+    )
+  }
+}
+
+/// The SHA-256 of a file, as hexadecimal digits.
+func hash(of path: Path) throws(StagingError) -> String {
   let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
   let size = try system { () throws(SystemError) in try file.status() }.size
   var hasher = SHA256Hasher()
@@ -133,13 +144,7 @@ private func checkHash(_ path: Path, _ wanted: Located<String>) throws(StagingEr
     hasher.update(bytes.span)
     offset += Int64(bytes.count)
   }
-  let hash = hexText(hasher.finish().bytes).string
-  guard hash == wanted.value.lowercased() else {
-    throw .failed(
-      wanted.place,
-      "the archive \(path.quoted) has the SHA-256 \(hash): download it again, or correct python.sha256"
-    )
-  }
+  return hexText(hasher.finish().bytes).string
 }
 
 private func damaged(_ path: Path, _ archive: OpaquePointer) -> StagingError {

@@ -25,6 +25,8 @@ public struct RelocationRequest: Sendable {
   public var stripDebug: Bool
   /// Whether a file, given by its path in the tree, keeps its symbols.
   public var keep: @Sendable (Path) -> Bool
+  /// The newest glibc that a file may need; nil for no limit. A file that needs a newer one is an error.
+  public var maxGlibc: GlibcVersion?
   /// Threads to use, at least 1.
   public var workers: Int
 
@@ -32,7 +34,7 @@ public struct RelocationRequest: Sendable {
     root: Path, target: Target = .native, systemRoot: Path? = Path("/"),
     searchDirectories: [Path] = [], systemLibraries: Set<String> = [],
     stripDebug: Bool = true, keep: @escaping @Sendable (Path) -> Bool = { _ in false },
-    workers: Int = ProcessContext.processorCount
+    maxGlibc: GlibcVersion? = nil, workers: Int = ProcessContext.processorCount
   ) {
     self.root = root
     self.target = target
@@ -41,6 +43,7 @@ public struct RelocationRequest: Sendable {
     self.systemLibraries = systemLibraries
     self.stripDebug = stripDebug
     self.keep = keep
+    self.maxGlibc = maxGlibc
     self.workers = workers
   }
 }
@@ -73,6 +76,13 @@ public struct RelocationReport: Sendable {
     public var neededBy: [Path]
   }
 
+  /// A file whose symbols stay.
+  public struct Unstrippable: Sendable {
+    public var path: Path
+    /// Completes a sentence that begins with the path.
+    public var reason: String
+  }
+
   /// The oldest glibc that every file of the tree runs on.
   public struct GlibcFloor: Sendable {
     public var version: GlibcVersion
@@ -90,8 +100,8 @@ public struct RelocationReport: Sendable {
   public var strippedFiles = 0
   /// Bytes of the stripped files, before and after.
   public var strippedBytes: (before: UInt64, after: UInt64) = (0, 0)
-  /// Files whose symbols stay, because what the loader reads would not have stayed the same to the byte.
-  public var unstrippable: [Path] = []
+  /// Files whose symbols stay, sorted by path.
+  public var unstrippable: [Unstrippable] = []
   /// Nil where no file needs a version of glibc.
   public var glibc: GlibcFloor?
   /// Files that need glibc's private symbols and so, perhaps, the very glibc of the build machine.
@@ -147,16 +157,17 @@ public func makeRelocatable(_ request: RelocationRequest) throws(StagingError) -
   report.isForeign = request.target != .native
   report.damaged = binaries.damaged
   report.foreign = binaries.foreign
+  let limit = request.maxGlibc.map {
+    GlibcLimit(most: $0, option: "python.max-glibc", root: request.root)
+  }
+  if let message = try limit?.message(resolver.binaries) { throw .failed(nil, message) }
   try rewrite(resolver.binaries, request, &report)
   addGlibc(resolver.binaries, &report)
   return report
 }
 
 private func addGlibc(_ binaries: [Binary], _ report: inout RelocationReport) {
-  for binary in binaries.sorted(by: { $0.path.precedes($1.path) }) {
-    if binary.elf.needsPrivateGlibc { report.needPrivateGlibc.append(binary.path) }
-    guard let version = binary.elf.glibc else { continue }
-    if let known = report.glibc, version <= known.version { continue }
-    report.glibc = RelocationReport.GlibcFloor(version: version, path: binary.path)
-  }
+  let sorted = binaries.sorted { $0.path.precedes($1.path) }
+  report.needPrivateGlibc = sorted.filter(\.elf.needsPrivateGlibc).map(\.path)
+  report.glibc = floor(sorted)
 }

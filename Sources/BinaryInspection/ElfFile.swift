@@ -74,9 +74,15 @@ public struct ElfFile: Sendable {
   public internal(set) var hasDebugSections = false
   /// Whether there is no symbol table but the dynamic one.
   public internal(set) var isStripped = true
-  /// Whether bytes follow that belong to no header, section or segment, as in a self-extracting program.
+  /// Whether bytes other than a few zeros follow that belong to no header, section or segment, as in a self-extracting program.
   /// Tools that rewrite ELF files lose or move them.
   public internal(set) var hasAppendedData = false
+  /// The addresses of the sections that are loaded.
+  var loadedSections: [Range<UInt64>] = []
+  /// Where the section headers are in the file.
+  var sectionHeaders: Range<UInt64> = 0..<0
+  /// The end of all headers, sections and segments in the file.
+  var unclaimedStart = UInt64.max
 
   /// The search path that counts: that of `runpath`, else that of `rpath`.
   public var searchPath: [String] { runpath ?? rpath ?? [] }

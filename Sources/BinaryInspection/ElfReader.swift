@@ -17,7 +17,16 @@ extension ElfFile {
       return UInt64(try file.status().size)
     }
     guard let size else { return nil }
-    return try ElfReader(file, size: size).file()
+    var result = try ElfReader(file, size: size).file()
+    // patchelf 0.19 writes a NUL behind the last segment.
+    let tail = size - min(result.unclaimedStart, size)
+    if tail > 0 && tail <= 4096 {
+      let bytes = try reporting { () throws(SystemError) in
+        try file.bytes(at: Int64(size - tail), count: Int(tail))
+      }
+      if bytes.allSatisfy({ $0 == 0 }) { result.hasAppendedData = false }
+    }
+    return result
   }
 
   private static func reporting<Value: ~Copyable>(_ body: () throws(SystemError) -> Value)
@@ -113,6 +122,10 @@ private struct ElfReader: ~Copyable {
       return
     }
     last = max(last, end(header.e_shoff, UInt64(header.e_shentsize) &* UInt64(count)))
+    result.sectionHeaders =
+      header
+      .e_shoff..<max(
+        header.e_shoff, end(header.e_shoff, UInt64(header.e_shentsize) &* UInt64(count)))
     for index in 0..<count {
       var section = GElf_Shdr()
       guard let handle = elf_getscn(elf, index), gelf_getshdr(handle, &section) != nil else {
@@ -121,10 +134,15 @@ private struct ElfReader: ~Copyable {
       if section.sh_type != UInt32(SHT_NOBITS) {
         last = max(last, end(section.sh_offset, section.sh_size))
       }
+      if section.sh_flags & UInt64(SHF_ALLOC) != 0, section.sh_flags & UInt64(SHF_TLS) == 0 {
+        let end = end(section.sh_addr, section.sh_size)
+        result.loadedSections.append(section.sh_addr..<max(section.sh_addr, end))
+      }
       if section.sh_type == UInt32(SHT_SYMTAB) { result.isStripped = false }
       guard let name = elf_strptr(elf, names, Int(section.sh_name)) else { continue }
       if begins(name, ".debug_") || begins(name, ".zdebug_") { result.hasDebugSections = true }
     }
+    result.unclaimedStart = last
     result.hasAppendedData = last < size
   }
 

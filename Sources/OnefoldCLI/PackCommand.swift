@@ -53,6 +53,9 @@ let packCommand = Command(
       name: "--die-with-parent", value: "SIGNAL",
       help: "with --tree: kill or term: the program gets this signal when the process that "
         + "launched it ends"),
+    Option(
+      name: "--max-glibc", value: "VERSION",
+      help: "with --tree: fail if a file needs a newer glibc, such as 2.31"),
     Option(name: "--codec", value: "NAME", help: "zstd (default), xz or store"),
     Option(
       name: "--level", value: "N",

@@ -1,3 +1,4 @@
+import AppStaging
 import PayloadFormat
 import PayloadWriter
 import Posix
@@ -9,6 +10,7 @@ func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
     "goes with a spec, not with '--tree'")
   let request = try makeRequest(arguments)
   let start = MonotonicClock.now
+  let glibc = try glibcFloor(request, arguments)
   let progress = TerminalProgress()
   TerminationSignals.hold()
   let summary: PackSummary
@@ -24,13 +26,50 @@ func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   for warning in summary.warnings { writeMessage("onefold pack: warning: \(warning)\n") }
   if arguments.has("--json") {
-    let members = packMembers(
-      output: request.output, name: request.record.name, version: request.record.version,
-      request.compression, summary, milliseconds)
+    let members =
+      packMembers(
+        output: request.output, name: request.record.name, version: request.record.version,
+        request.compression, summary, milliseconds) + glibcMembers(glibc)
     try writeData(JSON.object(members).encoded)
   } else {
-    writeMessage(packText(request.output, summary, milliseconds))
+    writeMessage(packText(request.output, summary, milliseconds) + glibcText(glibc))
   }
+}
+
+/// The oldest glibc that the tree runs on; fails if `--max-glibc` does not allow it.
+private func glibcFloor(_ request: PackRequest, _ arguments: Arguments) throws(CommandFailure)
+  -> GlibcRequirement?
+{
+  var most: GlibcVersion?
+  if let given = arguments.value("--max-glibc") {
+    most = GlibcVersion(parsing: Array(given.bytes).span)
+    guard most != nil else {
+      throw .usage("option '--max-glibc' needs a version such as 2.31, not \(given.quoted)")
+    }
+  }
+  do throws(StagingError) {
+    return try glibcFloor(
+      ofTree: request.tree, most: most, option: "--max-glibc", workers: request.workers)
+  } catch {
+    // packTree says better why a tree can't be read.
+    if most == nil { return nil }
+    throw .failed(error.description)
+  }
+}
+
+/// Members of the summary's JSON.
+func glibcMembers(_ glibc: GlibcRequirement?) -> [(String, JSON)] {
+  [
+    ("glibc", glibc.map { .text($0.version.text) } ?? .null),
+    ("glibc_file", glibc.map { .text($0.file) } ?? .null),
+  ]
+}
+
+/// A line of the summary.
+func glibcText(_ glibc: GlibcRequirement?) -> String {
+  guard let glibc else { return "  runs on any glibc: no file needs a version of it\n" }
+  let version = String(decoding: glibc.version.text, as: UTF8.self)
+  return "  runs on glibc \(version) or newer (\(escapedText(glibc.file)))\n"
 }
 
 // MARK: Request

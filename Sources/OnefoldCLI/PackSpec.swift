@@ -260,12 +260,19 @@ private struct SpecBuild {
     }
     text +=
       "  removed \(grouped(UInt64(report.prunedFiles))) files, \(grouped(report.prunedBytes)) bytes;"
-    text += " stripped \(grouped(report.strippedBytes)) bytes\n"
+    text += " stripped \(grouped(report.strippedBytes)) bytes\n" + unstrippedText(report.unstripped)
     if spec.target != .native { text += "  for \(spec.target.name)\n" }
-    if let glibc = report.glibc {
-      text += "  runs on glibc \(versionText(glibc)) or newer (\(escapedText(glibc.file)))\n"
-    }
-    return text
+    return text + glibcText(report.glibc)
+  }
+
+  /// A line for each reason.
+  private func unstrippedText(_ files: [RelocationReport.Unstrippable]) -> String {
+    Set(files.map(\.reason)).sorted().map { reason in
+      let some = files.filter { $0.reason == reason }
+      let more = some.count > 1 ? " and \(some.count - 1) more" : ""
+      let path = escapedText([UInt8](some[0].path.bytes))
+      return "  not stripped: \(path)\(more): it \(reason)\n"
+    }.joined()
   }
 
   private func smokeText(_ result: Result) -> String {
@@ -294,16 +301,20 @@ private struct SpecBuild {
       ("pruned_files", .number(UInt64(report.prunedFiles))),
       ("pruned_bytes", .number(report.prunedBytes)),
       ("stripped_bytes", .number(report.strippedBytes)),
+      (
+        "unstripped",
+        .array(
+          report.unstripped.map { file in
+            .object(
+              JSON.members(path: [UInt8](file.path.bytes), name: "path")
+                + [("reason", .string(file.reason))])
+          })
+      ),
       ("copied_libraries", .array(report.copiedLibraries.map { .string($0) })),
-      ("glibc", report.glibc.map { .string(versionText($0)) } ?? .null),
-      ("glibc_file", report.glibc.map { .text($0.file) } ?? .null),
+    ] + glibcMembers(report.glibc) + [
       ("reused_layer", .bool(report.reusedLayer)),
       ("warnings", .array(report.warnings.map { .string($0) })),
     ]
-  }
-
-  private func versionText(_ glibc: GlibcRequirement) -> String {
-    String(decoding: glibc.version.text, as: UTF8.self)
   }
 
   private func smokeMembers(_ smoke: SmokeReport) -> JSON {

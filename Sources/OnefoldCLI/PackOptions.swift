@@ -84,7 +84,9 @@ func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) 
     program.parent.parent.appending("share/onefold/bootloaders"),
   ]
   let places = directories.map { $0.appending([UInt8](name.utf8)) }
-  for place in places where DirectoryHandle.current.isAccessible(place, write: false) {
+  // An installer of wheels may take the permission to execute away, which is not needed here.
+  for place in places
+  where (try? DirectoryHandle.current.statusIfExists(of: place, follow: true)) != nil {
     return try read(place)
   }
   let found = directories.flatMap { (try? DirectoryHandle.current.names(in: $0)) ?? [] }
@@ -92,7 +94,8 @@ func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) 
   let others = found.isEmpty ? "" : " (only \(found.joined(separator: ", ")))"
   throw .failed(
     "there is no bootloader for \(name) at \(places[0].quoted) or \(places[1].quoted)\(others): "
-      + "run tools/build, or give one with --bootloader or ONEFOLD_BOOTLOADER")
+      + "install onefold again, run tools/build, or give one with --bootloader or ONEFOLD_BOOTLOADER"
+  )
 }
 
 private func read(_ path: Path) throws(CommandFailure) -> Bootloader {

@@ -32,11 +32,12 @@ struct Binary: Sendable {
     return parts[parts.count - 1].split(separator: ".").first.map(String.init)
   }
 
-  /// What it belongs to: the top-level name in `site-packages` without what distributions add for their
+  /// What it belongs to: the top-level name in a directory of packages without what distributions add for their
   /// libraries ("numpy" for "numpy.libs"); empty for the interpreter's own.
   var distribution: String {
     let parts = path.string.split(separator: "/")
-    guard let packages = parts.lastIndex(of: "site-packages"), packages + 1 < parts.count else {
+    guard let packages = parts.lastIndex(where: isPackageDirectory), packages + 1 < parts.count
+    else {
       return ""
     }
     return parts[packages + 1].split(separator: ".").first.map(String.init) ?? ""
@@ -70,6 +71,11 @@ struct TreeBinaries: Sendable {
   var others: [Binary] = []
   var foreign: [Path] = []
   var damaged: [String] = []
+}
+
+/// Whether distributions are installed in directories of this name: "site-packages", or Debian's "dist-packages".
+func isPackageDirectory(_ name: Substring) -> Bool {
+  name == "site-packages" || name == "dist-packages"
 }
 
 extension Path {

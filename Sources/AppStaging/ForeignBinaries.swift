@@ -52,7 +52,7 @@ extension Binary {
 /// Nil for the interpreter's own files.
 func distribution(of path: Path, in root: Path) -> String? {
   var parts = path.string.split(separator: "/")
-  guard let packages = parts.lastIndex(of: "site-packages") else { return nil }
+  guard let packages = parts.lastIndex(where: isPackageDirectory) else { return nil }
   let directory = root.appending(parts[...packages].joined(separator: "/"))
   parts.removeFirst(packages + 1)
   let name = parts.joined(separator: "/")

@@ -254,7 +254,8 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
           + "'python.zip'"),
       .rest(
         "[python]\nversion = '3.11'\n[python.aarch46-linux]\nprefix = 'data'",
-        "onefold.toml:3: unknown table 'python.aarch46-linux'; did you mean 'python.aarch64-linux'?"),
+        "onefold.toml:3: unknown table 'python.aarch46-linux'; did you mean 'python.aarch64-linux'?"
+      ),
       .rest(
         "[output]\ntarget = 'aarch46-linux'",
         "onefold.toml:2: 'output.target': unknown target 'aarch46-linux'; did you mean 'aarch64-linux'?"

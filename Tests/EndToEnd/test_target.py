@@ -29,6 +29,7 @@ from spec_support import (
     paths,
     project,
     wheel,
+    wheels,
     write_files,
 )
 from support import BOOTLOADER, DIST, ONEFOLD, REPOSITORY, onefold, run, scratch, start, succeed
@@ -245,10 +246,11 @@ class Requirements(TargetCase):
             wheel(name, {f"{name.replace('-', '_')}.py": ""})
         wheel("marked", {"marked.py": ""}, requires=[f"{n}; {m}" for n, m in self.MARKED.items()])
         direct = "".join(f"{name}; {marker}\n" for name, marker in self.MARKED.items())
-        find = os.fspath(scratch() / "wheels")
+        settings = self.work / "uv.toml"
+        settings.write_text(f"[pip]\nno-index = true\nfind-links = ['{wheels()}']\n")
         uv = {
             "PATH": f"{sys.base_prefix}/bin:{uv_directory()}:{os.environ['PATH']}",
-            "UV_NO_INDEX": "1", "UV_FIND_LINKS": find,
+            "UV_CONFIG_FILE": os.fspath(settings),
             "UV_CACHE_DIR": os.fspath(scratch() / "uv-cache"),
         }  # fmt: skip
         for installer, environment in (("pip", {}), ("uv", uv)):
@@ -292,7 +294,7 @@ class Requirements(TargetCase):
         wheel("incomplete", {"incomplete.py": ""}, requires=['no-such; platform_machine == "aarch64"'])
         lines = f"incomplete==1.0 --hash=sha256:{'0' * 64}\n"
         self.assertRefused(self.requiring(lines), "requirements.txt:1", "hash")
-        path = scratch() / "wheels/incomplete-1.0-py3-none-any.whl"
+        path = wheels() / "incomplete-1.0-py3-none-any.whl"
         lines = lines.replace("0" * 64, hashlib.sha256(path.read_bytes()).hexdigest())
         self.assertRefused(self.requiring(lines), "incomplete 1.0 requires no-such", "not installed")
 
@@ -328,6 +330,7 @@ class Interpreters(TargetCase):
         )
         files = {"os.py": "", "site.py": "", "_sysconfigdata_x.py": "build_time_vars = {'SOABI': 'cpython-399'}"}
         write_files(library, files)
+        (prefix / "bin/python3.99").chmod(0o755)
         return prefix
 
     def test_without_one_that_compiles(self) -> None:

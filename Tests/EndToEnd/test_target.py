@@ -14,9 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import unittest
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from spec_support import (
     SHORT,
@@ -306,6 +307,31 @@ class Interpreters(TargetCase):
         self.assertRefused(directory, where, "is an interpreter for x86_64, not for aarch64")
         directory = self.new_application(python={"prefix": debian() / "usr"}, **{"python_aarch64-linux": {"prefix": "."}})
         self.assertRefused(directory, "is an interpreter for aarch64, not for x86_64", "--target", options=())
+
+    def test_an_archive(self) -> None:
+        """Relocatable: its libraries are its own, and it belongs to no system."""
+
+        def own(entry: tarfile.TarInfo) -> Optional[tarfile.TarInfo]:
+            return None if entry.linkname.startswith("/") else entry
+
+        archive = self.work / "python.tar"
+        with tarfile.open(archive, "w") as tar:
+            for name in ("bin/python3", "bin/python3.11", "lib/python3.11"):
+                tar.add(debian() / "usr" / name, f"python/{name}", filter=own)
+            for path in (debian() / "usr/lib/aarch64-linux-gnu").glob("lib*.so.*"):
+                tar.add(path, f"python/lib/{path.name}")
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        table = {"archive": archive, "sha256": digest}
+        directory = self.new_application(**{"python_aarch64-linux": table})
+        summary = self.pack(directory, "--no-smoke")
+        self.assertEqual(summary["interpreter"], os.fspath(archive))
+        self.assertIn("libssl.so.3", summary["copied_libraries"])
+        # libdb-5.3.so, which is not in the archive, is no library of this machine's either.
+        self.assertEqual(len(summary["warnings"]), 1)
+        self.assertIn("_dbm can't be imported", summary["warnings"][0])
+        table["sha256"] = "0" * 64
+        directory = self.new_application(**{"python_aarch64-linux": table})
+        self.assertRefused(directory, line_of(directory, "sha256"), digest)
 
     def test_a_version_alone(self) -> None:
         directory = application(self.work / "application", python={"version": SHORT})

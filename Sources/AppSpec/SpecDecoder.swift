@@ -51,7 +51,7 @@ struct SpecDecoder {
       archive: archive, output: output)
   }
 
-  /// Reads `output.target`, which decides where the packer was not told.
+  /// Reads `output.target`, which decides if the packer was not told.
   private mutating func chooseTarget() {
     guard let text = root.table("output")?.text("target") else { return }
     do throws(SpecError) {

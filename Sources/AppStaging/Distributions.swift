@@ -154,7 +154,7 @@ struct Installer: Sendable {
   /// The interpreter of this machine that installs for another target.
   private var helper = Path()
   var description: String
-  /// Set where the interpreter is for another target.
+  /// Set if the interpreter is for another target.
   var cross: CrossInstallation?
 
   /// Chooses as the spec says.

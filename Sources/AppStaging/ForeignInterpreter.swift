@@ -27,7 +27,7 @@ struct HostInterpreter: Sendable {
 
   /// Finds one of the same minor version, or else any.
   ///
-  /// - Throws: where there is none at all.
+  /// - Throws: the message, if there is none at all.
   init(for version: PythonVersion, place: SpecPlace) throws(StagingError) {
     do throws(StagingError) {
       let same = try lookUp(PythonVersion(version.short)!, place)
@@ -100,7 +100,7 @@ extension Interpreter {
     }
   }
 
-  /// Whether the host's byte code is the target's: the same minor version, and the same magic number where that can be
+  /// Whether the host's byte code is the target's: the same minor version, and the same magic number if that can be
   /// read. Interpreters before their release have changing ones.
   private static func compiles(_ facts: Facts, _ host: HostInterpreter) -> Bool {
     guard host.isSameMinor else { return false }

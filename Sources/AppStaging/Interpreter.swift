@@ -50,11 +50,11 @@ struct Interpreter: Sendable {
   let searchDirectories: [Path]
   let hasPip: Bool
   let target: Target
-  /// What runs helper programs: this interpreter, or one of this machine where this one is for another target.
+  /// What runs helper programs: this interpreter, or one of this machine if this one is for another target.
   let helper: Path
-  /// What compiles byte code for it; nil where nothing on this machine can.
+  /// What compiles byte code for it; nil if nothing on this machine can.
   let compiler: Path?
-  /// Nil where it runs on this machine.
+  /// Nil if it runs on this machine.
   let foreign: ForeignInterpreter?
 
   /// Asks the interpreter; nil where it can't be one.

@@ -10,7 +10,7 @@ struct Layout: Sendable {
   /// The interpreter that the tree's was copied from or, for another target, one of this machine. It runs helper
   /// programs, because the tree's own may lack what the spec removes from the standard library.
   var source: Path
-  /// What compiles byte code for the tree; nil where nothing does.
+  /// What compiles byte code for the tree; nil if nothing does.
   var compiler: Path?
   var target = Target.native
   /// From the root, where distributions and data files are: "lib/python3.11/site-packages".

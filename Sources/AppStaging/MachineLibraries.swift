@@ -73,13 +73,13 @@ struct MachineLibraries: Sendable {
     return nil
   }
 
-  /// The library that the system has at an absolute path; nil where there is none for the target's processor.
+  /// The library that the system has at an absolute path; nil if there is none for the target's processor.
   func find(at path: String) throws(StagingError) -> MachineLibrary? {
     guard let path = inSystem(path) else { return nil }
     return try read(path)
   }
 
-  /// The library at `path`; nil where there is none for the target's processor.
+  /// The library at `path`; nil if there is none for the target's processor.
   private func read(_ path: Path) throws(StagingError) -> MachineLibrary? {
     let elf: ElfFile?
     do throws(ElfError) {

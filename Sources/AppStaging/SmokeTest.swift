@@ -319,7 +319,7 @@ func filled(_ text: String, _ values: [String: String]) -> String {
 }
 
 extension Application {
-  /// A module that runs the smoke tests where the file was packed for; nil where they run here, or where there are none.
+  /// A module that runs the smoke tests where the file was packed for; nil if they run here, or if there are none.
   func targetSmokeTest() -> String? {
     guard layout.target != .native else { return nil }
     let smoke = spec.smoke

@@ -47,7 +47,7 @@ public struct StagedApplication: Sendable {
   /// The root of the system that the interpreter is installed in, for another target.
   var systemRoot: Path?
 
-  /// What runs the smoke tests on a machine of the target, where FILE is; nil where the tree has no interpreter.
+  /// What runs the smoke tests on a machine of the target, where FILE is; nil if the tree has no interpreter.
   public func smokeCommand(_ file: Path) -> String? {
     interpreter.map { _ in
       let name = file.bytes.contains(UInt8(ascii: "/")) ? file.string : "./\(file.string)"
@@ -75,7 +75,7 @@ public struct StagingReport: Sendable {
   public var unstripped: [RelocationReport.Unstrippable] = []
   /// Shared libraries of the build machine that were copied into the tree.
   public var copiedLibraries: [String] = []
-  /// The oldest glibc that the tree runs on, and a file that asks for it; nil where nothing does.
+  /// The oldest glibc that the tree runs on, and a file that asks for it; nil if nothing does.
   public var glibc: GlibcRequirement?
   /// Whether the interpreter and the requirements came from a layer.
   public var reusedLayer = false

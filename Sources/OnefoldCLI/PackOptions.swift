@@ -52,7 +52,7 @@ func sourceDateEpoch() throws(CommandFailure) -> Int64? {
   return seconds
 }
 
-/// The target of `--target`; nil where it is not given.
+/// The target of `--target`; nil if it is not given.
 func makeTarget(_ arguments: Arguments) throws(CommandFailure) -> Target? {
   guard let given = arguments.value("--target") else { return nil }
   do throws(SpecError) { return try Target(given.string) } catch {

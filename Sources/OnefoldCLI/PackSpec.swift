@@ -132,7 +132,7 @@ private struct SpecBuild {
     var sizes: [SizeRow]
     /// nil where nothing was tested.
     var smoke: SmokeReport?
-    /// Why nothing was tested; nil where something was.
+    /// Why nothing was tested; nil if something was.
     var untested: String?
   }
 
@@ -284,7 +284,7 @@ private struct SpecBuild {
     return "  not tested (\(result.untested ?? ""))\n\(command)"
   }
 
-  /// What tests the file on a machine of its target, which this one is not; nil where it was tested here, or can be.
+  /// What tests the file on a machine of its target, which this one is not; nil if it was tested here, or can be.
   private func smokeCommand(_ result: Result) -> String? {
     guard result.smoke == nil, spec.target != .native else { return nil }
     return result.staged.smokeCommand(Path([UInt8](output.lastComponent)))

@@ -33,7 +33,7 @@ public struct Bootloader: Sendable {
 
   private static let targets: [UInt16: StaticString] = [62: "x86_64-linux", 183: "aarch64-linux"]
 
-  /// The target that a program which begins with `head` runs on; nil where no bootloader is for it.
+  /// The target that a program which begins with `head` runs on; nil if no bootloader is for it.
   static func target(of head: [UInt8]) -> StaticString? { elfMachine(head).flatMap { targets[$0] } }
 
   /// Whether a program that begins with `head` can't run where this bootloader runs. What is not an ELF

@@ -20,7 +20,7 @@ public enum PackError: Error, Sendable {
   case entryMissing(Path, tree: Path)
   case entryNotFile(Path)
   case entryNotExecutable(Path)
-  /// `own` is the target that the entry is for, where there is a bootloader for it.
+  /// `own` is the target that the entry is for, if there is a bootloader for it.
   case entryArchitecture(Path, target: Text, own: StaticString?)
   case output(Path, inside: Path)
   case outputDirectory(Path)

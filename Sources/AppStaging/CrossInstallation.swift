@@ -14,12 +14,13 @@ struct CrossInstallation: Sendable {
   /// The newest glibc that wheels may need.
   var glibc: GlibcVersion
 
-  init?(_ interpreter: Interpreter) {
+  /// Nil for an interpreter that runs on this machine. `most` limits the glibc (`python.max-glibc`).
+  init?(_ interpreter: Interpreter, most: GlibcVersion?) {
     guard let foreign = interpreter.foreign else { return nil }
     target = interpreter.target
     version = interpreter.version
     abi = "cp\(version.major)\(version.minor)\(foreign.abiFlags)"
-    glibc = foreign.glibc
+    glibc = most.map { min($0, foreign.glibc) } ?? foreign.glibc
   }
 
   /// What the wheels must suit, for messages.

@@ -1,4 +1,5 @@
 import AppSpec
+import PayloadFormat
 import Posix
 
 /// A distribution that is installed in the tree.
@@ -160,7 +161,10 @@ struct Installer: Sendable {
   /// Chooses as the spec says.
   init(_ spec: Spec, interpreter: Interpreter) throws(StagingError) {
     try self.init(choosing: spec, interpreter)
-    cross = CrossInstallation(interpreter)
+    let most = spec.python?.maxGlibc.flatMap {
+      GlibcVersion(parsing: [UInt8]($0.value.utf8).span)
+    }
+    cross = CrossInstallation(interpreter, most: most)
     helper = interpreter.helper
   }
 

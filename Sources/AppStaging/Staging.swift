@@ -282,6 +282,7 @@ private struct Staging {
       // What else its files say comes from files that the identity covers.
       parts += [interpreter.helper.string, interpreter.compiler?.string ?? "", foreign.site]
       parts.append("\(foreign.systemRoot?.string ?? "") \(foreign.glibc.description)")
+      parts.append(python.maxGlibc?.value ?? "")
     }
     parts.append(hexText(try interpreter.identity().bytes).string)
     parts.append(switches.map { $0 ? "1" : "0" }.joined())

@@ -125,6 +125,17 @@ class Contents(Case):
         for path in (DIST / "bootloaders").iterdir():
             packed = self.archive.read(f"{data}/onefold/bootloaders/{path.name}")
             self.assertEqual(packed, path.read_bytes())
+        known = succeed(run([ONEFOLD, "--help"])).stdout.decode()
+        for path, *command in (
+            ("onefold/schema.json", "schema"),
+            ("man/man1/onefold.1", "man"),
+            ("bash-completion/completions/onefold", "completions", "bash"),
+            ("zsh/site-functions/_onefold", "completions", "zsh"),
+            ("fish/vendor_completions.d/onefold.fish", "completions", "fish"),
+        ):
+            if re.search(rf"(?m)^ +{command[0]}\b", known):
+                written = succeed(run([ONEFOLD, *command])).stdout
+                self.assertEqual(self.archive.read(f"{data}/{path}"), written)
 
     def test_licences(self) -> None:
         """Each library that is linked has its text, and the licence of each text is in the metadata."""

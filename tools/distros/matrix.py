@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,8 @@ from .packing import (
 from .report import refresh, tables
 
 WORK = REPOSITORY / ".build" / "distributions"
-WHEELS = REPOSITORY / "dist"
+DIST = REPOSITORY / "dist"
+BUILD_WHEEL = REPOSITORY / "tools" / "build-wheel"
 
 #: The example of Django needs a newer Python than the oldest of these.
 EXAMPLES = (NOTIFY, FASTAPI, STATIC)
@@ -113,11 +115,18 @@ class Matrix:
         self.runs[key] = self.runs.get(key, True) and fits and problem is None
 
 
-def newest_wheel() -> Path:
-    wheels = sorted(WHEELS.glob("onefold-*.whl"), key=lambda path: path.stat().st_mtime)
-    if not wheels:
-        raise Failure("there is no dist/onefold-*.whl: run tools/build-wheel first")
-    return wheels[-1]
+def current_wheel() -> Path:
+    """The wheel of dist/onefold, which is made if there is none, or only an older one."""
+    program = DIST / "onefold"
+    if not program.exists():
+        raise Failure("there is no dist/onefold: run tools/build first")
+    wheels = sorted(DIST.glob("onefold-*.whl"), key=lambda path: path.stat().st_mtime)
+    if wheels and wheels[-1].stat().st_mtime >= program.stat().st_mtime:
+        return wheels[-1]
+    result = subprocess.run([BUILD_WHEEL], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    if result.returncode != 0:
+        raise Failure(f"tools/build-wheel ended with {result.returncode}")
+    return max(DIST.glob("onefold-*.whl"), key=lambda path: path.stat().st_mtime)
 
 
 def suites_of(text: str) -> list[str]:
@@ -141,7 +150,7 @@ def parse_options() -> argparse.Namespace:
         help=f"pack on these suites only, separated by commas, of {', '.join(roots.SUITES)}",
     )
     parser.add_argument(
-        "--wheel", metavar="FILE", type=Path, help="the packer (default: the newest in dist)"
+        "--wheel", metavar="FILE", type=Path, help="the packer (default: that of dist/onefold)"
     )
     parser.add_argument(
         "--refresh", action="store_true", help="write the tables to docs/portability.md as well"
@@ -157,7 +166,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     os.umask(0o022)
     roots.require_root()
-    wheel = (options.wheel or newest_wheel()).absolute()
+    wheel = (options.wheel or current_wheel()).absolute()
     if WORK.exists():
         roots.remove(WORK)
     systems = {suite: facts_of(suite) for suite in (*roots.SUITES, roots.MUSL)}

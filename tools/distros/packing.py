@@ -13,7 +13,7 @@ from typing import Any, Optional, Sequence
 
 from benchmarks.running import REPOSITORY, Failure
 
-from .roots import MUSL, USER, Bind, Root, StrPath, home, root
+from .roots import MUSL, PATH, USER, Bind, Root, StrPath, home, root
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
 #: The lock of docs/examples/fastapi-server covers Python 3.10 and newer.
@@ -131,7 +131,8 @@ class Desk:
             changes=self.work / f"changes-{self.suite}-{self.user:d}",
             binds=[Bind(self.cache, "/opt/cache", writable=True), *binds],
             directory=directory,
-            variables={"PIP_CACHE_DIR": "/opt/cache/pip"},
+            # As after `. venv/bin/activate`.
+            variables={"PIP_CACHE_DIR": "/opt/cache/pip", "PATH": f"{self.environment}/bin:{PATH}"},
         )
 
     def make_cache(self) -> Path:

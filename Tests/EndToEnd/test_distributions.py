@@ -16,7 +16,7 @@ from support import REPOSITORY, needs_program, needs_root, run, scratch
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
 from benchmarks.sections import with_section  # noqa: E402
-from distros.matrix import BUILD_WHEEL, Matrix, current_wheel, is_new_enough  # noqa: E402
+from distros.matrix import Matrix, current_wheel, is_new_enough  # noqa: E402
 from distros.packing import NOTIFY, STATIC, Packed, facts_of, role  # noqa: E402
 from distros.report import REPORT, tables  # noqa: E402
 from distros.roots import MUSL  # noqa: E402
@@ -26,7 +26,6 @@ SUITE = "trixie"
 
 @needs_root
 @needs_program("debootstrap")
-@unittest.skipUnless(BUILD_WHEEL.exists(), "needs tools/build-wheel")
 class Debian13(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:

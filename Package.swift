@@ -77,8 +77,8 @@ let package = Package(
     .target(
       name: "OnefoldCLI",
       dependencies: [
-        "AppSpec", "AppStaging", "CacheDirectory", "LaunchBench", "PayloadFormat",
-        "PayloadReader", "PayloadWriter", "Posix",
+        "AppSpec", "AppStaging", "BinaryInspection", "CacheDirectory", "LaunchBench",
+        "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),

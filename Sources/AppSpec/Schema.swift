@@ -51,9 +51,15 @@ public enum Schema {
     /// As docs/spec.md has it; empty where there is none.
     public let defaultText: String
     public let meaning: String
+    /// What its texts must look like; nil if that does not matter.
+    public let form: Form?
 
-    init(_ name: String, _ type: ValueType, default defaultText: String = "", _ meaning: String) {
+    init(
+      _ name: String, _ type: ValueType, default defaultText: String = "", _ meaning: String,
+      form: Form? = nil
+    ) {
       self.name = name
+      self.form = form
       self.type = type
       self.defaultText = defaultText
       self.meaning = meaning
@@ -67,10 +73,12 @@ public enum Schema {
     public let path: String
     /// Whether there may be several: `[[path]]`.
     public let repeats: Bool
+    public let meaning: String
     public let keys: [Key]
 
-    init(_ path: String, repeats: Bool = false, _ keys: [Key]) {
+    init(_ path: String, repeats: Bool = false, _ meaning: String, _ keys: [Key]) {
       self.path = path
+      self.meaning = meaning
       self.repeats = repeats
       self.keys = keys
     }
@@ -90,59 +98,63 @@ public enum Schema {
     ] + Target.all.map(pythonOfTarget)
 
   static let app = Table(
-    "app",
+    "app", "the application's name and version",
     [
       Key(
         "name", .text, default: "the project's name in `pyproject.toml`",
-        "the application's name, which names the file"),
+        "the application's name, which names the file", form: .applicationName),
       Key(
         "version", .textOrTable, default: "the project's version in `pyproject.toml`, else none",
-        "the application's version, or where it is found"),
+        "the application's version, or where it is found", form: .version),
     ])
 
   static let version = Table(
-    "app.version",
+    "app.version", "where the version is found",
     [
       Key("file", .path, "a file whose first line is the version"),
       Key("project", .path, "a directory whose pyproject.toml has the version"),
-      Key("git", .boolean, "git describe tells the version"),
+      Key("git", .boolean, "git describe tells the version", form: .onlyTrue),
     ])
 
   static let python = Table(
-    "python",
+    "python", "the interpreter",
     [
-      Key("version", .text, "the interpreter's version, such as 3.11 or 3.11.7"),
-      Key("prefix", .path, "where an interpreter is installed"),
-      Key("archive", .path, "a relocatable interpreter in a tar archive, or its URL"),
-      Key("sha256", .text, "what the archive's SHA-256 must be"),
       Key(
-        "system-libraries", .texts, default: "`[]`", "shared libraries that the target system has"),
-      Key("max-glibc", .text, "the newest glibc that any file may need, such as 2.31"),
+        "version", .text, "the interpreter's version, such as 3.11 or 3.11.7", form: .pythonVersion),
+      Key("prefix", .path, "where an interpreter is installed"),
+      Key("archive", .path, "a relocatable interpreter in a tar archive, or its URL", form: .tarArchive),
+      Key("sha256", .text, "what the archive's SHA-256 must be", form: .sha256),
+      Key(
+        "system-libraries", .texts, default: "`[]`", "shared libraries that the target system has",
+        form: .libraryName),
+      Key("max-glibc", .text, "the newest glibc that any file may need, such as 2.31", form: .glibcVersion),
     ])
 
   /// What `[python]` says, for one target alone.
   private static func pythonOfTarget(_ target: Target) -> Table {
     Table(
-      "python.\(target.name)",
+      "python.\(target.name)", "the interpreter for \(target.name)",
       [
         Key("prefix", .path, "python.prefix for this target"),
-        Key("archive", .path, "python.archive for this target"),
-        Key("sha256", .text, "what that archive's SHA-256 must be"),
+        Key("archive", .path, "python.archive for this target", form: .tarArchive),
+        Key("sha256", .text, "what that archive's SHA-256 must be", form: .sha256),
       ])
   }
 
   static let dependencies = Table(
-    "dependencies",
+    "dependencies", "what is installed, and by what",
     [
       Key("requirements", .paths, default: "`[]`", "requirements files, in pip's format"),
       Key("project", .path, "a project directory or a wheel to install"),
-      Key("extras", .texts, default: "`[]`", "extras of the project to install"),
-      Key("exclude", .texts, default: "`[]`", "distributions that are left out"),
+      Key(
+        "extras", .texts, default: "`[]`", "extras of the project to install", form: .distribution),
+      Key(
+        "exclude", .texts, default: "`[]`", "distributions that are left out", form: .distribution),
       Key("installer", .choice(["auto", "pip", "uv"]), default: "`auto`", "what installs"),
     ])
 
   static let prune = Table(
-    "prune",
+    "prune", "what is left out of the tree",
     [
       Key("installers", .boolean, default: "`true`", "remove pip, setuptools and the like"),
       Key("tests", .boolean, default: "`true`", "remove tests"),
@@ -153,28 +165,32 @@ public enum Schema {
       Key("debug-symbols", .boolean, default: "`true`", "strip debug symbols"),
       Key("sources", .choice(["keep", "drop"]), default: "`keep`", "drop ships byte code alone"),
       Key("byte-code", .choice(["keep", "drop"]), default: "`keep`", "drop ships sources alone"),
-      Key("remove", .patterns, default: "`[]`", "further paths to remove"),
-      Key("keep", .patterns, default: "`[]`", "paths that no rule removes"),
+      Key("remove", .patterns, default: "`[]`", "further paths to remove", form: .relativePath),
+      Key("keep", .patterns, default: "`[]`", "paths that no rule removes", form: .relativePath),
     ])
 
   static let data = Table(
-    "data", repeats: true,
+    "data", repeats: true, "files that the server finds below its root of data files",
     [
       Key("source", .path, default: needed, "a file or directory"),
-      Key("target", .path, default: "the source's name", "where to, below the root of data files"),
-      Key("exclude", .patterns, default: "`[]`", "paths below the source that are left out"),
+      Key(
+        "target", .path, default: "the source's name", "where to, below the root of data files",
+        form: .relativePath),
+      Key(
+        "exclude", .patterns, default: "`[]`", "paths below the source that are left out",
+        form: .relativePath),
     ])
 
   static let launch = Table(
-    "launch",
+    "launch", "what is started, and how",
     [
-      Key("module", .text, "a module to run, as python -m does"),
-      Key("function", .text, "a function to call, as a console script does"),
-      Key("script", .path, "a script of the project"),
-      Key("executable", .path, "a program of the tree"),
+      Key("module", .text, "a module to run, as python -m does", form: .dottedName),
+      Key("function", .text, "a function to call, as a console script does", form: .function),
+      Key("script", .path, "a script of the project", form: .treePath),
+      Key("executable", .path, "a program of the tree", form: .treePath),
       Key("arguments", .texts, default: "`[]`", "arguments before the user's"),
-      Key("environment", .textTable, default: "`{}`", "variables to set"),
-      Key("unset", .texts, default: "`[]`", "variables to remove"),
+      Key("environment", .textTable, default: "`{}`", "variables to set", form: .variables),
+      Key("unset", .texts, default: "`[]`", "variables to remove", form: .variableName),
       Key("python-options", .texts, default: "`[]`", "options for the interpreter"),
       Key("isolate", .boolean, default: "`true`", "the user's PYTHON* variables do not count"),
       Key("pyinstaller", .boolean, default: "`true`", "PyInstaller's contract is kept"),
@@ -189,15 +205,17 @@ public enum Schema {
     ])
 
   static let smoke = Table(
-    "smoke",
+    "smoke", "what is run from the packed file before it gets its name",
     [
       Key("imports", .boolean, default: "`true`", "import every installed module"),
-      Key("skip-imports", .texts, default: "`[]`", "modules that can't be imported alone"),
+      Key(
+        "skip-imports", .texts, default: "`[]`", "modules that can't be imported alone",
+        form: .dottedName),
       Key("timeout", .integer(1...3600), default: "`60`", "seconds that each test may take"),
     ])
 
   static let smokeCommand = Table(
-    "smoke.command", repeats: true,
+    "smoke.command", repeats: true, "a command that the packed file must run",
     [
       Key("arguments", .texts, default: "`[]`", "arguments of the packed file"),
       Key("status", .integer(0...255), default: "`0`", "the exit status that is right"),
@@ -205,28 +223,28 @@ public enum Schema {
     ])
 
   static let smokeHTTP = Table(
-    "smoke.http",
+    "smoke.http", "a request that the server must answer",
     [
       Key("arguments", .texts, default: "`[]`", "arguments that start the server"),
-      Key("environment", .textTable, default: "`{}`", "variables to set"),
-      Key("path", .text, default: "`/`", "what is asked for"),
+      Key("environment", .textTable, default: "`{}`", "variables to set", form: .variables),
+      Key("path", .text, default: "`/`", "what is asked for", form: .httpPath),
       Key("status", .integer(100...599), default: "`200`", "the HTTP status that is right"),
       Key("contains", .text, "what the answer must contain"),
     ])
 
   static let archive = Table(
-    "archive",
+    "archive", "how the tree is compressed",
     [
       Key("codec", .choice(["zstd", "xz", "store"]), default: "`zstd`", "how it is compressed"),
       Key("level", .integer(0...22), default: "of the codec", "how well it is compressed"),
       Key("frame-size", .integer(64...16384), default: "`8192`", "KiB that are decoded at once"),
-      Key("max-size", .size, "a larger file fails the build"),
+      Key("max-size", .size, "a larger file fails the build", form: .size),
     ])
 
   static let output = Table(
-    "output",
+    "output", "the file that is made",
     [
-      Key("file", .text, default: "`{name}`", "the file to make"),
+      Key("file", .text, default: "`{name}`", "the file to make", form: .outputName),
       Key("target", .text, default: "this machine", "what the file runs on, such as aarch64-linux"),
       Key("sidecar", .boolean, default: "`false`", "append the target triple, as Tauri expects"),
     ])

@@ -206,7 +206,7 @@ struct SchemaCheck {
 
 extension Schema.ValueType {
   /// Whether an empty text makes no sense.
-  fileprivate var isPath: Bool {
+  public var isPath: Bool {
     switch self {
     case .path, .paths, .patterns: true
     default: false

@@ -175,3 +175,6 @@ private struct TOMLDocument: ~Copyable {
     String(decoding: bytes(text), as: UTF8.self)
   }
 }
+
+/// The version of toml++, such as "3.3.0".
+public var tomlLibraryVersion: String { String(cString: ctoml_library_version()) }

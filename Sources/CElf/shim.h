@@ -1,2 +1,3 @@
 #include <gelf.h>
 #include <libelf.h>
+#include <elfutils/version.h>

@@ -129,6 +129,12 @@ uint32_t failed_line(std::string_view source) {
 
 }  // namespace
 
+#define CTOML_TEXT_OF(number) #number
+#define CTOML_VERSION(major, minor, patch) CTOML_TEXT_OF(major) "." CTOML_TEXT_OF(minor) "." CTOML_TEXT_OF(patch)
+const char *ctoml_library_version(void) {
+  return CTOML_VERSION(TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH);
+}
+
 ctoml_document *ctoml_parse(const uint8_t *bytes, size_t count) {
   const std::string_view source(reinterpret_cast<const char *>(bytes), count);
   auto *document = new (std::nothrow) ctoml_document;

@@ -9,10 +9,10 @@ let benchCommand = Command(
     against other programs; in rounds, in which all take turns. The arguments after '--' are
     for the programs. What is measured, and how, is in docs/bench.md.
     """,
-  arguments: [("FILE...", "files made by onefold pack")],
+  arguments: [Argument("FILE...", "files made by onefold pack", .file)],
   options: [
     Option(
-      name: "--against", value: "COMMAND",
+      name: "--against", value: "COMMAND", values: .file,
       help: "another program, with its arguments, to take turns with; may be repeated",
       repeats: true),
     Option(
@@ -43,29 +43,30 @@ let benchCommand = Command(
       name: "--status", value: "N",
       help: "the exit status of the programs, 0 to 255 (default 0); not with --http"),
     Option(
-      name: "--page-cache", value: "STATE",
+      name: "--page-cache", value: "STATE", values: .words(["warm", "drop"]),
       help: "warm (default), or drop: files are read from the disk in cold launches"),
     Option(
-      name: "--directory", value: "DIR",
+      name: "--directory", value: "DIR", values: .directory,
       help: "where the caches are made; default: TMPDIR, or /var/tmp"),
     Option(
       name: "--count-calls", help: "count system calls as well, in launches that are not timed"),
     Option(name: "--json", help: "print JSON"),
     Option(name: "--csv", help: "print comma-separated values"),
     Option(name: "--markdown", help: "print tables of Markdown"),
-    Option(name: "--html", value: "FILE", help: "write a page with pictures as well"),
+    Option(
+      name: "--html", value: "FILE", values: .file, help: "write a page with pictures as well"),
     Option(
       name: "--fail-over", value: "LIMIT",
       help: "fail where a median is over a limit, as in 'warm-overhead>2ms'; may be repeated",
       repeats: true),
     Option(
-      name: "--baseline", value: "FILE",
+      name: "--baseline", value: "FILE", values: .file,
       help: "fail where a median is over that of an earlier --json by more than the tolerance"),
     Option(
       name: "--tolerance", value: "PERCENT",
       help: "with --baseline: 0 to 1000 percent (default 10)"),
   ],
-  rest: ("ARGS...", "arguments for all programs"),
+  rest: Argument("ARGS...", "arguments for all programs", .file),
   repeatsLastArgument: true)
 
 func runBench(_ arguments: Arguments) throws(CommandFailure) {
@@ -82,11 +83,11 @@ func runBench(_ arguments: Arguments) throws(CommandFailure) {
   let baseline = try arguments.value("--baseline").map(readBaseline)
   let page = try arguments.value("--html").map(openPage)
   TerminationSignals.hold()
-  let progress = TerminalProgress()
+  let progress = newProgress()
   let report: BenchReport
   do throws(BenchError) {
-    defer { progress.finish() }
-    report = try measure(settings) { progress.show(Text(utf8: [UInt8]($0.utf8))) }
+    defer { progress?.finish() }
+    report = try measure(settings) { progress?.show(Text(utf8: [UInt8]($0.utf8))) }
   } catch {
     switch error {
     case .failed(let message):
@@ -139,7 +140,7 @@ private func judge(
   var problems = limits.flatMap { $0.problems(in: report) }
   if let baseline {
     for line in baseline.differences(from: report) {
-      writeMessage("onefold bench: warning: the baseline is of another machine: \(line)\n")
+      writeWarning("onefold bench", "the baseline is of another machine: \(line)")
     }
     problems += baseline.problems(in: report, tolerance: tolerance)
   }
@@ -182,7 +183,7 @@ private func benchSettings(_ arguments: Arguments) throws(CommandFailure) -> Ben
     settings.timeout = try arguments.number("--timeout", in: 1...3600) ?? settings.timeout
     settings.port = try arguments.number("--port", in: 1...65_535)
     settings.status = Int32(try arguments.number("--status", in: 0...255) ?? 0)
-    settings.dropsPageCache = try arguments.word("--page-cache", of: ["warm", "drop"]) == "drop"
+    settings.dropsPageCache = try arguments.word("--page-cache") == "drop"
   }
   try setHTTP(&settings, arguments)
   return settings

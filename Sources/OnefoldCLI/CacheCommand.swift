@@ -3,6 +3,8 @@ import CacheDirectory
 import PayloadFormat
 import Posix
 
+private let actions = ["list", "prune", "clear"]
+
 let cacheCommand = Command(
   name: "cache",
   summary: "list or remove the trees that onefiles unpacked",
@@ -16,10 +18,10 @@ let cacheCommand = Command(
              that were killed
       clear  remove every tree that is not in use
     """,
-  arguments: [("ACTION", "list, prune or clear")],
+  arguments: [Argument("ACTION", "list, prune or clear", .words(actions))],
   options: [
     Option(
-      name: "--cache", value: "DIR",
+      name: "--cache", value: "DIR", values: .directory,
       help: "this cache directory only; default: ONEFOLD_CACHE, or all that a launch would try"),
     Option(
       name: "--keep", value: "DAYS",
@@ -60,8 +62,7 @@ func runCache(_ arguments: Arguments) throws(CommandFailure) {
     cleanUp.removesAll = true
     try remove(cleanUp, in: directory, arguments)
   default:
-    let names = ["list", "prune", "clear"]
-    let hint = nearest(to: action, in: names).map { "; did you mean '\($0)'?" } ?? ""
+    let hint = nearest(to: action, in: actions).map { "; did you mean '\($0)'?" } ?? ""
     throw .usage("unknown action \(quotedText(action.utf8))\(hint)")
   }
 }

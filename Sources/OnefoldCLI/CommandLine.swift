@@ -32,41 +32,76 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(CommandFailu
   (extractCommand, runExtract),
   (cacheCommand, runCache),
   (benchCommand, runBench),
+  (schemaCommand, runSchema),
+  (completionsCommand, runCompletions),
+  (manCommand, runMan),
+]
+
+/// What may stand instead of a command, in the order of the help.
+let generalForms: [(name: String, short: String?, help: String)] = [
+  ("--version", "-V", "show the version; with --json also those of the libraries, as JSON"),
+  ("--help", "-h", "show this help"),
 ]
 
 /// Runs the program with the arguments after its name, and returns its exit code. Data goes to stdout,
 /// everything else to stderr.
 public func run(_ arguments: [Path]) -> Int32 {
-  guard let first = arguments.first else {
-    writeMessage(overview())
-    return ExitCode.usage
-  }
-  let name = String(decoding: first.bytes, as: UTF8.self)
-  let command = commands.first { $0.command.name == name }
-  let title = command == nil ? "onefold" : "onefold \(name)"
+  MessageStyle.current.isColored = wantsColor(nil)
+  var title = "onefold"
   do throws(CommandFailure) {
-    if let (command, body) = command {
-      try run(command, Array(arguments.dropFirst()), body)
+    let (general, others) = try usage { () throws(UsageError) in try splitGeneral(arguments) }
+    guard let first = others.first else {
+      writeNotice(overview())
+      return ExitCode.usage
+    }
+    let name = String(decoding: first.bytes, as: UTF8.self)
+    if let (command, body) = commands.first(where: { $0.command.name == name }) {
+      title += " \(name)"
+      try run(command, general + others.dropFirst(), body)
     } else {
-      try runGeneral(name, arguments)
+      try runGeneral(name, Array(others.dropFirst()))
     }
     return ExitCode.success
   } catch {
     switch error {
     case .usage(let message):
-      writeMessage("\(title): \(message)\nhint: \(title) --help\n")
+      writeFailure(title, message)
+      writeNotice(hint("\(title) --help"))
       return ExitCode.usage
     case .failed(let message):
-      writeMessage("\(title): \(message)\n")
+      writeFailure(title, message)
       return ExitCode.failure
     }
   }
 }
 
+/// The options of every command that stand before the command, and what follows them.
+private func splitGeneral(_ arguments: [Path]) throws(UsageError) -> (
+  general: [Path], others: ArraySlice<Path>
+) {
+  var others = arguments[...]
+  while let first = others.first {
+    let name = String(decoding: first.bytes.prefix { $0 != UInt8(ascii: "=") }, as: UTF8.self)
+    let options = [Command.quietOption, Command.colorOption]
+    guard let option = options.first(where: { $0.names.contains(name) }) else { break }
+    others.removeFirst()
+    guard let value = option.value, name.utf8.count == first.bytes.count else { continue }
+    guard others.popFirst() != nil else {
+      throw UsageError("option '\(option.name)' needs a value: \(value)")
+    }
+  }
+  return (Array(arguments[..<others.startIndex]), others)
+}
+
 private func run(
   _ command: Command, _ arguments: [Path], _ body: (Arguments) throws(CommandFailure) -> Void
 ) throws(CommandFailure) {
-  let parsed = try usage { () throws(UsageError) in try Arguments(arguments, of: command) }
+  let parsed = try usage { () throws(UsageError) in
+    let parsed = try Arguments(arguments, of: command)
+    MessageStyle.current.isColored = wantsColor(try parsed.word(Command.colorOption.name))
+    MessageStyle.current.isQuiet = parsed.has(Command.quietOption.name)
+    return parsed
+  }
   if parsed.wantsHelp {
     try writeData(command.help)
   } else {
@@ -74,13 +109,21 @@ private func run(
   }
 }
 
-/// What is no command: help and version.
+/// Help and version, which are not commands.
 private func runGeneral(_ name: String, _ arguments: [Path]) throws(CommandFailure) {
   switch name {
-  case "--version": try writeData("onefold \(version)\n")
+  case "--version", "-V":
+    let parsed = try usage { () throws(UsageError) in
+      try Arguments(
+        arguments,
+        of: Command(
+          name: name, summary: "", discussion: "",
+          options: [Option(name: "--json", help: "print JSON")]))
+    }
+    try writeData(parsed.has("--json") ? versionJSON().encoded : versionText())
   case "--help", "-h", "help":
-    guard arguments.count > 1 else { return try writeData(overview()) }
-    let wanted = String(decoding: arguments[1].bytes, as: UTF8.self)
+    guard let argument = arguments.first else { return try writeData(overview()) }
+    let wanted = String(decoding: argument.bytes, as: UTF8.self)
     guard let (command, _) = commands.first(where: { $0.command.name == wanted }) else {
       throw unknownCommand(wanted)
     }
@@ -92,27 +135,24 @@ private func runGeneral(_ name: String, _ arguments: [Path]) throws(CommandFailu
 private func unknownCommand(_ name: String) -> CommandFailure {
   let names = commands.map { $0.command.name } + ["help", "--help", "--version"]
   let hint = nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
-  return .usage("unknown command \(quotedText(name.utf8))\(hint)")
+  let kind = name.hasPrefix("-") ? "option" : "command"
+  return .usage("unknown \(kind) \(quotedText(name.utf8))\(hint)")
 }
 
+/// What Onefold is, in a sentence.
+let programDescription = """
+  Onefold packs a server, its interpreter and its dependencies into one static executable
+  that unpacks itself once and from then on starts as fast as the unpacked program.
+  """
+
 private func overview() -> String {
-  var text = """
-    Onefold packs a server, its interpreter and its dependencies into one static executable
-    that unpacks itself once and from then on starts as fast as the unpacked program.
-
-    USAGE: onefold COMMAND [options]
-
-    COMMANDS:
-
-    """
+  var text = "\(programDescription)\n\nUSAGE: onefold COMMAND [options]\n\nCOMMANDS:\n"
   for (command, _) in commands { text += helpLine(command.name, command.summary) }
   text += helpLine("help [COMMAND]", "show help")
-  text += """
-
-    OPTIONS:
-
-    """
-  text += helpLine("--version", "show the version")
-  text += helpLine("-h, --help", "show this help")
+  text += "\nOPTIONS:\n"
+  for option in [Command.quietOption, Command.colorOption] { text += option.helpLine }
+  for form in generalForms {
+    text += helpLine((form.short.map { "\($0), " } ?? "") + form.name, form.help)
+  }
   return text
 }

@@ -5,16 +5,23 @@ let initCommand = Command(
   name: "init",
   summary: "write a first spec for a project",
   discussion: """
-    Writes onefold.toml, a commented first spec, for the project in a directory.
-    A spec that is there is left alone.
+    Writes onefold.toml, a commented first spec, for the project in a directory, and
+    onefold.schema.json, with which editors complete and check it. A spec that is there is
+    left alone, and so is a schema.
     """,
-  optionalArgument: ("DIR", "the project; default: the working directory"))
+  optionalArgument: Argument("DIR", "the project; default: the working directory", .directory),
+  options: [
+    Option(
+      name: "--no-schema",
+      help: "do not write onefold.schema.json, which lets editors complete and check the spec")
+  ])
 
 func runInit(_ arguments: Arguments) throws(CommandFailure) {
   let directory = arguments.positional.first ?? Path(".")
   // Messages need no "./".
   let start = directory.elementsEqual(Path(".")) ? Path() : directory
   let path = start.appending("onefold.toml")
+  let schema = arguments.has("--no-schema") ? nil : start.appending(schemaName.utf8)
   let spec: FirstSpec
   do throws(SpecError) {
     if try FirstSpec.isInProject(directory) {
@@ -24,11 +31,23 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
     try refuseToReplace(path)
     spec = try FirstSpec(for: directory, interpreter: interpreterVersion())
   } catch { throw .failed(error.description) }
-  do throws(SystemError) { try write(spec.text, to: path) } catch {
-    throw .failed(error.description.string)
-  }
-  writeMessage(summary(of: spec, path))
+  // A path beside the spec is right offline too, and for the version that wrote both.
+  let heading = schema == nil ? "" : "#:schema ./\(schemaName)\n"
+  var written = [path]
+  do throws(SystemError) {
+    if let schema, try DirectoryHandle.current.statusIfExists(of: schema) == nil {
+      try write(specSchema().encoded, to: schema)
+      written.append(schema)
+    }
+    do throws(SystemError) { try write(heading + spec.text, to: path) } catch {
+      if written.count > 1 { try? DirectoryHandle.current.removeFile(written[1]) }
+      throw error
+    }
+  } catch { throw .failed(error.description.string) }
+  writeMessage(summary(of: spec, written))
 }
+
+private let schemaName = "onefold.schema.json"
 
 private func refuseToReplace(_ path: Path) throws(SpecError) {
   if (try? DirectoryHandle.current.statusIfExists(of: path)) != nil {
@@ -53,10 +72,10 @@ private func interpreterVersion() -> String? {
   return String(decoding: result.output.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
 }
 
-private func summary(of spec: FirstSpec, _ path: Path) -> String {
-  var text = "wrote \(path.quoted)\n"
+private func summary(of spec: FirstSpec, _ written: [Path]) -> String {
+  var text = "wrote \(written.map { "\($0.quoted)" }.joined(separator: " and "))\n"
   if let found = spec.found { text += "  \(escapedText(found.utf8))\n" }
   for line in spec.missing { text += "missing: \(line)\n" }
-  for line in spec.advice { text += "hint: \(line)\n" }
+  for line in spec.advice { text += hint(line) }
   return text
 }

@@ -1,32 +1,68 @@
 import AppSpec
 import Posix
 
+/// What a value may be. The shells' completions offer it.
+enum Values: Sendable, Equatable {
+  /// Nothing can be offered.
+  case any
+  /// One of these words, and nothing else.
+  case words([String])
+  case file
+  case directory
+  /// A file or a directory.
+  case path
+}
+
 /// An option of a command: its names, what follows it, and what it is for.
 struct Option: Sendable {
   var name: String
   var short: String? = nil
   /// What the value is called in the help; nil for a switch.
   var value: String? = nil
+  /// What the value may be.
+  var values = Values.any
   var help: String
   /// Whether it may be given several times.
   var repeats = false
+
+  /// The short name, if there is one, and the name.
+  var names: [String] { (short.map { [$0] } ?? []) + [name] }
+}
+
+/// An argument that is not an option.
+struct Argument: Sendable {
+  var name: String
+  var help: String
+  var values: Values
+
+  init(_ name: String, _ help: String, _ values: Values = .any) {
+    self.name = name
+    self.help = help
+    self.values = values
+  }
 }
 
 /// A command, as its help shows it and as its arguments are parsed.
 struct Command: Sendable {
   var name: String
   var summary: String
-  /// What the command is for, in paragraphs of the help.
+  /// What the command is for, in paragraphs of the help. Indented lines are kept as they are.
   var discussion: String
-  /// Names and help of the arguments that are no options; all are needed.
-  var arguments: [(name: String, help: String)] = []
+  /// The arguments that are not options; all are needed.
+  var arguments: [Argument] = []
   /// An argument that may follow those.
-  var optionalArgument: (name: String, help: String)? = nil
+  var optionalArgument: Argument? = nil
+  /// The command's own options, without `generalOptions`.
   var options: [Option] = []
-  /// What may follow `--`; nil where nothing may.
-  var rest: (name: String, help: String)? = nil
+  /// What may follow `--`; nil if nothing may.
+  var rest: Argument? = nil
   /// Whether the last of `arguments` may be given several times.
   var repeatsLastArgument = false
+
+  /// All arguments that are not options, in their order.
+  var positional: [Argument] { arguments + (optionalArgument.map { [$0] } ?? []) }
+
+  var allOptions: [Option] { options + Command.generalOptions }
 
   var usage: String {
     var text = "onefold \(name)"
@@ -37,24 +73,36 @@ struct Command: Sendable {
     return text
   }
 
-  static let helpOption = Option(name: "--help", short: "-h", help: "show this help")
-
   /// Usage, arguments and options, each described.
   var help: String {
     var text = "\(discussion)\n\nUSAGE: \(usage)\n"
-    let all = arguments + (optionalArgument.map { [$0] } ?? [])
-    if !all.isEmpty || rest != nil {
+    if !positional.isEmpty || rest != nil {
       text += "\nARGUMENTS:\n"
-      for argument in all { text += helpLine(argument.name, argument.help) }
+      for argument in positional { text += helpLine(argument.name, argument.help) }
       if let rest { text += helpLine("-- \(rest.name)", rest.help) }
     }
     text += "\nOPTIONS:\n"
-    for option in options + [Command.helpOption] {
-      var names = option.short.map { "\($0), \(option.name)" } ?? option.name
-      if let value = option.value { names += " \(value)" }
-      text += helpLine(names, option.help)
-    }
+    for option in allOptions { text += option.helpLine }
     return text
+  }
+
+  static let helpOption = Option(name: "--help", short: "-h", help: "show this help")
+  static let quietOption = Option(
+    name: "--quiet", short: "-q", help: "print errors and warnings only, no summary, no progress")
+  static let colorOption = Option(
+    name: "--color", value: "WHEN", values: .words(["auto", "always", "never"]),
+    help: "color messages: auto (default; on a terminal), always or never")
+
+  /// The options that every command has.
+  static let generalOptions = [quietOption, colorOption, helpOption]
+}
+
+extension Option {
+  /// Names, value and meaning, as the help shows them.
+  var helpLine: String {
+    var left = names.joined(separator: ", ")
+    if let value { left += " \(value)" }
+    return OnefoldCLI.helpLine(left, help)
   }
 }
 
@@ -101,9 +149,12 @@ struct Arguments: Sendable {
   /// What follows `--`.
   private(set) var rest: [Path] = []
   private(set) var wantsHelp = false
+  private let command: Command
 
   /// Parses what follows the command's name. Values are bytes: they need not be UTF-8.
   init(_ arguments: [Path], of command: Command) throws(UsageError) {
+    self.command = command
+    let options = command.allOptions
     var next = 0
     while next < arguments.count {
       let bytes = arguments[next].bytes
@@ -115,8 +166,7 @@ struct Arguments: Sendable {
         break
       }
       guard text.hasPrefix("-"), text != "-" else {
-        let most = command.arguments.count + (command.optionalArgument == nil ? 0 : 1)
-        guard positional.count < most || command.repeatsLastArgument else {
+        guard positional.count < command.positional.count || command.repeatsLastArgument else {
           throw UsageError("unexpected argument \(quotedText(bytes))")
         }
         positional.append(Path([UInt8](bytes)))
@@ -128,8 +178,7 @@ struct Arguments: Sendable {
         name = String(decoding: bytes[..<equals], as: UTF8.self)
         inline = Path([UInt8](bytes[(equals + 1)...]))
       } else if !text.hasPrefix("--"), bytes.count > 2,
-        command.options.contains(where: { $0.value != nil && $0.short.map(text.hasPrefix) ?? false }
-        )
+        options.contains(where: { $0.value != nil && $0.short.map(text.hasPrefix) ?? false })
       {
         // "-j4": a short name with its value.
         name = String(text.prefix(2))
@@ -139,8 +188,7 @@ struct Arguments: Sendable {
         wantsHelp = true
         return
       }
-      guard let option = command.options.first(where: { $0.name == name || $0.short == name })
-      else {
+      guard let option = options.first(where: { $0.names.contains(name) }) else {
         throw UsageError(Arguments.unknown(name, command))
       }
       guard option.repeats || values[option.name] == nil else {
@@ -165,9 +213,7 @@ struct Arguments: Sendable {
   }
 
   private static func unknown(_ name: String, _ command: Command) -> String {
-    let names = (command.options + [Command.helpOption]).flatMap {
-      [$0.name] + ($0.short.map { [$0] } ?? [])
-    }
+    let names = command.allOptions.flatMap(\.names)
     let hint = nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
     return "unknown option \(quotedText(name.utf8))\(hint)"
   }
@@ -176,13 +222,27 @@ struct Arguments: Sendable {
   func value(_ name: String) -> Path? { values[name]?.first }
   func all(_ name: String) -> [Path] { values[name] ?? [] }
 
-  /// One of these words.
-  func word(_ name: String, of words: [String]) throws(UsageError) -> String? {
+  /// One of the words that the option's `values` lists.
+  func word(_ name: String) throws(UsageError) -> String? {
     guard let value = value(name) else { return nil }
-    if words.contains(value.string) { return value.string }
+    let values = command.allOptions.first { $0.name == name }?.values
+    return try Arguments.word(value, of: values, "option '\(name)'")
+  }
+
+  /// An argument that must be one of the words that its `values` lists.
+  func positionalWord(_ index: Int) throws(UsageError) -> String {
+    let argument = command.positional[index]
+    return try Arguments.word(positional[index], of: argument.values, argument.name)
+  }
+
+  private static func word(_ value: Path, of values: Values?, _ name: String)
+    throws(UsageError) -> String
+  {
+    guard case .words(let words)? = values, !words.contains(value.string) else {
+      return value.string
+    }
     let hint = nearest(to: value.string, in: words).map { "; did you mean '\($0)'?" } ?? ""
-    throw UsageError(
-      "option '\(name)' needs \(alternatives(words)), not \(value.quoted)\(hint)")
+    throw UsageError("\(name) needs \(alternatives(words)), not \(value.quoted)\(hint)")
   }
 
   /// A whole number in a range.

@@ -3,7 +3,7 @@ import Posix
 /// The options that every command has that uses the packer's cache.
 let cacheOptions = [
   Option(
-    name: "--cache", value: "DIR",
+    name: "--cache", value: "DIR", values: .directory,
     help: "the directory that keeps compressed frames for the next packing; default: "
       + "ONEFOLD_PACK_CACHE, or onefold-pack in the user's cache directory"),
   Option(name: "--no-cache", help: "keep nothing for the next packing, and use nothing"),

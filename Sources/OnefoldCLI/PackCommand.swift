@@ -1,3 +1,4 @@
+import AppSpec
 import PayloadFormat
 import PayloadWriter
 import Posix
@@ -12,20 +13,21 @@ let packCommand = Command(
     """,
   options: [
     Option(
-      name: "--spec", value: "PATH",
+      name: "--spec", value: "PATH", values: .path,
       help: "the spec, or its directory; default: onefold.toml or pyproject.toml in the working "
         + "directory"),
     Option(
-      name: "--output", short: "-o", value: "FILE",
+      name: "--output", short: "-o", value: "FILE", values: .file,
       help: "the file to make; {name}, {version} and {target} are replaced where there is a spec"),
     Option(name: "--sidecar", help: "append the target triple to the file's name"),
     Option(
-      name: "--target", value: "NAME",
+      name: "--target", value: "NAME", values: .words(Target.all.map(\.name)),
       help: "what the file runs on, such as aarch64-linux or a target triple; default: the spec's "
         + "output.target, or this machine"),
     Option(name: "--no-smoke", help: "do not run the spec's smoke tests"),
     Option(name: "--keep-stage", help: "keep what was staged, also where packing fails"),
-    Option(name: "--tree", value: "DIR", help: "pack this directory, without a spec"),
+    Option(
+      name: "--tree", value: "DIR", values: .directory, help: "pack this directory, without a spec"),
     Option(
       name: "--entry", value: "PATH",
       help: "with --tree: the program to execute, relative to it (required)"),
@@ -43,6 +45,7 @@ let packCommand = Command(
       repeats: true),
     Option(
       name: "--check", value: "POLICY",
+      values: .words(CheckPolicy.allCases.map { "\($0.name)" }),
       help: "with --tree: what each launch checks of the unpacked tree: seal, dirs (default), "
         + "files or full"),
     Option(
@@ -51,12 +54,15 @@ let packCommand = Command(
         + "\(LaunchRecord.longestKeep) days (default 30)"),
     Option(
       name: "--die-with-parent", value: "SIGNAL",
+      values: .words(ParentDeath.allCases.map { "\($0.name)" }),
       help: "with --tree: kill or term: the program gets this signal when the process that "
         + "launched it ends"),
     Option(
       name: "--max-glibc", value: "VERSION",
       help: "with --tree: fail if a file needs a newer glibc, such as 2.31"),
-    Option(name: "--codec", value: "NAME", help: "zstd (default), xz or store"),
+    Option(
+      name: "--codec", value: "NAME", values: .words(["zstd", "xz", "store"]),
+      help: "zstd (default), xz or store"),
     Option(
       name: "--level", value: "N",
       help: "compression level: zstd 1 to 22 (default "
@@ -69,16 +75,14 @@ let packCommand = Command(
     Option(name: "--jobs", short: "-j", value: "N", help: "threads; default: one a processor"),
   ] + cacheOptions + [
     Option(
-      name: "--bootloader", value: "FILE",
+      name: "--bootloader", value: "FILE", values: .file,
       help: "the bootloader; default: ONEFOLD_BOOTLOADER, or the one installed with onefold"),
     Option(name: "--json", help: "print the summary as JSON on stdout"),
   ],
-  rest: (
+  rest: Argument(
     "ARGS...",
     "with --tree: arguments for the program, before those of its user; {root} and {exe} are "
-      + "replaced"
-  )
-)
+      + "replaced", .file))
 
 func runPack(_ arguments: Arguments) throws(CommandFailure) {
   if arguments.has("--tree") {

@@ -11,20 +11,20 @@ func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   let request = try makeRequest(arguments)
   let start = MonotonicClock.now
   let glibc = try glibcFloor(request, arguments)
-  let progress = TerminalProgress()
+  let progress = newProgress()
   TerminationSignals.hold()
   let summary: PackSummary
   do throws(PackError) {
-    defer { progress.finish() }
+    defer { progress?.finish() }
     summary = try packTree(request) { phase, done, total in
-      progress.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
+      progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }
   } catch {
     if case .interrupted(let signal) = error { TerminationSignals.endProcess(by: signal) }
     throw .failed(error.description.string)
   }
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
-  for warning in summary.warnings { writeMessage("onefold pack: warning: \(warning)\n") }
+  for warning in summary.warnings { writeWarning("onefold pack", "\(warning)") }
   if arguments.has("--json") {
     let members =
       packMembers(
@@ -110,13 +110,11 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
     record.removedVariables.append([UInt8](variable.bytes))
   }
   try usage { () throws(UsageError) in
-    record.check = try arguments.word("--check", of: CheckPolicy.allCases.map { "\($0.name)" })
-      .flatMap { CheckPolicy(named: $0.utf8) }
+    record.check = try arguments.word("--check").flatMap { CheckPolicy(named: $0.utf8) }
     record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
-    record.parentDeath = try arguments.word(
-      "--die-with-parent", of: ParentDeath.allCases.map { "\($0.name)" }
-    )
-    .flatMap { ParentDeath(named: $0.utf8) }
+    record.parentDeath = try arguments.word("--die-with-parent").flatMap {
+      ParentDeath(named: $0.utf8)
+    }
   }
 
   let compression = try makeCompression(nil, arguments)

@@ -10,7 +10,7 @@ func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(Co
   -> Compression
 {
   let word = try usage { () throws(UsageError) in
-    try arguments.word("--codec", of: ["zstd", "xz", "store"])
+    try arguments.word("--codec")
   }
   let name = word ?? archive?.codec?.value
   let codec = Codec.allCases.first { $0.name.description == name } ?? .zstd

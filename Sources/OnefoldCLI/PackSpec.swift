@@ -79,7 +79,7 @@ private func makeWorkDirectory(for output: Path) throws(CommandFailure) -> Path 
 
 private func finish(_ work: Path, keep: Bool) {
   if keep {
-    writeMessage("onefold pack: the stage is kept in \(ProcessContext.absolutePath(work).quoted)\n")
+    writeNotice("onefold pack: the stage is kept in \(ProcessContext.absolutePath(work).quoted)\n")
   } else {
     try? removeTree(work, in: .current)
   }
@@ -168,15 +168,15 @@ private struct SpecBuild {
       try DirectoryHandle.current.createDirectory(packed.parent, mode: 0o755)
     } catch { throw .message(error.description.string) }
     say("compressing")
-    let progress = TerminalProgress()
-    defer { progress.finish() }
+    let progress = newProgress()
+    defer { progress?.finish() }
     do throws(PackError) {
       return try packTree(
         PackRequest(
           tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
           compression: compression, workers: workers, frameCache: cache?.appending("frames"))
       ) { phase, done, total in
-        progress.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
+        progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
       }
     } catch {
       if case .interrupted(let signal) = error { throw .interrupted(signal: signal) }
@@ -208,7 +208,7 @@ private struct SpecBuild {
 
   private func checkSize(_ summary: PackSummary, _ sizes: [SizeRow]) throws(BuildFailure) {
     guard let most = spec.archive.maxSize, summary.bytesOut > most.value else { return }
-    writeMessage(text(sizes, all: false))
+    writeNotice(text(sizes, all: false))
     throw .message(
       "\(most.place.description): the packed file has \(grouped(summary.bytesOut)) bytes, more than "
         + "archive.max-size allows (\(grouped(most.value))): see what is large above, and exclude or prune it"
@@ -232,7 +232,7 @@ private struct SpecBuild {
 
   func report(_ result: Result, _ milliseconds: UInt64) throws(CommandFailure) {
     for warning in result.staged.report.warnings + result.summary.warnings.map(\.string) {
-      writeMessage("onefold pack: warning: \(warning)\n")
+      writeWarning("onefold pack", warning)
     }
     if arguments.has("--json") {
       var members = packMembers(

@@ -6,13 +6,16 @@ let inspectCommand = Command(
   name: "inspect",
   summary: "show what a onefile holds and how it is launched",
   discussion: "Shows the launch record, the sizes and, on demand, the files of a onefile.",
-  arguments: [("FILE", "a file made by onefold pack")],
+  arguments: [Argument("FILE", "a file made by onefold pack", .file)],
   options: [
     Option(name: "--files", help: "list the entries of the tree as well"),
     Option(
       name: "--sizes",
       help: "show the bytes by distribution and directory as well, the largest first"),
     Option(name: "--all", help: "with --sizes: also what is less than 0.5 % of all"),
+    Option(
+      name: "--libraries",
+      help: "list only the files of this system that the tree needs: the C library and its like"),
     Option(name: "--json", help: "print JSON"),
   ])
 
@@ -23,7 +26,7 @@ let verifyCommand = Command(
     Checks the bootloader, the launch record, the manifest, every frame and the content of
     every file against their hashes. Unpacks nothing.
     """,
-  arguments: [("FILE", "a file made by onefold pack")],
+  arguments: [Argument("FILE", "a file made by onefold pack", .file)],
   options: [Option(name: "--json", help: "print the result as JSON")])
 
 let extractCommand = Command(
@@ -34,8 +37,8 @@ let extractCommand = Command(
     Where it fails nothing is left.
     """,
   arguments: [
-    ("FILE", "a file made by onefold pack"),
-    ("DIR", "where to; must not exist, or be an empty directory"),
+    Argument("FILE", "a file made by onefold pack", .file),
+    Argument("DIR", "where to; must not exist, or be an empty directory", .directory),
   ],
   options: [Option(name: "--json", help: "print the result as JSON")])
 
@@ -43,10 +46,14 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
   guard arguments.has("--sizes") || !arguments.has("--all") else {
     throw .usage("option '--all' goes with '--sizes' only")
   }
+  if arguments.has("--libraries") {
+    try refuse(["--files", "--sizes"], in: arguments, "does not go with '--libraries'")
+  }
   let (payload, manifest) = try reading { () throws(PayloadError) in
     let payload = try Payload.open(arguments.positional[0])
     return (payload, try payload.readManifest())
   }
+  if arguments.has("--libraries") { return try listLibraries(payload, arguments) }
   let sizes =
     arguments.has("--sizes")
     ? try reading { () throws(PayloadError) in try sizeTable(of: payload, manifest: manifest) }
@@ -69,13 +76,23 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
   try writeData(text)
 }
 
+private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(CommandFailure) {
+  TerminationSignals.hold()
+  let paths = try neededLibraries(of: payload)
+  guard arguments.has("--json") else {
+    return try writeData(paths.map { "\($0.string)\n" }.joined())
+  }
+  let list = paths.map { JSON.text([UInt8]($0.bytes)) }
+  try writeData(JSON.object([("libraries", .array(list))]).encoded)
+}
+
 func runVerify(_ arguments: Arguments) throws(CommandFailure) {
-  let progress = TerminalProgress()
+  let progress = newProgress()
   let (payload, manifest) = try reading { () throws(PayloadError) in
-    defer { progress.finish() }
+    defer { progress?.finish() }
     let payload = try Payload.open(arguments.positional[0])
     let manifest = try verify(payload) { done, total in
-      progress.show("verifying", done: done, total: total)
+      progress?.show("verifying", done: done, total: total)
     }
     return (payload, manifest)
   }
@@ -83,13 +100,13 @@ func runVerify(_ arguments: Arguments) throws(CommandFailure) {
 }
 
 func runExtract(_ arguments: Arguments) throws(CommandFailure) {
-  let progress = TerminalProgress()
+  let progress = newProgress()
   TerminationSignals.hold()
   let (payload, manifest) = try reading { () throws(PayloadError) in
-    defer { progress.finish() }
+    defer { progress?.finish() }
     let payload = try Payload.open(arguments.positional[0])
     let manifest = try extract(payload, to: arguments.positional[1]) { done, total in
-      progress.show("unpacking", done: done, total: total)
+      progress?.show("unpacking", done: done, total: total)
     }
     return (payload, manifest)
   }

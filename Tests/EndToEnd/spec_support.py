@@ -58,10 +58,11 @@ def wheel(
     extras: Sequence[str] = (),
     scripts: Sequence[str] = (),
     entry_points: str = "",
+    executables: Sequence[str] = (),
     tag: str = "py3-none-any",
     directory: Optional[Path] = None,
 ) -> Path:
-    """Makes a wheel. Each of `scripts` is "NAME = MODULE:FUNCTION"."""
+    """Makes a wheel. Each of `scripts` is "NAME = MODULE:FUNCTION", each of `executables` one of `files`."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
@@ -84,7 +85,8 @@ def wheel(
         for path, content in all_files.items():
             # Without a date of its own, so that the wheel is the same in each run.
             entry = zipfile.ZipInfo(path)
-            entry.external_attr = 0o644 << 16
+            mode = 0o100755 if path in executables else 0o644
+            entry.external_attr = mode << 16
             archive.writestr(entry, content)
     return result
 
@@ -261,7 +263,7 @@ def toml_value(value: Any) -> str:
         return "{ " + ", ".join(f"{toml_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(toml_value, value)) + "]"
-    if isinstance(value, (bool, int)):
+    if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     return json.dumps(os.fspath(value))
 

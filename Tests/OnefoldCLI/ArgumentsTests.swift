@@ -6,14 +6,14 @@ import Testing
 
 private let command = Command(
   name: "try", summary: "", discussion: "Tries.",
-  arguments: [("FILE", "a file"), ("DIR", "a directory")],
+  arguments: [Argument("FILE", "a file"), Argument("DIR", "a directory")],
   options: [
     Option(name: "--output", short: "-o", value: "FILE", help: "where to"),
     Option(name: "--env", value: "NAME=VALUE", help: "a variable", repeats: true),
     Option(name: "--jobs", short: "-j", value: "N", help: "threads"),
-    Option(name: "--quick", short: "-q", help: "a switch"),
+    Option(name: "--quick", short: "-k", help: "a switch"),
   ],
-  rest: ("ARGS...", "for the program"))
+  rest: Argument("ARGS...", "for the program"))
 
 private let plain = Command(
   name: "plain", summary: "", discussion: "Does.", options: [Option(name: "--json", help: "JSON")])
@@ -49,7 +49,7 @@ private let plain = Command(
   }
 
   @Test func valuesThatLookLikeOptions() throws {
-    #expect(try parse(["a", "b", "-o", "-q"]).value("--output")?.string == "-q")
+    #expect(try parse(["a", "b", "-o", "-k"]).value("--output")?.string == "-k")
     #expect(try parse(["a", "b", "--output", "--"]).value("--output")?.string == "--")
     #expect(try parse(["a", "b", "--output=--x=y"]).value("--output")?.string == "--x=y")
     #expect(try parse(["a", "b", "--output="]).value("--output")?.isEmpty == true)
@@ -109,14 +109,14 @@ private let plain = Command(
       (["a", "b", "-o"], "option '--output' needs a value: FILE"),
       (["a", "b", "--output"], "option '--output' needs a value: FILE"),
       (["a", "b", "-o", "x", "--output=y"], "option '--output' is given twice"),
-      (["a", "b", "-q", "--quick"], "option '--quick' is given twice"),
+      (["a", "b", "-k", "--quick"], "option '--quick' is given twice"),
       (["a", "b", "--quick=yes"], "option '--quick' takes no value"),
       (["a", "b", "--quik"], "unknown option '--quik'; did you mean '--quick'?"),
       (["a", "b", "--quik=1"], "unknown option '--quik'; did you mean '--quick'?"),
       (["a", "b", "--outptu", "x"], "unknown option '--outptu'; did you mean '--output'?"),
       (["a", "b", "--hepl"], "unknown option '--hepl'; did you mean '--help'?"),
       (["a", "b", "--something-else"], "unknown option '--something-else'"),
-      (["a", "b", "-qx"], "unknown option '-qx'; did you mean '-o'?"),
+      (["a", "b", "-kx"], "unknown option '-kx'; did you mean '-o'?"),
       (["a", "b", "---"], "unknown option '---'; did you mean '-o'?"),
       (["a", "b", "--\u{1B}[2J----"], "unknown option '--\\x1b[2J----'"),
       (["a", "b", "\u{9B}2J"], "unexpected argument"),
@@ -130,7 +130,7 @@ private let plain = Command(
 
   @Test func anArgumentThatMayBeLeftOut() throws {
     var command = plain
-    command.optionalArgument = ("DIR", "a directory")
+    command.optionalArgument = Argument("DIR", "a directory")
     #expect(try parse([], of: command).positional.isEmpty)
     #expect(try parse(["a"], of: command).positional.map(\.string) == ["a"])
     #expect(refusal(["a", "b"], of: command) == "unexpected argument 'b'")

@@ -66,7 +66,8 @@ private let start = "\u{2}start\u{3}"
   @Test(arguments: commands.map { $0.command.name })
   func helpOfACommand(_ name: String) async throws {
     for arguments in [[name, "--help"], ["help", name], [name, "x", "-h"]] {
-      if arguments[1] == "x" && name == "pack" { continue }
+      let command = commands.first { $0.command.name == name }?.command
+      if arguments[1] == "x" && command?.positional.isEmpty != false { continue }
       let output = try await run(arguments, 0)
       try compare(output.out, name)
       #expect(output.error == "")
@@ -86,9 +87,17 @@ private let start = "\u{2}start\u{3}"
   }
 
   @Test func version() async throws {
-    let output = try await run(["--version"], 0)
-    #expect(output.out == "onefold \(OnefoldCLI.version)\n")
-    #expect(output.error == "")
+    for arguments in [["--version"], ["-V"], ["-q", "--color", "never", "--version"]] {
+      let output = try await run(arguments, 0)
+      #expect(output.out.hasPrefix("onefold \(OnefoldCLI.version)\n  target "))
+      #expect(output.error == "")
+    }
+    let json = try await run(["--version", "--json"], 0)
+    #expect(json.out.hasPrefix("{\n  \"onefold\": \"\(OnefoldCLI.version)\",\n  \"target\": "))
+    let wrong = try await run(["--version", "--jsn"], 2)
+    #expect(
+      wrong.error
+        == "onefold: unknown option '--jsn'; did you mean '--json'?\nhint: onefold --help\n")
   }
 
   // MARK: Usage errors: exit code 2, two lines on stderr
@@ -98,6 +107,26 @@ private let start = "\u{2}start\u{3}"
       (
         ["inspct"],
         "onefold: unknown command 'inspct'; did you mean 'inspect'?\nhint: onefold --help\n"
+      ),
+      (
+        ["--hepl"],
+        "onefold: unknown option '--hepl'; did you mean '--help'?\nhint: onefold --help\n"
+      ),
+      (["--color"], "onefold: option '--color' needs a value: WHEN\nhint: onefold --help\n"),
+      (
+        ["--color=sometimes", "inspect", "x"],
+        "onefold inspect: option '--color' needs auto, always or never, not 'sometimes'\n"
+          + "hint: onefold inspect --help\n"
+      ),
+      (
+        ["completions", "fishh"],
+        "onefold completions: SHELL needs bash, zsh or fish, not 'fishh'; did you mean 'fish'?\n"
+          + "hint: onefold completions --help\n"
+      ),
+      (
+        ["inspect", "x", "--libraries", "--sizes"],
+        "onefold inspect: option '--sizes' does not go with '--libraries'\n"
+          + "hint: onefold inspect --help\n"
       ),
       (["help", "nothing"], "onefold: unknown command 'nothing'\nhint: onefold --help\n"),
       (["inspect"], "onefold inspect: missing argument FILE\nhint: onefold inspect --help\n"),
@@ -420,7 +449,8 @@ private let start = "\u{2}start\u{3}"
     let file = directory("onefold.toml").string
     let output = try await run(["init", directory.path.string], 0)
     #expect(output.out == "")
-    #expect(output.error.hasPrefix("wrote '\(file)'\n  Flask: main:app\n"))
+    let schema = directory("onefold.schema.json").string
+    #expect(output.error.hasPrefix("wrote '\(file)' and '\(schema)'\n  Flask: main:app\n"))
     let text = try readFile(directory("onefold.toml"))
     #expect(String(decoding: text, as: UTF8.self).contains("\nmodule = \"gunicorn\"\n"))
     let again = try await run(["init", directory.path.string], 1)
@@ -434,7 +464,7 @@ private let start = "\u{2}start\u{3}"
       chdir(path)
       exit(OnefoldCLI.run([Path("init")]))
     }
-    #expect(try directory.list() == ["onefold.toml"])
+    #expect(try directory.list() == ["onefold.schema.json", "onefold.toml"])
   }
 
   @Test func aFirstSpecIsNotWrittenOverAnother() async throws {

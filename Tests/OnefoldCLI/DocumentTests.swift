@@ -26,7 +26,7 @@ import Testing
 
   private func options(_ lines: [Substring]) -> [String] {
     firstCells(lines).flatMap { cell in
-      matches(of: #/-{1,2}[a-z][a-z-]*/#, in: cell)
+      matches(of: #/-{1,2}[a-zA-Z][a-z-]*/#, in: cell)
     }.sorted()
   }
 
@@ -75,14 +75,26 @@ import Testing
   }
 
   @Test func generalOptionsAreDocumented() throws {
-    #expect(try options(section("## Conventions")) == ["--help", "--version", "-h"])
+    let known =
+      Command.generalOptions.flatMap(\.names)
+      + generalForms.flatMap { [$0.name] + ($0.short.map { [$0] } ?? []) }
+    #expect(try options(section("## Conventions")) == Set(known).sorted())
   }
 
   @Test func exitCodesAreDocumented() throws {
     let rows = try section("## Conventions").filter { $0.hasPrefix("| ") }
-    for code in [ExitCode.success, ExitCode.failure, ExitCode.usage] {
+    for (code, _) in exitCodes {
       #expect(rows.contains { $0.hasPrefix("| \(code) |") })
     }
+  }
+
+  /// The manual page has a table of its own.
+  @Test func variablesOfTheManualPageAreDocumented() throws {
+    let cells = try firstCells(section("## Conventions")).flatMap { cell in
+      matches(of: #/[A-Z][A-Z_]+/#, in: cell)
+    }
+    let known = environmentVariables.flatMap { matches(of: #/[A-Z][A-Z_]+/#, in: $0.name[...]) }
+    #expect(Set(cells).subtracting(["WHEN", "COMMAND"]) == Set(known))
   }
 
   // MARK: Variables

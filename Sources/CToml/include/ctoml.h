@@ -54,6 +54,9 @@ typedef struct {
   uint32_t column;
 } ctoml_error;
 
+// The version of toml++, such as "3.3.0".
+const char *ctoml_library_version(void);
+
 // Parses UTF-8. NULL where there is no memory.
 ctoml_document *ctoml_parse(const uint8_t *bytes, size_t count);
 void ctoml_free(ctoml_document *document);

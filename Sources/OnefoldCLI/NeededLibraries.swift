@@ -1,0 +1,73 @@
+import BinaryInspection
+import PayloadFormat
+import PayloadReader
+import Posix
+
+/// The files of this system that the tree of a onefile needs: loaders and libraries that it does not hold, sorted by
+/// path. Unpacks the tree to a temporary directory, which it removes.
+func neededLibraries(of payload: Payload) throws(CommandFailure) -> [Path] {
+  let place = ProcessContext.variable("TMPDIR") ?? Path("/tmp")
+  let directory: Path
+  do throws(SystemError) {
+    directory = place.appending(try hiddenName(for: Path("onefold-inspect").bytes[...]).bytes)
+  } catch { throw .failed(error.description.string) }
+  defer { try? removeTree(directory, in: .current) }
+  let manifest: Manifest
+  do throws(PayloadError) { manifest = try extract(payload, to: directory) } catch {
+    if case .interrupted(let signal) = error {
+      try? removeTree(directory, in: .current)
+      TerminationSignals.endProcess(by: signal)
+    }
+    throw .failed(error.description.string)
+  }
+  let needs = try readNeeds(of: manifest, in: directory)
+  return try find(needs, for: payload.record.target)
+}
+
+/// Names of libraries that are not in the tree, and paths of loaders.
+private func readNeeds(of manifest: Manifest, in directory: Path) throws(CommandFailure) -> [String]
+{
+  var held: Set<[UInt8]> = []
+  var needs: Set<String> = []
+  for index in 0..<manifest.entryCount {
+    let path = Path(manifest.path(of: index))
+    held.insert([UInt8](path.lastComponent))
+    guard manifest.entry(index).type == .file else { continue }
+    do throws(ElfError) {
+      guard let elf = try ElfFile.read(directory.appending(path.bytes)), elf.isDynamic else {
+        continue
+      }
+      needs.formUnion(elf.needed)
+      if let interpreter = elf.interpreter { needs.insert(interpreter.string) }
+    } catch {
+      // A damaged one is data: nobody loads it.
+      continue
+    }
+  }
+  return needs.filter { !held.contains([UInt8]($0.utf8)) }.sorted()
+}
+
+/// The paths on this system, where a loader without a cache looks.
+private func find(_ needs: [String], for target: [UInt8]) throws(CommandFailure) -> [Path] {
+  let processor = String(decoding: target.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+  let triplet = "\(processor)-linux-gnu"
+  let directories = [
+    "/lib/\(triplet)", "/usr/lib/\(triplet)", "/lib64", "/usr/lib64", "/lib", "/usr/lib",
+  ]
+  var found: [Path] = []
+  var missing: [String] = []
+  for name in needs {
+    let candidates =
+      name.hasPrefix("/") ? [Path(name)] : directories.map { Path($0).appending(name) }
+    let path = candidates.first {
+      (try? DirectoryHandle.current.statusIfExists(of: $0, follow: true))?.kind == .file
+    }
+    if let path { found.append(path) } else { missing.append("\(quotedText(name.utf8))") }
+  }
+  guard missing.isEmpty else {
+    throw .failed(
+      "this system lacks \(missing.joined(separator: ", ")), which the tree needs: "
+        + "run this on a system like the one that the file is for")
+  }
+  return found.sorted { $0.string < $1.string }
+}

@@ -1,0 +1,12 @@
+internal import CLZMA
+internal import CZstd
+internal import ContentHash
+
+/// The versions of the libraries that compress and hash, such as ("zstd", "1.5.4").
+public var payloadLibraryVersions: [(name: String, version: String)] {
+  [
+    ("zstd", String(cString: ZSTD_versionString())),
+    ("xz", String(cString: lzma_version_string())),
+    ("OpenSSL", opensslVersion),
+  ]
+}

@@ -122,12 +122,16 @@ public enum Schema {
       Key(
         "version", .text, "the interpreter's version, such as 3.11 or 3.11.7", form: .pythonVersion),
       Key("prefix", .path, "where an interpreter is installed"),
-      Key("archive", .path, "a relocatable interpreter in a tar archive, or its URL", form: .tarArchive),
+      Key(
+        "archive", .path, "a relocatable interpreter in a tar archive, or its URL",
+        form: .tarArchive),
       Key("sha256", .text, "what the archive's SHA-256 must be", form: .sha256),
       Key(
         "system-libraries", .texts, default: "`[]`", "shared libraries that the target system has",
         form: .libraryName),
-      Key("max-glibc", .text, "the newest glibc that any file may need, such as 2.31", form: .glibcVersion),
+      Key(
+        "max-glibc", .text, "the newest glibc that any file may need, such as 2.31",
+        form: .glibcVersion),
     ])
 
   /// What `[python]` says, for one target alone.

@@ -35,7 +35,7 @@ extension Schema {
       case .applicationName: "^[A-Za-z0-9_+][A-Za-z0-9._+-]*$"
       case .version: "^[^\(Self.controls)]*$"
       case .pythonVersion: "^3\\.(0|[1-9][0-9]{0,2})(\\.(0|[1-9][0-9]{0,2}))?$"
-      case .glibcVersion: "^[0-9]{1,3}\\.[0-9]{1,3}$"
+      case .glibcVersion: "^(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})$"
       case .sha256: "^[0-9A-Fa-f]{64}$"
       case .libraryName: "^[^/\\u0000]+$"
       case .distribution: "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from support import REPOSITORY, StrPath, remove_tree, run, succeed
+from examples import PACKING_PATIENCE
+from support import REPOSITORY, Result, StrPath, remove_tree, run, succeed
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
@@ -21,6 +23,13 @@ from distros.roots import PATH, Bind, Root, environment, root  # noqa: E402
 
 #: Where an image's files are exchanged with the machine, while it is built.
 EXCHANGE = "/exchange"
+
+
+def run_patiently(command: Sequence[str], variables: dict[str, str]) -> Result:
+    """Runs what may pack an application."""
+    return subprocess.run(
+        command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=PACKING_PATIENCE
+    )
 
 
 class Image:
@@ -47,7 +56,7 @@ class Image:
         assert self.base, "an image from scratch has nothing to run"
         all_variables = {**environment(False, self.variables), **variables}
         wanted = self.base.command(command, changes=self.changes, binds=binds, directory=self.place)
-        succeed(run(wanted, environment=all_variables))
+        succeed(run_patiently(wanted, all_variables))
 
     def copy_in(self, source: Path, target: str) -> None:
         """The content of a directory, or a file."""

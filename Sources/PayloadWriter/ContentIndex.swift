@@ -1,3 +1,4 @@
+import CLZMA
 import ContentHash
 import PayloadFormat
 import Posix
@@ -10,6 +11,9 @@ struct Content: Sendable {
   /// Whether it begins as programs and shared libraries do.
   var isELF: Bool
   var extents: [Extent]
+  /// The checksums of its stretches, in order: of each extent that is no hole, every frame size of bytes, and what is
+  /// left of it.
+  var checksums: [UInt64]
 
   /// What may make frames of it smaller.
   var filter: FrameFilter { isELF ? .x86 : .none }
@@ -30,9 +34,14 @@ struct ContentIndex: Sendable {
   var contentOfEntry: [Int?]
   /// For each entry the hash of its content.
   var hashes: [Digest]
+  /// Bytes of the longest stretch.
+  let frameSize: Int
 
   /// Reads every file of `tree` once, on all cores.
-  init(_ tree: ScannedTree, workers: Int, progress: PackProgress?) throws(PackError) {
+  init(_ tree: ScannedTree, frameSize: Int, workers: Int, progress: PackProgress?)
+    throws(PackError)
+  {
+    self.frameSize = frameSize
     let count = tree.entries.count
     let results = ParallelResults<Content>(count: count)
     let total = tree.entries.reduce(UInt64(0)) { $0 + ($1.kind == .file ? $1.size : 0) }
@@ -42,7 +51,7 @@ struct ContentIndex: Sendable {
         let buffer = try system { () throws(SystemError) in try Buffer(count: hashChunk) }
         while let index = work.take() {
           guard tree.entries[index].kind == .file else { continue }
-          results[index] = try examine(tree, index, buffer.bytes, work)
+          results[index] = try examine(tree, index, frameSize, buffer.bytes, work)
           if number == 0, let progress { progress(.reading, work.bytesDone, total) }
         }
       } catch { work.fail(error) }
@@ -73,13 +82,14 @@ private let hashChunk = 1 << 20
 private let holeBlock = 64 << 10
 
 private func examine(
-  _ tree: ScannedTree, _ index: Int, _ buffer: UnsafeMutableRawBufferPointer,
+  _ tree: ScannedTree, _ index: Int, _ frameSize: Int, _ buffer: UnsafeMutableRawBufferPointer,
   _ work: SharedWork<PackError>
 ) throws(PackError) -> Content {
   let size = tree.entries[index].size
   let file = try openUnchanged(tree, index)
   var hasher = SHA256Hasher()
   var extents: [Content.Extent] = []
+  var stretches = Stretches(longest: frameSize)
   var isELF = false
   var offset: UInt64 = 0
   while offset < size {
@@ -96,13 +106,55 @@ private func examine(
       let block = UnsafeRawBufferPointer(rebasing: chunk[start..<start + length])
       // A last, shorter block counts only where it is not the first.
       let mayBeHole = length == holeBlock || size > UInt64(holeBlock)
-      extend(&extents, by: length, isHole: mayBeHole && isZero(block))
+      let isHole = mayBeHole && isZero(block)
+      extend(&extents, by: length, isHole: isHole)
+      if isHole { stretches.end() } else { stretches.add(block) }
       start += length
     }
     offset += UInt64(wanted)
     work.add(bytes: wanted)
   }
-  return Content(entry: index, hash: hasher.finish(), isELF: isELF, extents: extents)
+  stretches.end()
+  return Content(
+    entry: index, hash: hasher.finish(), isELF: isELF, extents: extents,
+    checksums: stretches.checksums)
+}
+
+/// A checksum that finds a change between two readings. It finds no forgery: whoever may write to the tree decides
+/// what is packed.
+func checksum(_ bytes: UnsafeRawBufferPointer, continuing before: UInt64 = 0) -> UInt64 {
+  lzma_crc64(bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count, before)
+}
+
+/// Cuts extents into stretches, as frames hold them.
+private struct Stretches {
+  /// Bytes.
+  let longest: Int
+  private(set) var checksums: [UInt64] = []
+  private var length = 0
+  private var running: UInt64 = 0
+
+  init(longest: Int) { self.longest = longest }
+
+  /// Continues the extent.
+  mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let part = UnsafeRawBufferPointer(rebasing: rest.prefix(longest - length))
+      running = checksum(part, continuing: running)
+      length += part.count
+      if length == longest { end() }
+      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(part.count))
+    }
+  }
+
+  /// Ends the extent.
+  mutating func end() {
+    guard length > 0 else { return }
+    checksums.append(running)
+    running = 0
+    length = 0
+  }
 }
 
 private func extend(_ extents: inout [Content.Extent], by length: Int, isHole: Bool) {
@@ -128,7 +180,10 @@ private func isZero(_ block: UnsafeRawBufferPointer) -> Bool {
 }
 
 /// Opens the file of an entry, and makes sure that it is the one that was scanned and was not written to
-/// since.
+/// since, as far as its status tells.
+///
+/// A program that writes by mmap(2), or restores the time, is found by the checksums. The change time would find it too,
+/// but it also changes when another pack makes a hard link to a file of the same layer.
 func openUnchanged(_ tree: ScannedTree, _ index: Int) throws(PackError) -> FileDescriptor {
   let entry = tree.entries[index]
   let path = tree.path(index)

@@ -14,13 +14,16 @@ struct FrameLayout: Sendable {
     /// In the content.
     var offset: UInt64
     var length: Int
+    /// As it was read first.
+    var checksum: UInt64
   }
 
   private(set) var frames: [[Piece]] = []
   /// For each content its segments, in order.
   private(set) var segments: [[Manifest.Segment]]
 
-  init(_ tree: ScannedTree, _ index: ContentIndex, frameSize: Int) {
+  init(_ tree: ScannedTree, _ index: ContentIndex) {
+    let frameSize = index.frameSize
     var segments = index.contents.map { content in
       content.extents.map {
         Manifest.Segment(frame: nil, offset: 0, length: $0.length)
@@ -53,7 +56,11 @@ struct FrameLayout: Sendable {
       segments[content] = [
         Manifest.Segment(frame: frames.count - 1, offset: used, length: UInt64(length))
       ]
-      frames[frames.count - 1].append(Piece(content: content, offset: 0, length: length))
+      frames[frames.count - 1].append(
+        Piece(
+          content: content, offset: 0, length: length,
+          checksum: index.contents[content].checksums[0]
+        ))
       used += length
     }
     self.segments = segments
@@ -90,6 +97,7 @@ struct FrameLayout: Sendable {
     _ content: Content, _ number: Int, _ frameSize: Int, _ frames: inout [[Piece]]
   ) -> [Manifest.Segment] {
     var result: [Manifest.Segment] = []
+    var checksums = content.checksums[...]
     for extent in content.extents {
       if extent.isHole {
         result.append(Manifest.Segment(frame: nil, offset: 0, length: extent.length))
@@ -100,7 +108,10 @@ struct FrameLayout: Sendable {
       while offset < end {
         let length = Int(min(UInt64(frameSize), end - offset))
         result.append(Manifest.Segment(frame: frames.count, offset: 0, length: UInt64(length)))
-        frames.append([Piece(content: number, offset: offset, length: length)])
+        frames.append([
+          Piece(
+            content: number, offset: offset, length: length, checksum: checksums.removeFirst())
+        ])
         offset += UInt64(length)
       }
     }

@@ -74,8 +74,9 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   let tree = try scanTree(request.tree)
   try checkSize(tree)
   try checkEntry(request)
-  let index = try ContentIndex(tree, workers: request.workers, progress: progress)
-  let layout = FrameLayout(tree, index, frameSize: request.compression.frameSize)
+  let index = try ContentIndex(
+    tree, frameSize: request.compression.frameSize, workers: request.workers, progress: progress)
+  let layout = FrameLayout(tree, index)
 
   let output = try OutputFile(request.output)
   let prefix = paddedPrefix(request.bootloader)
@@ -276,7 +277,7 @@ private func encode(
   return (frame, false)
 }
 
-/// Puts a frame's raw bytes together.
+/// Puts a frame's raw bytes together: the very bytes that were hashed.
 private func fill(
   _ buffer: UnsafeMutableRawBufferPointer, _ pieces: [FrameLayout.Piece], _ tree: ScannedTree,
   _ index: ContentIndex
@@ -289,7 +290,9 @@ private func fill(
     let read = try system { () throws(SystemError) in
       try file.read(into: target, at: Int64(piece.offset))
     }
-    guard read == piece.length else { throw .changed(tree.path(entry)) }
+    guard read == piece.length, checksum(UnsafeRawBufferPointer(target)) == piece.checksum else {
+      throw .changed(tree.path(entry))
+    }
     used += piece.length
   }
   return UnsafeMutableRawBufferPointer(rebasing: buffer[..<used])

@@ -157,7 +157,7 @@ import Testing
       let tree = try scanTree(directory.path)
       try change()
       do throws(PackError) {
-        _ = try ContentIndex(tree, workers: 1, progress: nil)
+        _ = try ContentIndex(tree, frameSize: block, workers: 1, progress: nil)
         Issue.record("\(what) was not noticed")
       } catch {
         guard case .changed(let path) = error else {
@@ -174,6 +174,8 @@ import Testing
     let tree = try scanTree(directory.path)
     try directory.remove("b")
     try directory.symlink("b", to: "/etc/passwd")
-    #expect(throws: PackError.self) { try ContentIndex(tree, workers: 1, progress: nil) }
+    #expect(throws: PackError.self) {
+      try ContentIndex(tree, frameSize: block, workers: 1, progress: nil)
+    }
   }
 }

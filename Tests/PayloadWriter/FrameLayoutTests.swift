@@ -15,8 +15,8 @@ import Testing
 
   private func layOut() throws -> (tree: ScannedTree, index: ContentIndex, layout: FrameLayout) {
     let tree = try scanTree(directory.path)
-    let index = try ContentIndex(tree, workers: 1, progress: nil)
-    return (tree, index, FrameLayout(tree, index, frameSize: frameSize))
+    let index = try ContentIndex(tree, frameSize: frameSize, workers: 1, progress: nil)
+    return (tree, index, FrameLayout(tree, index))
   }
 
   /// The frames as the paths of what they hold.
@@ -79,6 +79,25 @@ import Testing
         offset = range.upperBound
       }
       #expect(offset == content.extents.reduce(0) { $0 + $1.length })
+    }
+  }
+
+  /// Also where frames and blocks of holes end at different places.
+  @Test(arguments: [64 << 10, 100 << 10, 1 << 20])
+  func piecesHaveTheChecksumsOfTheirBytes(_ frameSize: Int) throws {
+    try writeSample()
+    let tree = try scanTree(directory.path)
+    let index = try ContentIndex(tree, frameSize: frameSize, workers: 2, progress: nil)
+    for piece in FrameLayout(tree, index).frames.joined() {
+      let file = try FileDescriptor.open(tree.path(index.contents[piece.content].entry), .read)
+      let bytes = try file.bytes(at: Int64(piece.offset), count: piece.length)
+      #expect(bytes.withUnsafeBytes { checksum($0) } == piece.checksum)
+    }
+    for content in index.contents {
+      let stretches = content.extents.filter { !$0.isHole }.map {
+        (Int($0.length) + frameSize - 1) / frameSize
+      }
+      #expect(content.checksums.count == stretches.reduce(0, +))
     }
   }
 
@@ -223,8 +242,8 @@ import Testing
       try other.write(path, readFile(directory(path)))
     }
     let tree = try scanTree(other.path)
-    let index = try ContentIndex(tree, workers: 3, progress: nil)
-    let second = FrameLayout(tree, index, frameSize: frameSize)
+    let index = try ContentIndex(tree, frameSize: frameSize, workers: 3, progress: nil)
+    let second = FrameLayout(tree, index)
     #expect(paths(first) == paths((tree, index, second)))
     #expect(first.layout.segments == second.segments)
   }

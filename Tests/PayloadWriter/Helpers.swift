@@ -33,8 +33,9 @@ func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
 
 extension ContentIndex {
   /// The contents of a tree that is in a directory.
-  init(of directory: TemporaryDirectory, workers: Int = 1) throws {
-    try self.init(try scanTree(directory.path), workers: workers, progress: nil)
+  init(of directory: TemporaryDirectory, frameSize: Int = 64 << 10, workers: Int = 1) throws {
+    try self.init(
+      try scanTree(directory.path), frameSize: frameSize, workers: workers, progress: nil)
   }
 
   func content(of name: String, in tree: ScannedTree) throws -> Content? {

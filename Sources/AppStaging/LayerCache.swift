@@ -31,6 +31,7 @@ struct LayerCache {
   /// there is none.
   func start(_ root: Path, from key: String) throws(StagingError) -> String? {
     guard let directory, isSafe(directory) else { return nil }
+    removeLeftovers()
     let layer = directory.appending(key)
     guard exists(layer.appending("complete")) else { return nil }
     let note: String
@@ -96,21 +97,20 @@ struct LayerCache {
     }
   }
 
-  /// Removes layers that were not used for longest, and what killed packs left behind; never one that is being copied.
-  private func prune() {
-    guard let directory, let names = try? DirectoryHandle.current.names(in: directory) else {
-      return
+  /// Removes what killed packs left behind. Whoever fills a layer holds it.
+  private func removeLeftovers() {
+    for path in entries(where: { $0.first == UInt8(ascii: ".") && $0.count == 82 }) {
+      guard let lease = try? lock(path, exclusive: true) else { continue }
+      try? removeIfPresent(path)
+      _ = consume lease
     }
+  }
+
+  /// Removes layers that were not used for longest; never one that is being copied.
+  private func prune() {
     var layers: [(used: Int64, path: Path)] = []
-    for name in names {
-      let path = directory.appending(name)
-      if name.first == UInt8(ascii: ".") {
-        // Whoever fills it holds it; what nobody holds was left by a pack that was killed.
-        if let lease = try? lock(path, exclusive: true) {
-          try? removeIfPresent(path)
-          _ = consume lease
-        }
-      } else if let status = try? DirectoryHandle.current.status(of: path.appending("complete")) {
+    for path in entries(where: { $0.count == 64 && $0.allSatisfy(isHexDigit) }) {
+      if let status = try? DirectoryHandle.current.status(of: path.appending("complete")) {
         layers.append((status.modified.seconds, path))
       }
     }
@@ -120,6 +120,19 @@ struct LayerCache {
       try? removeIfPresent(layer.path)
       _ = consume lease
     }
+  }
+
+  /// The paths of what has such a name. Others are not the cache's.
+  private func entries(where isOwn: ([UInt8]) -> Bool) -> [Path] {
+    guard let directory, let names = try? DirectoryHandle.current.names(in: directory) else {
+      return []
+    }
+    return names.filter(isOwn).map { directory.appending($0) }
+  }
+
+  private func isHexDigit(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+      || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
   }
 
   /// Holds a directory; fails where somebody else does.

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -16,7 +15,6 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #define CPOSIX_RESULT(call)                             \
@@ -92,50 +90,7 @@ void free(void *memory) {
 }
 #endif
 
-// MARK: Child processes
-
-long cposix_spawn(const char *path, char *const *arguments, char *const *environment,
-                  const char *directory, int out, int error) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  int result = posix_spawn_file_actions_init(&actions);
-  if (result != 0) return -result;
-  result = posix_spawnattr_init(&attributes);
-  if (result != 0) {
-    posix_spawn_file_actions_destroy(&actions);
-    return -result;
-  }
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                            POSIX_SPAWN_SETPGROUP);
-  result = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  if (result == 0) result = posix_spawn_file_actions_adddup2(&actions, out, 1);
-  if (result == 0) result = posix_spawn_file_actions_adddup2(&actions, error, 2);
-  if (result == 0 && directory != NULL) {
-    result = posix_spawn_file_actions_addchdir_np(&actions, directory);
-  }
-  pid_t process = 0;
-  if (result == 0) {
-    result = posix_spawnp(&process, path, &actions, &attributes, arguments, environment);
-  }
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  return result == 0 ? (long)process : -result;
-}
-
-long cposix_reap(int process, int *status) {
-  int raw = 0;
-  pid_t result = waitpid(process, &raw, WNOHANG);
-  if (result < 0) return -errno;
-  if (result == 0) return 0;
-  *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
-  return 1;
-}
+// MARK: Processes and files
 
 long cposix_signal_group(int process, int signal) { CPOSIX_RESULT(kill(-process, signal)); }
 
@@ -214,15 +169,18 @@ int cposix_is_writable(int fd) {
 }
 // openat, because musl's open makes a second call for O_CLOEXEC.
 static int open_to_read(const char *path) { return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC); }
+void cposix_reserve_standard(void) {
+  for (int standard = 0; standard <= 2; standard++) {
+    if (fcntl(standard, F_GETFD) < 0 && open("/", O_PATH | O_CLOEXEC) < 0) break;
+  }
+}
 long cposix_open_first(const char *path) {
   int fd = open_to_read(path);
   // The lowest that is free: all below are open.
   if (fd > 2) return fd;
   int error = errno;
   if (fd >= 0) close(fd);
-  for (int standard = 0; standard <= 2; standard++) {
-    if (fcntl(standard, F_GETFD) < 0 && open("/", O_PATH | O_CLOEXEC) < 0) break;
-  }
+  cposix_reserve_standard();
   if (fd < 0) return -error;
   fd = open_to_read(path);
   return fd < 0 ? -errno : fd;

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -36,10 +37,14 @@ typedef struct {
   char *const *arguments, *const *environment;
   const char *directory;
   int out, error, go;
+  pid_t parent;
 } program_t;
 
 _Noreturn static void become(const program_t *program, cposix_measured_t *measured) {
   setpgid(0, 0);
+  // No benchmark's programs outlive it.
+  prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0ul, 0ul, 0ul);
+  if (getppid() != program->parent) _exit(127);
   for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -78,7 +83,7 @@ long cposix_start_measured(const char *path, char *const *arguments, char *const
   memset(measured, 0, sizeof *measured);
   int go[2] = {-1, -1};
   if (trace && pipe2(go, O_CLOEXEC) < 0) return -errno;
-  program_t program = {path, arguments, environment, directory, out, error, go[0]};
+  program_t program = {path, arguments, environment, directory, out, error, go[0], getpid()};
   long process = fork();
   if (process == 0) {
     if (trace) close(go[1]);

@@ -17,24 +17,21 @@ func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(
 
 /// A directory for the caches of everything that is measured, removed with all that is in it when its owner ends.
 final class Workspace {
-  let path: Path
+  private let stage: Stage
+  var path: Path { stage.path }
 
+  /// Also removes what a killed benchmark left in the same directory.
   init(in directory: Path) throws(BenchError) {
     let parent = ProcessContext.absolutePath(directory)
-    let name = try system { () throws(SystemError) in
-      let name = try hiddenName(for: Path("onefold-bench").bytes)
-      try DirectoryHandle.current.createDirectory(parent.appending(name.bytes), mode: 0o700)
-      return name
+    Stage.reclaim(in: parent)
+    stage = try system { () throws(SystemError) in
+      try Stage(in: parent, named: Path("onefold-bench").bytes)
     }
-    path = parent.appending(name.bytes)
   }
-
-  /// Where it fails, what is left is said by `remove()`, which was called before.
-  deinit { try? removeTree(path, in: .current) }
 
   /// Removes it, and reports where that fails.
   func remove() throws(BenchError) {
-    try system { () throws(SystemError) in try removeTree(path, in: .current) }
+    try system { () throws(SystemError) in try stage.remove() }
   }
 
   /// An empty directory in it.

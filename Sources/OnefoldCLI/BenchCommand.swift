@@ -79,9 +79,12 @@ func runBench(_ arguments: Arguments) throws(CommandFailure) {
   if tolerance != nil, !arguments.has("--baseline") {
     throw .usage("option '--tolerance' goes with '--baseline' only")
   }
-  // Both before hours of measuring.
+  // All before hours of measuring.
+  try requireStandardOutput()
   let baseline = try arguments.value("--baseline").map(readBaseline)
-  let page = try arguments.value("--html").map(openPage)
+  var page = try arguments.value("--html").map { (path) throws(CommandFailure) in
+    try openOutput(try outputPlace(path), mode: 0o666)
+  }
   TerminationSignals.hold()
   let progress = newProgress()
   let report: BenchReport
@@ -90,16 +93,21 @@ func runBench(_ arguments: Arguments) throws(CommandFailure) {
     report = try measure(settings) { progress?.show(Text(utf8: [UInt8]($0.utf8))) }
   } catch {
     switch error {
-    case .failed(let message):
-      page?.remove()
-      throw .failed(message)
+    case .failed(let message): throw .failed(message)
     case .interrupted(let signal):
-      page?.remove()
+      // Nobody else removes what it has begun.
+      page = nil
       TerminationSignals.endProcess(by: signal)
     }
   }
   let now = WallClock.seconds(since: FileTime(seconds: 0, nanoseconds: 0))
-  if let page { try page.write(report.html(heading: "onefold bench \(version), \(utcText(now))")) }
+  if let page {
+    let text = report.html(heading: "onefold bench \(version), \(utcText(now))")
+    try writing { () throws(SystemError) in
+      try page.write([UInt8](text.utf8))
+      try page.publish()
+    }
+  }
   switch format {
   case "--json": try writeData(json(report, seconds: now).encoded)
   case "--csv": try writeData(report.csv)
@@ -215,36 +223,6 @@ private func outputFormat(_ arguments: Arguments) throws(CommandFailure) -> Stri
     throw .usage("options '\(given[0])' and '\(given[1])' exclude each other")
   }
   return given.first
-}
-
-// MARK: Page
-
-/// The file of `--html`: made first, so that it is known that it can be.
-private func openPage(_ path: Path) throws(CommandFailure) -> Page {
-  do throws(SystemError) {
-    let isNew = try DirectoryHandle.current.statusIfExists(of: path, follow: true) == nil
-    // What is there stays until there is something to replace it with.
-    let file = try FileDescriptor.open(path, isNew ? .createNew : .write, mode: 0o666)
-    return Page(path: path, isNew: isNew, file: file)
-  } catch { throw .failed(error.description.string) }
-}
-
-private struct Page: ~Copyable {
-  let path: Path
-  let isNew: Bool
-  let file: FileDescriptor
-
-  func write(_ text: String) throws(CommandFailure) {
-    do throws(SystemError) {
-      try file.resize(to: 0)
-      try file.write([UInt8](text.utf8))
-    } catch { throw .failed(error.description.string) }
-  }
-
-  /// Where nothing came of it.
-  borrowing func remove() {
-    if isNew { try? DirectoryHandle.current.removeFile(path) }
-  }
 }
 
 /// "2026-11-20 12:34 UTC", of seconds since 1970.

@@ -34,16 +34,14 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
   // A path beside the spec is right offline too, and for the version that wrote both.
   let heading = schema == nil ? "" : "#:schema ./\(schemaName)\n"
   var written = [path]
-  do throws(SystemError) {
-    if let schema, try DirectoryHandle.current.statusIfExists(of: schema) == nil {
-      try write(specSchema().encoded, to: schema)
-      written.append(schema)
-    }
-    do throws(SystemError) { try write(heading + spec.text, to: path) } catch {
-      if written.count > 1 { try? DirectoryHandle.current.removeFile(written[1]) }
-      throw error
-    }
-  } catch { throw .failed(error.description.string) }
+  if let schema, (try? DirectoryHandle.current.statusIfExists(of: schema)) == nil {
+    try write(specSchema().encoded, to: schema)
+    written.append(schema)
+  }
+  do throws(CommandFailure) { try write(heading + spec.text, to: path) } catch {
+    if written.count > 1 { try? DirectoryHandle.current.removeFile(written[1]) }
+    throw error
+  }
   writeMessage(summary(of: spec, written))
 }
 
@@ -56,11 +54,11 @@ private func refuseToReplace(_ path: Path) throws(SpecError) {
 }
 
 /// Makes a new file, or none.
-private func write(_ text: String, to path: Path) throws(SystemError) {
-  let file = try FileDescriptor.open(path, .createNew, mode: 0o666)
-  do throws(SystemError) { try file.write([UInt8](text.utf8)) } catch {
-    try? DirectoryHandle.current.removeFile(path)
-    throw error
+private func write(_ text: String, to path: Path) throws(CommandFailure) {
+  let file = try openOutput(try outputPlace(path), mode: 0o666)
+  try writing { () throws(SystemError) in
+    try file.write([UInt8](text.utf8))
+    try file.publish(replaces: false)
   }
 }
 

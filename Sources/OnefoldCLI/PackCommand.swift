@@ -85,6 +85,7 @@ let packCommand = Command(
       + "replaced", .file))
 
 func runPack(_ arguments: Arguments) throws(CommandFailure) {
+  if arguments.has("--json") { try requireStandardOutput() }
   if arguments.has("--tree") {
     try packGivenTree(arguments)
   } else {

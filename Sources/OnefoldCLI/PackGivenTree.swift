@@ -13,6 +13,7 @@ func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   let glibc = try glibcFloor(request, arguments)
   let progress = newProgress()
   TerminationSignals.hold()
+  Stage.reclaim(in: try outputPlace(request.output).path.parent)
   let summary: PackSummary
   do throws(PackError) {
     defer { progress?.finish() }

@@ -24,18 +24,21 @@ func packSpec(_ arguments: Arguments) throws(CommandFailure) {
   let build = try SpecBuild(spec, arguments)
   TerminationSignals.hold()
   let start = MonotonicClock.now
-  let work = try makeWorkDirectory(for: build.output)
+  Stage.reclaim(in: build.place.path.parent)
+  let stage = try writing { () throws(SystemError) in
+    try Stage(beside: build.place.path, mode: 0o755)
+  }
   let result: SpecBuild.Result
   do throws(BuildFailure) {
-    result = try build.run(in: work)
+    result = try build.run(in: stage.path)
   } catch {
-    finish(work, keep: arguments.has("--keep-stage"))
+    finish(stage, keep: arguments.has("--keep-stage"))
     switch error {
     case .interrupted(let signal): TerminationSignals.endProcess(by: signal)
     case .message(let message): throw .failed(message)
     }
   }
-  finish(work, keep: arguments.has("--keep-stage"))
+  finish(stage, keep: arguments.has("--keep-stage"))
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   try build.report(result, milliseconds)
 }
@@ -61,27 +64,13 @@ private func staging<Result>(_ body: () throws(StagingError) -> Result) throws(B
   }
 }
 
-/// A hidden directory beside the output, on the same file system: what is ready is only renamed.
-private func makeWorkDirectory(for output: Path) throws(CommandFailure) -> Path {
-  let current = DirectoryHandle.current
-  if (try? current.statusIfExists(of: output, follow: true))?.kind == .directory {
-    throw .failed("the output \(output.quoted) is a directory: name a file with --output")
-  }
-  guard (try? current.statusIfExists(of: output.parent, follow: true))?.kind == .directory else {
-    throw .failed("the output's directory \(output.parent.quoted) does not exist: make it first")
-  }
-  do throws(SystemError) {
-    let directory = output.parent.appending(try hiddenName(for: output.lastComponent).bytes)
-    try DirectoryHandle.current.createDirectory(directory, mode: 0o755)
-    return directory
-  } catch { throw .failed(error.description.string) }
-}
-
-private func finish(_ work: Path, keep: Bool) {
+private func finish(_ stage: Stage, keep: Bool) {
   if keep {
-    writeNotice("onefold pack: the stage is kept in \(ProcessContext.absolutePath(work).quoted)\n")
+    stage.keep()
+    writeNotice(
+      "onefold pack: the stage is kept in \(ProcessContext.absolutePath(stage.path).quoted)\n")
   } else {
-    try? removeTree(work, in: .current)
+    try? stage.remove()
   }
 }
 
@@ -89,7 +78,9 @@ private func finish(_ work: Path, keep: Bool) {
 private struct SpecBuild {
   let spec: Spec
   let arguments: Arguments
+  /// As it was given.
   let output: Path
+  let place: OutputPlace
   let bootloader: Bootloader
   let compression: Compression
   let workers: Int
@@ -105,9 +96,7 @@ private struct SpecBuild {
     epoch = try sourceDateEpoch()
     bootloader = try findBootloader(arguments.value("--bootloader"), for: spec.target)
     output = try Self.output(spec, arguments)
-    if (try? DirectoryHandle.current.statusIfExists(of: output, follow: true))?.kind == .directory {
-      throw .failed("\(output.quoted) is a directory: name another file with -o or output.file")
-    }
+    place = try outputPlace(output)
   }
 
   private static func output(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) -> Path {
@@ -154,7 +143,8 @@ private struct SpecBuild {
     let (smoke, untested) = try test(packed, staged, work)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     do throws(SystemError) {
-      try DirectoryHandle.current.rename(packed, to: output)
+      try place.checkAgain()
+      try DirectoryHandle.current.rename(packed, to: place.path)
     } catch { throw .message(error.description.string) }
     return Result(staged: staged, summary: summary, sizes: sizes, smoke: smoke, untested: untested)
   }

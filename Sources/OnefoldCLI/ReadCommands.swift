@@ -100,6 +100,7 @@ func runVerify(_ arguments: Arguments) throws(CommandFailure) {
 }
 
 func runExtract(_ arguments: Arguments) throws(CommandFailure) {
+  if arguments.has("--json") { try requireStandardOutput() }
   let progress = newProgress()
   TerminationSignals.hold()
   let (payload, manifest) = try reading { () throws(PayloadError) in

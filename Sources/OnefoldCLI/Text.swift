@@ -62,6 +62,29 @@ func newProgress() -> TerminalProgress? {
   MessageStyle.current.isQuiet ? nil : TerminalProgress()
 }
 
+/// Where a file can be written; nothing is done yet.
+func outputPlace(_ path: Path) throws(CommandFailure) -> OutputPlace {
+  do throws(OutputPlace.Refusal) { return try OutputPlace(path) } catch {
+    throw .failed(error.description.string)
+  }
+}
+
+func openOutput(_ place: OutputPlace, mode: UInt32) throws(CommandFailure) -> OutputFile {
+  try writing { () throws(SystemError) in try OutputFile(place, mode: mode) }
+}
+
+/// Turns a failed system call into a failure of the command.
+func writing<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(CommandFailure)
+  -> Result
+{
+  do throws(SystemError) { return try body() } catch { throw .failed(error.description.string) }
+}
+
+/// For commands that change something before they write data: fails where they could not.
+func requireStandardOutput() throws(CommandFailure) {
+  if !ProcessContext.isWritable(1) { throw .failed("the standard output is closed: open it") }
+}
+
 /// For stdout: data that can't be written is a failure.
 func writeData(_ text: String) throws(CommandFailure) {
   if let errno = writeBytes([UInt8](text.utf8), to: 1) {

@@ -109,22 +109,27 @@ final class FrameCache: Sendable {
     let header = Header(
       key: key, rawLength: UInt64(rawLength), codec: frame.codec, filter: frame.filter,
       hash: frame.hash)
-    let failure: SystemError?
-    do throws(PackError) {
+    var failure: SystemError? = nil
+    do throws(SystemError) {
       try makeSubdirectory(key)
-      let output = try OutputFile(path.appending(name(key).bytes), mode: 0o600)
-      try output.write(header.encoded())
-      try output.write(frame.bytes)
-      try output.publish()
-      failure = nil
-    } catch {
-      guard case .system(let error) = error else { return }
-      failure = error
-    }
+      try write(header.encoded(), frame.bytes, to: path.appending(name(key).bytes))
+    } catch { failure = error }
     state.withLock {
       $0.hasNewEntries = true
       if let failure, $0.failure == nil { $0.failure = failure }
     }
+  }
+
+  private func write(_ header: [UInt8], _ bytes: [UInt8], to path: Path) throws(SystemError) {
+    let place: OutputPlace
+    do throws(OutputPlace.Refusal) { place = try OutputPlace(path, followsLinks: false) } catch {
+      if case .system(let error) = error { throw error }
+      throw SystemError("replace", path, .exists)
+    }
+    let output = try OutputFile(place, mode: 0o600)
+    try output.write(header)
+    try output.write(bytes)
+    try output.publish()
   }
 
   private func name(_ key: Digest) -> Path {
@@ -132,11 +137,11 @@ final class FrameCache: Sendable {
     return Path([UInt8](digits[..<2])).appending(digits)
   }
 
-  private func makeSubdirectory(_ key: Digest) throws(PackError) {
+  private func makeSubdirectory(_ key: Digest) throws(SystemError) {
     do throws(SystemError) {
       try directory.handle.createDirectory(name(key).parent, mode: 0o700)
     } catch {
-      if error.errno != .exists { throw .system(error) }
+      if error.errno != .exists { throw error }
     }
   }
 
@@ -221,6 +226,9 @@ final class FrameCache: Sendable {
     for number in 0...UInt8.max where MonotonicClock.now < end {
       let subdirectory = Path(hexText([first &+ number]).bytes)
       guard let names = try? directory.handle.names(in: subdirectory) else { continue }
+      if names.contains(where: { $0.first == UInt8(ascii: ".") }) {
+        Stage.reclaim(in: path.appending(subdirectory.bytes))
+      }
       for name in names {
         let path = subdirectory.appending(name)
         guard let status = try? directory.handle.status(of: path), status.kind == .file else {

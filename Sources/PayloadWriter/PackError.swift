@@ -23,7 +23,8 @@ public enum PackError: Error, Sendable {
   /// `own` is the target that the entry is for, if there is a bootloader for it.
   case entryArchitecture(Path, target: Text, own: StaticString?)
   case output(Path, inside: Path)
-  case outputDirectory(Path)
+  /// Nothing can be written to the output.
+  case place(OutputPlace.Refusal)
   case bootloader(Path, StaticString)
   /// What the launch record can't hold; a sentence.
   case record(Text)
@@ -37,7 +38,7 @@ public enum PackError: Error, Sendable {
     case .system(let error): return error.description
     case .unsupported(let path, let kind):
       return
-        "\(path.quoted) is \(PackError.name(kind)): only files, directories and links can be packed"
+        "\(path.quoted) is \(kind.name): only files, directories and links can be packed"
     case .specialBits(let path):
       return
         "\(path.quoted) has its set-uid, set-gid or sticky bit set, which a onefile does not carry: "
@@ -66,25 +67,12 @@ public enum PackError: Error, Sendable {
       return "the entry \(path.quoted) is a program for another processor than \(target)"
     case .output(let path, let tree):
       return "the output \(path.quoted) lies in the tree \(tree.quoted): give another with -o"
-    case .outputDirectory(let path):
-      return "the output \(path.quoted) is a directory: give another with -o"
+    case .place(let refusal): return refusal.description
     case .bootloader(let path, let why): return "the bootloader \(path.quoted) \(why)"
     case .record(let why): return why
     case .compression(let what): return "compression failed: \(what)"
     case .tooLarge(let what): return "the tree is too large for the format: \(what)"
     case .interrupted(let signal): return "interrupted by signal \(signal)"
-    }
-  }
-
-  private static func name(_ kind: FileStatus.Kind) -> Text {
-    switch kind {
-    case .socket: "a socket"
-    case .fifo: "a FIFO"
-    case .device: "a device"
-    case .file: "a file"
-    case .directory: "a directory"
-    case .symlink: "a symlink"
-    case .other: "of an unknown type"
     }
   }
 }

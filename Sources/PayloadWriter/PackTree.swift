@@ -14,7 +14,7 @@ public enum PackPhase: Sendable { case reading, compressing }
 /// What to pack, and how.
 public struct PackRequest: Sendable {
   public var tree: Path
-  /// Where the onefile goes; what is there is replaced when the new one is complete.
+  /// Where the onefile goes (`OutputPlace`). A file that is there is replaced when the new one is complete.
   public var output: Path
   public var bootloader: Bootloader
   /// Name, entry, arguments and so on; the target is taken from the bootloader.
@@ -70,7 +70,7 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   -> PackSummary
 {
   let record = try checkRecord(request)
-  try checkOutput(request)
+  let place = try outputPlace(request)
   let tree = try scanTree(request.tree)
   try checkSize(tree)
   try checkEntry(request)
@@ -78,9 +78,9 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
     tree, frameSize: request.compression.frameSize, workers: request.workers, progress: progress)
   let layout = FrameLayout(tree, index)
 
-  let output = try OutputFile(request.output)
+  let output = try system { () throws(SystemError) in try OutputFile(place) }
   let prefix = paddedPrefix(request.bootloader)
-  try output.write(prefix)
+  try write(prefix, to: output)
   var warning: Text? = nil
   let cache = openCache(request, warning: &warning)
   let sink = try writeFrames(request, tree, index, layout, output, cache, progress)
@@ -89,8 +89,8 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   let (raw, summary) = makeManifest(
     tree, index, layout, frames, latestTime: request.latestTime)
   let manifest = try compressManifest(raw)
-  try output.write(manifest)
-  try output.write(record)
+  try write(manifest, to: output)
+  try write(record, to: output)
   let trailer = Trailer(
     manifestCodec: .zstd, bootloaderLength: UInt64(request.bootloader.bytes.count),
     framesLength: frames.reduce(0) { $0 + UInt64($1.storedLength) },
@@ -101,17 +101,21 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   var trailerBytes = trailer.encodedWithoutHash()
   let trailerHash = SHA256Hasher.digest(of: trailerBytes.span)
   trailerBytes.append(contentsOf: trailerHash.bytes)
-  try output.write(trailerBytes)
+  try write(trailerBytes, to: output)
 
   var result = summary
   result.bytesOut = output.length
   result.treeID = trailer.manifestHash
   result.framesFromCache = sink.fromCache
   if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-  try output.publish()
+  try system { () throws(SystemError) in try output.publish() }
   cache?.prune()
   if let problem = warning ?? cache?.problem { result.warnings.append(problem) }
   return result
+}
+
+private func write(_ bytes: [UInt8], to output: OutputFile) throws(PackError) {
+  try system { () throws(SystemError) in try output.write(bytes) }
 }
 
 private func openCache(_ request: PackRequest, warning: inout Text?) -> FrameCache? {
@@ -136,11 +140,15 @@ private func checkRecord(_ request: PackRequest) throws(PackError) -> [UInt8] {
   return bytes
 }
 
-private func checkOutput(_ request: PackRequest) throws(PackError) {
+private func outputPlace(_ request: PackRequest) throws(PackError) -> OutputPlace {
+  let place: OutputPlace
+  do throws(OutputPlace.Refusal) { place = try OutputPlace(request.output) } catch {
+    throw .place(error)
+  }
   let current = DirectoryHandle.current
   let tree = try treeStatus(request.tree)
   // From the output's directory upwards: does one of them be the tree?
-  var directory = request.output.parent
+  var directory = place.path.parent
   for _ in 0..<4096 {
     let status = try system { () throws(SystemError) in
       try current.status(of: directory, follow: true)
@@ -148,9 +156,10 @@ private func checkOutput(_ request: PackRequest) throws(PackError) {
     if status.isSameFile(as: tree) { throw .output(request.output, inside: request.tree) }
     let above = directory.appending("..")
     let next = try system { () throws(SystemError) in try current.status(of: above, follow: true) }
-    if next.isSameFile(as: status) { return }
+    if next.isSameFile(as: status) { break }
     directory = above
   }
+  return place
 }
 
 /// Before a byte is read: to hash a tree that is too large takes long.
@@ -213,7 +222,7 @@ private struct FrameSink: Sendable {
     waiting[item] = (encoded.bytes, frame)
     if isFromCache { fromCache += 1 }
     while var ready = waiting.removeValue(forKey: next) {
-      try output.write(ready.bytes)
+      try write(ready.bytes, to: output)
       ready.frame.offset = offset
       offset += UInt64(ready.bytes.count)
       frames.append(ready.frame)

@@ -11,6 +11,10 @@ public struct OpenOptions: Sendable {
   public static var readNoFollow: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
   }
+  /// Read and write, as `readNoFollow`.
+  public static var updateNoFollow: OpenOptions {
+    OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
+  }
   public static var write: OpenOptions { OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_NOFOLLOW) }
   public static var directory: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_DIRECTORY | CPOSIX_O_NOFOLLOW)

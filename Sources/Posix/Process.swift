@@ -35,6 +35,13 @@ public enum ProcessContext {
     } catch { return -error.rawValue }
   }
 
+  /// Gives the standard descriptors that are closed to something that can be neither read nor written. Otherwise a file
+  /// that is opened later gets such a number, and messages go into it. To be called before any file is opened.
+  public static func reserveStandardDescriptors() { cposix_reserve_standard() }
+
+  /// Whether the descriptor is open for writing.
+  public static func isWritable(_ descriptor: Int32) -> Bool { cposix_is_writable(descriptor) != 0 }
+
   /// From now on descriptors stay open when their owner ends: who executes a program next leaves closing them to
   /// `execve`, which needs no call for each.
   public static func leaveFilesOpen() { cposix_leave_open() }

@@ -86,7 +86,8 @@ public struct Subprocess: Sendable {
       throw SystemError("run", program, Errno(rawValue: Int32(truncatingIfNeeded: -number)))
     }
     return RunningProcess(
-      program: program, number: Int32(truncatingIfNeeded: number), output: output, errors: errors)
+      program: program, number: Int32(truncatingIfNeeded: number), output: output, errors: errors,
+      guardian: Guardian(of: Int32(truncatingIfNeeded: number)))
   }
 }
 
@@ -100,22 +101,45 @@ extension FileDescriptor {
   }
 }
 
+/// A process of its own that kills a process group when this process is killed.
+///
+/// The kernel kills only the process that was started (prctl(2), PR_SET_PDEATHSIG) and not those that it started itself. A
+/// program that left the group, as daemons do, is not killed.
+private final class Guardian {
+  private let number: Int32
+  private let lifeline: FileDescriptor
+
+  /// nil where no process can be started: the kernel's signal must do.
+  init?(of group: Int32) {
+    var lifeline: Int32 = -1
+    let started = cposix_start_guard(group, &lifeline)
+    guard started > 0 else { return nil }
+    number = Int32(truncatingIfNeeded: started)
+    self.lifeline = FileDescriptor(owning: lifeline, path: Path())
+  }
+
+  deinit { cposix_end_guard(number) }
+}
+
 /// A process that was started, and everything that it starts itself in its group. All of it is killed when
-/// its owner ends.
+/// its owner ends, or when this process is killed. The thread that starts it must not end before it.
 public struct RunningProcess: ~Copyable {
   private let program: Path
   private let number: Int32
   private let output: FileDescriptor
   private let errors: FileDescriptor
+  private let guardian: Guardian?
   private var status: Int32?
 
-  init(
-    program: Path, number: Int32, output: consuming FileDescriptor, errors: consuming FileDescriptor
+  fileprivate init(
+    program: Path, number: Int32, output: consuming FileDescriptor,
+    errors: consuming FileDescriptor, guardian: Guardian?
   ) {
     self.program = program
     self.number = number
     self.output = output
     self.errors = errors
+    self.guardian = guardian
   }
 
   deinit {

@@ -533,6 +533,18 @@ def strace(
     return [*prefix, "--", *command]
 
 
+def holds_unnamed_file(traces: Path) -> bool:
+    """Whether a process that is traced to there has a file open that has no name."""
+    for path in traces.iterdir():
+        descriptors = Path(f"/proc/{path.suffix[1:]}/fd")
+        try:
+            if any("(deleted)" in os.readlink(fd) for fd in descriptors.iterdir()):
+                return True
+        except OSError:
+            continue
+    return False
+
+
 # Mounts
 
 

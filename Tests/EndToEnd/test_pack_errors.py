@@ -20,6 +20,7 @@ from support import (
     Mounts,
     Result,
     StrPath,
+    holds_unnamed_file,
     listing,
     make_tree,
     needs_root,
@@ -354,18 +355,6 @@ class Signals(PackErrors):
         self.assertIn(os.fsencode(self.tree / "7"), stderr)
         self.assertIn(b"changed while it was being packed", stderr)
         self.assertEqual(listing(self.out), [])
-
-
-def holds_unnamed_file(traces: Path) -> bool:
-    """Whether a process that is traced to there has a file open that has no name."""
-    for path in traces.iterdir():
-        descriptors = Path(f"/proc/{path.suffix[1:]}/fd")
-        try:
-            if any("(deleted)" in os.readlink(fd) for fd in descriptors.iterdir()):
-                return True
-        except OSError:
-            continue
-    return False
 
 
 class Usage(PackErrors):

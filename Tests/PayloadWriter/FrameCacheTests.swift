@@ -248,4 +248,16 @@ import Testing
     #expect(try directory.list("frames/00") == [".new.partial"])
     #expect(try entries("frames").count == 2)
   }
+
+  /// As on file systems without unnamed files.
+  @Test func stagesOfKilledPackersAreRemoved() throws {
+    let cache = try open(capacity: 1 << 30)
+    _ = try add(1, to: cache, time: 1_000_000)
+    let left = "frames/00/.entry.0123456789abcdef"
+    try directory.write("\(left)/onefold-stage", [UInt8]("onefold stage 1\n".utf8))
+    let running = try Stage(beside: directory("frames/00/entry"))
+    cache.prune()
+    #expect(try !directory.exists(left))
+    #expect(try names(in: running.path) == ["onefold-stage"])
+  }
 }

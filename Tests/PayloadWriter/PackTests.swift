@@ -332,15 +332,14 @@ import Testing
         return
       }
     }
-    guard case .outputDirectory = try failure({ try request(output: "directory") }) else {
+    guard case .place(.occupied) = try failure({ try request(output: "directory") }) else {
       Issue.record("a directory was replaced")
       return
     }
-    guard case .system(let error) = try failure({ try request(output: "none/out") }) else {
+    guard case .place(.noDirectory) = try failure({ try request(output: "none/out") }) else {
       Issue.record("a directory was made")
       return
     }
-    #expect(error.errno == .noSuchFile)
   }
 
   @Test func records() throws {
@@ -396,7 +395,7 @@ import Testing
       .entryPath(path), .entryMissing(path, tree: path), .entryNotFile(path),
       .entryNotExecutable(path), .entryArchitecture(path, target: "x", own: nil),
       .entryArchitecture(path, target: "x", own: "y"),
-      .output(path, inside: path), .outputDirectory(path), .bootloader(path, "is wrong"),
+      .output(path, inside: path), .place(.noFileName(path)), .bootloader(path, "is wrong"),
       .record("a text"), .compression("zstd"), .tooLarge("many"), .interrupted(signal: 2),
     ]
     let texts = errors.map { $0.description.string }

@@ -70,8 +70,11 @@ static const int CPOSIX_LOCK_NB = LOCK_NB;
 long cposix_set_close_on_exec(int fd, int on);
 // Whether `fd` is open for writing.
 int cposix_is_writable(int fd);
-// Opens a file for reading, close-on-exec, as the first of the process. Where 0, 1 or 2 is closed, it is opened for
-// nothing, close-on-exec, also where the file can't be opened.
+// Opens those of the descriptors 0, 1 and 2 that are closed for nothing, close-on-exec: reading and writing fail with
+// EBADF. Needs no /dev.
+void cposix_reserve_standard(void);
+// Opens a file for reading, close-on-exec, as the first of the process, after cposix_reserve_standard where one of these
+// descriptors is closed; that also where the file can't be opened.
 long cposix_open_first(const char *path);
 long cposix_syncfs(int fd);
 long cposix_fsync(int fd);
@@ -143,15 +146,21 @@ void cposix_grow_descriptor_table(int most);
 void *cposix_map_anonymous(size_t count);
 void cposix_unmap(void *address, size_t count);
 
-// MARK: Child processes
+// MARK: Child processes (Spawn.c; not in the bootloader)
 
 // Starts `path` (searched for on the PATH where it has no slash) in a process group of its own, with no signal
 // held or ignored, its standard input empty, and `out` and `error` as its standard output and error.
-// `directory` may be NULL. Returns the process's number, or -errno.
+// `directory` may be NULL. The kernel kills the process when the calling thread ends. Returns the process's number, or
+// -errno.
 long cposix_spawn(const char *path, char *const *arguments, char *const *environment,
                   const char *directory, int out, int error);
 // Returns 0 while the process runs; else 1, and stores its exit status, or 128 + the signal that ended it.
 long cposix_reap(int process, int *status);
+// Starts a guard: a process that kills the process group `group` when `lifeline`, which it stores, is closed, as it is
+// when this process is killed. Returns the guard's number, or -errno.
+long cposix_start_guard(int group, int *lifeline);
+// Ends a guard, which then kills nothing.
+void cposix_end_guard(int process);
 // Sends a signal to the process group `process`.
 long cposix_signal_group(int process, int signal);
 // An unnamed file in memory (memfd_create).

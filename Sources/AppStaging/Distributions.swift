@@ -250,6 +250,42 @@ struct Installer: Sendable {
     _ arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = [],
     place: SpecPlace, doing: String
   ) throws(StagingError) {
+    let result = try result(of: arguments, for: interpreter, in: directory, variables: variables)
+    guard result.succeeded else {
+      // pip tells on stdout what it was doing, and on stderr what went wrong.
+      let text = result.errors.isEmpty ? result.output : result.errors
+      throw failure(result, saying: text, place, doing)
+    }
+  }
+
+  /// Makes sure that what is installed is complete, and returns the problems that the installer found, a line each. Whatever
+  /// else its check ends with is a failure: nothing is known to be complete then.
+  func check(_ interpreter: Path, in directory: Path, _ place: SpecPlace) throws(StagingError)
+    -> [String]
+  {
+    let result = try result(of: ["check"], for: interpreter, in: directory)
+    if result.succeeded { return [] }
+    let text = result.output + result.errors
+    guard result.end == .exited(1),
+      let problems = requirementProblems(in: String(decoding: text, as: UTF8.self))
+    else { throw failure(result, saying: text, place, "checking the requirements") }
+    return problems
+  }
+
+  private func failure(
+    _ result: Subprocess.Result, saying text: [UInt8], _ place: SpecPlace, _ doing: String
+  ) -> StagingError {
+    let said = text.isEmpty ? " and said nothing" : ":\n" + lastLines(text)
+    guard case .exited(let status) = result.end, status != 1 || text.isEmpty else {
+      return .failed(place, "\(doing) failed (\(description))\(said)")
+    }
+    return .failed(
+      place, "\(doing) failed (\(description)): the installer \(endText(status))\(said)")
+  }
+
+  private func result(
+    of arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = []
+  ) throws(StagingError) -> Subprocess.Result {
     let all = command(arguments, for: ProcessContext.absolutePath(interpreter))
     let environment = cleanEnvironment(
       adding: [
@@ -257,13 +293,8 @@ struct Installer: Sendable {
         "PIP_NO_WARN_SCRIPT_LOCATION=1", "UV_NO_PROGRESS=1", "PYTHONDONTWRITEBYTECODE=1",
         "PYTHONNOUSERSITE=1",
       ] + variables)
-    let result = try runProgram(
+    return try runProgram(
       program, all, environment: environment, directory: directory.isEmpty ? nil : directory)
-    guard result.succeeded else {
-      // pip tells on stdout what it was doing, and on stderr what went wrong; its check tells on stdout.
-      let text = result.errors.isEmpty ? result.output : result.errors
-      throw .failed(place, "\(doing) failed (\(description)):\n\(lastLines(text))")
-    }
   }
 }
 
@@ -423,16 +454,11 @@ struct Installation {
     if let cross = installer.cross {
       return try refuseMissing(try cross.missing(in: layout), dropped)
     }
-    do throws(StagingError) {
-      try installer.run(
-        ["check"], for: layout.programPath, in: spec.directory, place: spec.place,
-        doing: "checking the requirements")
-    } catch {
-      guard case .failed(_, let message) = error else { throw error }
-      try refuseMissing(
-        message.split(separator: "\n").dropFirst().map(String.init)
-          .filter { $0.contains("require") }, dropped)
-    }
+    let place = spec.dependencies.requirements.first?.place ?? projectPlace
+    try refuseMissing(
+      try installer.check(layout.programPath, in: spec.directory, place).map {
+        "  " + readable($0.utf8)
+      }, dropped)
   }
 
   private func refuseMissing(_ lines: [String], _ dropped: [String]) throws(StagingError) {

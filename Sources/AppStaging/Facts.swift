@@ -89,6 +89,11 @@ func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
   }.joined(separator: "\n")
 }
 
+/// How a program ended, to be read after its name.
+func endText(_ status: Int32) -> String {
+  status > 128 ? "was ended by signal \(status - 128)" : "ended with status \(status)"
+}
+
 /// What a program wrote, without what would change how a terminal works.
 func readable(_ bytes: some Collection<UInt8>) -> String {
   String(decoding: bytes, as: UTF8.self)

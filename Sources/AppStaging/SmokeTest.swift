@@ -239,8 +239,7 @@ private struct SmokeTest {
 
   private func endText(_ result: Subprocess.Result) -> String {
     switch result.end {
-    case .exited(let status) where status > 128: "was ended by signal \(status - 128)"
-    case .exited(let status): "ended with status \(status)"
+    case .exited(let status): AppStaging.endText(status)
     case .timedOut: "did not end within \(smoke.timeout) s (smoke.timeout)"
     case .interrupted(let signal): "was ended by signal \(signal)"
     }
@@ -251,6 +250,12 @@ private struct SmokeTest {
   func ask(_ http: Spec.Smoke.HTTP) throws(StagingError) {
     let free = try runHelper(request.staged.helper, Helper.request, [Path("port")])
     let port = String(decoding: free.output, as: UTF8.self).filter(\.isNumber)
+    guard free.succeeded, !port.isEmpty else {
+      throw .failed(
+        http.place,
+        "smoke test: no free port can be found: the helper \(endText(free))\n\(lastLines(free.errors))"
+      )
+    }
     let values = ["port": port]
     let variables = http.environment.map { "\($0.name)=\(filled($0.value, values))" }
     let program = start(
@@ -282,8 +287,7 @@ private struct SmokeTest {
     while MonotonicClock.now < end {
       if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
       if let status = try system({ () throws(SystemError) in try server.poll() }) {
-        return status > 128
-          ? "it was ended by signal \(status - 128)" : "it ended with status \(status)"
+        return "it \(AppStaging.endText(status))"
       }
       let left = max(1, (end - MonotonicClock.now) / 1_000_000_000)
       let answer = try runHelper(

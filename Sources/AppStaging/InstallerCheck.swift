@@ -1,0 +1,54 @@
+/// What `pip check` or `uv pip check` finds wrong, a line each.
+///
+/// Returns nil where the text has a line that is not known, or no problem at all: a check that failed in another way
+/// than by finding problems, of which nobody knows what it would have found.
+func requirementProblems(in text: String) -> [String]? {
+  var problems: [String] = []
+  var announced: Int? = nil
+  for line in text.split(separator: "\n").map({ String(trimmed($0)) }) where !line.isEmpty {
+    if isRemark(line) { continue }
+    if let count = announcedProblems(line) {
+      announced = count
+    } else if isProblem(line) {
+      problems.append(line)
+    } else {
+      return nil
+    }
+  }
+  guard !problems.isEmpty, announced == nil || announced == problems.count else { return nil }
+  return problems
+}
+
+private func isProblem(_ line: String) -> Bool {
+  // pip: "a 1.0 requires b, which is not installed." and "a 1.0 has requirement b>=2, but you have b 1.0."
+  if line.contains(" requires ") && line.hasSuffix(", which is not installed.") { return true }
+  if line.contains(" has requirement ") && line.contains(", but you have ") && line.hasSuffix(".") {
+    return true
+  }
+  // uv: "The package `a` requires `b>=2`, but it's not installed", or "..., but `1.0` is installed".
+  guard line.hasPrefix("The package `"), line.contains("` requires ") else { return false }
+  return line.hasSuffix(", but it's not installed")
+    || line.contains(", but `") && line.hasSuffix("` is installed")
+}
+
+/// uv: "Found 2 incompatibilities".
+private func announcedProblems(_ line: String) -> Int? {
+  let words = line.split(separator: " ")
+  guard words.count == 3, words[0] == "Found", words[2].hasPrefix("incompatibilit") else {
+    return nil
+  }
+  return Int(words[1])
+}
+
+/// What either says besides.
+private func isRemark(_ line: String) -> Bool {
+  ["WARNING: ", "DEPRECATION: ", "[notice] ", "warning: ", "Using Python ", "Checked "].contains {
+    line.hasPrefix($0)
+  }
+}
+
+private func trimmed(_ line: Substring) -> Substring {
+  var rest = line.drop(while: \.isWhitespace)
+  while let last = rest.last, last.isWhitespace { rest.removeLast() }
+  return rest
+}

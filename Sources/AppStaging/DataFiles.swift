@@ -37,6 +37,8 @@ struct DataFiles {
       try copyTree(source, to: target, follow: true) { path in
         path.lastComponent != [UInt8]("__pycache__".utf8)[...]
           && !exclude.contains { $0.matches(path.bytes) }
+          // The stage of this very build, where the output is made below the source; or another build's.
+          && !Stage.isStage(source.appending(path.bytes))
       }
     } else {
       // A target that is a directory already, or the root: the file goes below it.

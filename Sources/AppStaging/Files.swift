@@ -63,13 +63,20 @@ func removeIfPresent(_ path: Path) throws(StagingError) {
   }
 }
 
-/// Copies a regular file with its time to a new one, and returns the status of that; follows symlinks at `source`. Without `mode` it becomes 0755 or
+/// Copies a regular file, which nobody may change meanwhile, with its time to a new one, and returns the status of that; follows symlinks at `source`. Without `mode` it becomes 0755 or
 /// 0644, as the owner may execute the source or not.
 @discardableResult
 func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(StagingError)
   -> FileStatus
 {
-  try system { () throws(SystemError) in
+  // To open a FIFO would wait for a writer.
+  let kind = try system { () throws(SystemError) in
+    try current.status(of: source, follow: true).kind
+  }
+  guard kind == .file else {
+    throw .failed(nil, "\(source.quoted) is \(kind.name): it can't be packed as a file")
+  }
+  let (copied, isSame) = try system { () throws(SystemError) in
     let input = try FileDescriptor.open(source, .read)
     let status = try input.status()
     let output = try FileDescriptor.open(target, .createNew, mode: 0o600)
@@ -83,8 +90,16 @@ func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(Stagi
     }
     try output.setMode(mode ?? (status.mode & 0o100 != 0 ? 0o755 : 0o644))
     try output.setModificationTime(status.modified)
-    return try output.status()
+    let now = try input.status()
+    let isSame = offset == status.size && now.size == offset && now.modified == status.modified
+    return (try output.status(), isSame)
   }
+  guard isSame else {
+    throw .failed(
+      nil,
+      "\(source.quoted) changed while it was being copied: pack again when nothing writes to it")
+  }
+  return copied
 }
 
 /// What is below `root`, directories before what they hold, in the order of their bytes.
@@ -113,7 +128,7 @@ func listTree(_ root: Path, enters: (Path) -> Bool = { _ in true }) throws(Stagi
 }
 
 /// The names in a directory that may be reached through a symlink.
-private func listFollowing(_ path: Path) throws(SystemError) -> [[UInt8]] {
+func listFollowing(_ path: Path) throws(SystemError) -> [[UInt8]] {
   let directory = try FileDescriptor.open(path, .directoryFollow)
   return try directory.handle.names()
 }
@@ -122,12 +137,20 @@ private func listFollowing(_ path: Path) throws(SystemError) -> [[UInt8]] {
 /// 0644. What is at `target` under the same path is replaced.
 ///
 /// - Parameters:
-///   - follow: copy what symlinks point to; those that point to nothing are left out. Otherwise they are kept.
+///   - follow: copy what symlinks point to (`checkFollowedLinks`); those that point to nothing are left out. Otherwise
+///     they are kept.
 ///   - linking: make hard links to files instead of copies, where the file system can.
 ///   - takes: whether to copy an entry, and what is below it; called with its path from `source`.
 func copyTree(
   _ source: Path, to target: Path, follow: Bool, linking: Bool = false,
   takes: (Path) -> Bool = { _ in true }
+) throws(StagingError) {
+  if follow { try checkFollowedLinks(source, takes: takes) }
+  try copyEntries(of: source, to: target, follow: follow, linking: linking, takes: takes)
+}
+
+private func copyEntries(
+  of source: Path, to target: Path, follow: Bool, linking: Bool, takes: (Path) -> Bool
 ) throws(StagingError) {
   try createDirectories(target)
   let names = try system { () throws(SystemError) in try listFollowing(source) }
@@ -143,7 +166,7 @@ func copyTree(
     guard let status else { continue }
     switch status.kind {
     case .directory:
-      try copyTree(from, to: to, follow: follow, linking: linking) {
+      try copyEntries(of: from, to: to, follow: follow, linking: linking) {
         takes(relative.appending($0.bytes))
       }
     case .file:
@@ -156,7 +179,7 @@ func copyTree(
         try current.createSymlink(to, to: try current.symlinkTarget(of: from))
       }
     case .fifo, .socket, .device, .other:
-      throw .failed(nil, "\(from.quoted) is no file, directory or symlink: it can't be packed")
+      throw .failed(nil, "\(from.quoted) is \(status.kind.name): it can't be packed")
     }
   }
 }

@@ -111,11 +111,22 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   try system { () throws(SystemError) in try output.publish() }
   cache?.prune()
   if let problem = warning ?? cache?.problem { result.warnings.append(problem) }
+  if let open = warningOfOpenModes(tree) { result.warnings.append(open) }
   return result
 }
 
 private func write(_ bytes: [UInt8], to output: OutputFile) throws(PackError) {
   try system { () throws(SystemError) in try output.write(bytes) }
+}
+
+/// Says how many entries others than their owner may write to, as on a machine with another umask; nil: none.
+private func warningOfOpenModes(_ tree: ScannedTree) -> Text? {
+  var count: UInt64 = 0
+  for entry in tree.entries where entry.mode & 0o022 != 0 { count += 1 }
+  guard count > 0 else { return nil }
+  let entries: Text = count == 1 ? "1 entry" : "\(count) entries"
+  return
+    "group or others may write to \(entries) of the tree: launches remove that permission, extracting keeps it"
 }
 
 private func openCache(_ request: PackRequest, warning: inout Text?) -> FrameCache? {
@@ -319,7 +330,7 @@ private func makeManifest(
     let modified = entry.modified.clamped(to: latestTime)
     let header = ManifestBuilder.Header(
       parent: entry.parent, name: entry.name, mode: entry.mode,
-      modifiedSeconds: modified.seconds, modifiedNanoseconds: modified.nanoseconds)
+      modifiedSeconds: modified.seconds, modifiedNanoseconds: 0)
     switch entry.kind {
     case .directory:
       builder.appendDirectory(header)

@@ -72,7 +72,9 @@ import Testing
     for index in tree.entries.indices {
       let (a, b) = (tree.entries[index], copy.entries[index])
       #expect(a.name == b.name && a.parent == b.parent && a.kind == b.kind, "\(index)")
-      #expect(a.mode == b.mode && a.size == b.size && a.modified == b.modified, "\(index)")
+      #expect(a.mode == b.mode && a.size == b.size, "\(index)")
+      // Whole seconds, which every archive and layer keeps.
+      #expect(b.modified == FileTime(seconds: a.modified.seconds, nanoseconds: 0), "\(index)")
       if a.kind == .file { #expect(try readFile(tree.path(index)) == readFile(copy.path(index))) }
     }
   }
@@ -147,8 +149,8 @@ import Testing
       ("tree/lib/text", 1000, 0, FileTime(seconds: 1000, nanoseconds: 0)),
       ("tree/bin/app", 1000, 1, FileTime(seconds: 1000, nanoseconds: 0)),
       ("tree/link", 1001, 7, FileTime(seconds: 1000, nanoseconds: 0)),
-      ("tree/empty", 999, 999_999_999, FileTime(seconds: 999, nanoseconds: 999_999_999)),
-      ("tree/sparse", -5, 3, FileTime(seconds: -5, nanoseconds: 3)),
+      ("tree/empty", 999, 999_999_999, FileTime(seconds: 999, nanoseconds: 0)),
+      ("tree/sparse", -5, 3, FileTime(seconds: -5, nanoseconds: 0)),
       ("tree/lib", 5000, 0, FileTime(seconds: 1000, nanoseconds: 0)),
       ("tree", 5000, 9, FileTime(seconds: 1000, nanoseconds: 0)),
     ]

@@ -62,7 +62,8 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(LaunchErr
     unpacking: { report.show(.unpacking, "unpacking \(name)", done: $0, total: $1) },
     repairing: { report.show(.repairing, "repairing \(name)", done: $0, total: $1) },
     checking: { report.show(.checking, "checking \(name)", done: $0, total: $1) },
-    waiting: { report.waiting("waiting for another instance to unpack \(name)") })
+    waiting: { report.waiting("waiting for another instance to unpack \(name)") },
+    refusedShared: { report.note("\($0.path.quoted) is not used: it \($0.reason)") })
   observer.timeline = report.timeline
   defer { report.finish() }
   var request = TreeRequest(observer: observer)

@@ -41,6 +41,13 @@ final class Report: @unchecked Sendable {
     if lines?.descriptor != 2 { terminal.show(label, done: done, total: total) }
   }
 
+  /// Tells what an administrator should know, although the launch goes on.
+  func note(_ text: Text) {
+    terminal.finish()
+    // There, a line would be between the lines of JSON.
+    if lines?.descriptor != 2 { writeText("onefold: \(text)\n", to: 2) }
+  }
+
   func waiting(_ label: Text) {
     lines?.waiting()
     if lines?.descriptor != 2 { terminal.show(label) }

@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #define CPOSIX_RESULT(call)                             \
@@ -131,8 +132,17 @@ void cposix_reserve(int fd, int64_t offset, int64_t count) {
   }
 }
 long cposix_fchmod(int fd, unsigned mode) { CPOSIX_RESULT(fchmod(fd, (mode_t)mode)); }
-long cposix_fchmodat(int dir, const char *path, unsigned mode) {
-  CPOSIX_RESULT(fchmodat(dir, path, (mode_t)mode, 0));
+int cposix_o_path(void) { return O_PATH; }
+long cposix_chmod_of_path(int fd, unsigned mode) {
+  char name[] = "/proc/self/fd/\0\0\0\0\0\0\0\0\0\0";
+  char *end = name + sizeof "/proc/self/fd/" - 1;
+  int digits = 1;
+  for (int rest = fd; rest >= 10; rest /= 10) digits++;
+  for (int rest = fd; digits > 0; rest /= 10) end[--digits] = (char)('0' + rest % 10);
+  if (chmod(name, (mode_t)mode) == 0) return 0;
+  if (errno != ENOENT) return -errno;
+  // There is no /proc.
+  CPOSIX_RESULT(syscall(452 /* SYS_fchmodat2 */, fd, "", (mode_t)mode, AT_EMPTY_PATH));
 }
 long cposix_mkdirat(int dir, const char *path, unsigned mode) {
   CPOSIX_RESULT(mkdirat(dir, path, (mode_t)mode));
@@ -157,9 +167,27 @@ long cposix_renameat2(int old_dir, const char *old_path, int new_dir, const char
   CPOSIX_RESULT(syscall(SYS_renameat2, old_dir, old_path, new_dir, new_path, exchange ? 2u : 1u));
 }
 long cposix_faccessat(int dir, const char *path, int write) {
-  CPOSIX_RESULT(faccessat(dir, path, write ? W_OK | X_OK : X_OK, AT_EACCESS));
+  int mode = write ? W_OK | X_OK : X_OK;
+  if (faccessat(dir, path, mode, AT_EACCESS) == 0) return 0;
+  // Sandboxes that do not know faccessat2 answer EPERM. The older call asks for the real user, which is the same one.
+  if (errno != EPERM) return -errno;
+  CPOSIX_RESULT(syscall(SYS_faccessat, dir, path, mode));
 }
 long cposix_flock(int fd, int operation) { CPOSIX_RESULT(flock(fd, operation)); }
+long cposix_lock_record(int fd, int exclusive) {
+  struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+  CPOSIX_RESULT(fcntl(fd, F_OFD_SETLK, &lock));
+}
+long cposix_is_record_locked(int fd) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(fd, F_OFD_GETLK, &lock) < 0) return -errno;
+  return lock.l_type != F_UNLCK;
+}
+void cposix_remove_acls(int fd) {
+  fremovexattr(fd, "system.posix_acl_default");
+  fremovexattr(fd, "system.posix_acl_access");
+}
+int cposix_has_acl(const char *path) { return lgetxattr(path, "system.posix_acl_access", 0, 0) >= 0; }
 long cposix_set_close_on_exec(int fd, int on) {
   CPOSIX_RESULT(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
@@ -204,6 +232,9 @@ static void copy_stat(const struct stat *from, cposix_stat_t *to) {
   to->modified_nanoseconds = (uint32_t)from->st_mtim.tv_nsec;
   to->mode = (uint32_t)from->st_mode;
   to->user = (uint32_t)from->st_uid;
+  to->group = (uint32_t)from->st_gid;
+  to->changed_seconds = (int64_t)from->st_ctim.tv_sec;
+  to->changed_nanoseconds = (uint32_t)from->st_ctim.tv_nsec;
 }
 long cposix_fstat(int fd, cposix_stat_t *out) {
   struct stat info;
@@ -251,6 +282,39 @@ long cposix_execve(const char *path, char *const *arguments, char *const *enviro
   CPOSIX_RESULT(execve(path, arguments, environment));
 }
 unsigned cposix_effective_user(void) { return (unsigned)getauxval(AT_EUID); }
+int cposix_is_mapped(unsigned user) {
+  char text[4096];
+  int fd = open_to_read("/proc/self/uid_map");
+  if (fd < 0) return 1;
+  ssize_t length = read(fd, text, sizeof text);
+  close(fd);
+  if (length < 0) return 1;
+  // Lines of three numbers: the first in here, the first outside, how many.
+  uint64_t numbers[3] = {0};
+  int column = -1;
+  char before = ' ';
+  for (ssize_t i = 0; i < length; i++) {
+    char c = text[i];
+    if (c >= '0' && c <= '9') {
+      if (before < '0') numbers[++column % 3] = 0;
+      numbers[column % 3] = numbers[column % 3] * 10 + (uint64_t)(c - '0');
+    } else if (c == '\n' && user >= numbers[0] && user - numbers[0] < numbers[2]) {
+      return 1;
+    }
+    before = c;
+  }
+  return 0;
+}
+unsigned cposix_owner(void) {
+  static unsigned owner;
+  static char is_known;
+  if (!__atomic_load_n(&is_known, __ATOMIC_ACQUIRE)) {
+    unsigned user = cposix_effective_user();
+    owner = user == CPOSIX_OVERFLOW_USER && !cposix_is_mapped(user) ? (unsigned)-1 : user;
+    __atomic_store_n(&is_known, 1, __ATOMIC_RELEASE);
+  }
+  return owner;
+}
 int cposix_is_secure(void) { return getauxval(AT_SECURE) != 0; }
 const char *cposix_executable_name(void) { return (const char *)getauxval(AT_EXECFN); }
 long cposix_random(void *buffer, size_t count) {
@@ -298,6 +362,10 @@ void cposix_set_descriptor_limit(uint64_t soft) {
 void cposix_grow_descriptor_table(int most) {
   int copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, most);
   if (copy >= 0) close(copy);
+}
+long cposix_find(const void *bytes, size_t count, const void *part, size_t part_count) {
+  const char *found = memmem(bytes, count, part, part_count);
+  return found ? found - (const char *)bytes : -1;
 }
 void *cposix_map_anonymous(size_t count) {
   void *address =

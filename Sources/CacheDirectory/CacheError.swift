@@ -26,7 +26,7 @@ public enum CacheError: Error, Sendable {
 public struct SkippedCandidate: Sendable {
   public var path: Path
   /// To be read after the path: "is on a noexec mount".
-  public var reason: StaticString
+  public var reason: Text
 }
 
 extension SystemError {

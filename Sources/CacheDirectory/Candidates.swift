@@ -7,10 +7,21 @@ public struct CacheDirectory: ~Copyable {
   public let path: Path
   /// On a read-only mount, or for looking up only.
   let isReadOnly: Bool
+  /// Whether it was made just now, after the directories above it were looked at.
+  let isNew: Bool
 
   /// Whether trees can be added.
   var isWritable: Bool {
     !isReadOnly && handle.isAccessible(Path("."), write: true)
+  }
+
+  /// This path, of which this user finds everything above it safe.
+  var place: Place { Place(path, seenBy: ProcessContext.effectiveUser) }
+
+  /// Whether what a seal says of its place spares looking at the directories above: this user, or root, found those of
+  /// this very path safe.
+  func isKnown(_ place: Place) -> Bool {
+    place == self.place || place == Place(path, seenBy: 0)
   }
 
   var handle: DirectoryHandle { directory.handle }
@@ -22,13 +33,13 @@ struct Candidates {
   struct Candidate {
     var path: Path
     /// Why it is not even looked at; nil for most.
-    var refusal: StaticString?
+    var refusal: CacheRefusal?
     /// Whether trees are only looked up there: who wants to write there names it by ONEFOLD_CACHE.
     var isShared = false
   }
 
   /// What root, or an installer, may fill for all users.
-  private static var shared: Path { Path("/var/cache/onefold") }
+  static var shared: Path { Path("/var/cache/onefold") }
 
   private(set) var list: [Candidate] = []
   private let user = ProcessContext.effectiveUser
@@ -36,40 +47,38 @@ struct Candidates {
   /// `given` stands for what ONEFOLD_CACHE would say.
   init(given: Path? = nil) {
     if let given = given ?? ProcessContext.variable("ONEFOLD_CACHE") {
-      list.append(Candidate(path: ProcessContext.absolutePath(given), refusal: nil))
+      list.append(Candidate(path: Candidates.normal(ProcessContext.absolutePath(given))))
       return
     }
-    list.append(Candidate(path: Candidates.shared, refusal: nil, isShared: true))
-    if let cache = ProcessContext.variable("XDG_CACHE_HOME") { add(home: cache, "onefold") }
-    if let home = ProcessContext.variable("HOME") { add(home: home, ".cache/onefold") }
-    list.append(Candidate(path: named(below: Path("/var/tmp")), refusal: nil))
+    list.append(Candidate(path: Candidates.shared, isShared: true))
+    if let cache = ProcessContext.variable("XDG_CACHE_HOME") { add(cache, "onefold") }
+    if let home = ProcessContext.variable("HOME") { add(home, ".cache/onefold") }
+    list.append(Candidate(path: named(below: Path("/var/tmp"))))
     if let temporary = ProcessContext.variable("TMPDIR") {
-      let refusal = refusal(of: temporary, "is in another user's directory")
-      list.append(Candidate(path: named(below: temporary), refusal: refusal))
+      add(named(below: temporary))
     }
-    list.append(Candidate(path: named(below: Path("/tmp")), refusal: nil))
+    list.append(Candidate(path: named(below: Path("/tmp"))))
   }
 
-  /// Why a directory that a variable names is not one to make files in. Under `sudo` it is often another user's:
-  /// files of root would lock that user out of it, and that user could exchange them.
-  private func refusal(of directory: Path, _ reason: StaticString) -> StaticString? {
-    guard directory.isAbsolute else { return "is not absolute" }
-    guard user == 0 else { return nil }
-    var place = directory
-    while place.count > 1 {
-      if let status = try? DirectoryHandle.current.statusIfExists(of: place, follow: true) {
-        return status.user == 0 ? nil : reason
-      }
-      // What is missing would be made there.
-      place = place.parent
-    }
-    return nil
+  private mutating func add(_ directory: Path, _ name: StaticString) {
+    add(directory.appending(name))
   }
 
-  private mutating func add(home: Path, _ name: StaticString) {
-    list.append(
-      Candidate(
-        path: home.appending(name), refusal: refusal(of: home, "is in another user's home")))
+  private mutating func add(_ path: Path) {
+    list.append(Candidate(path: path, refusal: path.isAbsolute ? nil : "is not absolute"))
+  }
+
+  /// Without slashes and dots at its end, with which a symlink there would be followed.
+  static func normal(_ path: Path) -> Path {
+    var path = path
+    let slash = UInt8(ascii: "/")
+    while path.count > 1 {
+      let last = path.bytes[path.count - 1]
+      let isDot = last == UInt8(ascii: ".") && path.bytes[path.count - 2] == slash
+      guard last == slash || isDot else { break }
+      path.truncate(to: path.count - 1)
+    }
+    return path
   }
 
   private func named(below directory: Path) -> Path {
@@ -77,25 +86,41 @@ struct Candidates {
   }
 }
 
+/// Why a directory must not be the packer's cache, to be read after its name; nil where it may, or may be made. It may be
+/// reached through a symlink.
+public func refusal(ofPackCache directory: Path) -> Text? {
+  let path = ProcessContext.absolutePath(directory)
+  if let unsafe = ancestorRefusal(of: path) { return unsafe.text }
+  guard let status = try? DirectoryHandle.current.status(of: path, follow: true) else { return nil }
+  guard status.belongs(to: ProcessContext.owner) else { return "belongs to another user" }
+  return status.isOnlyOurs ? nil : "can be written to by others"
+}
+
 /// Why a directory can't be the cache.
 struct CacheRefusal: ExpressibleByStringLiteral {
   /// To be read after the path: "is on a noexec mount".
-  var text: StaticString
+  var text: Text
   /// Where the system failed, and the directory may do another time.
   var error: SystemError?
 
-  init(_ text: StaticString, _ error: SystemError? = nil) {
+  init(_ text: Text, _ error: SystemError? = nil) {
     self.text = text
     self.error = error
   }
 
-  init(stringLiteral text: StaticString) { self.init(text) }
+  init(stringLiteral text: StaticString) { self.init(Text(stringLiteral: text)) }
+
+  /// Of a directory that can't be written to.
+  static var unusableTree: CacheRefusal {
+    "holds the tree, but it is damaged, or others can write to it"
+  }
 }
 
 /// Opens one candidate after another, those that pass all checks.
 struct CacheSearch {
   private let candidates: [Candidates.Candidate]
   private let create: Bool
+  private let room: Int
   private var index = 0
   /// Those that did not pass, and those that the search went on from.
   private(set) var skipped: [SkippedCandidate] = []
@@ -105,9 +130,11 @@ struct CacheSearch {
   /// - Parameters:
   ///   - given: this directory alone; nil: those that a launch tries.
   ///   - create: whether directories that are missing are made.
-  init(given: Path? = nil, create: Bool) {
+  ///   - room: bytes that a path below the directory must have room for.
+  init(given: Path? = nil, create: Bool, room: Int = 0) {
     candidates = Candidates(given: given).list
     self.create = create
+    self.room = room
   }
 
   @inline(never)
@@ -115,18 +142,42 @@ struct CacheSearch {
     while index < candidates.count {
       let candidate = candidates[index]
       index += 1
+      if let refusal = candidate.refusal {
+        skip(candidate.path, refusal)
+        continue
+      }
+      guard candidate.path.count + room < ProcessContext.longestPath else {
+        skip(candidate.path, "has too long a path")
+        continue
+      }
       // For the one that is returned: who goes on from there did not find the tree, and could not make it.
-      var reason = CacheRefusal(
-        candidate.refusal
-          ?? (candidate.isShared ? "does not hold the tree" : "can't be written to"))
-      let cache =
-        candidate.refusal == nil
-        ? CacheDirectory.open(candidate, create: create, reason: &reason) : nil
-      skipped.append(SkippedCandidate(path: candidate.path, reason: reason.text))
+      var reason: CacheRefusal =
+        candidate.isShared ? "does not hold the tree" : "can't be written to"
+      let cache = CacheDirectory.open(candidate, create: create, reason: &reason)
+      skip(candidate.path, reason)
       if let error = reason.error { failures.append(error) }
       if let cache { return cache }
     }
     return nil
+  }
+
+  private mutating func skip(_ path: Path, _ reason: CacheRefusal) {
+    skipped.append(SkippedCandidate(path: path, reason: reason.text))
+  }
+
+  /// The directory that all users share, if it was skipped although it has something of the name `treeName`.
+  func sharedTree(_ treeName: Path) -> SkippedCandidate? {
+    let shared = Candidates.shared
+    guard index > 1, candidates[0].isShared, let first = skipped.first,
+      (try? DirectoryHandle.current.status(of: shared.appending(treeName.bytes))) != nil
+    else { return nil }
+    return first
+  }
+
+  /// Says of the candidate that was returned last why it was not used.
+  mutating func refuse(_ reason: CacheRefusal) {
+    skipped[skipped.count - 1].reason = reason.text
+    if let error = reason.error { failures.append(error) }
   }
 }
 
@@ -135,8 +186,9 @@ extension CacheDirectory {
   static func open(
     _ candidate: Candidates.Candidate, create: Bool, reason: inout CacheRefusal
   ) -> CacheDirectory? {
-    let create = create && !candidate.isShared
-    guard let directory = openOrCreate(candidate.path, create: create, reason: &reason) else {
+    var create = create && !candidate.isShared
+    let mayCreate = create
+    guard let directory = openOrCreate(candidate.path, create: &create, reason: &reason) else {
       return nil
     }
     let status: FileStatus
@@ -144,8 +196,7 @@ extension CacheDirectory {
       reason = CacheRefusal("can't be examined", error)
       return nil
     }
-    let user = ProcessContext.effectiveUser
-    guard status.user == user || status.user == 0 else {
+    guard status.belongs(to: ProcessContext.owner) else {
       reason = "belongs to another user"
       return nil
     }
@@ -161,13 +212,15 @@ extension CacheDirectory {
       }
       isReadOnly = isReadOnly || volume.isReadOnly
     }
-    return CacheDirectory(directory: directory, path: candidate.path, isReadOnly: isReadOnly)
+    return CacheDirectory(
+      directory: directory, path: candidate.path, isReadOnly: isReadOnly,
+      isNew: mayCreate && !create)
   }
 
-  private static func openOrCreate(_ path: Path, create: Bool, reason: inout CacheRefusal)
-    -> FileDescriptor?
-  {
-    var create = create
+  /// `create` is false afterwards if it was made.
+  private static func openOrCreate(
+    _ path: Path, create: inout Bool, reason: inout CacheRefusal
+  ) -> FileDescriptor? {
     while true {
       do throws(SystemError) {
         return try FileDescriptor.open(path, .directory)
@@ -175,8 +228,12 @@ extension CacheDirectory {
         switch error.errno {
         case .noSuchFile where create:
           create = false
-          if makeDirectories(path, reason: &reason) { continue }
-        case .noSuchFile: reason = "does not exist"
+          if let unsafe = ancestorRefusal(of: path) {
+            reason = unsafe
+          } else if makeDirectories(path, reason: &reason) {
+            continue
+          }
+        case .noSuchFile, .staleHandle: reason = "does not exist"
         case .symlinkLoop: reason = "is a symlink"
         case .notDirectory: reason = "is a symlink or no directory"
         case .accessDenied: reason = "can't be entered"

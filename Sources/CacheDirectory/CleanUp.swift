@@ -2,7 +2,7 @@ internal import PayloadFormat
 public import Posix
 
 // What is removed from a cache directory, and when (docs/launch.md, "Clean-up"). Nothing here follows a symlink,
-// nor touches what is another user's or has a name that Onefold does not give.
+// nor touches what is another user's or does not carry Onefold's mark: a lease, or a seal.
 
 /// Days for which an unused tree is kept where its launch record does not say.
 public let defaultKeepDays = 30
@@ -28,15 +28,17 @@ public struct CleanUp: Sendable {
   public init() {}
 }
 
-/// Something in a cache directory that Onefold made.
+/// Something in a cache directory.
 public final class CacheItem: Sendable {
   public enum Kind: Sendable, Equatable {
     /// A tree with a whole seal.
     case tree
-    /// A tree without one: something removed the seal, or damaged it.
+    /// A tree without one, which has the lease: something removed the seal, or damaged it.
     case unsealed
     /// What a launch that was killed left: a staging directory, or a tree that was half removed.
     case leftover
+    /// What does not carry Onefold's mark. It is never removed.
+    case unknown
   }
 
   public let kind: Kind
@@ -54,13 +56,16 @@ public final class CacheItem: Sendable {
   public let keepDays: Int
   /// Whether a program runs from it, or a launch works at it.
   public let isInUse: Bool
+  /// Whether an older launcher made it, whose programs hold another lock.
+  let isOlder: Bool
   /// Whether it is the user's own, so that the user can remove it.
   public let isOwn: Bool
 
   init(
-    _ kind: Kind, name: Path, directory: Path, owner: TreeOwner?, lastUse: FileTime, isInUse: Bool,
-    isOwn: Bool
+    _ kind: Kind, name: Path, directory: Path, seal: Seal? = nil, status: FileStatus,
+    isInUse: Bool = false
   ) {
+    let owner = seal?.owner
     self.kind = kind
     self.name = name
     self.directory = directory
@@ -68,9 +73,10 @@ public final class CacheItem: Sendable {
     version = owner?.version ?? []
     bytes = owner?.bytes ?? 0
     keepDays = owner?.keepDays ?? defaultKeepDays
-    self.lastUse = lastUse
+    lastUse = status.modified
+    isOlder = seal?.isOlder ?? false
     self.isInUse = isInUse
-    self.isOwn = isOwn
+    isOwn = status.user == ProcessContext.owner
   }
 
   public var path: Path { directory.appending(name.bytes) }
@@ -92,7 +98,9 @@ public func listCaches(in directory: Path? = nil) -> (items: [CacheItem], failur
   var items: [CacheItem] = []
   var search = CacheSearch(given: directory, create: false)
   var failures: [SystemError] = []
-  while let cache = search.next() { items += cache.items(&failures) }
+  while let cache = search.next() {
+    items += cache.items(&failures, RunningPrograms(in: cache))
+  }
   return (items, failures + search.failures)
 }
 
@@ -113,7 +121,7 @@ public func cleanUpCache(of tree: borrowing CachedTree, _ cleanUp: CleanUp) -> C
 }
 
 /// Why `directory` can't be a cache directory of this user, to be read after its name; nil where it can.
-public func refusal(ofCache directory: Path) -> StaticString? {
+public func refusal(ofCache directory: Path) -> Text? {
   var reason: CacheRefusal = ""
   let candidate = Candidates.Candidate(path: directory, refusal: nil)
   let cache = CacheDirectory.open(candidate, create: false, reason: &reason)
@@ -123,15 +131,14 @@ public func refusal(ofCache directory: Path) -> StaticString? {
 extension CacheDirectory {
   // MARK: Looking
 
-  /// Everything in the directory that Onefold made, but for lock files, and but for what could not be looked at.
-  func items(_ failures: inout [SystemError]) -> [CacheItem] {
+  /// Everything in the directory but lock files, and but what could not be looked at. Takes no lock. `running`: programs
+  /// that tell what is in use although they hold no lease.
+  func items(_ failures: inout [SystemError], _ running: RunningPrograms?) -> [CacheItem] {
     var items: [CacheItem] = []
     do throws(SystemError) {
       for name in try handle.names() {
-        let kind = CacheName(name)
-        guard kind == .tree || kind == .hidden else { continue }
         do throws(SystemError) {
-          if let item = try item(Path(name), isTree: kind == .tree) { items.append(item) }
+          if let item = try item(Path(name), running) { items.append(item) }
         } catch { failures.append(error) }
       }
     } catch { failures.append(error) }
@@ -139,46 +146,87 @@ extension CacheDirectory {
   }
 
   /// Opens a directory that Onefold may have made; nil where there is none, or it is another user's to open.
+  @inline(never)
   private func openItem(_ name: Path) throws(SystemError) -> FileDescriptor? {
     do throws(SystemError) {
       return try FileDescriptor.open(name, in: handle, .directory)
     } catch {
       // What is no directory any more is nothing of ours either.
       guard let status = try? handle.status(of: name), status.kind == .directory,
-        status.user == ProcessContext.effectiveUser
+        status.user == ProcessContext.owner
       else { return nil }
       throw error
     }
   }
 
-  private func item(_ name: Path, isTree: Bool) throws(SystemError) -> CacheItem? {
-    guard let directory = try openItem(name) else { return nil }
-    let status = try directory.status()
-    var owner: TreeOwner? = nil
-    if isTree, status.isOnlyOurs,
-      let seal = Seal.read(in: directory.handle, treeID: nil, withTable: true),
-      name.elementsEqual(CacheDirectory.treeName(of: seal.treeID.bytes))
-    {
-      owner = seal.owner
+  /// What `name` is; nil for the lock file of a launch, and for what is gone.
+  private func item(_ name: Path, _ running: RunningPrograms?) throws(SystemError) -> CacheItem? {
+    guard let status = try handle.statusIfExists(of: name) else { return nil }
+    let unknown = CacheItem(.unknown, name: name, directory: path, status: status)
+    switch CacheName([UInt8](name.bytes)) {
+    case .lock: return isLock(name) ? nil : unknown
+    case nil: return unknown
+    case .tree:
+      guard status.isOnlyOurs, let directory = try openItem(name) else { return unknown }
+      let seal = seal(in: directory.handle, ofTreeNamed: name)
+      let lease = mark(in: directory.handle)
+      guard seal != nil || lease != nil else { return unknown }
+      let isHeld = lease?.isHeld() ?? false
+      return CacheItem(
+        seal == nil ? .unsealed : .tree, name: name, directory: path, seal: seal, status: status,
+        isInUse: isHeld || running?.use(name) ?? false)
+    case .hidden:
+      guard status.isOnlyOurs, let directory = try openItem(name) else { return unknown }
+      guard let lease = mark(in: directory.handle) else {
+        return try isBare(directory)
+          ? CacheItem(.leftover, name: name, directory: path, status: status) : unknown
+      }
+      return CacheItem(
+        .leftover, name: name, directory: path, status: status, isInUse: lease.isHeld() ?? false)
     }
-    // Only where nobody holds the lock in any way it is had alone. It is given back at once.
-    let isFree = try? directory.lock(exclusive: true, wait: false)
-    return CacheItem(
-      !isTree ? .leftover : owner == nil ? .unsealed : .tree, name: name, directory: path,
-      owner: owner, lastUse: status.modified, isInUse: isFree == false,
-      isOwn: status.user == ProcessContext.effectiveUser)
+  }
+
+  @inline(never)
+  private func mark(in directory: DirectoryHandle) -> Lease? {
+    guard let lease = Lease.open(in: directory, .readNoFollow), lease.isMark() else { return nil }
+    return lease
+  }
+
+  /// The seal of a tree that belongs in a directory of this name.
+  private func seal(in directory: DirectoryHandle, ofTreeNamed name: Path) -> Seal? {
+    guard let seal = Seal.read(in: directory, treeID: nil, withTable: true) else { return nil }
+    let id = seal.treeID.bytes
+    let own = seal.isOlder ? CacheDirectory.olderTreeName(of: id) : CacheDirectory.treeName(of: id)
+    return name.elementsEqual(own) ? seal : nil
+  }
+
+  /// Whether a hidden directory has nothing in it yet, or no more, but perhaps a lease without its mark: nothing is lost with
+  /// it.
+  private func isBare(_ directory: borrowing FileDescriptor) throws(SystemError) -> Bool {
+    let names = try directory.handle.names()
+    if names.isEmpty { return true }
+    guard names.count == 1, names[0].elementsEqual(Lease.fileName.bytes) else { return false }
+    let status = try directory.handle.status(of: Lease.fileName)
+    return status.kind == .file && status.size == 0 && status.user == ProcessContext.owner
+  }
+
+  private func isLock(_ name: Path) -> Bool {
+    guard let file = try? FileDescriptor.open(name, in: handle, .readNoFollow) else { return false }
+    return InstallLock.isMarked(file)
   }
 
   // MARK: Removing
 
   /// Removes what `cleanUp` says, and what launches that were killed left.
   func cleanUp(_ cleanUp: CleanUp, _ result: inout CleanUpResult) {
-    let items = items(&result.failures)
+    let items = items(&result.failures, cleanUp.isDryRun ? RunningPrograms(in: self) : nil)
+    // They are looked for only if there is something to remove.
+    var running: RunningPrograms? = nil
     for item in items where cleanUp.isMeant(item, among: items) {
       guard MonotonicClock.now <= cleanUp.deadline else { return }
       var removal = item.isInUse ? Removal.inUse : .removed
       if !item.isInUse && !cleanUp.isDryRun {
-        do throws(SystemError) { removal = try remove(item, cleanUp) } catch {
+        do throws(SystemError) { removal = try remove(item, cleanUp, &running) } catch {
           if error.errno != .timedOut { result.failures.append(error) }
           continue
         }
@@ -193,34 +241,61 @@ extension CacheDirectory {
     if !cleanUp.isDryRun { reclaimFiles(cleanUp) }
   }
 
-  private func remove(_ item: CacheItem, _ cleanUp: CleanUp) throws(SystemError) -> Removal {
-    item.kind == .leftover
-      ? try removeLeftover(item.name, deadline: cleanUp.deadline)
-      : try remove(item.name, evenWithoutLocks: cleanUp.tree != nil, deadline: cleanUp.deadline)
+  private func remove(_ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?)
+    throws(SystemError) -> Removal
+  {
+    if item.kind == .leftover { return try removeLeftover(item.name, deadline: cleanUp.deadline) }
+    return try removeUnused(item, cleanUp, &running)
   }
 
   enum Removal { case removed, inUse, notThere }
 
-  /// Removes the tree `name`, if nobody uses it. Where locks don't work nobody knows: `evenWithoutLocks` says what
-  /// then counts.
-  func remove(_ name: Path, evenWithoutLocks: Bool, deadline: Int64 = .max) throws(SystemError)
-    -> Removal
-  {
+  /// Removes a tree, if nobody uses it: lock, look again, act. Where locks don't work nobody knows, and only a clean-up
+  /// of this very tree removes it.
+  private func removeUnused(
+    _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?
+  ) throws(SystemError) -> Removal {
+    let deadline = cleanUp.deadline
+    let name = item.name
     // Nobody else may put another tree in its place from before it is opened. Where the lock file can't be made the
     // lock of the tree itself has to do: on a full disk this is how room is made.
     var lock = try? InstallLock(in: handle, name)
     defer { lock?.release() }
     guard lock?.take() ?? true else { return .inUse }
     guard let directory = try openItem(name) else { return .notThere }
-    guard (try? directory.lock(exclusive: true, wait: false)) ?? evenWithoutLocks,
-      directory.isNamed(name, in: handle)
-    else { return .inUse }
+    let lease = Lease.open(in: directory.handle, .updateNoFollow)
+    switch claim(directory, lease, isOlder: item.isOlder) {
+    case .taken: break
+    case .unsupported where cleanUp.tree != nil: break
+    case .refused, .unsupported: return .inUse
+    }
+    let programs = running ?? RunningPrograms(in: self, deadline: deadline)
+    running = programs
+    guard directory.isNamed(name, in: handle), !programs.use(name) else { return .inUse }
     // From here on nobody finds it, and nobody who has found it takes it for a tree.
     let hidden = try hiddenName(for: name.bytes)
-    try handle.rename(name, to: hidden)
-    try? directory.handle.removeFile(Seal.fileName)
-    try removeTree(hidden, in: handle, deadline: deadline)
+    do throws(SystemError) { try handle.rename(name, to: hidden) } catch {
+      // An overlay file system does not rename a directory of a lower layer: without its seal it is no tree either.
+      guard error.errno == .otherFileSystem else { throw error }
+      try removeMarked(name, deadline: deadline)
+      return .removed
+    }
+    try removeMarked(hidden, deadline: deadline)
     return .removed
+  }
+
+  /// Takes the lock of a tree alone. Programs of older launchers, and those where the file system has no locks of open
+  /// files, hold the directory's.
+  @inline(never)
+  private func claim(
+    _ directory: borrowing FileDescriptor, _ lease: Lease?, isOlder: Bool
+  ) -> Lease.Answer {
+    let answer = lease?.lock(exclusive: true) ?? (isOlder ? .unsupported : .taken)
+    guard answer == .unsupported else { return answer }
+    guard let isTaken = try? directory.lock(exclusive: true, wait: false) else {
+      return .unsupported
+    }
+    return isTaken ? .taken : .refused
   }
 
   /// Removes a hidden directory that nobody holds. A launch holds its staging directory from the moment when it has
@@ -228,15 +303,38 @@ extension CacheDirectory {
   private func removeLeftover(_ name: Path, deadline: Int64 = .max) throws(SystemError) -> Removal {
     guard let directory = try openItem(name) else { return .notThere }
     let status = try directory.status()
-    guard status.user == ProcessContext.effectiveUser else { return .notThere }
-    if let isFree = try? directory.lock(exclusive: true, wait: false) {
-      guard isFree else { return .inUse }
-    } else if WallClock.seconds(since: status.modified) < secondsOfDay {
+    guard status.user == ProcessContext.owner else { return .notThere }
+    let lease = Lease.open(in: directory.handle, .updateNoFollow)
+    guard lease?.isMark() ?? false else {
+      guard try isBare(directory) else { return .notThere }
+      try? directory.handle.removeFile(Lease.fileName)
+      try handle.removeDirectory(name)
+      return .removed
+    }
+    switch claim(directory, lease, isOlder: false) {
+    case .taken: break
+    case .refused: return .inUse
+    case .unsupported:
       // Where locks don't work, only what no launch can still be at work at is known to be nobody's.
-      return .inUse
+      guard WallClock.seconds(since: status.modified) >= secondsOfDay else { return .inUse }
+    }
+    try removeMarked(name, deadline: deadline)
+    return .removed
+  }
+
+  /// Removes a directory of the cache: its seal first, so that it is no tree from then on, and its mark last, so that what a
+  /// kill leaves is known to be Onefold's.
+  @inline(never)
+  func removeMarked(_ name: Path, deadline: Int64 = .max) throws(SystemError) {
+    if let directory = try? openWithPermissions(name, in: handle) {
+      try? directory.handle.removeFile(Seal.fileName)
+      for bytes in try directory.handle.names() {
+        let child = Path(bytes)
+        guard !child.elementsEqual(Lease.fileName) else { continue }
+        try removeTree(child, in: directory.handle, deadline: deadline)
+      }
     }
     try removeTree(name, in: handle, deadline: deadline)
-    return .removed
   }
 
   /// Removes the staging directories that launches of this tree left when they were killed, and seals that they
@@ -255,7 +353,8 @@ extension CacheDirectory {
   func reclaimLock(of treeName: Path) {
     let name = InstallLock.name(treeName)
     guard let file = try? FileDescriptor.open(name, in: handle, .readNoFollow),
-      (try? file.lock(exclusive: true, wait: false)) == true, file.isNamed(name, in: handle)
+      InstallLock.isMarked(file), (try? file.lock(exclusive: true, wait: false)) == true,
+      file.isNamed(name, in: handle)
     else { return }
     try? handle.removeFile(name)
   }
@@ -268,7 +367,7 @@ extension CacheDirectory {
       switch CacheName(name) {
       case .lock: reclaimLock(of: Path([UInt8](name.prefix(CacheName.treeNameLength))))
       case .tree:
-        guard let owned = openOwned(Path(name)), owned.status.user == ProcessContext.effectiveUser,
+        guard let owned = openOwned(Path(name)), owned.status.user == ProcessContext.owner,
           !owned.halfSeals().isEmpty, var lock = try? InstallLock(in: handle, Path(name))
         else { continue }
         if lock.take() { reclaimStaging(of: Path(name)) }
@@ -282,7 +381,7 @@ extension CacheDirectory {
 extension CleanUp {
   /// Whether it removes `item`, if that is not in use.
   fileprivate func isMeant(_ item: CacheItem, among items: [CacheItem]) -> Bool {
-    guard item.isOwn else { return false }
+    guard item.isOwn && item.kind != .unknown else { return false }
     if item.kind == .leftover { return true }
     if let tree { return item.name.elementsEqual(tree) }
     // Of a tree without a seal nobody knows whose it is.

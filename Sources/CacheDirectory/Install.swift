@@ -55,106 +55,143 @@ extension CacheDirectory {
     for _ in 0..<8 {
       let isPresent = openOwned(payload.treeName) != nil
       if isPresent, let tree = try confirm(payload, manifest, request) { return tree }
-      if let lease = try unpack(payload, manifest, replacing: isPresent, request) {
-        return CachedTree(root: treePath(payload), lease: lease, wasUnpacked: true)
-      }
+      if let tree = try unpack(payload, manifest, replacing: isPresent, request) { return tree }
       if let tree = try lookUp(payload, request) { return tree }
     }
     throw .system(SystemError("open", treePath(payload), .noSuchFile))
   }
 
-  /// Checks a tree in full that did not pass its check, repairs it if it is damaged, and seals it anew.
+  /// Compares a tree that did not pass its check, repairs it if it is damaged, and seals it anew.
   /// Returns nil where it must be replaced.
   private func confirm(_ payload: Payload, _ manifest: Manifest, _ request: TreeRequest)
     throws(PayloadError) -> CachedTree?
   {
     guard let owned = openOwned(payload.treeName),
-      let root = try? openWithPermissions(treeDirectory, in: owned.directory.handle),
-      owned.takeLease()
+      let root = try? openWithPermissions(treeDirectory, in: owned.directory.handle)
     else { return nil }
-    let directory = owned.release()
+    ensureLease(in: owned.directory.handle)
+    guard let use = takeLease(owned.release(), payload.treeName) else { return nil }
+    let directory = use.directory.handle
     let timeline = request.observer.timeline
     timeline.begin(.check)
     restoreDirectoryModes(of: root.handle, manifest)
-    let damaged = try damagedEntries(
-      of: root.handle, manifest, hashing: true, progress: request.observer.checking)
+    let old = Seal.read(in: directory, treeID: payload.treeID, withTable: true)
+    // Of a copy that has all its names only sizes and modes are compared, unless the request is for more.
+    let looksAtDirectories = request.check == .seal || request.check == .dirs
+    var isCopy = false
+    if looksAtDirectories, let old, old.isConfirmed(), old.isDurable || !request.isDurable {
+      isCopy = old.isOfCopy(in: root.handle)
+    }
+    var damaged = try damagedEntries(
+      of: root.handle, manifest, hashing: isCopy ? .none : .all, progress: request.observer.checking
+    )
+    if isCopy && !damaged.isEmpty {
+      // It is worth a closer look.
+      damaged = try damagedEntries(
+        of: root.handle, manifest, hashing: .all, progress: request.observer.checking)
+    }
     var isOnDisk = false
     var sealing = request
     if damaged.isEmpty {
       // Of a repair that was killed.
-      try? settleDirectories(of: root.handle, manifest)
-      let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
+      if !isCopy { try? settleDirectories(of: root.handle, manifest) }
       if let old {
-        isOnDisk = old.isDurable
+        // Of a copy nobody knows.
+        isOnDisk = old.isDurable && !isCopy
         // What was read back came from the disk, or, as containers may have boot ids of their own, from memory.
-        if old.bootID != currentBootID() { sealing.isDurable = true }
+        if !isCopy && old.bootID != currentBootID() { sealing.isDurable = true }
       }
     } else {
-      guard try repair(damaged, of: root.handle, in: directory, payload, manifest, request.observer)
+      guard
+        try repair(damaged, of: root.handle, in: use.directory, payload, manifest, request.observer)
       else {
         return nil
       }
     }
     timeline.begin(.seal)
     do throws(SystemError) {
-      try seal(root, of: manifest, payload, in: directory.handle, isOnDisk: isOnDisk, sealing)
+      try seal(
+        root, of: manifest, payload, in: directory, isNew: false, isOnDisk: isOnDisk, sealing)
     } catch {
       // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
       // the way, or the tree was replaced meanwhile.
       guard error.isWantOfRoom else { return nil }
     }
-    return CachedTree(
-      root: treePath(payload), lease: directory, wasUnpacked: !damaged.isEmpty)
+    return CachedTree(root: treePath(payload), wasUnpacked: !damaged.isEmpty, use: use)
+  }
+
+  /// Gives the directory of a tree the lease that a cleaner, or a person, removed.
+  @inline(never)
+  private func ensureLease(in directory: DirectoryHandle) {
+    if let lease = Lease.open(in: directory, .readNoFollow), lease.isMark() { return }
+    try? removeTree(Lease.fileName, in: directory)
+    _ = try? Lease.create(in: directory)
   }
 
   /// Unpacks to a staging directory, seals, and renames it into place. Removes it where that fails.
   ///
-  /// Returns the lease, which is held since before the tree had its name; nil where another instance was
+  /// Returns the tree, with a lease that is held since before it had its name; nil where another instance was
   /// first, whose tree is as good.
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
-  ) throws(PayloadError) -> FileDescriptor? {
+  ) throws(PayloadError) -> CachedTree? {
     let timeline = request.observer.timeline
     timeline.begin(.plan)
     try requireRoom(for: UnpackedSize(manifest), in: directory)
     let claimed = try claimStaging(payload.treeName)
-    let staging = claimed.name
-    let owner = claimed.release()
+    let staging = claimed.staging.name
     do throws(PayloadError) {
       timeline.begin(.unpack)
       let observer = request.observer
       try fill(
-        owner, payload, manifest, replacing ? observer.repairing : observer.unpacking, request)
+        claimed.staging.directory, payload, manifest,
+        replacing ? observer.repairing : observer.unpacking, request)
       timeline.begin(.publish)
       // Who may enter the cache directory may use what is in it: a tree that root prewarmed serves all.
-      try system { () throws(SystemError) in try owner.setMode(0o755) }
+      try system { () throws(SystemError) in try claimed.staging.directory.setMode(0o755) }
+      if replacing { inheritLease(of: payload.treeName, claimed.staging.directory.handle) }
       // Shared from here on: who finds the published tree must get the lease.
-      _ = try? owner.lock(exclusive: false, wait: false)
-      if try publish(staging, payload, replacing: replacing) { return owner }
-      return nil
+      let use = claimed.share()
+      guard try publish(staging, payload, replacing: replacing) else { return nil }
+      return CachedTree(root: treePath(payload), wasUnpacked: true, use: use)
     } catch {
       request.observer.timeline.begin(.cleanUp)
-      try? removeTree(staging, in: handle)
+      try? removeMarked(staging)
       throw error
     }
   }
 
-  /// Makes a staging directory and holds its lock, which tells who cleans up that somebody is at work there.
-  func claimStaging(_ treeName: Path) throws(PayloadError) -> StagingDirectory {
+  /// Makes the lease of the tree that is to be replaced that of the new one as well: programs that run from there find
+  /// their files in the new one, and hold its lease. Otherwise, where that can't be, the new one has its own.
+  private func inheritLease(of treeName: Path, _ staging: DirectoryHandle) {
+    guard let directory = try? FileDescriptor.open(treeName, in: handle, .directory),
+      let name = try? hiddenName(for: Lease.fileName.bytes)
+    else { return }
+    do throws(SystemError) {
+      try staging.createHardLink(name, to: Lease.fileName, in: directory.handle)
+      try staging.rename(name, to: Lease.fileName)
+    } catch { try? staging.removeFile(name) }
+    // It is another one if somebody else could write to the old tree.
+    ensureLease(in: staging)
+  }
+
+  /// Makes a staging directory and holds its lease alone, which tells who cleans up that somebody is at work there.
+  @inline(never)
+  func claimStaging(_ treeName: Path) throws(PayloadError) -> ClaimedStaging {
     while true {
-      let name = try makeStaging(named: treeName.bytes, in: handle)
+      let staging = try makeStaging(named: treeName.bytes, in: handle)
+      let name = staging.name
       do throws(SystemError) {
-        let directory = try FileDescriptor.open(name, in: handle, .directory)
-        // Somebody who cleans up or lists the cache may have been faster, and may have removed it.
-        if (try? directory.lock(exclusive: true, wait: false)) != false,
-          directory.isNamed(name, in: handle)
-        {
-          return StagingDirectory(name: name, directory: directory)
+        let lease = try Lease.create(in: staging.directory.handle)
+        // For older launchers, which clean up by it.
+        _ = try? staging.directory.lock(exclusive: true, wait: false)
+        if lease.lock(exclusive: true) != .refused, staging.directory.isNamed(name, in: handle) {
+          return ClaimedStaging(staging: staging, lease: lease)
         }
-        try? removeTree(name, in: handle)
+        try? removeMarked(name)
       } catch {
-        try? removeTree(name, in: handle)
-        if error.errno != .noSuchFile { throw .system(error) }
+        try? removeMarked(name)
+        if !error.errno.isMissing { throw .system(error) }
       }
     }
   }
@@ -174,19 +211,20 @@ extension CacheDirectory {
     let handle = staging.handle
     let root = try makeTreeDirectory(in: handle)
     try unpackTree(
-      of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
-      progress: progress, timeline: request.observer.timeline)
+      of: payload, manifest, into: root.handle, modes: cachedModes,
+      workers: workerCount(for: manifest), progress: progress,
+      timeline: request.observer.timeline)
     request.observer.timeline.begin(.seal)
     try system { () throws(SystemError) in
-      try seal(root, of: manifest, payload, in: handle, isOnDisk: false, request)
+      try seal(root, of: manifest, payload, in: handle, isNew: true, isOnDisk: false, request)
     }
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
   }
 
-  /// Seals the tree in `root` as it is. `isOnDisk`: a power cut can't harm it any more.
+  /// Seals the tree in `root` as it is. `isNew`: as it was unpacked; `isOnDisk`: a power cut can't harm it any more.
   private func seal(
     _ root: borrowing FileDescriptor, of manifest: Manifest, _ payload: Payload,
-    in directory: DirectoryHandle, isOnDisk: Bool, _ request: TreeRequest
+    in directory: DirectoryHandle, isNew: Bool, isOnDisk: Bool, _ request: TreeRequest
   ) throws(SystemError) {
     let boot = currentBootID()
     // Where the system does not tell one boot from another, the data must be on the disk now.
@@ -197,8 +235,8 @@ extension CacheDirectory {
       name: record.name, version: record.version, bytes: manifest.contentLength,
       keepDays: record.keepDays ?? defaultKeepDays)
     let seal = try Seal(
-      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, bootID: boot,
-      isDurable: isOnDisk || mustBeOnDisk)
+      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, isNew: isNew,
+      place: place, bootID: boot, isDurable: isOnDisk || mustBeOnDisk)
     try seal.write(in: directory)
   }
 
@@ -219,7 +257,7 @@ extension CacheDirectory {
         }
       }
       if !replacing && holds(payload) {
-        try? removeTree(staging, in: handle)
+        try? removeMarked(staging)
         return false
       }
       if try replace(name, by: staging) { return true }
@@ -235,13 +273,16 @@ extension CacheDirectory {
       try handle.exchange(staging, with: name)
     } catch {
       switch error.errno {
-      case .noSuchFile: return false
-      case .invalidArgument, .noSystemCall, .notSupported:
+      case .noSuchFile, .staleHandle: return false
+      case .otherFileSystem:
+        try system { () throws(SystemError) in try removeMarked(name) }
+        return false
+      case _ where error.errno.isUnknownRename:
         return try replaceInTwoSteps(name, by: staging)
       default: throw .system(error)
       }
     }
-    try? removeTree(staging, in: handle)
+    try? removeMarked(staging)
     return true
   }
 
@@ -249,10 +290,13 @@ extension CacheDirectory {
   private func replaceInTwoSteps(_ name: Path, by staging: Path) throws(PayloadError) -> Bool {
     let old = try system { () throws(SystemError) in
       let hidden = try hiddenName(for: name.bytes)
-      try handle.rename(name, to: hidden)
+      do throws(SystemError) { try handle.rename(name, to: hidden) } catch {
+        guard error.errno == .otherFileSystem else { throw error }
+        try removeMarked(name)
+      }
       return hidden
     }
-    defer { try? removeTree(old, in: handle) }
+    defer { try? removeMarked(old) }
     // Where another instance is first, the caller looks again.
     return (try? handle.renameWithoutReplacing(staging, to: name)) != nil
   }
@@ -264,11 +308,17 @@ extension CacheDirectory {
   }
 }
 
-/// A staging directory that this process holds the lock of.
-struct StagingDirectory: ~Copyable {
-  /// In the cache directory.
-  let name: Path
-  let directory: FileDescriptor
+/// A staging directory whose lease this process holds alone.
+struct ClaimedStaging: ~Copyable {
+  let staging: StagingDirectory
+  let lease: Lease
 
-  consuming func release() -> FileDescriptor { directory }
+  /// Shares the lease from now on, as who uses the tree does: through a descriptor for reading.
+  consuming func share() -> TreeUse {
+    _ = lease.lock(exclusive: false)
+    let shared = Lease.open(in: staging.directory.handle, .readNoFollow)
+    _ = shared?.lock(exclusive: false)
+    _ = try? staging.directory.lock(exclusive: false, wait: false)
+    return TreeUse(directory: staging.release(), lease: shared)
+  }
 }

@@ -31,21 +31,21 @@ extension CacheDirectory {
     do throws(PayloadError) {
       try requireRoom(for: size, in: self.directory)
       let claimed = try claimStaging(payload.treeName)
-      let staging = claimed.name
+      let name = claimed.staging.name
       // Before the tree is sealed, so that whoever finds it without a seal looks for what was left.
-      defer { try? removeTree(staging, in: handle) }
-      let owner = claimed.release()
-      let staged = try makeTreeDirectory(in: owner.handle)
+      defer { try? removeMarked(name) }
+      let staging = claimed.staging.directory.handle
+      let staged = try makeTreeDirectory(in: staging)
       observer.timeline.begin(.unpack)
       try unpackTree(
-        of: payload, manifest, only: repair.unpacked, into: staged.handle,
+        of: payload, manifest, only: repair.unpacked, into: staged.handle, modes: cachedModes,
         workers: workerCount(for: manifest), progress: observer.repairing,
         timeline: observer.timeline)
       observer.timeline.begin(.publish)
       if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
       try system { () throws(SystemError) in
         try removeSeal(in: directory, payload)
-        try repair.replaceEntries(staged: staged.handle, staging: owner.handle)
+        try repair.replaceEntries(staged: staged.handle, staging: staging)
       }
       return true
     } catch {
@@ -157,7 +157,7 @@ private struct TreeRepair {
   /// its own mode again when all directories are settled.
   private func openToChange(_ index: Int) throws(SystemError) -> FileDescriptor {
     let directory = try openDirectory(index, of: manifest, below: root)
-    let mode = UInt32(manifest.entry(index).mode)
+    let mode = cachedModes.mode(of: manifest.entry(index))
     if mode & 0o700 != 0o700 { try directory.setMode(mode | 0o700) }
     return directory
   }
@@ -174,7 +174,7 @@ private func put(
       return try staging.rename(name, to: newName, in: directory)
     } catch {
       switch error.errno {
-      case .isDirectory, .notDirectory, .exists, .notEmpty: break
+      case .isDirectory, .notDirectory, .exists, .notEmpty, .otherFileSystem: break
       default: throw error
       }
     }
@@ -186,8 +186,11 @@ private func put(
       return try staging.exchange(name, with: newName, in: directory)
     } catch {
       switch error.errno {
-      case .noSuchFile: continue
-      case .invalidArgument, .noSystemCall, .notSupported:
+      case .noSuchFile, .staleHandle: continue
+      case .otherFileSystem:
+        // A directory of a lower layer, which an overlay file system does not rename.
+        try removeTree(newName, in: directory)
+      case _ where error.errno.isUnknownRename:
         // No atomic exchange on this file system: there is a moment with neither.
         try directory.rename(newName, to: try hiddenName(for: newName.bytes), in: staging)
       default: throw error
@@ -217,7 +220,7 @@ private func openDirectory(_ index: Int, of manifest: Manifest, below root: Dire
 func restoreDirectoryModes(of root: DirectoryHandle, _ manifest: Manifest) {
   for index in 0..<manifest.entryCount where manifest.entry(index).type == .directory {
     guard let status = try? root.status(of: Path(manifest.path(of: index))),
-      status.mode & 0o022 & ~UInt32(manifest.entry(index).mode) == 0
+      status.mode & 0o022 == 0
     else { continue }
     try? setDirectoryMode(index, status, of: root, manifest)
   }
@@ -250,7 +253,7 @@ private func setDirectoryMode(
   _ index: Int, _ status: FileStatus, of root: DirectoryHandle, _ manifest: Manifest
 ) throws(SystemError) {
   let entry = manifest.entry(index)
-  let mode = UInt32(entry.mode)
+  let mode = cachedModes.mode(of: entry)
   guard status.kind == .directory, status.mode & 0o777 != mode else { return }
   let parent = try openDirectory(entry.parent, of: manifest, below: root)
   let name = index == 0 ? Path(".") : Path([UInt8](manifest.name(of: entry)))

@@ -12,6 +12,10 @@ struct Seal {
   var treeID: Digest
   /// Of the onefile that sealed the tree; its name and version are read with the table only.
   var owner: TreeOwner
+  /// Under which path, and by which user, all directories above the cache directory were found safe; zeros: none.
+  var place: Place
+  /// Of the layout of the cache directory: `Seal.version`, or that of an older launcher, whose trees are removed only.
+  private(set) var layout: UInt16
   private var table: [UInt8]
   private var directoryCount: Int
 
@@ -23,8 +27,9 @@ struct Seal {
   // MARK: Reading
 
   /// Reads the seal in `directory`. Returns nil where there is none, or none that is whole and for
-  /// `treeID`; nil there takes any. `withTable` reads what follows the header as well: the table of
+  /// `treeID`; nil there takes any, also those of older launchers. `withTable` reads what follows the header as well: the table of
   /// directories, which `directoriesMatch` needs, and the owner's name and version.
+  @inline(never)
   static func read(in directory: DirectoryHandle, treeID: Digest?, withTable: Bool) -> Seal? {
     guard let file = open(in: directory) else { return nil }
     return Seal(reading: file, treeID: treeID, withTable: withTable)
@@ -37,7 +42,8 @@ struct Seal {
   /// `read`, of the open file.
   init?(reading file: borrowing FileDescriptor, treeID: Digest?, withTable: Bool) {
     guard let header = try? file.bytes(at: 0, count: Seal.headerLength),
-      let seal = Seal(header: header.span), treeID == nil || seal.treeID == treeID
+      let seal = Seal(header: header.span),
+      treeID == nil || (seal.treeID == treeID && seal.layout == Seal.version)
     else { return nil }
     self = seal
     guard withTable else { return }
@@ -52,8 +58,9 @@ struct Seal {
       SHA256Hasher.digest(of: header.extracting(0..<96)) == Digest(header, at: 96)
     else { return nil }
     let fields = header.bytes
+    layout = fields.unsafeLoad(fromByteOffset: 4, as: UInt16.self)
     guard fields.unsafeLoad(fromByteOffset: 0, as: UInt32.self) == Seal.magic,
-      fields.unsafeLoad(fromByteOffset: 4, as: UInt16.self) == Seal.version
+      layout == Seal.version || layout == Seal.olderVersion
     else { return nil }
     tableLength = Int(fields.unsafeLoad(fromByteOffset: 12, as: UInt32.self))
     guard tableLength <= Seal.longestTable else { return nil }
@@ -68,6 +75,9 @@ struct Seal {
     owner = TreeOwner(
       name: [], version: [], bytes: fields.unsafeLoad(fromByteOffset: 72, as: UInt64.self),
       keepDays: Int(fields.unsafeLoad(fromByteOffset: 68, as: UInt16.self)))
+    place = Place(
+      high: fields.unsafeLoad(fromByteOffset: 80, as: UInt64.self),
+      low: fields.unsafeLoad(fromByteOffset: 88, as: UInt64.self))
     table = []
   }
 
@@ -93,8 +103,8 @@ struct Seal {
   }
 
   /// Whether every directory of the tree is as it was when sealed: the user's or root's, same permissions and same
-  /// time of the last added, removed or renamed name. `leavesOpen`: a directory that was opened for it, which `execve`
-  /// closes.
+  /// times of the last added, removed or renamed name, and of the last change of any kind, which no program can set.
+  /// `leavesOpen`: a directory that was opened for it, which `execve` closes.
   func directoriesMatch(in root: DirectoryHandle, leavesOpen: Bool = false) -> Bool {
     // What most directories are below is looked up once, instead of for each of them.
     let base = commonBase
@@ -108,6 +118,35 @@ struct Seal {
     return directoriesMatch(in: root, near: root, 0..<0)
   }
 
+  /// Whether the tree is a copy of the sealed one, restored, or of an image layer: every directory was made or changed
+  /// anew, but has the names that were sealed, the same permissions, and a time that copying gives it: the sealed one, to
+  /// the second at least, or one that all have. Only what changed a tree in place gives it other times.
+  func isOfCopy(in root: DirectoryHandle) -> Bool {
+    let table = self.table.span
+    let user = ProcessContext.owner
+    var common: FileTime? = nil
+    var isCommon = true
+    var isSealed = true
+    var offset = 0
+    for _ in 0..<directoryCount {
+      guard let row = Row(table, at: offset) else { return false }
+      var path = Path([UInt8](self.table[row.path]))
+      path.truncate(to: path.count - 1)
+      if path.isEmpty { path = Path(".") }
+      guard let directory = try? FileDescriptor.open(path, in: root, .directory),
+        let status = try? directory.status(), row.matches(status, user, withTimes: false),
+        status.changed != row.changed,
+        let names = NameList(of: directory.handle), names == row.names
+      else { return false }
+      let time = status.modified
+      isSealed = isSealed && isStored(row.modified, as: time)
+      isCommon = isCommon && time.nanoseconds == 0 && time == common ?? time
+      common = time
+      offset = row.end
+    }
+    return offset == table.count && (isSealed || isCommon)
+  }
+
   /// `near` is the directory of the path that the table has at `base`; empty: none.
   @inline(never)
   private func directoriesMatch(
@@ -115,7 +154,7 @@ struct Seal {
   ) -> Bool {
     // On one thread: a second one helps only where a processor is free (docs/decisions/0006-targets-not-reached.md).
     let table = self.table.span
-    let user = ProcessContext.effectiveUser
+    let user = ProcessContext.owner
     var offset = 0
     for _ in 0..<directoryCount {
       guard let row = Row(table, at: offset) else { return false }
@@ -152,27 +191,33 @@ struct Seal {
     return count < 8 ? 0..<0 : first..<first + count
   }
 
-  /// A row of the table: time (i64 seconds, u32 nanoseconds), mode (u16), length of the path with its NUL
-  /// (u16), path.
+  /// A row of the table: what a directory was when it was sealed (docs/launch.md, "The seal").
   private struct Row {
-    var seconds: Int64
-    var nanoseconds: UInt32
+    var modified: FileTime
+    var changed: FileTime
+    var names: NameList
     var mode: UInt16
     var path: Range<Int>
     var end: Int { path.upperBound }
 
+    /// Bytes before the path.
+    static var headLength: Int { 36 }
+
     @inline(never)
     init?(_ table: Span<UInt8>, at offset: Int) {
-      guard table.count - offset >= 17 else { return nil }
+      guard table.count - offset >= Row.headLength + 1 else { return nil }
       let bytes = table.bytes
-      seconds = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Int64.self)
-      nanoseconds = bytes.unsafeLoadUnaligned(fromByteOffset: offset + 8, as: UInt32.self)
-      mode = bytes.unsafeLoadUnaligned(fromByteOffset: offset + 12, as: UInt16.self)
-      let length = Int(bytes.unsafeLoadUnaligned(fromByteOffset: offset + 14, as: UInt16.self))
-      guard length >= 1, table.count - offset - 16 >= length,
-        table[offset + 16 + length - 1] == 0
+      modified = FileTime(bytes, at: offset)
+      changed = FileTime(bytes, at: offset + 12)
+      names = NameList(
+        count: bytes.unsafeLoadUnaligned(fromByteOffset: offset + 24, as: UInt32.self),
+        sum: bytes.unsafeLoadUnaligned(fromByteOffset: offset + 28, as: UInt32.self))
+      mode = bytes.unsafeLoadUnaligned(fromByteOffset: offset + 32, as: UInt16.self)
+      let length = Int(bytes.unsafeLoadUnaligned(fromByteOffset: offset + 34, as: UInt16.self))
+      let start = offset + Row.headLength
+      guard length >= 1, table.count - start >= length, table[start + length - 1] == 0
       else { return nil }
-      path = offset + 16..<offset + 16 + length
+      path = start..<start + length
     }
 
     /// Whether it is below the directory of the path that the table has at `base`: 8 bytes or more.
@@ -196,30 +241,34 @@ struct Seal {
     /// - Parameter path: With its NUL, in `directory`.
     func matches(_ directory: DirectoryHandle, _ path: Span<UInt8>, _ user: UInt32) -> Bool {
       guard let status = directory.statusIfPresent(ofCString: path) else { return false }
-      return status.kind == .directory && status.belongs(to: user)
-        && status.mode & 0o777 == UInt32(mode)
-        && status.modified == FileTime(seconds: seconds, nanoseconds: nanoseconds)
+      return matches(status, user, withTimes: true)
+    }
+
+    func matches(_ status: FileStatus, _ user: UInt32, withTimes: Bool) -> Bool {
+      status.kind == .directory && status.belongs(to: user) && status.mode & 0o777 == UInt32(mode)
+        && (!withTimes || (status.modified == modified && status.changed == changed))
     }
   }
 
   /// CRC-32, which every launch can afford: against accidents, as all in a seal is, because who can write one
   /// can write any.
-  private static func checksum(of table: Span<UInt8>) -> UInt32 {
-    table.withUnsafeBytes {
-      lzma_crc32($0.assumingMemoryBound(to: UInt8.self).baseAddress, $0.count, 0)
-    }
-  }
+  private static func checksum(of table: Span<UInt8>) -> UInt32 { crc32(table) }
 
   // MARK: Writing
 
   private static var magic: UInt32 { 0x4C53_464F }
-  private static var version: UInt16 { 2 }
+  private static var version: UInt16 { 3 }
+  private static var olderVersion: UInt16 { 2 }
+  /// Whether an older launcher wrote it, which names trees in another way.
+  var isOlder: Bool { layout != Seal.version }
 
-  /// A seal of the tree in `root` as it is now.
+  /// A seal of the tree in `root` as it is now. `isNew`: it was unpacked just now, and holds the manifest's names alone.
   init(
-    of manifest: Manifest, treeID: Digest, owner: TreeOwner, in root: DirectoryHandle,
-    bootID: [UInt8], isDurable: Bool
+    of manifest: Manifest, treeID: Digest, owner: TreeOwner, in root: DirectoryHandle, isNew: Bool,
+    place: Place, bootID: [UInt8], isDurable: Bool
   ) throws(SystemError) {
+    layout = Seal.version
+    self.place = place
     self.treeID = treeID
     self.owner = owner
     self.bootID = bootID
@@ -230,13 +279,18 @@ struct Seal {
     nameLength = owner.name.count
     versionLength = owner.version.count
     bodyChecksum = 0
+    let packed = isNew ? NameList.all(of: manifest) : []
     for index in 0..<manifest.entryCount {
       let entry = manifest.entry(index)
       guard entry.type == .directory else { continue }
       let path = Path(manifest.path(of: index))
       let status = try root.status(of: path)
-      append(UInt64(bitPattern: status.modified.seconds), 8)
-      append(UInt64(status.modified.nanoseconds), 4)
+      let names =
+        isNew ? packed[index] : NameList(try root.names(in: path.isEmpty ? Path(".") : path))
+      append(status.modified)
+      append(status.changed)
+      append(UInt64(names.count), 4)
+      append(UInt64(names.sum), 4)
       append(UInt64(status.mode & 0o777), 2)
       append(UInt64(path.count + 1), 2)
       table.append(contentsOf: path.bytes)
@@ -244,6 +298,11 @@ struct Seal {
       directoryCount += 1
     }
     tableLength = table.count
+  }
+
+  private mutating func append(_ time: FileTime) {
+    append(UInt64(bitPattern: time.seconds), 8)
+    append(UInt64(time.nanoseconds), 4)
   }
 
   private mutating func append(_ value: UInt64, _ count: Int) {
@@ -269,7 +328,8 @@ struct Seal {
     Seal.append(UInt64(owner.name.count), 1, to: &bytes)
     Seal.append(UInt64(owner.version.count), 1, to: &bytes)
     Seal.append(owner.bytes, 8, to: &bytes)
-    Seal.append(0, 16, to: &bytes)
+    Seal.append(place.high, 8, to: &bytes)
+    Seal.append(place.low, 8, to: &bytes)
     let hash = SHA256Hasher.digest(of: bytes.span)
     bytes.append(contentsOf: hash.bytes)
     bytes.append(contentsOf: body)
@@ -289,6 +349,76 @@ struct Seal {
       try? directory.removeFile(temporary)
       throw error
     }
+  }
+}
+
+private func crc32(_ bytes: Span<UInt8>) -> UInt32 {
+  bytes.withUnsafeBytes {
+    lzma_crc32($0.assumingMemoryBound(to: UInt8.self).baseAddress, $0.count, 0)
+  }
+}
+
+extension FileTime {
+  fileprivate init(_ bytes: RawSpan, at offset: Int) {
+    self.init(
+      seconds: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Int64.self),
+      nanoseconds: bytes.unsafeLoadUnaligned(fromByteOffset: offset + 8, as: UInt32.self))
+  }
+}
+
+/// Which names a directory holds, in whatever order: how many, and the sum of the CRC-32 of each.
+struct NameList: Equatable {
+  var count: UInt32 = 0
+  var sum: UInt32 = 0
+
+  init(count: UInt32 = 0, sum: UInt32 = 0) {
+    self.count = count
+    self.sum = sum
+  }
+
+  init(_ names: [[UInt8]]) {
+    for name in names { add(name.span) }
+  }
+
+  /// Nil where the directory can't be listed.
+  init?(of directory: DirectoryHandle) {
+    guard let names = try? directory.names() else { return nil }
+    self.init(names)
+  }
+
+  private mutating func add(_ name: Span<UInt8>) {
+    count &+= 1
+    sum &+= crc32(name)
+  }
+
+  /// For each directory of a manifest, by its index, what it holds.
+  static func all(of manifest: Manifest) -> [NameList] {
+    var lists = [NameList](repeating: NameList(), count: manifest.entryCount)
+    for index in 1..<max(1, manifest.entryCount) {
+      let entry = manifest.entry(index)
+      lists[entry.parent].add(([UInt8](manifest.name(of: entry))).span)
+    }
+    return lists
+  }
+}
+
+/// A path of a cache directory, and a user who found everything above it safe: the first 16 bytes of a hash of both.
+struct Place: Equatable {
+  var high: UInt64
+  var low: UInt64
+
+  init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
+  init(_ path: Path, seenBy user: UInt32) {
+    var bytes = [UInt8](path.bytes)
+    bytes.append(0)
+    bytes.append(contentsOf: ("\(UInt64(user))" as Text).bytes)
+    let digest = SHA256Hasher.digest(of: bytes.span).bytes
+    high = digest.span.bytes.unsafeLoad(fromByteOffset: 0, as: UInt64.self)
+    low = digest.span.bytes.unsafeLoad(fromByteOffset: 8, as: UInt64.self)
   }
 }
 

@@ -3,28 +3,36 @@ internal import PayloadFormat
 internal import PayloadReader
 internal import Posix
 
+/// Of which files the content is compared.
+enum Hashing {
+  case all
+  /// Those whose time is not the manifest's: content decides, and not time.
+  case whereTimesDiffer
+  case none
+}
+
 /// Whether a tree is what its manifest says, as `damagedEntries` compares them. Stops at the first difference.
 func treeMatches(
-  _ root: DirectoryHandle, _ manifest: Manifest, hashing: Bool, progress: UnpackProgress?
+  _ root: DirectoryHandle, _ manifest: Manifest, hashing: Hashing, progress: UnpackProgress?
 ) throws(PayloadError) -> Bool {
   try damagedEntries(
     of: root, manifest, hashing: hashing, stoppingAtFirst: true, progress: progress
   ).isEmpty
 }
 
-/// Compares a tree with its manifest: the owner, type, mode, size, time and link of every entry, and with
-/// `hashing` the content of every file. Further entries in the tree are not looked for.
+/// Compares a tree with its manifest: the owner, type, mode, size and link of every entry, and the content of the files
+/// that `hashing` says. Further entries in the tree are not looked for.
 ///
 /// Returns the entries that are missing or differ, or can't be read, which is as bad; `stoppingAtFirst` at
 /// least one of them. Where a directory is among them, because it is missing or something else stands in its
 /// place, all that belongs below it is as well: the same names may be found through a symlink. Throws only
 /// where there is no memory, or a held termination signal came.
 func damagedEntries(
-  of root: DirectoryHandle, _ manifest: Manifest, hashing: Bool, stoppingAtFirst: Bool = false,
+  of root: DirectoryHandle, _ manifest: Manifest, hashing: Hashing, stoppingAtFirst: Bool = false,
   progress: UnpackProgress?
 ) throws(PayloadError) -> EntrySet {
   SHA256Hasher.prepareForBulk()
-  let user = ProcessContext.effectiveUser
+  let user = ProcessContext.owner
   let work = SharedWork<TreeCheckEnd>(count: manifest.entryCount) { .interrupted(signal: $0) }
   let found = ParallelResults<Bool>(count: manifest.entryCount)
   // Who shows it may come to no entry before the others have had all.
@@ -33,7 +41,7 @@ func damagedEntries(
     do throws(TreeCheckEnd) {
       let buffer = try allocate(count: 256 << 10)
       while let index = work.take() {
-        if !entryMatches(root, user, manifest, index, hashing ? buffer.bytes : nil, work) {
+        if !entryMatches(root, user, manifest, index, hashing, buffer.bytes, work) {
           found[index] = true
           if stoppingAtFirst { throw .damaged }
         }
@@ -58,6 +66,9 @@ func damagedEntries(
   return damaged
 }
 
+/// No entry of a cached tree can be written to by others.
+let cachedModes = EntryModes.cached
+
 private enum TreeCheckEnd: Error {
   case damaged
   case interrupted(signal: Int32)
@@ -71,16 +82,16 @@ private func allocate(count: Int) throws(TreeCheckEnd) -> Buffer {
 /// Whether an entry can be read and is what the manifest says.
 private func entryMatches(
   _ root: DirectoryHandle, _ user: UInt32, _ manifest: Manifest, _ index: Int,
-  _ buffer: UnsafeMutableRawBufferPointer?, _ work: SharedWork<TreeCheckEnd>
+  _ hashing: Hashing, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork<TreeCheckEnd>
 ) -> Bool {
   do throws(SystemError) {
-    return try compareEntry(root, user, manifest, index, buffer, work)
+    return try compareEntry(root, user, manifest, index, hashing, buffer, work)
   } catch { return false }
 }
 
 private func compareEntry(
   _ root: DirectoryHandle, _ user: UInt32, _ manifest: Manifest, _ index: Int,
-  _ buffer: UnsafeMutableRawBufferPointer?, _ work: SharedWork<TreeCheckEnd>
+  _ hashing: Hashing, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork<TreeCheckEnd>
 ) throws(SystemError) -> Bool {
   let entry = manifest.entry(index)
   let path = Path(manifest.path(of: index))
@@ -88,7 +99,7 @@ private func compareEntry(
   guard status.belongs(to: user) else { return false }
   switch entry.type {
   case .directory:
-    return status.kind == .directory && status.mode & 0o777 == UInt32(entry.mode)
+    return status.kind == .directory && status.mode & 0o777 == cachedModes.mode(of: entry)
   case .symlink:
     guard status.kind == .symlink else { return false }
     let target = try root.symlinkTarget(of: path)
@@ -98,10 +109,14 @@ private func compareEntry(
     let other = try root.status(of: target)
     return status.isSameFile(as: other)
   case .file:
-    guard status.kind == .file, status.mode & 0o7777 == UInt32(entry.mode),
-      UInt64(status.size) == entry.size, isStored(entry.modified, as: status.modified)
+    guard status.kind == .file, status.mode & 0o7777 == cachedModes.mode(of: entry),
+      UInt64(status.size) == entry.size
     else { return false }
-    guard let buffer else { return true }
+    switch hashing {
+    case .none: return true
+    case .whereTimesDiffer where isStored(entry.modified, as: status.modified): return true
+    case .whereTimesDiffer, .all: break
+    }
     let file = try FileDescriptor.open(path, in: root, .readNoFollow)
     var hasher = SHA256Hasher()
     var offset: Int64 = 0
@@ -111,7 +126,7 @@ private func compareEntry(
       work.add(bytes: count)
       offset += Int64(count)
       if count < buffer.count { break }
-      // Nobody asks any more what this one is.
+      // Another worker has failed; this result is not needed.
       if work.mustStop() { return true }
     }
     return hasher.finish() == entry.hash

@@ -128,6 +128,7 @@ extension CacheItem {
     switch kind {
     case .leftover: return isInUse ? "being unpacked" : "left by a launch that was killed"
     case .unsealed: return "a tree without a seal"
+    case .unknown: return "not recognised: never removed"
     case .tree:
       let name = escapedText(application).string
       return version.isEmpty ? name : "\(name) \(escapedText(version))"
@@ -141,6 +142,7 @@ private func json(_ item: CacheItem) -> JSON {
     case .tree: "tree"
     case .unsealed: "unsealed"
     case .leftover: "leftover"
+    case .unknown: "unknown"
     }
   return .object(
     JSON.members(path: [UInt8](item.path.bytes)) + [

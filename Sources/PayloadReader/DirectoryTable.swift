@@ -83,25 +83,27 @@ final class DirectoryTable: Sendable {
     index == 0 ? root : root.below(borrowing: descriptors[index])
   }
 
-  /// Gives every directory its mode and time, children before their parents, the root last.
-  func finish(_ manifest: Manifest) throws(SystemError) {
-    var name = Path()
+  /// Gives every directory its mode, which is `mode` of its entry, and its time, children before their parents, the root
+  /// last.
+  func finish(_ manifest: Manifest, mode: (Manifest.Entry) -> UInt32) throws(SystemError) {
     var index = manifest.entryCount - 1
     while index >= 0 {
       let entry = manifest.entry(index)
-      if entry.type == .directory {
-        let parent: DirectoryHandle
-        if index == 0 {
-          parent = root
-          name = Path(".")
-        } else {
-          parent = locate(entry, manifest, &name)
-        }
-        // The time first: a directory without permissions for its owner can't be reached by name.
-        try parent.setModificationTime(of: name, entry.modified)
-        try parent.setMode(of: name, UInt32(entry.mode))
-      }
+      if entry.type == .directory { try finish(index, entry, manifest, mode(entry)) }
       index -= 1
     }
+  }
+
+  private func finish(
+    _ index: Int, _ entry: Manifest.Entry, _ manifest: Manifest, _ mode: UInt32
+  ) throws(SystemError) {
+    if index == 0 { return try root.settle(entry.modified, mode) }
+    if descriptors[index] >= 0 {
+      return try root.below(borrowing: descriptors[index]).settle(entry.modified, mode)
+    }
+    var name = Path()
+    let parent = locate(entry, manifest, &name)
+    let directory = try FileDescriptor.open(name, in: parent, .directory)
+    try directory.handle.settle(entry.modified, mode)
   }
 }

@@ -63,31 +63,34 @@ public func extract(
 
   let staging = try makeStaging(named: target.lastComponent, in: handle)
   do throws(PayloadError) {
-    let root = try system { () throws(SystemError) in
-      try FileDescriptor.open(staging, in: handle, .directory)
-    }
     timeline.begin(.unpack)
     try unpackTree(
-      of: payload, manifest, into: root.handle, workers: workerCount(for: manifest),
-      progress: progress, timeline: timeline)
+      of: payload, manifest, into: staging.directory.handle, modes: .archived,
+      workers: workerCount(for: manifest), progress: progress, timeline: timeline)
     timeline.begin(.publish)
     if existing == nil {
-      try rename(staging, to: Path([UInt8](target.lastComponent)), in: handle, target)
+      try publish(staging, as: Path([UInt8](target.lastComponent)), in: handle, target)
     } else {
-      try moveContent(of: staging, root.handle, to: place, manifest)
+      try moveContent(of: staging, to: place, manifest)
     }
   } catch {
     timeline.begin(.cleanUp)
-    try? removeTree(staging, in: handle)
+    try? staging.remove(in: handle)
     throw error
   }
   return manifest
 }
 
-private func rename(_ staging: Path, to name: Path, in parent: DirectoryHandle, _ target: Path)
-  throws(PayloadError)
-{
-  do throws(SystemError) { try parent.renameWithoutReplacing(staging, to: name) } catch {
+private func publish(
+  _ staging: borrowing StagingDirectory, as name: Path, in parent: DirectoryHandle, _ target: Path
+) throws(PayloadError) {
+  do throws(SystemError) {
+    // Who owns the directory above may rename what is in it, and put something else there.
+    guard staging.directory.isNamed(staging.name, in: parent) else {
+      throw SystemError("rename", staging.directory.path, .noSuchFile)
+    }
+    try parent.renameWithoutReplacing(staging.name, to: name)
+  } catch {
     switch error.errno {
     case .exists, .notEmpty, .notDirectory: throw .occupied(target)
     default: throw .system(error)
@@ -97,13 +100,13 @@ private func rename(_ staging: Path, to name: Path, in parent: DirectoryHandle, 
 
 /// Moves what is in `staging`, a directory in `target`, up into `target`, which gets the root's mode and time.
 private func moveContent(
-  of staging: Path, _ root: DirectoryHandle, to target: borrowing FileDescriptor,
-  _ manifest: Manifest
+  of staging: borrowing StagingDirectory, to target: borrowing FileDescriptor, _ manifest: Manifest
 ) throws(PayloadError) {
   let handle = target.handle
+  let root = staging.directory.handle
   try system { () throws(SystemError) in
     // The root's own mode may forbid to rename what is in it.
-    try handle.setMode(of: staging, 0o700)
+    try staging.directory.setMode(0o700)
     var moved: [Path] = []
     do throws(SystemError) {
       for name in try root.names() {
@@ -115,20 +118,46 @@ private func moveContent(
       for child in moved { try? removeTree(child, in: handle) }
       throw error
     }
-    try handle.removeDirectory(staging)
+    try handle.removeDirectory(staging.name)
     let entry = manifest.entry(0)
-    try target.setModificationTime(entry.modified)
-    try target.setMode(UInt32(entry.mode))
+    try handle.settle(entry.modified, UInt32(entry.mode))
   }
 }
 
-/// Makes the directory `.<name>.<16 hexadecimal digits>`, which nobody else can enter, and returns its name.
-public func makeStaging(named name: ArraySlice<UInt8>, in directory: DirectoryHandle)
-  throws(PayloadError) -> Path
+/// A directory that something is made in before it gets its name.
+public struct StagingDirectory: ~Copyable {
+  /// In the directory that it was made in: `.<name>.<16 hexadecimal digits>`.
+  public let name: Path
+  public let directory: FileDescriptor
+
+  /// The open directory, which stays.
+  public consuming func release() -> FileDescriptor { directory }
+
+  /// Removes it with all that is in it. Only what is below the open directory, and an empty directory of that name: who
+  /// may write to the directory above may have put something else in its place.
+  public borrowing func remove(in parent: DirectoryHandle) throws(SystemError) {
+    try? directory.setMode(0o700)
+    for name in try directory.handle.names() { try removeTree(Path(name), in: directory.handle) }
+    try parent.removeDirectory(name)
+  }
+}
+
+/// Makes a directory that nobody else can enter. What is made in it has the mode that it is made with, whatever access
+/// control lists the directory above gives on.
+public func makeStaging(named name: ArraySlice<UInt8>, in parent: DirectoryHandle)
+  throws(PayloadError) -> StagingDirectory
 {
   try system { () throws(SystemError) in
     let staging = try hiddenName(for: name)
-    try directory.createDirectory(staging, mode: 0o700)
-    return staging
+    try parent.createDirectory(staging, mode: 0o700)
+    do throws(SystemError) {
+      let directory = try FileDescriptor.open(staging, in: parent, .directory)
+      directory.removeAccessControlLists()
+      try directory.setMode(0o700)
+      return StagingDirectory(name: staging, directory: directory)
+    } catch {
+      try? parent.removeDirectory(staging)
+      throw error
+    }
   }
 }

@@ -5,6 +5,20 @@ public import Posix
 /// Is told how far the unpacking is: bytes of content written so far, and in all.
 public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
 
+/// Which permissions of the archive an unpacked entry has.
+public enum EntryModes: Sendable {
+  /// All, as `extract` gives them.
+  case archived
+  /// Those but writing for group and others: what is in a cache is executed later, by others as well.
+  case cached
+
+  /// The mode of an entry: 0o000 to 0o777.
+  @inline(__always)
+  public func mode(of entry: Manifest.Entry) -> UInt32 {
+    UInt32(entry.mode) & (self == .cached ? 0o755 : 0o777)
+  }
+}
+
 /// Unpacks the tree into `root`, an empty directory, in parallel.
 ///
 /// Each frame is verified before it is decoded. Every entry is made anew, below descriptors of
@@ -16,13 +30,14 @@ public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) ->
 ///   - only: the entries that are made, with the directories above them, nil for all; only the frames that
 ///     hold them are read. The file of a hard link among them must be as well. All directories keep mode
 ///     0700 and the time of their making then, because what is in them is to be moved.
+///   - modes: which modes the entries get.
 ///   - workers: threads, the calling one included; see `workerCount`.
 ///   - progress: called on the calling thread, at first, after each of the frames that it decodes, and at last.
 ///   - timeline: gets what each worker does.
 @inline(never)
 public func unpackTree(
   of payload: Payload, _ manifest: Manifest, only: EntrySet? = nil, into root: DirectoryHandle,
-  workers: Int, progress: UnpackProgress? = nil, timeline: Timeline? = nil
+  modes: EntryModes, workers: Int, progress: UnpackProgress? = nil, timeline: Timeline? = nil
 ) throws(PayloadError) {
   SHA256Hasher.prepareForBulk()
   let mask = ProcessContext.setFileModeMask(0)
@@ -35,7 +50,7 @@ public func unpackTree(
   // The workers need some as well, and the program has some.
   ProcessContext.growDescriptorTable(to: min(manifest.directoryCount, mostOpen) + 64)
   let unpacker = TreeUnpacker(
-    payload: payload, manifest: manifest, only: only, root: root, mostOpen: mostOpen)
+    payload: payload, manifest: manifest, only: only, root: root, modes: modes, mostOpen: mostOpen)
   try unpacker.writeFrames(workers: workers, progress: progress, timeline: timeline)
   try system { () throws(SystemError) in try unpacker.finish() }
 }
@@ -45,17 +60,20 @@ private final class TreeUnpacker: Sendable {
   private let manifest: Manifest
   private let only: EntrySet?
   private let root: DirectoryHandle
+  private let modes: EntryModes
   private let mostOpen: Int
   private let directories = Awaited<DirectoryTable>()
   private let plan: FramePlan
 
   init(
-    payload: Payload, manifest: Manifest, only: EntrySet?, root: DirectoryHandle, mostOpen: Int
+    payload: Payload, manifest: Manifest, only: EntrySet?, root: DirectoryHandle,
+    modes: EntryModes, mostOpen: Int
   ) {
     self.payload = payload
     self.manifest = manifest
     self.only = only
     self.root = root
+    self.modes = modes
     self.mostOpen = mostOpen
     plan = FramePlan(manifest, only: only)
   }
@@ -81,7 +99,7 @@ private final class TreeUnpacker: Sendable {
       let entry = manifest.entry(index)
       guard entry.type == .file && !manifest.isOnePiece(entry) else { continue }
       let directory = directories.locate(entry, manifest, &name)
-      let mode = entry.size == 0 ? UInt32(entry.mode) : 0o600
+      let mode = entry.size == 0 ? modes.mode(of: entry) : 0o600
       let file = try FileDescriptor.open(name, in: directory, .createNew, mode: mode)
       if entry.size > 0 {
         try file.resize(to: Int64(entry.size))
@@ -165,7 +183,7 @@ private final class TreeUnpacker: Sendable {
         rebasing: bytes[Int(piece.offset)..<Int(piece.offset) + Int(piece.length)])
       if manifest.isOnePiece(entry) {
         let file = try FileDescriptor.open(
-          name, in: directory, .createNew, mode: UInt32(entry.mode))
+          name, in: directory, .createNew, mode: modes.mode(of: entry))
         try file.write(content, at: 0)
         try file.setModificationTime(entry.modified)
         try file.close()
@@ -190,7 +208,7 @@ private final class TreeUnpacker: Sendable {
       case .file where entry.size > 0 && !manifest.isOnePiece(entry):
         let directory = directories.locate(entry, manifest, &name)
         let file = try FileDescriptor.open(name, in: directory, .write)
-        try file.setMode(UInt32(entry.mode))
+        try file.setMode(modes.mode(of: entry))
         try file.setModificationTime(entry.modified)
         try file.close()
       case .symlink:
@@ -205,7 +223,7 @@ private final class TreeUnpacker: Sendable {
       default: continue
       }
     }
-    if only == nil { try directories.finish(manifest) }
+    if only == nil { try directories.finish(manifest) { modes.mode(of: $0) } }
   }
 }
 

@@ -25,8 +25,21 @@ public struct Errno: Error, Equatable, Sendable {
   public static var noSystemCall: Errno { Errno(rawValue: ENOSYS) }
   public static var notSupported: Errno { Errno(rawValue: EOPNOTSUPP) }
   public static var symlinkLoop: Errno { Errno(rawValue: ELOOP) }
+  public static var otherFileSystem: Errno { Errno(rawValue: EXDEV) }
+  public static var staleHandle: Errno { Errno(rawValue: ESTALE) }
+  public static var nameTooLong: Errno { Errno(rawValue: ENAMETOOLONG) }
   public static var timedOut: Errno { Errno(rawValue: ETIMEDOUT) }
   public static var outOfMemory: Errno { Errno(rawValue: ENOMEM) }
+
+  /// Whether there is no such file, or no more: a network file system answers ESTALE for one that another machine removed.
+  public var isMissing: Bool { self == .noSuchFile || self == .staleHandle }
+
+  /// Whether `renameat2` may fail that way because the kernel, the file system or a sandbox doesn't know it. Where
+  /// permissions are missing, the plain rename that is tried instead says so.
+  public var isUnknownRename: Bool {
+    self == .invalidArgument || self == .noSystemCall || self == .notSupported
+      || self == .notPermitted
+  }
 
   /// The C library's text, as of `strerror`.
   public var description: Text {

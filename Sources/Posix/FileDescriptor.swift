@@ -1,6 +1,6 @@
 internal import CPosix
 
-/// How to open a file. Every descriptor is close-on-exec, but for those of `leaseDirectory`.
+/// How to open a file. Every descriptor is close-on-exec, but for those of `lease` and `leaseDirectory`.
 public struct OpenOptions: Sendable {
   private(set) var flags: Int32
 
@@ -37,6 +37,24 @@ public struct OpenOptions: Sendable {
   public static var overwrite: OpenOptions {
     OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_TRUNC | CPOSIX_O_NONBLOCK)
   }
+  /// For its status and mode alone, which needs no permission of what is opened.
+  static var pathOnly: OpenOptions {
+    OpenOptions(flags: cposix_o_path() | CPOSIX_O_NOFOLLOW)
+  }
+  /// A lock that others take as well, on a descriptor that stays open in a program that is executed.
+  public static var lease: OpenOptions {
+    var options = readNoFollow
+    options.flags &= ~CPOSIX_O_CLOEXEC
+    return options
+  }
+  /// Read and write, as `readNoFollow`.
+  public static var updateNoFollow: OpenOptions {
+    OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
+  }
+  /// As `createNew`, and open for reading as well.
+  public static var createNewToUpdate: OpenOptions {
+    OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)
+  }
   /// A lock file, made where it is missing.
   public static var createLock: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_CREAT | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
@@ -59,6 +77,18 @@ public struct DirectoryHandle: Sendable {
   /// A directory below this one by its open descriptor. Messages name this one's path for it.
   public func below(borrowing descriptor: Int32) -> DirectoryHandle {
     DirectoryHandle(rawValue: descriptor, path: path)
+  }
+
+  /// Gives the directory itself a modification time and a mode. The corresponding C functions are `futimens` and
+  /// `fchmod`.
+  @inline(never)
+  public func settle(_ modified: FileTime, _ mode: UInt32) throws(SystemError) {
+    do throws(Errno) {
+      _ = try retrying { cposix_futimens(rawValue, modified.seconds, modified.nanoseconds) }
+    } catch { throw SystemError("set the time of", path, error) }
+    do throws(Errno) { _ = try retrying { cposix_fchmod(rawValue, mode) } } catch {
+      throw SystemError("set the mode of", path, error)
+    }
   }
 
   func error(_ operation: StaticString, _ name: Path, _ errno: Errno) -> SystemError {
@@ -295,6 +325,41 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
+  /// Takes a lock of this open file on the whole of it, without waiting; or changes the one that it has. A shared one needs
+  /// a descriptor for reading, an exclusive one a descriptor for writing: only who may write to the file can keep others
+  /// from it. Every copy of the descriptor holds the lock, also across `execve`. Returns false where another open file has a
+  /// lock that is in the way.
+  ///
+  /// The corresponding C function is `fcntl` with `F_OFD_SETLK`.
+  @inline(never)
+  public func lockRecord(exclusive: Bool) throws(SystemError) -> Bool {
+    do throws(Errno) {
+      _ = try retrying { cposix_lock_record(rawValue, exclusive ? 1 : 0) }
+      return true
+    } catch {
+      if error == .wouldBlock || error == .accessDenied { return false }
+      throw SystemError("lock", path, error)
+    }
+  }
+
+  /// Whether another open file has a lock of `lockRecord`. Takes none, so that it disturbs nobody.
+  ///
+  /// The corresponding C function is `fcntl` with `F_OFD_GETLK`.
+  public func isRecordLocked() throws(SystemError) -> Bool {
+    do throws(Errno) { return try retrying { cposix_is_record_locked(rawValue) } != 0 } catch {
+      throw SystemError("lock", path, error)
+    }
+  }
+
+  /// Removes the access control lists that a new directory got from the one above it, and would give on to what is made
+  /// in it: they count more than the mode that a file is made with. The corresponding C function is `fremovexattr`.
+  public func removeAccessControlLists() { cposix_remove_acls(rawValue) }
+
+  /// `setMode` of what was opened by `pathOnly`. The corresponding C function is `chmod`.
+  func setModeOfPath(_ mode: UInt32) throws(SystemError) {
+    try call("set the mode of") { cposix_chmod_of_path(rawValue, mode) }
+  }
+
   /// Whether `name` still stands for this file. Where that can't be found out, nothing says that it doesn't.
   public func isNamed(_ name: Path, in directory: DirectoryHandle) -> Bool {
     do throws(SystemError) {
@@ -309,13 +374,18 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("keep open") { cposix_set_close_on_exec(rawValue, 0) }
   }
 
+  /// The symlink that the kernel has for this descriptor.
+  public var ownName: Path {
+    var name = Path("/proc/self/fd/")
+    name.append(contentsOf: ("\(UInt64(rawValue))" as Text).bytes)
+    return name
+  }
+
   /// Gives a file that was opened by `openUnnamed` a name, which must not exist.
   public func link(as name: Path, in directory: DirectoryHandle = .current) throws(SystemError) {
-    var own = Path("/proc/self/fd/")
-    own.append(contentsOf: ("\(rawValue)" as Text).bytes)
     do throws(Errno) {
       _ = try retrying {
-        own.withCString { from in
+        ownName.withCString { from in
           name.withCString { cposix_linkat(CPOSIX_AT_FDCWD, from, directory.rawValue, $0, 1) }
         }
       }
@@ -350,10 +420,13 @@ public struct FileStatus: Sendable {
   public let mode: UInt32
   public let size: Int64
   public let user: UInt32
+  public let group: UInt32
   public let device: UInt64
   public let inode: UInt64
   public let links: UInt64
   public let modified: FileTime
+  /// When the inode was changed last, which no program can set.
+  public let changed: FileTime
 
   init(_ info: cposix_stat_t) {
     switch Int32(info.mode & UInt32(CPOSIX_S_IFMT)) {
@@ -368,15 +441,17 @@ public struct FileStatus: Sendable {
     mode = info.mode & 0o7777
     size = info.size
     user = info.user
+    group = info.group
     device = info.device
     inode = info.inode
     links = info.links
     modified = FileTime(seconds: info.modified_seconds, nanoseconds: info.modified_nanoseconds)
+    changed = FileTime(seconds: info.changed_seconds, nanoseconds: info.changed_nanoseconds)
   }
 
   /// Whether it belongs to the effective user or to root, and nobody else can write to it.
   public var isOnlyOurs: Bool {
-    belongs(to: ProcessContext.effectiveUser) && mode & 0o022 == 0
+    belongs(to: ProcessContext.owner) && mode & 0o022 == 0
   }
 
   /// Whether it is `user`'s or root's, so that no third one can change it at will.

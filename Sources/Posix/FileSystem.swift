@@ -17,7 +17,7 @@ extension DirectoryHandle {
     do throws(SystemError) {
       return try status(of: name, follow: follow)
     } catch {
-      if error.errno == .noSuchFile { return nil }
+      if error.errno.isMissing { return nil }
       throw error
     }
   }
@@ -69,10 +69,16 @@ extension DirectoryHandle {
     try call("remove the directory", name) { cposix_unlinkat(rawValue, $0, 1) }
   }
 
-  /// Follows a final symlink. The corresponding C function is `fchmodat`.
-  @inline(never)
+  /// Sets the mode of what `name` stands for, whatever its own permissions are. Fails where it is a symlink. The
+  /// corresponding C functions are `openat` with `O_PATH` and `chmod`.
   public func setMode(of name: Path, _ mode: UInt32) throws(SystemError) {
-    try call("set the mode of", name) { cposix_fchmodat(rawValue, $0, mode) }
+    try FileDescriptor.open(name, in: self, .pathOnly).setModeOfPath(mode)
+  }
+
+  /// Whether a file has an access control list, which names further users than its mode. The corresponding C function is
+  /// `lgetxattr`.
+  public static func hasAccessControlList(_ path: Path) -> Bool {
+    path.withCString { cposix_has_acl($0) } != 0
   }
 
   /// The corresponding C function is `utimensat`.
@@ -125,7 +131,7 @@ extension DirectoryHandle {
         }
       }
     } catch {
-      guard error.errno == .invalidArgument || error.errno == .noSystemCall else { throw error }
+      guard error.errno.isUnknownRename else { throw error }
       try rename(name, to: newName)
     }
   }

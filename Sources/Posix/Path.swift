@@ -129,6 +129,46 @@ public struct Path: Sendable {
   public var quoted: Text { quotedText(bytes) }
 }
 
+/// What stands between separators: one piece more than there are separators, of which some may be empty.
+@inline(never)
+public func pieces(of bytes: [UInt8], at separator: UInt8) -> [[UInt8]] {
+  var result: [[UInt8]] = []
+  var piece: [UInt8] = []
+  for byte in bytes {
+    if byte == separator {
+      result.append(piece)
+      piece = []
+    } else {
+      piece.append(byte)
+    }
+  }
+  result.append(piece)
+  return result
+}
+
+/// Where `part` begins in `bytes`, at `start` or later; nil: nowhere. The corresponding C function is `memmem`.
+@inline(never)
+public func index(of part: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
+  let found = part.withUnsafeBytes { part in
+    bytes.withUnsafeBytes {
+      cposix_find($0.baseAddress! + start, $0.count - start, part.baseAddress!, part.count)
+    }
+  }
+  return found < 0 ? nil : start + found
+}
+
+/// The number that decimal digits stand for; nil where it is none of 32 bits.
+@inline(never)
+public func decimalNumber(_ digits: [UInt8]) -> UInt32? {
+  var result: UInt64 = 0
+  for digit in digits {
+    guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+    result = result * 10 + UInt64(digit - UInt8(ascii: "0"))
+    guard result <= UInt64(UInt32.max) else { return nil }
+  }
+  return digits.isEmpty ? nil : UInt32(result)
+}
+
 /// See `Path.quoted`.
 @inline(never)
 public func quotedText(_ bytes: some Sequence<UInt8>) -> Text { "'\(escapedText(bytes))'" }

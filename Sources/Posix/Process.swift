@@ -57,6 +57,19 @@ public enum ProcessContext {
   /// At the start of the process: `AT_EUID` of getauxval(3).
   public static var effectiveUser: UInt32 { cposix_effective_user() }
 
+  /// The user that files of this process's own belong to: `effectiveUser`. In a user namespace where that is what files
+  /// of all users show as who have no number there, nothing is known to be its own, and this is a number that no file has.
+  public static var owner: UInt32 { cposix_owner() }
+
+  /// What the owners of files show as who have no number in this process's user namespace.
+  public static var overflowUser: UInt32 { CPOSIX_OVERFLOW_USER }
+
+  /// Whether a user has a number in this process's user namespace; true where the system does not tell.
+  public static func isMapped(user: UInt32) -> Bool { cposix_is_mapped(user) != 0 }
+
+  /// Bytes of the longest path that a system call takes, with its NUL: `PATH_MAX`.
+  public static var longestPath: Int { Int(CPOSIX_PATH_MAX) }
+
   /// The corresponding C function is `getpid`.
   public static var number: Int32 { getpid() }
 

@@ -33,7 +33,7 @@ private func removeDirectory(
         try handle.removeFile(child)
       } catch {
         switch error.errno {
-        case .noSuchFile: continue
+        case .noSuchFile, .staleHandle: continue
         case .isDirectory, .notPermitted:
           try removeDirectory(child, in: handle, device: device, deadline)
         default: throw error
@@ -41,7 +41,7 @@ private func removeDirectory(
       }
     }
   } catch {
-    if error.errno == .noSuchFile { return }
+    if error.errno.isMissing { return }
     throw error
   }
   try ignoringMissing { () throws(SystemError) in try directory.removeDirectory(name) }
@@ -61,8 +61,6 @@ public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) thr
     // Where the permissions are there, something else forbids it.
     guard error.errno == .accessDenied, try directory.status(of: name).mode & 0o700 != 0o700
     else { throw error }
-    // Only a directory of ours can be changed, and no symlink stands here: opening it would have
-    // failed with ELOOP or ENOTDIR.
     try directory.setMode(of: name, 0o700)
     return try FileDescriptor.open(name, in: directory, .directory)
   }
@@ -70,6 +68,6 @@ public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) thr
 
 private func ignoringMissing(_ body: () throws(SystemError) -> Void) throws(SystemError) {
   do throws(SystemError) { try body() } catch {
-    if error.errno != .noSuchFile { throw error }
+    if !error.errno.isMissing { throw error }
   }
 }

@@ -15,8 +15,10 @@ struct UnpackedSample {
   init(_ onefile: Onefile = Onefile.sample()) throws {
     directory = try TemporaryDirectory()
     payload = try Payload.open(try directory.write("onefile", onefile.encoded()))
-    manifest = try extract(payload, to: directory("tree"))
+    manifest = try payload.readManifest()
+    try directory.makeDirectory("tree", mode: 0o700)
     root = FileDescriptorBox(try FileDescriptor.open(directory("tree"), .directory))
+    try unpackTree(of: payload, manifest, into: root.handle, modes: .cached, workers: 2)
   }
 
   func callAsFunction(_ name: String) -> String { "tree/\(name)" }
@@ -25,10 +27,12 @@ struct UnpackedSample {
     name: [UInt8]("app".utf8), version: [UInt8]("1.0".utf8), bytes: 7, keepDays: 30)
 
   /// A seal of the tree as it is now.
-  func seal(bootID: [UInt8] = currentBootID(), isDurable: Bool = false) throws -> Seal {
+  func seal(
+    bootID: [UInt8] = currentBootID(), isDurable: Bool = false, isNew: Bool = true
+  ) throws -> Seal {
     try Seal(
-      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, bootID: bootID,
-      isDurable: isDurable)
+      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, isNew: isNew,
+      place: Place(directory("cache"), seenBy: 7), bootID: bootID, isDurable: isDurable)
   }
 }
 

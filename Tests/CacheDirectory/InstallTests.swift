@@ -114,13 +114,13 @@ private struct Scenarios {
     #expect(try !isFound())
     #expect(try install())
     #expect(try place.list("cache") == [name])
-    #expect(try place.list("cache/\(name)") == ["seal", "tree"])
+    #expect(try place.list("cache/\(name)") == ["lease", "seal", "tree"])
     for check in CheckPolicy.allCases { #expect(try isFound(check), "\(check)") }
     #expect(try !install())
   }
 
   func theNameIsOfTheTreeID() throws {
-    #expect(name == hexText(payload.treeID.bytes.prefix(16)).string)
+    #expect(name == hexText(payload.treeID.bytes.suffix(16)).string)
     #expect(name.utf8.count == 32)
   }
 
@@ -149,7 +149,7 @@ private struct Scenarios {
     try damage("big")
     #expect(try install(.full))
     #expect(try place.list("cache") == [name])
-    #expect(try place.list("cache/\(name)") == ["seal", "tree"])
+    #expect(try place.list("cache/\(name)") == ["lease", "seal", "tree"])
     #expect(try isFound(.full) && isFound(.dirs))
     #expect(try place.status("\(tree)/big").inode != before)
     #expect(
@@ -203,7 +203,7 @@ private struct Scenarios {
     try place.remove("cache/\(name)/seal")
     try place.write("cache/\(name)/.seal.0123456789abcdef")
     #expect(try !install())
-    #expect(try place.list("cache/\(name)") == ["seal", "tree"])
+    #expect(try place.list("cache/\(name)") == ["lease", "seal", "tree"])
   }
 
   func aTreeWithoutASealIsCheckedAndSealed() throws {
@@ -240,6 +240,7 @@ private struct Scenarios {
     try Seal(
       of: manifest, treeID: payload.treeID,
       owner: TreeOwner(name: [], version: [], bytes: 0, keepDays: 30), in: tree.handle,
+      isNew: true, place: Place(place("cache"), seenBy: ProcessContext.effectiveUser),
       bootID: noise(16), isDurable: false
     ).write(in: directory.handle)
     for check in CheckPolicy.allCases { #expect(try !isFound(check), "\(check)") }
@@ -286,15 +287,25 @@ private struct Scenarios {
   func removing() throws {
     #expect(try install())
     let cache = try open()
-    #expect(try cache.remove(payload.treeName, evenWithoutLocks: false) == .removed)
-    #expect(try cache.remove(payload.treeName, evenWithoutLocks: false) == .notThere)
+    #expect(removed(cache) == [.tree])
+    #expect(removed(cache) == [])
     #expect(try place.list("cache") == [])
+  }
+
+  /// What `clean` removes.
+  private func removed(_ cache: borrowing CacheDirectory) -> [CacheItem.Kind] {
+    var cleanUp = CleanUp()
+    cleanUp.tree = payload.treeName
+    var result = CleanUpResult()
+    cache.cleanUp(cleanUp, &result)
+    #expect(result.failures.isEmpty)
+    return result.removed.map(\.kind)
   }
 
   func aTreeInUseIsNotRemoved() throws {
     let cache = try open()
     let tree = try cache.installHoldingSignals(payload, request())
-    #expect(try cache.remove(payload.treeName, evenWithoutLocks: true) == .inUse)
+    #expect(removed(cache) == [])
     #expect(try place.exists("cache/\(name)/seal"))
     #expect(try FileDescriptor.open(tree.root, .directory).status().kind == .directory)
   }
@@ -320,16 +331,21 @@ private struct Scenarios {
 
   func onlyAbandonedStagingOfThisTreeIsReclaimed() throws {
     let cache = try open()
-    try place.write("cache/.\(name).0123456789abcdef/tree/file")
-    try place.write("cache/.\(name).fedcba9876543210/tree/file")
+    let names = ["0123456789abcdef", "fedcba9876543210", "0000000000000000"].map {
+      ".\(name).\($0)"
+    }
+    for staging in names { try place.write("cache/\(staging)/tree/file") }
+    for staging in names[..<2] {
+      try place.write("cache/\(staging)/lease", Lease.mark, mode: 0o644)
+    }
     try place.write("cache/.other.0123456789abcdef/tree/file")
     try place.write("cache/unrelated")
-    let held = try FileDescriptor.open(place("cache/.\(name).fedcba9876543210"), .directory)
-    #expect(try held.lock(exclusive: true, wait: false))
+    let held = try FileDescriptor.open(place("cache/\(names[1])/lease"), .updateNoFollow)
+    #expect(try held.lockRecord(exclusive: true))
     cache.reclaimStaging(of: payload.treeName)
     #expect(
       try place.list("cache") == [
-        ".\(name).fedcba9876543210", ".other.0123456789abcdef", "unrelated",
+        names[2], names[1], ".other.0123456789abcdef", "unrelated",
       ])
   }
 }

@@ -53,16 +53,17 @@ import Testing
 
   @Test func theLayoutIsThatOfTheDocument() throws {
     let bytes = try sample.seal(bootID: noise(16), isDurable: true).encoded()
-    #expect(Array(bytes[..<8]) == [0x4F, 0x46, 0x53, 0x4C, 2, 0, 1, 0])
+    #expect(Array(bytes[..<8]) == [0x4F, 0x46, 0x53, 0x4C, 3, 0, 1, 0])
     #expect(Array(bytes[8..<12]) == [2, 0, 0, 0])
     #expect(Array(bytes[16..<48]) == sample.payload.treeID.bytes)
     #expect(Array(bytes[48..<64]) == noise(16))
     #expect(Array(bytes[64..<68]) == checksum(bytes))
     #expect(Array(bytes[68..<80]) == [30, 0, 3, 3, 7, 0, 0, 0, 0, 0, 0, 0])
-    #expect(bytes[80..<96].allSatisfy { $0 == 0 })
+    let place = [UInt8](sample.directory("cache").bytes) + [0] + [UInt8]("7".utf8)
+    #expect(Array(bytes[80..<96]) == Array(digest(place).bytes[..<16]))
     #expect(Array(bytes[96..<128]) == digest(Array(bytes[..<96])).bytes)
     // The root, then "directory".
-    #expect(bytes.count == 128 + 17 + 17 + 9 + 6)
+    #expect(bytes.count == 128 + 37 + 37 + 9 + 6)
     #expect(Array(bytes.suffix(16)) == [UInt8]("directory".utf8) + [0] + [UInt8]("app1.0".utf8))
   }
 
@@ -215,6 +216,66 @@ import Testing
         try sample.directory.setTime(
           "tree", seconds: root.seconds, nanoseconds: root.nanoseconds)
       })
+  }
+
+  /// As by a cleaner that removes files and sets the time back: docs/launch.md, "Checks".
+  @Test func aTimeThatWasSetBack() throws {
+    #expect(
+      try !matches {
+        let before = try sample.directory.status(sample("directory")).modified
+        try sample.directory.remove(sample("directory/inner"))
+        try sample.directory.setTime(
+          sample("directory"), seconds: before.seconds, nanoseconds: before.nanoseconds)
+      })
+  }
+
+  // MARK: Copies
+
+  /// Whether the tree is taken for a copy of the sealed one after `change`, which follows on a change of every
+  /// directory's times.
+  private func isCopy(times: FileTime? = nil, after change: () throws -> Void = {}) throws -> Bool {
+    let seal = try sample.seal()
+    try change()
+    for name in ["tree/directory", "tree"] {
+      let time = try times ?? sample.directory.status(name).modified
+      try sample.directory.setTime(name, seconds: time.seconds, nanoseconds: time.nanoseconds)
+    }
+    return seal.isOfCopy(in: sample.root.handle)
+  }
+
+  @Test func copiesKeepTheirTimes() throws {
+    #expect(try isCopy())
+  }
+
+  @Test func layersMayGiveAllOneTime() throws {
+    #expect(try isCopy(times: FileTime(seconds: 1_700_000_000, nanoseconds: 0)))
+    #expect(try !isCopy(times: FileTime(seconds: 1_700_000_000, nanoseconds: 1)))
+  }
+
+  @Test func theSealedTreeIsNoCopyOfItself() throws {
+    let isOfCopy = try sample.seal().isOfCopy(in: sample.root.handle)
+    #expect(!isOfCopy)
+  }
+
+  @Test(arguments: ["big", "directory/link"])
+  func copiesThatLackNames(_ name: String) throws {
+    let time = FileTime(seconds: 1_700_000_000, nanoseconds: 0)
+    #expect(try !isCopy(times: time) { try sample.directory.remove(sample(name)) })
+  }
+
+  @Test func copiesWithOtherNamesOrModes() throws {
+    let time = FileTime(seconds: 1_700_000_000, nanoseconds: 0)
+    #expect(
+      try !isCopy(times: time) {
+        let current = DirectoryHandle.current
+        try current.rename(sample.directory(sample("big")), to: sample.directory(sample("gib")))
+      })
+    #expect(try !isCopy(times: time) { try sample.directory.write(sample("directory/more")) })
+  }
+
+  @Test func theNamesOfTheManifestAreThoseOfANewTree() throws {
+    let of = (try sample.seal(isNew: true).encoded(), try sample.seal(isNew: false).encoded())
+    #expect(of.0 == of.1)
   }
 
   @Test func contentsAreNotLookedAt() throws {

@@ -11,11 +11,11 @@ import Testing
 
   init() throws { sample = try UnpackedSample() }
 
-  private func matches(hashing: Bool) throws -> Bool {
+  private func matches(hashing: Hashing) throws -> Bool {
     try treeMatches(sample.root.handle, sample.manifest, hashing: hashing, progress: nil)
   }
 
-  private func damaged(hashing: Bool = true) throws -> [String] {
+  private func damaged(hashing: Hashing = .all) throws -> [String] {
     let found = try damagedEntries(
       of: sample.root.handle, sample.manifest, hashing: hashing, progress: nil)
     let indices = (0..<sample.manifest.entryCount).filter { found.contains($0) }
@@ -25,9 +25,9 @@ import Testing
 
   /// Whether the damage is noticed without and with hashing.
   private func isNoticed(_ damage: (TemporaryDirectory) throws -> Void) throws -> [Bool] {
-    #expect(try matches(hashing: false) && matches(hashing: true))
+    #expect(try matches(hashing: .whereTimesDiffer) && matches(hashing: .all))
     try damage(sample.directory)
-    return [try !matches(hashing: false), try !matches(hashing: true)]
+    return [try !matches(hashing: .whereTimesDiffer), try !matches(hashing: .all)]
   }
 
   private static let both = [true, true]
@@ -100,10 +100,19 @@ import Testing
     #expect(found == TreeCheckTests.both)
   }
 
-  /// docs/launch.md, "Checks": `files` looks at times, `full` at contents instead.
+  /// docs/launch.md, "Checks": content decides, and not time.
   @Test(arguments: ["big", "empty", "program"])
   func otherTimesOfFiles(_ name: String) throws {
-    #expect(try isNoticed { try $0.setTime(sample(name), seconds: 1) }[0])
+    #expect(try isNoticed { try $0.setTime(sample(name), seconds: 1) } == TreeCheckTests.none)
+  }
+
+  @Test func otherContentOfAnotherTime() throws {
+    let found = try isNoticed {
+      try overwrite("big", [0xEE])
+      try $0.setTime(sample("big"), seconds: 1)
+    }
+    #expect(found == TreeCheckTests.both)
+    #expect(try matches(hashing: .none))
   }
 
   /// NTFS and CIFS keep seven decimals, others six, three or none.
@@ -182,7 +191,7 @@ import Testing
     try overwrite("big", [0xEE])
     try sample.directory.remove(sample("directory/link"))
     #expect(try damaged() == ["big", "directory/link"])
-    #expect(try damaged(hashing: false) == ["directory/link"])
+    #expect(try damaged(hashing: .whereTimesDiffer) == ["directory/link"])
   }
 
   @Test func allBelowADirectoryThatIsNotThere() throws {

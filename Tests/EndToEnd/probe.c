@@ -114,6 +114,12 @@ int main(int argc, char **argv, char **environment) {
   }
   if (strcmp(what, "watch") == 0) return watch(argc - 2, argv + 2);
   // Until its standard input ends.
+  if (strcmp(what, "daemon") == 0) {
+    // As programs do that don't know what they were given.
+    for (int fd = 3; fd < 256; fd++) close(fd);
+    if (chdir("/") != 0) return 1;
+    what = "wait";
+  }
   if (strcmp(what, "wait") == 0) {
     puts("waiting");
     fflush(stdout);

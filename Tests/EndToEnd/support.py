@@ -6,6 +6,8 @@ The programs under test are those in $ONEFOLD_DIST, by default `dist/` of this r
 from __future__ import annotations
 
 import atexit
+import errno
+import fcntl
 import functools
 import hashlib
 import importlib.util
@@ -15,6 +17,7 @@ import platform
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -255,7 +258,8 @@ def set_status(path: bytes, entry: Any) -> None:
 
 def tree_state(root: StrPath) -> dict[bytes, tuple[Any, ...]]:
     """All that a onefile carries of a tree, to be compared: by path, the type, mode, time and
-    content. Names of one file tell the first of them; times of symlinks count as well."""
+    content. Times are whole seconds, as the packer writes them. Names of one file tell the first of them;
+    times of symlinks count as well."""
     base = os.fsencode(root)
     state: dict[bytes, tuple[Any, ...]] = {}
     first_names: dict[tuple[int, int], bytes] = {}
@@ -263,15 +267,16 @@ def tree_state(root: StrPath) -> dict[bytes, tuple[Any, ...]]:
         full = os.path.join(base, path) if path else base
         status = os.lstat(full)
         mode = stat.S_IMODE(status.st_mode)
+        seconds = status.st_mtime_ns // 10**9
         if stat.S_ISDIR(status.st_mode):
-            state[path] = ("directory", oct(mode), status.st_mtime_ns)
+            state[path] = ("directory", oct(mode), seconds)
         elif stat.S_ISLNK(status.st_mode):
-            state[path] = ("symlink", status.st_mtime_ns, os.readlink(full))
+            state[path] = ("symlink", seconds, os.readlink(full))
         elif stat.S_ISREG(status.st_mode):
             first = first_names.setdefault((status.st_dev, status.st_ino), path)
             content = hash_file(full) if first == path else ""
             state[path] = (
-                "file", oct(mode), status.st_mtime_ns, status.st_size, content, first,
+                "file", oct(mode), seconds, status.st_size, content, first,
             )  # fmt: skip
         else:
             state[path] = ("other", oct(status.st_mode))
@@ -323,7 +328,7 @@ class Onefile:
 
     @property
     def tree_name(self) -> str:
-        return self.summary["tree_id"][:32]
+        return self.summary["tree_id"][32:]
 
     def tree(self, cache: Path) -> Path:
         return cache / self.tree_name / "tree"
@@ -367,6 +372,38 @@ class Onefile:
         return {"environment": environment, **given}
 
 
+#: What marks a directory as Onefold's (docs/launch.md, "What is in it").
+LEASE = b"Onefold unpacked this directory, and removes it when it is not used.\n"
+#: Of <fcntl.h>, which Python 3.11 does not name.
+F_OFD_SETLK = 37
+
+
+def lock_lease(file: int, kind: int) -> None:
+    """Takes the lock of an open lease: fcntl.F_RDLCK, F_WRLCK, or F_UNLCK."""
+    fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
+
+
+def hold_lease(test: unittest.TestCase, directory: Path, kind: int) -> int:
+    """Locks the lease in the directory until the test ends; returns its descriptor."""
+    file = os.open(directory / "lease", os.O_RDONLY if kind == fcntl.F_RDLCK else os.O_RDWR)
+    test.addCleanup(close_descriptor, file)
+    lock_lease(file, kind)
+    return file
+
+
+def make_lock(path: Path) -> None:
+    """The lock file of a launch."""
+    path.write_bytes(b"")
+    path.chmod(0o1600)
+
+
+def close_descriptor(file: int) -> None:
+    try:
+        os.close(file)
+    except OSError:
+        pass
+
+
 def seal_in_another_boot(seal: Path) -> None:
     change_seal(seal, 48, bytes(range(16)))
 
@@ -398,15 +435,30 @@ def pack(
     return Onefile(output, json.loads(result.stdout))
 
 
-@functools.lru_cache(maxsize=None)
 def probe() -> Path:
     """`probe.c`, compiled: a static program, so that it runs in every root directory."""
+    return compiled_helper("probe")
+
+
+@functools.lru_cache(maxsize=None)
+def compiled_helper(name: str) -> Path:
+    """A C program beside the tests, linked statically."""
     compiler = shutil.which("musl-gcc") or shutil.which("gcc")
     if compiler is None:
         raise unittest.SkipTest("needs the program musl-gcc or gcc")
-    result = scratch() / "probe"
-    source = Path(__file__).with_name("probe.c")
-    succeed(run([compiler, "-static", "-Os", "-w", "-o", result, source]))
+    result = scratch() / name
+    source = Path(__file__).with_name(f"{name}.c")
+    # The kernel's headers are not musl's.
+    headers = ["-idirafter", "/usr/include", "-idirafter", f"/usr/include/{platform.machine()}-linux-gnu"]
+    succeed(run([compiler, "-static", "-Os", "-w", *headers, "-o", result, source]))
+    return result
+
+
+def without_locks(onefile: Onefile, error: int = errno.ENOLCK) -> Onefile:
+    """The onefile, to be launched where locks don't work."""
+    result = Onefile(onefile.path, onefile.summary)
+    deny = [compiled_helper("deny"), str(error)]
+    result.command = lambda *arguments: [*deny, onefile.path, *arguments]  # type: ignore[method-assign]
     return result
 
 
@@ -670,7 +722,7 @@ class Case(unittest.TestCase):
         """The cache holds the whole tree and nothing else."""
         cache = cache or self.cache
         self.assertEqual(listing(cache), [onefile.tree_name])
-        self.assertEqual(listing(cache / onefile.tree_name), ["seal", "tree"])
+        self.assertEqual(listing(cache / onefile.tree_name), ["lease", "seal", "tree"])
         self.assertSameTree(onefile.tree(cache), tree)
 
     def assertNothingLeft(self, cache: Optional[Path] = None) -> None:

@@ -33,6 +33,7 @@ from support import (
     Result,
     Symlink,
     listing,
+    make_lock,
     make_tree,
     noise,
     pack,
@@ -224,7 +225,7 @@ class Scenario:
             seal_in_another_boot(tree.with_name("seal"))
         if self.is_littered:
             shutil.copytree(tree.parent, cache / f".{'0' * 32}.{'1' * 16}", symlinks=True)
-            (cache / f"{'0' * 32}.lock").touch()
+            make_lock(cache / f"{'0' * 32}.lock")
 
     def launch(self, cache: Path, verb: str = "", check: str = "") -> Result:
         """Undisturbed, and of a given verb. `TimeoutExpired` where it hangs."""
@@ -640,7 +641,7 @@ def check_next(one: Scenario, cache: Path, point: Point) -> None:
         require(result.returncode == 0, f"gc ended with {ending_of(result)}")
         require(listing(cache) == [name], f"after gc there are {listing(cache)}")
         beside = listing(cache / name)
-        require(beside == ["seal", "tree"], f"after gc there are beside the tree {beside}")
+        require(beside == ["lease", "seal", "tree"], f"after gc there are beside the tree {beside}")
         require_tree(one, cache, point)
     result = one.launch(cache, "clean")
     require(result.returncode == 0, f"clean ended with {ending_of(result)}")

@@ -158,20 +158,20 @@ class Process(Launch):
                 pid, report = self.started(self.cache)
                 self.assertEqual(report.pid, pid)
 
-    def test_one_descriptor_more_the_lease(self) -> None:
+    def test_two_descriptors_more_the_lease_and_its_directory(self) -> None:
         for moment in ("first", "second"):
             with self.subTest(moment):
                 _, report = self.started(self.cache)
                 further = {fd: path for fd, path in report.descriptors.items() if fd > 2}
                 leased = os.fspath(self.cache / self.packed.tree_name)
-                self.assertEqual(list(further.values()), [leased])
+                self.assertEqual(sorted(further.values()), [leased, f"{leased}/lease"])
 
     def test_descriptors_of_the_launcher_stay_open(self) -> None:
         with open(os.devnull, "rb") as file:
             os.set_inheritable(file.fileno(), True)
             report = self.report(pass_fds=[file.fileno()])
             self.assertEqual(report.descriptors[file.fileno()], os.devnull)
-            self.assertEqual(len(report.descriptors), 5)
+            self.assertEqual(len(report.descriptors), 6)
 
     def test_closed_standard_descriptors_are_no_harm(self) -> None:
         close = lambda: (os.close(0), os.close(2))
@@ -193,9 +193,9 @@ class Process(Launch):
                     close = lambda: os.closerange(0, count)
                     self.assertEqual(packed.launch(cache=self.cache, prepare=close).returncode, 0)
                     text = found.read_text()
-                    lease = re.search(rf" (\d+) -> {re.escape(leased)}$", text, re.MULTILINE)
-                    self.assertIsNotNone(lease, text)
-                    self.assertGreater(int(lease[1]), 2)
+                    held = re.findall(rf" (\d+) -> {re.escape(leased)}(?:/lease)?$", text, re.MULTILINE)
+                    self.assertEqual(len(held), 2, text)
+                    self.assertGreater(min(map(int, held)), 2)
                     # Closed as they were; 1 the shell itself may have open now, for `ls`.
                     standard = set(re.findall(r" ([02]) -> ", text))
                     self.assertEqual(standard, {"0", "2"} - {str(n) for n in range(count)})
@@ -726,7 +726,7 @@ class Verbs(Case):
 
 class Size(Case):
     def test_the_bootloader_is_static_and_small(self) -> None:
-        self.assertLessEqual(BOOTLOADER.stat().st_size, 400_000)
+        self.assertLessEqual(BOOTLOADER.stat().st_size, 420_000)
         linked = run(["ldd", BOOTLOADER])
         self.assertIn(b"not a dynamic executable", linked.stdout + linked.stderr)
 

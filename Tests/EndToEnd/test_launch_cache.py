@@ -370,7 +370,8 @@ class Candidates(Case):
         self.assertUses(f"/var/tmp/onefold-{self.user}", XDG_CACHE_HOME=home / "not" / "there")
         self.assertEqual(listing(home), [])
         cache = home / ".cache" / "onefold"
-        self.assertSkips("is in another user's home", cache, HOME=home)
+        reason = f"is below '{home}', which belongs to another user"
+        self.assertSkips(reason, cache, HOME=home)
 
     @needs_root
     def test_below_another_user_s_directory_for_temporary_files_for_root(self) -> None:
@@ -379,7 +380,8 @@ class Candidates(Case):
         self.assertUses(f"/tmp/onefold-{self.user}", TMPDIR=temporary)
         self.assertEqual(listing(temporary), [])
         own = temporary / f"onefold-{self.user}"
-        self.assertSkips("is in another user's directory", own, TMPDIR=temporary)
+        reason = f"is below '{temporary}', which belongs to another user"
+        self.assertSkips(reason, own, TMPDIR=temporary)
 
     @needs_root
     def test_planted_in_the_directory_for_temporary_files(self) -> None:
@@ -400,7 +402,7 @@ class Candidates(Case):
         (self.work / "link").symlink_to(home)
         self.assertUses(self.work / "link" / ".cache" / "onefold", HOME=self.work / "link")
         (self.home / ".cache").mkdir()
-        (self.home / ".cache").chmod(0o777)
+        (self.home / ".cache").chmod(0o1777)
         self.assertUses(self.home / ".cache" / "onefold", HOME=self.home)
 
     def test_a_trailing_slash_is_no_harm(self) -> None:
@@ -658,9 +660,11 @@ class Damaged(CacheCase):
         self.assertRepaired(lambda: (self.unpacked / "a" / "file").chmod(0o666), "files")
 
     def test_a_file_of_another_time(self) -> None:
-        """Which makes Python's byte code of it invalid."""
-        module = self.unpacked / "package" / "module.py"
-        self.assertRepaired(lambda: os.utime(module, ns=(0, 0)), "files")
+        """Content decides, and not time."""
+        os.utime(self.unpacked / "package" / "module.py", ns=(0, 0))
+        traced = self.traced(environment={"ONEFOLD_CHECK": "files"})
+        self.assertLaunched(traced.result)
+        self.assertEqual(traced.changes, [])
 
     def test_a_file_of_another_content_and_a_new_time(self) -> None:
         path = self.unpacked / "a" / "file"
@@ -744,8 +748,8 @@ class Damaged(CacheCase):
             written = [int(c.result) for c in traced.launch if c.name == "pwrite64"]
             self.assertEqual(written, [len(content)])
             made = [c for c in traced.launch if c.name == "openat" and "O_CREAT" in c.arguments]
-            # The lock, the file, and the seal.
-            self.assertEqual(len(made), 3, made)
+            # The lock, the lease of the staging directory, the file, and the seal.
+            self.assertEqual(len(made), 4, made)
             self.assertCacheHolds(self.packed, self.state)
 
     def test_all_kinds_of_damage_at_once(self) -> None:
@@ -1006,7 +1010,7 @@ class Unprivileged(CacheCase):
 
     def test_a_cache_that_root_prewarmed_and_that_is_damaged_is_refused(self) -> None:
         (self.prewarm_for_all() / "large").unlink()
-        self.assertRefused(self.launch_as_nobody(self.cache), self.cache, "can't be written to")
+        self.assertRefused(self.launch_as_nobody(self.cache), self.cache, "but it is damaged")
 
     def test_a_cache_that_root_keeps_for_itself_is_refused(self) -> None:
         self.launch()

@@ -82,7 +82,7 @@ class Literal(NamedTuple):
 
 def literals(path: Path) -> Iterator[Literal]:
     # Blanks, so that places stay the same.
-    text = re.sub(r"(?m)^\s*//.*$|^#.*$", lambda match: " " * len(match[0]), path.read_text("utf-8"))
+    text = re.sub(r"(?m)^\s*//.*$|^#(?:.*\\\n)*.*$", lambda match: " " * len(match[0]), path.read_text("utf-8"))
     position = 0
     while (start := text.find('"', position)) >= 0:
         parts: list[str] = []
@@ -155,7 +155,8 @@ class Sources:
             *(literal for literal in self.of("TerminalProgress.swift") if " % (" in str(literal)),
             *(literal for literal in self.labels if str(literal).startswith("waiting ")),
         ]
-        self.reasons = [literal for literal in self.of("Candidates.swift") if literal.has_words]
+        places = self.of("Candidates.swift", "Ancestors.swift")
+        self.reasons = [literal for literal in places if literal.has_words]
         self.damage = [literal for literal in self.of("PayloadError.swift") if literal.function == "describe"]
         self.faults = [
             literal

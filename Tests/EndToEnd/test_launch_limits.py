@@ -327,7 +327,7 @@ class Obstacles(Points, CacheCase):
 
     what = "what is no cache in its place"
     #: Whether a tree was there before.
-    places = {"cache": False, "id": False, "lock": False, "seal": True, "tree": True}
+    places = {"cache": False, "id": False, "lock": False, "seal": True, "lease": True, "tree": True}
 
     def setUp(self) -> None:
         super().setUp()
@@ -385,6 +385,7 @@ class Obstacles(Points, CacheCase):
             "id": directory,
             "lock": self.lock,
             "seal": directory / "seal",
+            "lease": directory / "lease",
             "tree": directory / "tree",
         }[place]
         self.remove(self.cache)

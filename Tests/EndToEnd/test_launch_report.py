@@ -528,7 +528,7 @@ class Tracing(ReportCase):
     def test_it_does_not_reach_the_program(self) -> None:
         self.traced("report")
         descriptors = [l for l in self.result.stdout.splitlines() if l.startswith(b"fd-")]
-        self.assertEqual(len(descriptors), 4)
+        self.assertEqual(len(descriptors), 5)
 
     def test_the_verb_shows_a_table_and_runs_nothing(self) -> None:
         for moment in ("first", "second"):

@@ -32,7 +32,7 @@ import Testing
         #expect(try handle.status(of: name).kind == .directory)
         #expect(mostOpen < 20 || name.bytes.elementsEqual(manifest.name(of: manifest.entry(index))))
       }
-      try table.finish(manifest)
+      try table.finish(manifest) { UInt32($0.mode) }
     }
     for path in expected {
       let status = try directory.status(path)

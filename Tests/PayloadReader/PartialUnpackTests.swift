@@ -28,7 +28,7 @@ import Testing
     try directory.makeDirectory("out")
     let root = try FileDescriptor.open(directory("out"), .directory)
     try unpackTree(
-      of: payload, manifest, only: entries(wanted), into: root.handle, workers: 2)
+      of: payload, manifest, only: entries(wanted), into: root.handle, modes: .archived, workers: 2)
   }
 
   @Test func theWantedEntriesAndTheDirectoriesAboveThem() throws {
@@ -58,7 +58,8 @@ import Testing
     // It is called on this thread.
     nonisolated(unsafe) var last: [UInt64] = []
     try unpackTree(
-      of: payload, manifest, only: entries(["directory/inner"]), into: root.handle, workers: 1,
+      of: payload, manifest, only: entries(["directory/inner"]), into: root.handle,
+      modes: .archived, workers: 1,
       progress: { last = [$0, $1] })
     #expect(last == [10, 10])
   }

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,8 @@ static const int CPOSIX_O_CLOEXEC = O_CLOEXEC;
 static const int CPOSIX_O_NOFOLLOW = O_NOFOLLOW;
 static const int CPOSIX_O_DIRECTORY = O_DIRECTORY;
 static const int CPOSIX_O_NONBLOCK = O_NONBLOCK;
+// O_PATH, which only <fcntl.h> with _GNU_SOURCE declares.
+int cposix_o_path(void);
 static const int CPOSIX_AT_FDCWD = AT_FDCWD;
 
 long cposix_openat(int dir, const char *path, int flags, unsigned mode);
@@ -53,7 +56,8 @@ long cposix_ftruncate(int fd, int64_t size);
 // Has ext4 allocate these bytes at once. Does nothing on other file systems, or where that fails.
 void cposix_reserve(int fd, int64_t offset, int64_t count);
 long cposix_fchmod(int fd, unsigned mode);
-long cposix_fchmodat(int dir, const char *path, unsigned mode);
+// Sets the mode of what `fd`, opened with O_PATH, stands for; by /proc, or else by fchmodat2.
+long cposix_chmod_of_path(int fd, unsigned mode);
 long cposix_mkdirat(int dir, const char *path, unsigned mode);
 long cposix_symlinkat(const char *target, int dir, const char *path);
 long cposix_linkat(int old_dir, const char *old_path, int new_dir, const char *new_path, int follow);
@@ -67,6 +71,17 @@ long cposix_flock(int fd, int operation);
 static const int CPOSIX_LOCK_SH = LOCK_SH;
 static const int CPOSIX_LOCK_EX = LOCK_EX;
 static const int CPOSIX_LOCK_NB = LOCK_NB;
+// Locks of the open file description (fcntl(2), F_OFD_SETLK) on the whole file, which never wait: F_RDLCK, for which `fd`
+// must be open for reading, or F_WRLCK, for which it must be open for writing. Fails with EAGAIN where another open file
+// description has a lock that is in the way.
+long cposix_lock_record(int fd, int exclusive);
+// Whether an exclusive lock would fail with EAGAIN (F_OFD_GETLK): 1 or 0. Takes none.
+long cposix_is_record_locked(int fd);
+// Removes what a default ACL of the directory above gave this one: its access ACL, and the default ACL that it would
+// give on.
+void cposix_remove_acls(int fd);
+// Whether the file has an access ACL; 0 where the file system has none.
+int cposix_has_acl(const char *path);
 long cposix_set_close_on_exec(int fd, int on);
 // Whether `fd` is open for writing.
 int cposix_is_writable(int fd);
@@ -87,8 +102,8 @@ long cposix_utimensat(int dir, const char *path, int64_t seconds, uint32_t nanos
 
 typedef struct {
   uint64_t device, inode, links;
-  int64_t size, modified_seconds;
-  uint32_t mode, user, modified_nanoseconds;
+  int64_t size, modified_seconds, changed_seconds;
+  uint32_t mode, user, group, modified_nanoseconds, changed_nanoseconds;
 } cposix_stat_t;
 
 static const int CPOSIX_S_IFMT = S_IFMT;
@@ -124,6 +139,15 @@ const char *cposix_environment(const char *name);
 char **cposix_environment_block(void);
 long cposix_execve(const char *path, char *const *arguments, char *const *environment);
 unsigned cposix_effective_user(void);
+// Whom files of this user's own belong to: the effective user, or (unsigned)-1, which no file belongs to, where that is
+// the overflow user of a user namespace in which it stands for every user of the system that has no number there.
+unsigned cposix_owner(void);
+// What files of users show as who have no number in the user namespace.
+static const unsigned CPOSIX_OVERFLOW_USER = 65534;
+// Whether a user has a number in this process's user namespace; 1 where the system does not tell.
+int cposix_is_mapped(unsigned user);
+// Bytes of the longest path with its NUL (PATH_MAX).
+static const int CPOSIX_PATH_MAX = PATH_MAX;
 int cposix_is_secure(void);
 const char *cposix_executable_name(void);
 long cposix_random(void *buffer, size_t count);
@@ -143,6 +167,8 @@ void cposix_set_descriptor_limit(uint64_t soft);
 // (at 64, and whenever it doubles) the one that opens a file waits milliseconds for all processors.
 void cposix_grow_descriptor_table(int most);
 
+// Where `part` begins in `bytes`; -1: nowhere.
+long cposix_find(const void *bytes, size_t count, const void *part, size_t part_count);
 void *cposix_map_anonymous(size_t count);
 void cposix_unmap(void *address, size_t count);
 

@@ -1,3 +1,4 @@
+import CacheDirectory
 import Posix
 
 /// The options that every command has that uses the packer's cache.
@@ -9,8 +10,17 @@ let cacheOptions = [
   Option(name: "--no-cache", help: "keep nothing for the next packing, and use nothing"),
 ]
 
-/// The packer's cache directory; nil where there is none.
+/// The packer's cache directory; nil where there is none, or where others could change what is in it, which is then said.
 func packCacheDirectory(_ arguments: Arguments) throws(CommandFailure) -> Path? {
+  guard let directory = try chosenPackCache(arguments) else { return nil }
+  guard let reason = refusal(ofPackCache: directory) else { return directory }
+  writeMessage(
+    "onefold pack: warning: the cache \(directory.quoted) is not used: it \(reason); "
+      + "give another with --cache\n")
+  return nil
+}
+
+private func chosenPackCache(_ arguments: Arguments) throws(CommandFailure) -> Path? {
   let given = arguments.value("--cache")
   if arguments.has("--no-cache") {
     guard given == nil else {

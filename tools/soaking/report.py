@@ -23,6 +23,7 @@ SECTIONS: dict[str, Callable[[Soak], Iterator[Row]]] = {
     "limits": world.all_limits,
     "powercut": world.power_cuts,
     "upgrade": world.upgrades,
+    "others": world.others,
     "flips": flips,
     "fuzz": fuzz,
 }

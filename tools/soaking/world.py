@@ -15,6 +15,9 @@ import test_launch_concurrent as concurrent  # isort: skip
 import test_launch_limits as limits  # isort: skip
 import test_launch_powercut as powercut  # isort: skip
 import test_launch_upgrade as upgrade  # isort: skip
+import test_others_cleanup as others_cleanup  # isort: skip
+import test_others_tools as others_tools  # isort: skip
+import test_others_users as others_users  # isort: skip
 
 
 def concurrency(soak: Soak) -> Iterator[Row]:
@@ -53,6 +56,37 @@ def power_cuts(soak: Soak) -> Iterator[Row]:
 
 def upgrades(soak: Soak) -> Iterator[Row]:
     return rows(soak, upgrade.Walk)
+
+
+#: Of those of tools/test, the ones that say something else each time get more rounds.
+OTHERS_ROUNDS = {"Extracting": 5, "Locks": 3}
+
+
+def others(soak: Soak) -> Iterator[Row]:
+    """The test cases about other users, programs and file systems; a point is a test."""
+    for module in (others_users, others_tools, others_cleanup):
+        for name, case in vars(module).items():
+            if isinstance(case, type) and case.__module__ == module.__name__:
+                yield tests(soak, case, OTHERS_ROUNDS.get(name, 1))
+
+
+def tests(soak: Soak, case: type[unittest.TestCase], rounds: int) -> Row:
+    """Runs the tests of a case, each so many times."""
+    result = Row(f"`{case.__name__}`", 0, 0, 0, (case.__doc__ or "").split("\n")[0].rstrip("."))
+    names = unittest.TestLoader().getTestCaseNames(case)
+    points = [(f"{case.__name__}/{name}", name) for name in names for _ in range(rounds)]
+    for point, name in soak.progress(result.what, points, len(points)):
+        if not soak.wants(point):
+            continue
+        suite = unittest.TestSuite([case(name)])
+        outcome = suite.run(unittest.TestResult())
+        result.tried += 1
+        result.injected += not outcome.skipped
+        for _, reason in outcome.failures + outcome.errors:
+            soak.failed(point, reason.strip().split("\n")[-1][:500])
+        # Of a test with several parts each may have failed.
+        result.failures += len(outcome.failures + outcome.errors)
+    return result
 
 
 def rows(soak: Soak, *cases: type[Points]) -> Iterator[Row]:

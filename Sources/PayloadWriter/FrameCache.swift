@@ -121,10 +121,14 @@ final class FrameCache: Sendable {
   }
 
   private func write(_ header: [UInt8], _ bytes: [UInt8], to path: Path) throws(SystemError) {
+    let current = DirectoryHandle.current
+    // What it leads to is not the cache's.
+    if try current.statusIfExists(of: path)?.kind == .symlink { try current.removeFile(path) }
     let place: OutputPlace
     do throws(OutputPlace.Refusal) { place = try OutputPlace(path, followsLinks: false) } catch {
       if case .system(let error) = error { throw error }
-      throw SystemError("replace", path, .exists)
+      // What is no file stays, and its frame is compressed anew every time.
+      return
     }
     let output = try OutputFile(place, mode: 0o600)
     try output.write(header)

@@ -59,7 +59,7 @@ import Testing
     for number in 0..<50 { try directory.symlink("data/link\(number)", to: "real") }
     try directory.symlink("data/dangling", to: "nowhere")
     #expect(try refusal() == nil)
-    #expect(try readFile(directory("copy/link49/file")) == [1])
+    #expect(try TestSupport.readFile(directory("copy/link49/file")) == [1])
     #expect(try directory.status("copy/link49").kind == .directory)
   }
 }

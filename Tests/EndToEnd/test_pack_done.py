@@ -149,8 +149,7 @@ class Outputs(Case):
         (entry,) = [path for path in (cache / "frames").glob("*/*")]
         entry.unlink()
         os.mkfifo(entry)
-        result = succeed(onefold(*command, "--cache", cache))
-        self.assertIn(b"the cache", result.stderr)
+        succeed(onefold(*command, "--cache", cache))
         self.assertTrue(entry.is_fifo())
 
 

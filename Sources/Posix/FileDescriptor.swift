@@ -47,10 +47,6 @@ public struct OpenOptions: Sendable {
     options.flags &= ~CPOSIX_O_CLOEXEC
     return options
   }
-  /// Read and write, as `readNoFollow`.
-  public static var updateNoFollow: OpenOptions {
-    OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
-  }
   /// As `createNew`, and open for reading as well.
   public static var createNewToUpdate: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)

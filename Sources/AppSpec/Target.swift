@@ -32,9 +32,11 @@ public struct Target: Hashable, Sendable {
     self = target
   }
 
+  private var processors: [String] { [processor] + (Target.otherNames[processor] ?? []) }
+
   /// All that `init(_:)` takes.
   private var names: [String] {
-    ([processor] + (Target.otherNames[processor] ?? [])).flatMap {
+    processors.flatMap {
       ["\($0)-linux", "\($0)-unknown-linux-gnu", "\($0)-linux-gnu"]
     }
   }
@@ -47,7 +49,8 @@ public struct Target: Hashable, Sendable {
       return "\(start): Onefold makes Linux programs only; build the sidecars of other systems "
         + "with their own tools"
     }
-    if let name = nearest(to: text, in: all.flatMap(\.names)) {
+    let meant = all.first { $0.processors.contains(text.lowercased()) }?.name
+    if let name = meant ?? nearest(to: text, in: all.flatMap(\.names)) {
       return "\(start); did you mean '\(name)'?"
     }
     return "\(start): give \(alternatives(all.map { "'\($0.name)'" }))"

@@ -22,6 +22,14 @@ let environmentVariables: [(name: String, meaning: String)] = [
     "ONEFOLD_PACK_CACHE",
     "The packer's cache directory, unless --cache or --no-cache is given."
   ),
+  (
+    "ONEFOLD_PYTHON_MIRROR",
+    "Replaces the scheme and host of the URL of an interpreter's archive."
+  ),
+  (
+    "ONEFOLD_DOWNLOAD_TIMEOUT",
+    "Seconds without an answer after which a download of an archive has failed; default: 60."
+  ),
   ("ONEFOLD_CACHE", "The cache directory that cache looks at, unless --cache is given."),
   (
     "SOURCE_DATE_EPOCH",

@@ -18,8 +18,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("aarch64", "did you mean 'arm64-linux'?"), ("", "give 'x86_64-linux' or 'aarch64-linux'"),
-    ("AArch64-Linux", "did you mean"), ("riscv64-unknown-elf", "give"),
+    ("aarch64", "did you mean 'aarch64-linux'?"), ("", "give 'x86_64-linux' or 'aarch64-linux'"),
+    ("ARM64", "did you mean 'aarch64-linux'?"), ("aarch64-linx", "did you mean 'aarch64-linux'?"),
+    ("riscv64-unknown-elf", "give"),
     ("aarch64-apple-darwin", "makes Linux programs only"),
   ])
   func otherTextsAreRefused(_ text: String, _ message: String) {

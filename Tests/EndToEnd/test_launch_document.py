@@ -29,7 +29,14 @@ ROOMS = [
     "Sources/Posix",
 ]
 #: Files there that the packer alone has.
-PACKER = {"Subprocess.swift", "Strings.swift", "MeasuredProcess.swift"}
+PACKER = {
+    "MeasuredProcess.swift",
+    "OutputFile.swift",
+    "OutputPlace.swift",
+    "Stage.swift",
+    "Strings.swift",
+    "Subprocess.swift",
+}
 #: Where texts with words stand that are no messages: what `help`, `inspect` and `trace` show, a call that the packer alone makes, and
 #: what a launch that ends by a signal does not say.
 OTHERS = {

@@ -198,7 +198,14 @@ class RoundTrip(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertSameTree(self.work / "extracted", self.state)
         self.assertLaunched(packed.launch(cache=self.cache))
-        self.assertCacheHolds(packed, self.state)
+        # In a cache nobody but the owner may write.
+        closed = {
+            path: (value[0], oct(int(value[1], 8) & ~0o022), *value[2:])
+            if value[0] != "symlink"
+            else value
+            for path, value in self.state.items()
+        }
+        self.assertCacheHolds(packed, closed)
 
     def test_holes_stay_holes(self) -> None:
         packed = pack(self.tree, self.work / "packed")
@@ -225,7 +232,8 @@ class RoundTrip(Case):
         listed = {}
         for entry in entries:
             path = exact(entry, "path")
-            mtime = entry.get("mtime", 0) * 10**9 + entry.get("mtime_nanoseconds", 0)
+            mtime = entry.get("mtime", 0)
+            self.assertNotIn("mtime_nanoseconds", entry)
             mode = "0o" + entry.get("mode", "")
             if entry["type"] == "directory":
                 listed[path] = ("directory", mode, mtime)
@@ -349,7 +357,7 @@ class SameBytes(Case):
                 name: os.lstat(extracted / name).st_mtime_ns
                 for name in (".", "run", "old", "directory", "link")
             }
-            self.assertEqual(times.pop("old"), MTIME - 10**9)
+            self.assertEqual(times.pop("old"), (MTIME // 10**9 - 1) * 10**9)
             self.assertEqual(set(times.values()), {MTIME // 10**9 * 10**9})
         self.assertEqual(len(hashes), 1)
 
@@ -371,7 +379,7 @@ class SameBytes(Case):
             {},
             {"file": File(b"contenT")},
             {"file": File(b"content", mode=0o600)},
-            {"file": File(b"content", mtime=MTIME + 1)},
+            {"file": File(b"content", mtime=MTIME + 10**9)},
             {"file": Symlink("run")},
             {"more": b""},
         ):
@@ -589,6 +597,8 @@ class Command(Case):
                 "codec": "zstd",
                 "level": 7,
                 "frame_size": 128 << 10,
+                "glibc": None,
+                "glibc_file": None,
             },
         )
 
@@ -612,14 +622,14 @@ class Command(Case):
             packed = pack(self.tree, self.work / oct(umask), entry="bin/run", umask=umask)
             self.assertEqual(oct(packed.path.stat().st_mode & 0o7777), oct(mode))
 
-    def test_output_replaces_a_file_and_not_what_a_link_points_to(self) -> None:
+    def test_output_replaces_the_file_that_a_link_points_to_and_not_other_names_of_it(self) -> None:
         (self.work / "target").write_bytes(b"target")
         (self.work / "link").symlink_to("target")
         os.link(self.work / "target", self.work / "second name")
-        for name in ("link", "second name"):
-            pack(self.tree, self.work / name, entry="bin/run")
-            self.assertFalse((self.work / name).is_symlink())
-        self.assertEqual((self.work / "target").read_bytes(), b"target")
+        pack(self.tree, self.work / "link", entry="bin/run")
+        self.assertTrue((self.work / "link").is_symlink())
+        self.assertGreater((self.work / "target").stat().st_size, len(b"target"))
+        self.assertEqual((self.work / "second name").read_bytes(), b"target")
 
     def test_a_running_onefile_can_be_replaced(self) -> None:
         output = self.work / "packed"

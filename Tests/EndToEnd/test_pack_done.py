@@ -193,7 +193,8 @@ class Changes(Case):
                 with mmap.mmap(opened.fileno(), 0) as mapped:
                     mapped[150_000] ^= 1
             else:
-                opened.seek(-1, os.SEEK_END)
+                # In what is not a hole: holes are zeros, whatever comes later.
+                opened.seek(750_000 if what == "a sparse file" else file.stat().st_size - 1)
                 opened.write(b"?")
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
         _, stderr = process.communicate()

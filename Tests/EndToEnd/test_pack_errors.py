@@ -444,7 +444,7 @@ class Usage(PackErrors):
             self.assertSucceeded(asked, onefold("help", command).stdout)
             self.assertIn(f"USAGE: onefold {command}".encode(), asked.stdout)
         self.assertSucceeded(onefold("--help"), onefold("help").stdout)
-        self.assertRegex(onefold("--version").stdout, rb"\Aonefold \d+\.\d+\.\d+\n\Z")
+        self.assertRegex(onefold("--version").stdout, rb"\Aonefold \d+\.\d+\.\d+\n  target ")
 
 
 if __name__ == "__main__":

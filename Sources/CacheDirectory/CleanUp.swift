@@ -169,7 +169,7 @@ extension CacheDirectory {
     case .tree:
       guard status.isOnlyOurs, let directory = try openItem(name) else { return unknown }
       let seal = seal(in: directory.handle, ofTreeNamed: name)
-      let lease = mark(in: directory.handle)
+      let lease = try mark(in: directory.handle)
       guard seal != nil || lease != nil else { return unknown }
       let isHeld = lease?.isHeld() ?? false
       return CacheItem(
@@ -177,7 +177,7 @@ extension CacheDirectory {
         isInUse: isHeld || running?.use(name) ?? false)
     case .hidden:
       guard status.isOnlyOurs, let directory = try openItem(name) else { return unknown }
-      guard let lease = mark(in: directory.handle) else {
+      guard let lease = try mark(in: directory.handle) else {
         return try isBare(directory)
           ? CacheItem(.leftover, name: name, directory: path, status: status) : unknown
       }
@@ -186,10 +186,19 @@ extension CacheDirectory {
     }
   }
 
+  /// The lease in a directory, if it is Onefold's mark. Fails where it is there and can't be looked at.
   @inline(never)
-  private func mark(in directory: DirectoryHandle) -> Lease? {
-    guard let lease = Lease.open(in: directory, .readNoFollow), lease.isMark() else { return nil }
-    return lease
+  private func mark(in directory: DirectoryHandle) throws(SystemError) -> Lease? {
+    do throws(SystemError) {
+      let lease = Lease(try FileDescriptor.open(Lease.fileName, in: directory, .readNoFollow))
+      // Not of a directory, which can't be read.
+      guard try lease.file.status().kind == .file else { return nil }
+      _ = try lease.file.bytes(at: 0, count: 1)
+      return lease.isMark() ? lease : nil
+    } catch {
+      if error.errno.isMissing || error.errno == .symlinkLoop { return nil }
+      throw error
+    }
   }
 
   /// The seal of a tree that belongs in a directory of this name.
@@ -346,7 +355,7 @@ extension CacheDirectory {
       _ = try? removeLeftover(Path(name))
     }
     guard let owned = openOwned(treeName) else { return }
-    for name in owned.halfSeals() { try? owned.directory.handle.removeFile(name) }
+    for name in owned.halfFiles() { try? owned.directory.handle.removeFile(name) }
   }
 
   /// Removes the lock file that a killed launch left, unless somebody holds it.
@@ -368,7 +377,7 @@ extension CacheDirectory {
       case .lock: reclaimLock(of: Path([UInt8](name.prefix(CacheName.treeNameLength))))
       case .tree:
         guard let owned = openOwned(Path(name)), owned.status.user == ProcessContext.owner,
-          !owned.halfSeals().isEmpty, var lock = try? InstallLock(in: handle, Path(name))
+          !owned.halfFiles().isEmpty, var lock = try? InstallLock(in: handle, Path(name))
         else { continue }
         if lock.take() { reclaimStaging(of: Path(name)) }
         lock.release()
@@ -417,11 +426,13 @@ extension CacheItem {
 }
 
 extension OwnedDirectory {
-  /// Seals that somebody began to write. Who holds the tree's `InstallLock` knows that nobody still does.
-  fileprivate borrowing func halfSeals() -> [Path] {
-    let prefix = hiddenPrefix(for: Seal.fileName.bytes)
+  /// Seals and leases that somebody began to write. Who holds the tree's `InstallLock` knows that nobody still does.
+  fileprivate borrowing func halfFiles() -> [Path] {
+    let seal = hiddenPrefix(for: Seal.fileName.bytes)
+    let lease = hiddenPrefix(for: Lease.fileName.bytes)
     var result: [Path] = []
-    for name in (try? directory.handle.names()) ?? [] where name.starts(with: prefix) {
+    for name in (try? directory.handle.names()) ?? []
+    where name.starts(with: seal) || name.starts(with: lease) {
       result.append(Path(name))
     }
     return result

@@ -120,12 +120,25 @@ extension CacheDirectory {
     return CachedTree(root: treePath(payload), wasUnpacked: !damaged.isEmpty, use: use)
   }
 
-  /// Gives the directory of a tree the lease that a cleaner, or a person, removed.
+  /// Gives the directory of a tree the lease that a cleaner, or a person, removed or replaced. One that only can't be opened
+  /// now stays.
   @inline(never)
   private func ensureLease(in directory: DirectoryHandle) {
-    if let lease = Lease.open(in: directory, .readNoFollow), lease.isMark() { return }
-    try? removeTree(Lease.fileName, in: directory)
-    _ = try? Lease.create(in: directory)
+    do throws(SystemError) {
+      if Lease(try FileDescriptor.open(Lease.fileName, in: directory, .readNoFollow)).isMark() {
+        return
+      }
+    } catch {
+      guard error.errno == .noSuchFile || error.errno == .symlinkLoop else { return }
+    }
+    guard let name = try? hiddenName(for: Lease.fileName.bytes) else { return }
+    do throws(SystemError) {
+      _ = try Lease.create(in: directory, named: name)
+      if try directory.statusIfExists(of: Lease.fileName)?.kind == .directory {
+        try removeTree(Lease.fileName, in: directory)
+      }
+      try directory.rename(name, to: Lease.fileName)
+    } catch { try? directory.removeFile(name) }
   }
 
   /// Unpacks to a staging directory, seals, and renames it into place. Removes it where that fails.

@@ -9,7 +9,7 @@ internal import Posix
 final class Lease: Sendable {
   let file: FileDescriptor
 
-  private init(_ file: consuming FileDescriptor) { self.file = file }
+  init(_ file: consuming FileDescriptor) { self.file = file }
 
   static var fileName: Path { Path("lease") }
   /// What the file holds.
@@ -32,8 +32,10 @@ final class Lease: Sendable {
   }
 
   /// Makes the lease in `directory`, which has none.
-  static func create(in directory: DirectoryHandle) throws(SystemError) -> Lease {
-    let file = try FileDescriptor.open(fileName, in: directory, .createNewToUpdate, mode: 0o644)
+  static func create(
+    in directory: DirectoryHandle, named name: Path = Lease.fileName
+  ) throws(SystemError) -> Lease {
+    let file = try FileDescriptor.open(name, in: directory, .createNewToUpdate, mode: 0o644)
     // Who may enter the cache directory may use what is in it.
     try file.setMode(0o644)
     try file.write(mark)

@@ -533,7 +533,8 @@ def may_skip(one: Scenario, cache: Path, point: Point, disturbed: Optional[str])
     # Where locks do not work all may be in use, and what can't be a cache holds nothing.
     is_cache = disturbed is not None and disturbed.endswith(f" {cache}")
     calls = ("faccessat2", "flock", "write")
-    return is_cache or point.call in calls
+    # What is gone, or has no mark, is nobody's to remove.
+    return is_cache or point.call in calls or point.value == "ENOENT"
 
 
 class NotKept(Exception):

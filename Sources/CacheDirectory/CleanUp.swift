@@ -188,15 +188,19 @@ extension CacheDirectory {
 
   /// The lease in a directory, if it is Onefold's mark. Fails where it is there and can't be looked at.
   @inline(never)
-  private func mark(in directory: DirectoryHandle) throws(SystemError) -> Lease? {
+  private func mark(
+    in directory: DirectoryHandle, _ options: OpenOptions = .readNoFollow
+  ) throws(SystemError) -> Lease? {
     do throws(SystemError) {
-      let lease = Lease(try FileDescriptor.open(Lease.fileName, in: directory, .readNoFollow))
+      let lease = Lease(try FileDescriptor.open(Lease.fileName, in: directory, options))
       // Not of a directory, which can't be read.
       guard try lease.file.status().kind == .file else { return nil }
       _ = try lease.file.bytes(at: 0, count: 1)
       return lease.isMark() ? lease : nil
     } catch {
-      if error.errno.isMissing || error.errno == .symlinkLoop { return nil }
+      if error.errno.isMissing || error.errno == .symlinkLoop || error.errno == .isDirectory {
+        return nil
+      }
       throw error
     }
   }
@@ -272,7 +276,7 @@ extension CacheDirectory {
     defer { lock?.release() }
     guard lock?.take() ?? true else { return .inUse }
     guard let directory = try openItem(name) else { return .notThere }
-    let lease = Lease.open(in: directory.handle, .updateNoFollow)
+    let lease = try mark(in: directory.handle, .updateNoFollow)
     switch claim(directory, lease, isOlder: item.isOlder) {
     case .taken: break
     case .unsupported where cleanUp.tree != nil: break
@@ -313,8 +317,8 @@ extension CacheDirectory {
     guard let directory = try openItem(name) else { return .notThere }
     let status = try directory.status()
     guard status.user == ProcessContext.owner else { return .notThere }
-    let lease = Lease.open(in: directory.handle, .updateNoFollow)
-    guard lease?.isMark() ?? false else {
+    let lease = try mark(in: directory.handle, .updateNoFollow)
+    guard lease != nil else {
       guard try isBare(directory) else { return .notThere }
       try? directory.handle.removeFile(Lease.fileName)
       try handle.removeDirectory(name)

@@ -193,10 +193,7 @@ extension CacheDirectory {
   ) throws(SystemError) -> Lease? {
     do throws(SystemError) {
       let lease = Lease(try FileDescriptor.open(Lease.fileName, in: directory, options))
-      // Not of a directory, which can't be read.
-      guard try lease.file.status().kind == .file else { return nil }
-      _ = try lease.file.bytes(at: 0, count: 1)
-      return lease.isMark() ? lease : nil
+      return try lease.isMark() ? lease : nil
     } catch {
       if error.errno.isMissing || error.errno == .symlinkLoop || error.errno == .isDirectory {
         return nil

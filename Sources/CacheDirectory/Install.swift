@@ -125,9 +125,8 @@ extension CacheDirectory {
   @inline(never)
   private func ensureLease(in directory: DirectoryHandle) {
     do throws(SystemError) {
-      if Lease(try FileDescriptor.open(Lease.fileName, in: directory, .readNoFollow)).isMark() {
-        return
-      }
+      let file = try FileDescriptor.open(Lease.fileName, in: directory, .readNoFollow)
+      if try Lease(file).isMark() { return }
     } catch {
       guard error.errno == .noSuchFile || error.errno == .symlinkLoop else { return }
     }

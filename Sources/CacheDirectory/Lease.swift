@@ -53,10 +53,10 @@ final class Lease: Sendable {
 
   /// Whether the file holds the mark, and is the owner's alone to change.
   @inline(never)
-  func isMark() -> Bool {
-    guard let status = try? file.status(), status.kind == .file, status.isOnlyOurs,
-      let bytes = try? file.bytes(at: 0, count: Lease.mark.count + 1)
-    else { return false }
-    return bytes == Lease.mark
+  func isMark() throws(SystemError) -> Bool {
+    let status = try file.status()
+    // What else stands there can't always be read.
+    guard status.kind == .file && status.isOnlyOurs else { return false }
+    return try file.bytes(at: 0, count: Lease.mark.count + 1) == Lease.mark
   }
 }

@@ -31,12 +31,10 @@ extension SpecDecoder {
       report(
         table.place, "one of 'python.version', 'python.prefix' or 'python.archive' is needed")
     }
-    if own != nil, !source.has("prefix"), !source.has("archive") {
-      report(source.place, "one of '\(path).prefix' and '\(path).archive' is needed")
-    }
-    if source.has("prefix") && source.has("archive") {
-      report(
-        source.place(of: "archive"), "'\(path).prefix' and '\(path).archive' exclude each other")
+    checkSource(source, path)
+    // What is wrong for another target is wrong on this machine too.
+    for other in Target.all where other != target {
+      if let table = table.table(other.name) { checkSource(table, "python.\(other.name)") }
     }
     if let version = python.version, !isPythonVersion(version.value) {
       report(
@@ -57,6 +55,17 @@ extension SpecDecoder {
         "'python.system-libraries' holds names such as libGL.so.1, not \(quoted(name.value))")
     }
     return python
+  }
+
+  /// Of a table with a target's interpreter, or of [python] itself.
+  private mutating func checkSource(_ table: SpecTable, _ path: String) {
+    if path != "python", !table.has("prefix"), !table.has("archive") {
+      report(table.place, "one of '\(path).prefix' and '\(path).archive' is needed")
+    }
+    if table.has("prefix") && table.has("archive") {
+      report(
+        table.place(of: "archive"), "'\(path).prefix' and '\(path).archive' exclude each other")
+    }
   }
 
   private mutating func checkArchive(

@@ -249,7 +249,9 @@ public enum Schema {
     "output", "the file that is made",
     [
       Key("file", .text, default: "`{name}`", "the file to make", form: .outputName),
-      Key("target", .text, default: "this machine", "what the file runs on, such as aarch64-linux"),
+      Key(
+        "target", .text, default: "this machine", "what the file runs on, such as aarch64-linux",
+        form: .target),
       Key("sidecar", .boolean, default: "`false`", "append the target triple, as Tauri expects"),
     ])
 }

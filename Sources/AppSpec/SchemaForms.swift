@@ -23,6 +23,7 @@ extension Schema {
     case httpPath
     case size
     case outputName
+    case target
     /// Of a boolean: true.
     case onlyTrue
 
@@ -46,6 +47,7 @@ extension Schema {
       case .httpPath: "^/[^ \(Self.controls)]*$"
       case .size: "^[0-9]+(\\.[0-9]{1,6})?\\s*([KkMmGgTt]?[Bb]|[KkMmGgTt][Ii][Bb])?\\s*$"
       case .outputName: "^([^{}\(Self.controls)]|\\{(name|version|target)\\})+$"
+      case .target: "^(\(Target.all.flatMap(\.names).joined(separator: "|")))$"
       case .treePath, .relativePath, .variables, .onlyTrue: Self.anyText
       }
     }

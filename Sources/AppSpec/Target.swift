@@ -35,7 +35,7 @@ public struct Target: Hashable, Sendable {
   private var processors: [String] { [processor] + (Target.otherNames[processor] ?? []) }
 
   /// All that `init(_:)` takes.
-  private var names: [String] {
+  var names: [String] {
     processors.flatMap {
       ["\($0)-linux", "\($0)-unknown-linux-gnu", "\($0)-linux-gnu"]
     }

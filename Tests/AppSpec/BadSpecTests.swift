@@ -248,6 +248,11 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
         "onefold.toml:4: 'python.\(native).sha256' is the hash of 'python.\(native).archive', which is missing"
       ),
       .rest(
+        "[python]\nversion = '3.11'\n[python.x86_64-linux]\n[python.aarch64-linux]",
+        "onefold.toml:3: one of 'python.x86_64-linux.prefix' and 'python.x86_64-linux.archive' is needed",
+        "onefold.toml:4: one of 'python.aarch64-linux.prefix' and 'python.aarch64-linux.archive' is needed"
+      ),
+      .rest(
         "[python]\nversion = '3.11'\n[python.\(native)]\nprefix = 'data'\narchive = 'python.zip'",
         "onefold.toml:5: 'python.\(native).prefix' and 'python.\(native).archive' exclude each other",
         "onefold.toml:5: 'python.\(native).archive' must end with .tar.gz, .tar.zst, .tar.xz or .tar, not "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import platform
 import re
 import sys
 import unittest
@@ -55,7 +56,9 @@ TRIALS = [
 
 def swift_texts() -> Iterator[tuple[str, list[str]]]:
     """Each bad spec of the unit tests, with what is said about it."""
-    source = BAD_SPECS.read_text().replace("\\(digits)", "0123456789abcdef" * 4)
+    source = BAD_SPECS.read_text()
+    for name, value in (("digits", "0123456789abcdef" * 4), ("native", f"{platform.machine()}-linux")):
+        source = source.replace(f"\\({name})", value)
     repeated = r'\\\(String\(repeating: "(.)", count: (\d+)\)\)'
     source = re.sub(repeated, lambda found: found[1] * int(found[2]), source)
     literal = r'"(?:[^"\\]|\\.)*"(?:\s*\+\s*"(?:[^"\\]|\\.)*")*'

@@ -6,6 +6,8 @@ extension Schema {
     case exactlyOne([String])
     case atLeastOne([String])
     case exclusive(String, String)
+    /// Not both keys may have this value.
+    case notBoth(String, String, value: String)
     /// The first goes with the second only.
     case goesWith(String, String)
     /// If the text of the first matches the pattern, the other is needed.
@@ -41,6 +43,9 @@ extension Schema {
         .needsIfMatches("archive", Form.url, needed: "sha256"),
       ]
     case "dependencies": [.goesWith("extras", "project")]
+    case "prune": [.notBoth("sources", "byte-code", value: "drop")]
+    // Without a target, the source's last component is its name in the tree.
+    case "data": [.needsIfMatches("source", "(^|/)\\.\\./*$", needed: "target")]
     case "launch": [.exactlyOne(["module", "function", "script", "executable"])]
     case "smoke.http": [.matches(["arguments", "environment"], "\\{port\\}")]
     case "archive":

@@ -149,6 +149,9 @@ private struct SchemaWriter {
     case .exactlyOne(let keys): return [("oneOf", .array(keys.map { .object(requires([$0])) }))]
     case .atLeastOne(let keys): return anyOf(keys)
     case .exclusive(let one, let other): return not(requires([one, other]))
+    case .notBoth(let one, let other, let value):
+      let both = [one, other].map { ($0, JSON.object([("const", .string(value))])) }
+      return not(requires([one, other]) + [("properties", .object(both))])
     case .goesWith(let key, let other):
       return [("dependencies", .object([(key, .array([.string(other)]))]))]
     case .needsIfMatches(let key, let pattern, let needed):

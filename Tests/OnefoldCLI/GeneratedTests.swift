@@ -27,7 +27,8 @@ import Testing
         case .needed(let key): #expect(names.contains(key))
         case .exactlyOne(let keys), .atLeastOne(let keys), .matches(let keys, _):
           #expect(names.isSuperset(of: keys))
-        case .exclusive(let one, let other), .goesWith(let one, let other):
+        case .notBoth(let one, let other, _), .exclusive(let one, let other),
+          .goesWith(let one, let other):
           #expect(names.isSuperset(of: [one, other]))
         case .needsIfMatches(let key, _, let other):
           #expect(names.isSuperset(of: [key, other]))

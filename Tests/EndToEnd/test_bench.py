@@ -52,7 +52,8 @@ class BenchCase(Case):
         super().setUp()
         self.caches = self.work / "caches"
         self.caches.mkdir()
-        self.caches.chmod(0o777)
+        # As /tmp: a launch refuses a directory below one that others can write to without a sticky bit.
+        self.caches.chmod(0o1777)
 
     def bench(self, *arguments: StrPath, rounds: int = 2, **options: Any) -> Any:
         """Runs it, and expects that it leaves no cache."""

@@ -19,7 +19,7 @@ from benchmarks.sections import with_section  # noqa: E402
 from distros.matrix import Matrix, current_wheel, is_new_enough  # noqa: E402
 from distros.packing import NOTIFY, STATIC, Packed, facts_of, role  # noqa: E402
 from distros.report import REPORT, tables  # noqa: E402
-from distros.roots import MUSL  # noqa: E402
+from distros.roots import MUSL, root  # noqa: E402
 
 SUITE = "trixie"
 
@@ -49,6 +49,11 @@ class Debian13(unittest.TestCase):
             self.matrix.launch(packed, suite)
         self.assertEqual(self.matrix.failures, [])
         self.assertEqual(self.matrix.runs[SUITE, suite, folder], runs)
+
+    def test_a_process_that_enters_the_namespace_of_another_stays_in_the_root(self) -> None:
+        entered = 'nsenter --target $$ --mount cat /etc/debian_version'
+        result = root(SUITE).run(["sh", "-c", entered], capture=True)
+        self.assertRegex(result.stdout, "^13", result.stderr)
 
     def test_root_and_a_user_pack_the_same_bytes(self) -> None:
         self.matrix.compare(SUITE)

@@ -2,16 +2,19 @@
 # Runs a command in a root directory. roots.py starts this script in a mount and a PID namespace of
 # its own, so everything that it mounts, and every process, ends with it.
 #
-# usage: enter.sh USER DIRECTORY [MODE SOURCE TARGET]... -- COMMAND [ARGUMENT]...
+# usage: enter.sh PYTHON USER DIRECTORY [MODE SOURCE TARGET]... -- COMMAND [ARGUMENT]...
 #
 # The working directory holds `root`, which stays as it is, and `changes`, which takes what the
-# command writes. USER is `root` or a numeric user id. DIRECTORY is the command's working directory.
+# command writes. PYTHON is an interpreter of this machine. USER is `root` or a numeric user id.
+# DIRECTORY is the command's working directory.
 # MODE is `ro`, `rw` or `rbind`; SOURCE is a path of this machine, TARGET one in the root.
 set -eu
 
-user=$1
-directory=$2
-shift 2
+here=$(dirname "$0")
+python=$1
+user=$2
+directory=$3
+shift 3
 
 mkdir -p changes/upper changes/work
 mount -t overlay overlay -o lowerdir=root,upperdir=changes/upper,workdir=changes/work root
@@ -55,7 +58,5 @@ shift
 
 # This shell stays as process 1: a server would ignore SIGTERM there.
 [ "$user" = root ] && user=0
-chroot --userspec="+$user:+$user" --groups= root \
-  /bin/sh -c 'cd "$0" && exec "$@"' "$directory" "$@" &&
-  exit 0
+"$python" "$here/enter.py" root "$user" "$directory" "$@" && exit 0
 exit $?

@@ -125,7 +125,7 @@ class Root:
             over = 'mount --bind "$1" changes'
         script = f'cd "$0" && {over} && shift && exec /bin/sh "$@"'
         identity, place = str(USER) if user else "root", directory or home(user)
-        enter = [ENTER, identity, place, *mounts, "--", *command]
+        enter = [ENTER, sys.executable, identity, place, *mounts, "--", *command]
         return private(["sh", "-c", script, self.directory, changes or "", *enter])
 
     def run(

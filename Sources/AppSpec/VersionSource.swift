@@ -58,7 +58,9 @@ struct VersionSource {
     } catch {
       let reason =
         error.errno == .noSuchFile ? "there is no git on the PATH" : error.description.string
-      throw problem("\(reason); give 'app.version' as text or { file = \"VERSION\" }")
+      throw problem(
+        "\(reason): install it (apt-get install git), or give 'app.version' as text or { file = \"VERSION\" }"
+      )
     }
     let output = trimmed(String(decoding: result.output, as: UTF8.self))
     guard result.succeeded, !output.isEmpty else { throw failure(of: result) }

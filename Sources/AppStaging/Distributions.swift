@@ -178,7 +178,8 @@ struct Installer: Sendable {
     if wanted == .uv {
       throw .failed(
         spec.place,
-        "dependencies.installer is uv, but there is no uv beside onefold or on the PATH")
+        "dependencies.installer is uv, but there is no uv beside onefold or on the PATH: install it (pip install uv), "
+          + "or set dependencies.installer to pip")
     }
     let module = [Path("-I"), Path("-m"), Path("pip")]
     let candidates: [(Path, [Path])] =
@@ -189,7 +190,10 @@ struct Installer: Sendable {
           (findBesideOnefold("python3"), module),
           (Path("python3"), module), (Path("pip3"), []), (Path("pip"), []),
         ]
-      : [(interpreter.helper, module), (Path("python3"), module)]
+      : [
+        (interpreter.helper, module), (findBesideOnefold("python3"), module),
+        (Path("python3"), module),
+      ]
     var old: String? = nil
     for (program, prefix) in candidates {
       guard let version = try Self.version(program, prefix + [Path("--version")]) else { continue }
@@ -205,7 +209,9 @@ struct Installer: Sendable {
     }
     throw .failed(
       spec.place,
-      old.map { "'\($0)' is too old: pip 22.3 or newer is needed" }
+      old.map {
+        "'\($0)' is too old: pip 22.3 or newer is needed (python3 -m pip install --upgrade pip)"
+      }
         ?? "there is no pip and no uv on this machine: install one (python3 -m ensurepip, or apt-get install python3-pip)"
     )
   }

@@ -37,9 +37,9 @@ struct HostInterpreter: Sendable {
     } catch {
       if case .interrupted = error { throw error }
     }
-    for name in ["python3", "python", "/usr/bin/python3"] {
+    for program in helperPythons() + [Path("/usr/bin/python3")] {
       do throws(StagingError) {
-        executable = try Interpreter(probing: Path(name)).executable
+        executable = try Interpreter(probing: program).executable
         isSameMinor = false
         return
       } catch {

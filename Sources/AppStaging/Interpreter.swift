@@ -225,8 +225,8 @@ private func findProgram(below place: Path, version: PythonVersion?) throws(Stag
   throw .failed(nil, "there is no interpreter in \(place.quoted): bin/python3 is missing")
 }
 
-/// docs/spec.md, "Which interpreter": the directories of pyenv and uv, then the `PATH`, then the usual places. Of several of
-/// one place the newest patch release.
+/// docs/packing.md, "The interpreter": the directories of pyenv and uv, then the `PATH`, the usual places, and the
+/// environment that has `onefold`. Of several of one place the newest patch release.
 func lookUp(_ wanted: PythonVersion, _ place: SpecPlace) throws(StagingError) -> Interpreter {
   var found: [String] = []
   var failures: [String] = []
@@ -278,5 +278,7 @@ private func candidates(_ wanted: PythonVersion) -> [[Path]] {
     guard !directory.hasSuffix("/shims") else { continue }
     groups.append([Path(directory).appending("python\(wanted.short)")])
   }
+  // What installed `onefold` with pipx or `uv tool` may be nowhere else.
+  groups.append([findBesideOnefold("python\(wanted.short)")].filter(\.isAbsolute))
   return groups
 }

@@ -248,7 +248,16 @@ private struct SmokeTest {
   // MARK: HTTP
 
   func ask(_ http: Spec.Smoke.HTTP) throws(StagingError) {
-    let free = try runHelper(request.staged.helper, Helper.request, [Path("port")])
+    let free: Subprocess.Result
+    do throws(StagingError) {
+      free = try runHelper(request.staged.helper, Helper.request, [Path("port")])
+    } catch {
+      guard case .system(let system) = error, system.errno == .noSuchFile else { throw error }
+      throw .failed(
+        http.place,
+        "smoke.http asks the server with python3, and there is none beside onefold or on the PATH: install it "
+          + "(apt-get install python3), or pack with --no-smoke")
+    }
     let port = String(decoding: free.output, as: UTF8.self).filter(\.isNumber)
     guard free.succeeded, !port.isEmpty else {
       throw .failed(

@@ -177,7 +177,7 @@ private struct Staging {
     return StagedApplication(
       tree: root, entry: program.string, arguments: spec.launch.arguments,
       variables: spec.launch.environment, removedVariables: spec.launch.unset, report: report,
-      interpreter: nil, helper: Path("python3"), distributions: [])
+      interpreter: nil, helper: findBesideOnefold("python3"), distributions: [])
   }
 
   // MARK: Interpreter and locked requirements

@@ -1,10 +1,12 @@
-import Posix
+public import Posix
 
 /// A program that the packer looks for beside itself and on the `PATH`.
 ///
 /// pip puts the programs of a dependency into the directory of the environment that has `onefold` too, which
 /// is not on the `PATH` with pipx, with `uv tool` or in an environment that is not activated.
-func findBesideOnefold(_ name: String) -> Path {
+///
+/// Returns an absolute path, or the name alone if it is not beside `onefold`: a name is looked for on the `PATH`.
+public func findBesideOnefold(_ name: String) -> Path {
   var directories: [Path] = []
   if let program = CommandLine.arguments.first, program.contains("/") {
     directories.append(Path(program).parent)
@@ -21,6 +23,11 @@ func findBesideOnefold(_ name: String) -> Path {
     }
   }
   return Path(name)
+}
+
+/// What may run a helper program on this machine, in the order in which they are tried.
+func helperPythons() -> [Path] {
+  [findBesideOnefold("python3"), Path("python3"), Path("python")]
 }
 
 /// The patchelf of this machine, of any version from 0.14.

@@ -1,4 +1,5 @@
 import AppSpec
+import AppStaging
 import Posix
 
 let initCommand = Command(
@@ -65,7 +66,8 @@ private func write(_ text: String, to path: Path) throws(CommandFailure) {
 /// Such as "3.11"; nil where there is no Python.
 private func interpreterVersion() -> String? {
   let code = Path("import sys; print('%d.%d' % sys.version_info[:2])")
-  let process = Subprocess(Path("python3"), [Path("-I"), Path("-c"), code], timeout: 10)
+  let process = Subprocess(
+    findBesideOnefold("python3"), [Path("-I"), Path("-c"), code], timeout: 10)
   guard let result = try? process.run(), result.succeeded else { return nil }
   return String(decoding: result.output.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
 }

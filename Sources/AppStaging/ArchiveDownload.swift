@@ -28,7 +28,10 @@ struct ArchiveDownload {
     let path = directory.appending("\(sha256.value.lowercased())\(suffix)")
     // What has another content is replaced: a disk may have been full, or a person may have changed it.
     if exists(path) {
-      if try hash(of: path) == sha256.value.lowercased() { return path }
+      if try hash(of: path) == sha256.value.lowercased() {
+        markAsUsed(path)
+        return path
+      }
       try removeIfPresent(path)
     }
     progress("downloading \(source)")
@@ -44,6 +47,7 @@ struct ArchiveDownload {
       try? removeIfPresent(temporary)
       throw error
     }
+    prune(directory)
     return path
   }
 
@@ -60,6 +64,42 @@ struct ArchiveDownload {
     }
   }
 
+  // MARK: Pruning
+
+  /// Bytes of the archives that are kept: 1 GiB, about thirty interpreters.
+  private static let capacity: UInt64 = 1 << 30
+  /// Seconds in which another packer may use an archive, or fill a hidden file.
+  private static let useTime: Int64 = 3600
+
+  /// The modification time of an archive is its last use.
+  private func markAsUsed(_ path: Path) {
+    try? FileDescriptor.open(path, .read).setModificationTimeToNow()
+  }
+
+  /// Removes the archives that were not used for longest until all together have at most `capacity` bytes, and what
+  /// killed packers left. Ignores failures: the archive that is wanted is there.
+  private func prune(_ directory: Path) {
+    let names = (try? DirectoryHandle.current.names(in: directory)) ?? []
+    let files = names.compactMap { name -> (path: Path, status: FileStatus)? in
+      let path = directory.appending(name)
+      guard let status = try? DirectoryHandle.current.status(of: path), status.kind == .file else {
+        return nil
+      }
+      return (path, status)
+    }
+    let oldestFirst = files.sorted { $0.status.modified.seconds < $1.status.modified.seconds }
+    var total = files.reduce(UInt64(0)) { $0 + UInt64(max(0, $1.status.size)) }
+    for (path, status) in oldestFirst
+    where WallClock.seconds(since: status.modified) > Self.useTime {
+      let isLeftover = path.lastComponent.first == UInt8(ascii: ".")
+      guard total > Self.capacity || isLeftover else { continue }
+      try? DirectoryHandle.current.removeFile(path)
+      total -= UInt64(max(0, status.size))
+    }
+  }
+
+  // MARK: Downloading
+
   /// ".tar.gz" of a URL, whatever its query.
   private var suffix: String {
     let path = url.value.prefix { $0 != "?" && $0 != "#" }
@@ -67,14 +107,16 @@ struct ArchiveDownload {
   }
 
   private func download(to path: Path) throws(StagingError) {
-    for python in ["python3", "python"] {
+    for python in helperPythons() {
       let arguments = [source, path.string, sha256.value.lowercased()].map { Path($0) }
       guard
         let result = try started({ () throws(StagingError) in
-          try runHelper(Path(python), Helper.download, arguments)
+          try runHelper(python, Helper.download, arguments)
         })
       else { continue }
       if result.succeeded { return }
+      // A Python without TLS, or one that is too old.
+      if result.end == .exited(3) { continue }
       throw failure(String(decoding: result.errors, as: UTF8.self))
     }
     let arguments = [
@@ -88,8 +130,9 @@ struct ArchiveDownload {
     else {
       throw .failed(
         url.place,
-        "python3 or curl is needed to download '\(source)', and neither is on the PATH: install one, or download the "
-          + "file and give its path as python.archive")
+        "python3 (with TLS) or curl is needed to download '\(source)', and neither is beside onefold or on the PATH: "
+          + "install one (apt-get install curl), or download the file and give its path as python.archive"
+      )
     }
     guard result.succeeded else { throw failure(String(decoding: result.errors, as: UTF8.self)) }
     let actual = try hash(of: path)
@@ -107,7 +150,9 @@ struct ArchiveDownload {
   }
 
   private func failure(_ errors: String) -> StagingError {
-    let last = errors.split(separator: "\n").last.map(String.init) ?? "it failed"
+    let lines = errors.split(separator: "\n").map(String.init)
+    // curl explains a certificate that it does not trust in further lines.
+    let last = lines.first { $0.hasPrefix("curl: ") } ?? lines.last ?? "it failed"
     if last.hasPrefix("HASH ") {
       return .failed(
         sha256.place,

@@ -1,22 +1,28 @@
 """Archives of interpreters that are downloaded, and the oldest system that a file may be for.
 
-No test leaves this machine: a server on the loopback interface answers.
+A server on the loopback interface answers, also with TLS. One test gets a wheel from PyPI. Takes 10 s.
 """
 
 from __future__ import annotations
 
 import hashlib
 import http.server
+import functools
 import os
+import re
+import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
-from spec_support import EXTENSION, SUFFIX, SHORT, SpecCase, compile_library, line_of, pack_spec
-from support import onefold, succeed
+from spec_support import SUFFIX, SHORT, SpecCase, compile_library, line_of, pack_spec
+from support import needs_program, onefold, run, scratch, succeed
 
 CONTENT = os.urandom(1 << 18)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -58,6 +64,22 @@ class Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *arguments: Any) -> None:
         """A client that goes away is no news."""
+
+
+@functools.lru_cache(maxsize=None)
+def certificates() -> Path:
+    """A directory with the certificate of an authority, ca.pem, and one for 127.0.0.1 with its key, server.pem."""
+    place = scratch() / "certificates"
+    place.mkdir()
+    openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    authority = [*openssl, "-subj", "/CN=authority", "-keyout", place / "ca.key", "-out", place / "ca.pem"]
+    succeed(run(authority))
+    signed = [*openssl, "-CA", place / "ca.pem", "-CAkey", place / "ca.key", "-subj", "/CN=server"]
+    signed += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false"]
+    succeed(run([*signed, "-keyout", place / "key", "-out", place / "certificate"]))
+    both = (place / "certificate").read_text() + (place / "key").read_text()
+    (place / "server.pem").write_text(both)
+    return place
 
 
 class Downloads(SpecCase):
@@ -158,6 +180,83 @@ class Downloads(SpecCase):
         self.fetched("ok.tar", http_proxy=proxy)
         self.assertEqual(self.server.requests[0][0], "http://no-such-host.invalid/releases/ok.tar")
 
+    def use_tls(self) -> dict[str, Path]:
+        """The variables with which a client trusts the server."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates() / "server.pem")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.server.url = self.server.url.replace("http:", "https:")
+        return {"SSL_CERT_FILE": certificates() / "ca.pem"}
+
+    def programs(self, *names: str) -> Path:
+        """A directory with these programs of this machine, to be the PATH."""
+        directory = self.new_directory()
+        for name in names:
+            (directory / name).symlink_to(shutil.which(name) or name)
+        return directory
+
+    @needs_program("openssl")
+    def test_tls(self) -> None:
+        trusted = self.use_tls()
+        self.assertRefused(self.specify("ok.tar"), "archive", "CERTIFICATE_VERIFY_FAILED")
+        self.fetched("ok.tar", **trusted)
+
+    @needs_program("curl")
+    @needs_program("openssl")
+    def test_tls_with_curl(self) -> None:
+        trusted = self.use_tls()
+        curl = self.programs("curl")
+        self.assertRefused(self.specify("ok.tar"), "archive", "curl: (60)", PATH=curl)
+        self.fetched("ok.tar", PATH=curl, **trusted)
+
+    @needs_program("curl")
+    def test_curl_fails(self) -> None:
+        curl = self.programs("curl")
+        self.assertRefused(self.specify("missing.tar"), "archive", "error: 404", PATH=curl)
+        self.assertRefused(self.specify("ok.tar", "0" * 64), "sha256", DIGEST, PATH=curl)
+        self.assertRefused(self.specify("short.tar"), "archive", "curl: (18)", PATH=curl)
+
+    @needs_program("curl")
+    @needs_program("openssl")
+    def test_a_python_without_tls(self) -> None:
+        import _ssl
+
+        trusted = self.use_tls()
+        listed = run(["ldd", _ssl.__file__]).stdout.decode()
+        broken = self.new_directory()
+        (broken / re.search(r"libssl\.so[.\d]*", listed)[0]).write_bytes(b"")
+        path = self.programs("curl")
+        python = Path(sys.base_prefix, "bin/python3")
+        (path / "python3").write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={broken} exec {python} "$@"\n')
+        (path / "python3").chmod(0o755)
+        self.fetched("ok.tar", PATH=path, **trusted)
+        (path / "curl").unlink()
+        shutil.rmtree(self.packers)
+        directory = self.specify("ok.tar")
+        self.assertRefused(directory, "archive", "python3 (with TLS) or curl is needed", PATH=path, **trusted)
+
+    def test_old_archives_are_removed(self) -> None:
+        """Of holes, which take no disk space."""
+        downloads = self.packers / "downloads"
+        downloads.mkdir(parents=True)
+        now, hour = time.time(), 3600
+        ages = {"1.tar": 9, "2.tar.gz": 8, "3.tar.xz": 7, "4.tar": 6, ".left": 5, ".new": 0.5, "used.tar": 0.5}
+        for name, hours in ages.items():
+            (downloads / name).touch()
+            os.truncate(downloads / name, 400 << 20)
+            os.utime(downloads / name, times=(now, now - hours * hour))
+        directory = self.specify("ok.tar")
+        environment = {**self.environment}
+        self.assertFails(directory, "cannot unpack", environment=environment)
+        # 800 MiB were used within the hour. What a killed packer left goes whatever its size.
+        self.assertEqual(sorted(os.listdir(downloads)), sorted([".new", "used.tar", f"{DIGEST}.tar"]))
+        (downloads / ".new").unlink()
+        os.utime(downloads / "used.tar", times=(now, now - 2 * hour))
+        os.utime(downloads / f"{DIGEST}.tar", times=(now, now - 3 * hour))
+        self.assertFails(directory, "cannot unpack", environment=environment)
+        self.assertEqual(sorted(os.listdir(downloads)), sorted(["used.tar", f"{DIGEST}.tar"]))
+        self.assertGreater((downloads / f"{DIGEST}.tar").stat().st_mtime, now - hour)
+
     def test_two_at_once(self) -> None:
         directory = self.specify("ok.tar")
         failures: list[BaseException] = []
@@ -191,6 +290,27 @@ class OldestSystem(SpecCase):
         summary = pack_spec(directory).summary
         self.assertRegex(summary["glibc"], r"^2\.\d+$")
         self.assertTrue(summary["glibc_file"])
+
+    def test_a_wheel_of_pypi(self) -> None:
+        """cryptography's for manylinux_2_28 asks for a newer glibc than that of 2012."""
+        place = self.new_directory()
+        command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
+        command += ["--only-binary", ":all:", "--platform", "manylinux_2_28_x86_64", "--abi", "abi3"]
+        command += ["--python-version", SHORT, "-d", place, "cryptography==43.0.3"]
+        subprocess.run(command, check=True, timeout=300)
+        tree = self.work / "tree"
+        with zipfile.ZipFile(next(place.glob("*.whl"))) as archive:
+            archive.extractall(tree / f"lib/python{SHORT}/site-packages")
+        (tree / "run").write_text("#!/bin/sh\n")
+        (tree / "run").chmod(0o755)
+        command = ["pack", "--tree", tree, "--entry", "run", "-o", self.work / "out", "--max-glibc"]
+        result = onefold(*command, "2.17")
+        said = result.stderr.decode()
+        self.assertEqual(result.returncode, 1, said)
+        for text in ("_rust.abi3.so' of the distribution cryptography 43.0.3", "@GLIBC_2.28"):
+            self.assertIn(text, said)
+        self.assertFalse((self.work / "out").exists())
+        succeed(onefold(*command, "2.28", "--level", "1"))
 
     def test_a_wrong_version(self) -> None:
         for text in ("2", "2.x", "02.31", "2.31.1", ""):

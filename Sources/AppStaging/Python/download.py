@@ -1,7 +1,8 @@
 """Downloads argv[1] to the file argv[2], of which nothing is known but that its SHA-256 should be argv[3].
 
 A download that ends early goes on where it ended, or starts again, three times in all. The last line of stderr says what
-failed. Proxies and certificates are those of urllib: https_proxy, no_proxy, SSL_CERT_FILE.
+failed. Proxies and certificates are those of urllib: https_proxy, no_proxy, SSL_CERT_FILE. The exit status is 3 if this Python
+can't download: it is too old, or has no TLS.
 """
 
 import hashlib
@@ -9,8 +10,15 @@ import os
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
+
+try:
+    import urllib.error
+    import urllib.request
+
+    if sys.argv[1].startswith("https:"):
+        import ssl  # noqa: F401
+except ImportError:
+    sys.exit(3)
 
 TIMEOUT = float(os.environ.get("ONEFOLD_DOWNLOAD_TIMEOUT") or 60)
 

@@ -5,7 +5,7 @@ import Testing
 
 /// `tools/patchelf-versions` compares files of every version of patchelf through this test: pairs of paths, a line each.
 private let pairs = ProcessContext.environment("ONEFOLD_ELF_PAIRS")
-/// `tools/strip-sizes` strips files through this test: pairs of paths, a line each.
+/// For measuring what stripping saves (docs/decisions/0020): pairs of paths, a line each.
 private let toStrip = ProcessContext.environment("ONEFOLD_STRIP_PAIRS")
 
 struct GivenFilesTests {

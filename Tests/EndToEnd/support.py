@@ -601,14 +601,15 @@ def holds_unnamed_file(traces: Path) -> bool:
 
 
 class Mounts:
-    """A mount namespace of its own: what is mounted in it is gone with the test."""
+    """A mount namespace of its own: what is mounted in it is gone with the test. With `own_users`, or where the tests
+    do not run as root, it has a user namespace of its own too, with root as its only user."""
 
-    def __init__(self, test: unittest.TestCase) -> None:
+    def __init__(self, test: unittest.TestCase, own_users: bool = not IS_ROOT) -> None:
         for name in ("unshare", "nsenter", "mount"):
             if shutil.which(name) is None:
                 test.skipTest(f"needs the program {name}")
-        user = [] if IS_ROOT else ["--user", "--map-root-user"]
-        self.enter = [] if IS_ROOT else ["--user", "--preserve-credentials"]
+        user = ["--user", "--map-root-user"] if own_users else []
+        self.enter = ["--user", "--preserve-credentials"] if own_users else []
         self.holder = start(["unshare", *user, "--mount", "--propagation", "private", "cat"])
         test.addCleanup(self.holder.communicate)
         assert self.holder.stdin and self.holder.stdout

@@ -19,6 +19,7 @@ import unittest
 from pathlib import Path
 from typing import Any, Optional
 
+from arm64 import EMULATED, PLAIN, require_emulation
 from spec_support import (
     SHORT,
     SpecCase,
@@ -40,17 +41,6 @@ TARGET = "aarch64-linux"
 ARM64 = DIST / "bootloaders" / TARGET
 #: That of Debian's interpreter.
 SITE = f"local/lib/python{SHORT}/dist-packages"
-
-#: What Debian's package of qemu registers with the kernel.
-FORMAT = "/usr/lib/binfmt.d/qemu-aarch64.conf"
-BINFMT = "/proc/sys/fs/binfmt_misc"
-#: A user namespace has formats of its own: no other process of the machine sees these.
-NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-PLAIN = [*NAMESPACE, f'mount -t binfmt_misc none {BINFMT} && exec "$@"', "sh"]
-EMULATED = [
-    *NAMESPACE, f'mount -t binfmt_misc none {BINFMT} && cat {FORMAT} >{BINFMT}/register && exec "$@"',
-    "sh",
-]  # fmt: skip
 
 SERVER = """
 import os, platform, sys
@@ -131,12 +121,10 @@ class TargetCase(SpecCase):
         self.assertFails(directory, *texts, options=given, environment=environment)
 
 
-@unittest.skipUnless(os.path.exists(FORMAT), "needs the package qemu-user-static")
 class Servers(TargetCase):
     def setUp(self) -> None:
         super().setUp()
-        if run([*EMULATED, "true"]).returncode:
-            self.skipTest("needs binfmt_misc in user namespaces: Linux 6.7")
+        require_emulation(self)
 
     def test_a_server_is_packed_and_tested(self) -> None:
         directory = self.new_application(
@@ -332,6 +320,13 @@ class Interpreters(TargetCase):
         table["sha256"] = "0" * 64
         directory = self.new_application(**{"python_aarch64-linux": table})
         self.assertRefused(directory, line_of(directory, "sha256"), digest)
+
+    def test_one_that_needs_a_newer_glibc_than_allowed(self) -> None:
+        """No glibc for aarch64 is older than 2.17, so Debian's interpreter needs newer symbols than these."""
+        directory = self.new_application(python={"version": SHORT, "max-glibc": "2.17"})
+        self.assertRefused(
+            directory, line_of(directory, "max-glibc"), "'lib/lib", "@GLIBC_2.", "allows (2.17)"
+        )
 
     def test_a_version_alone(self) -> None:
         directory = application(self.work / "application", python={"version": SHORT})

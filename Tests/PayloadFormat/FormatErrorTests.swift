@@ -22,7 +22,8 @@ import Testing
     #expect(
       text(FormatError(.entryName, 3)) == "an entry's name is not a valid file name (entry 3)")
     #expect(
-      text(FormatError(.frameCodec, 0)) == "a frame's codec is unknown (frame 0)")
+      text(FormatError(.frameCodec, 0))
+        == "a frame needs a newer reader: its codec is unknown (frame 0)")
     #expect(text(FormatError(.segmentHole, 10)) == "a hole has an offset (segment 10)")
     #expect(text(FormatError(.sectionOrder, 63)) == "the sections are out of order (section 63)")
     #expect(

@@ -47,7 +47,7 @@ MAXIMUM_REFERENCES = 16_777_216
 MAXIMUM_SIZE = 2**40
 
 STORE, ZSTD, XZ = CODECS = range(3)
-NONE, X86 = FILTERS = range(2)
+NONE, X86, ARM64 = FILTERS = (0, 1, 3)
 CODEC_NAMES = ("store", "zstd", "xz")
 
 DIRECTORY, FILE, SYMLINK, HARD_LINK = range(4)
@@ -594,6 +594,28 @@ def undo_x86(filtered: bytes) -> bytes:
     return bytes(raw)
 
 
+# The highest byte of BL and of ADRP.
+ARM64_INSTRUCTION = re.compile(rb"[\x94-\x97\x90\xB0\xD0\xF0]")
+
+
+def undo_arm64(filtered: bytes) -> bytes:
+    raw = bytearray(filtered)
+    for found in ARM64_INSTRUCTION.finditer(filtered[3::4]):
+        place = 4 * found.start()
+        word = int.from_bytes(filtered[place : place + 4], "little")
+        if word >> 26 == 0x25:
+            word = 0x94000000 | (word - place // 4) % 2**26
+        else:
+            page = (word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3
+            page = (page - place // 4096) % 2**21
+            word = word & 0x9000001F | (page & 3) << 29 | page >> 2 << 5
+        raw[place : place + 4] = word.to_bytes(4, "little")
+    return bytes(raw)
+
+
+UNDO = {NONE: bytes, X86: undo_x86, ARM64: undo_arm64}
+
+
 def decode_zstd(stored: bytes, raw_length: int, what: str) -> bytes:
     need(is_zstd(stored), f"{what}: not complete zstd frames")
     with tempfile.TemporaryFile() as source:
@@ -709,7 +731,7 @@ class Onefile:
         frame = self.manifest.frames[index]
         stored = self.stored_frame(index)
         raw = decode(frame.codec, stored, frame.raw_length, f"frame {index}")
-        return undo_x86(raw) if frame.filter == X86 else raw
+        return UNDO[frame.filter](raw)
 
 
 # Commands

@@ -50,7 +50,11 @@ public struct FrameDecoder: ~Copyable {
       try FrameDecoder.decompress(
         frame.codec, UnsafeRawBufferPointer(source), into: target, context: context)
     else { throw .damaged(.undecodable(index), payload.path) }
-    if frame.filter == .x86 { cfilter_x86_undo(target.baseAddress, target.count) }
+    switch frame.filter {
+    case .none: break
+    case .x86: cfilter_x86_undo(target.baseAddress, target.count)
+    case .arm64: cfilter_arm64_undo(target.baseAddress, target.count)
+    }
     timeline.end(.decode, bytes: target.count)
     return UnsafeRawBufferPointer(target)
   }

@@ -8,15 +8,43 @@ struct Content: Sendable {
   /// The first entry that has it; what is packed is read from there.
   var entry: Int
   var hash: Digest
-  /// Whether it begins as programs and shared libraries do.
-  var isELF: Bool
+  var kind: Kind
   var extents: [Extent]
   /// The checksums of its stretches, in order: of each extent that is no hole, every frame size of bytes, and what is
   /// left of it.
   var checksums: [UInt64]
 
-  /// What may make frames of it smaller.
-  var filter: FrameFilter { isELF ? .x86 : .none }
+  /// Contents share frames only with contents of their kind. Frames stand in the order of the kinds.
+  enum Kind: Int, Sendable {
+    case other
+    /// Programs and shared libraries, except those for AArch64.
+    case elf
+    /// Programs and shared libraries for AArch64.
+    case arm64
+
+    /// What may make frames of it smaller.
+    var filter: FrameFilter {
+      switch self {
+      case .other: .none
+      case .elf: .x86
+      case .arm64: .arm64
+      }
+    }
+
+    /// A content of this kind begins at a multiple of this in its frame, in bytes. ADRP counts in pages of 4 KiB:
+    /// uses of one address become equal only if pages of the file are pages of the frame.
+    var alignment: Int { self == .arm64 ? 4096 : 1 }
+
+    /// By the first bytes of a content.
+    init(of bytes: UnsafeMutableRawBufferPointer) {
+      guard bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
+        self = .other
+        return
+      }
+      // e_machine is EM_AARCH64, little-endian.
+      self = bytes.dropFirst(18).starts(with: [183, 0]) ? .arm64 : .elf
+    }
+  }
 
   /// A stretch of the content, from the end of the one before it.
   struct Extent: Sendable, Equatable {
@@ -90,7 +118,7 @@ private func examine(
   var hasher = SHA256Hasher()
   var extents: [Content.Extent] = []
   var stretches = Stretches(longest: frameSize)
-  var isELF = false
+  var kind = Content.Kind.other
   var offset: UInt64 = 0
   while offset < size {
     let wanted = Int(min(UInt64(buffer.count), size - offset))
@@ -99,7 +127,7 @@ private func examine(
     }
     guard read == wanted else { throw .changed(tree.path(index)) }
     hasher.update(UnsafeRawBufferPointer(chunk))
-    if offset == 0 { isELF = chunk.starts(with: [0x7F, 0x45, 0x4C, 0x46]) }
+    if offset == 0 { kind = Content.Kind(of: chunk) }
     var start = 0
     while start < wanted {
       let length = min(holeBlock, wanted - start)
@@ -116,7 +144,7 @@ private func examine(
   }
   stretches.end()
   return Content(
-    entry: index, hash: hasher.finish(), isELF: isELF, extents: extents,
+    entry: index, hash: hasher.finish(), kind: kind, extents: extents,
     checksums: stretches.checksums)
 }
 

@@ -97,14 +97,22 @@ struct FrameEncoder: ~Copyable {
     if filter == .none { return .none }
     let raw = UnsafeRawBufferPointer(source)
     let without = try encodeZstd(raw, trial)
-    cfilter_x86_apply(source.baseAddress, source.count)
+    switch filter {
+    case .none: break
+    case .x86: cfilter_x86_apply(source.baseAddress, source.count)
+    case .arm64: cfilter_arm64_apply(source.baseAddress, source.count)
+    }
     if try encodeZstd(raw, trial) < without { return filter }
     undo(filter, on: source)
     return .none
   }
 
   private func undo(_ filter: FrameFilter, on source: UnsafeMutableRawBufferPointer) {
-    if filter == .x86 { cfilter_x86_undo(source.baseAddress, source.count) }
+    switch filter {
+    case .none: break
+    case .x86: cfilter_x86_undo(source.baseAddress, source.count)
+    case .arm64: cfilter_arm64_undo(source.baseAddress, source.count)
+    }
   }
 
   private func encodeZstd(_ source: UnsafeRawBufferPointer, _ context: OpaquePointer)

@@ -5,14 +5,17 @@ import Posix
 ///
 /// Contents of at least a frame's size get frames of their own, first. The others stand in the order of
 /// their paths, so that the files of a package are together, and byte code beside its source, and fill one
-/// frame after another; programs and libraries come after all the others, in frames of their own. A frame that is at least half full
-/// also ends before one path of 64 (by the path's hash): after a change the frames soon begin at the same
+/// frame after another; programs and libraries come after all the others, in frames of their own, and those for
+/// AArch64 last (`Content.Kind`). A frame that is at least half full also ends before one path of 64
+/// (by the path's hash): after a change the frames soon begin at the same
 /// paths again, and are the same bytes (docs/decisions/0004-frames.md).
 struct FrameLayout: Sendable {
   struct Piece: Sendable {
     var content: Int
     /// In the content.
     var offset: UInt64
+    /// In the frame. Bytes between pieces are zeros that belong to no content.
+    var start: Int
     var length: Int
     /// As it was read first.
     var checksum: UInt64
@@ -36,32 +39,34 @@ struct FrameLayout: Sendable {
         segments[number] = Self.split(content, number, frameSize, &frames)
       } else if stored > 0 {
         let path = tree.relativePath(content.entry).bytes
-        small.append(Small(content: number, isELF: content.isELF, path: Self.sortingPath(path)))
+        small.append(Small(content: number, kind: content.kind, path: Self.sortingPath(path)))
       }
     }
     small.sort()
 
     var used = 0
-    var isELF = false
+    var kind = Content.Kind.other
     for file in small {
       let content = file.content
       let length = Int(index.contents[content].extents[0].length)
-      let isFull = used + length > frameSize
+      let alignment = file.kind.alignment
+      var start = (used + alignment - 1) / alignment * alignment
+      let isFull = start + length > frameSize
       let isBoundary = used >= frameSize / 2 && Self.hash(file.path) % 64 == 0
-      if used == 0 || isFull || isBoundary || file.isELF != isELF {
-        isELF = file.isELF
+      if used == 0 || isFull || isBoundary || file.kind != kind {
+        kind = file.kind
         frames.append([])
-        used = 0
+        start = 0
       }
       segments[content] = [
-        Manifest.Segment(frame: frames.count - 1, offset: used, length: UInt64(length))
+        Manifest.Segment(frame: frames.count - 1, offset: start, length: UInt64(length))
       ]
       frames[frames.count - 1].append(
         Piece(
-          content: content, offset: 0, length: length,
+          content: content, offset: 0, start: start, length: length,
           checksum: index.contents[content].checksums[0]
         ))
-      used += length
+      used = start + length
     }
     self.segments = segments
   }
@@ -69,11 +74,11 @@ struct FrameLayout: Sendable {
   /// A content that shares its frame.
   private struct Small: Comparable {
     var content: Int
-    var isELF: Bool
+    var kind: Content.Kind
     var path: [UInt8]
 
     static func < (left: Small, right: Small) -> Bool {
-      if left.isELF != right.isELF { return right.isELF }
+      if left.kind != right.kind { return left.kind.rawValue < right.kind.rawValue }
       return left.path.lexicographicallyPrecedes(right.path)
     }
   }
@@ -110,7 +115,8 @@ struct FrameLayout: Sendable {
         result.append(Manifest.Segment(frame: frames.count, offset: 0, length: UInt64(length)))
         frames.append([
           Piece(
-            content: number, offset: offset, length: length, checksum: checksums.removeFirst())
+            content: number, offset: offset, start: 0, length: length,
+            checksum: checksums.removeFirst())
         ])
         offset += UInt64(length)
       }

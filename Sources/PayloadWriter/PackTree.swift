@@ -247,7 +247,7 @@ private func writeFrames(
   _ output: OutputFile, _ cache: FrameCache?, _ progress: PackProgress?
 ) throws(PackError) -> FrameSink {
   let total = layout.frames.reduce(UInt64(0)) { sum, frame in
-    frame.reduce(sum) { $0 + UInt64($1.length) }
+    sum + UInt64(frame.last.map { $0.start + $0.length } ?? 0)
   }
   let work = SharedWork<PackError>(count: layout.frames.count) { .interrupted(signal: $0) }
   let sink = Mutex(FrameSink())
@@ -260,7 +260,7 @@ private func writeFrames(
       while let item = work.take() {
         let pieces = layout.frames[item]
         let source = try fill(raw.bytes, pieces, tree, index)
-        let filter = pieces.first.map { index.contents[$0.content].filter } ?? .none
+        let filter = pieces.first.map { index.contents[$0.content].kind.filter } ?? .none
         let (frame, isFromCache) = try encode(source, filter, request.compression, encoder, cache)
         try sink.withLock { (sink) throws(PackError) in
           try sink.add(
@@ -297,7 +297,7 @@ private func encode(
   return (frame, false)
 }
 
-/// Puts a frame's raw bytes together: the very bytes that were hashed.
+/// Puts a frame's raw bytes together: the very bytes that were hashed, and zeros between them.
 private func fill(
   _ buffer: UnsafeMutableRawBufferPointer, _ pieces: [FrameLayout.Piece], _ tree: ScannedTree,
   _ index: ContentIndex
@@ -306,14 +306,17 @@ private func fill(
   for piece in pieces {
     let entry = index.contents[piece.content].entry
     let file = try openUnchanged(tree, entry)
-    let target = UnsafeMutableRawBufferPointer(rebasing: buffer[used..<used + piece.length])
+    let end = piece.start + piece.length
+    UnsafeMutableRawBufferPointer(rebasing: buffer[used..<piece.start])
+      .initializeMemory(as: UInt8.self, repeating: 0)
+    let target = UnsafeMutableRawBufferPointer(rebasing: buffer[piece.start..<end])
     let read = try system { () throws(SystemError) in
       try file.read(into: target, at: Int64(piece.offset))
     }
     guard read == piece.length, checksum(UnsafeRawBufferPointer(target)) == piece.checksum else {
       throw .changed(tree.path(entry))
     }
-    used += piece.length
+    used = end
   }
   return UnsafeMutableRawBufferPointer(rebasing: buffer[..<used])
 }

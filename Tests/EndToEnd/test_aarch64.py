@@ -17,9 +17,12 @@ from pathlib import Path
 
 import arm64
 from support import (
+    BOOTLOADER,
+    READER,
     Case,
     File,
     Onefile,
+    make_leaf,
     make_tree,
     onefold,
     pack,
@@ -203,6 +206,49 @@ class Launch(Case):
         os.truncate(cut.path, cut.path.stat().st_size - 1000)
         self.assertRefused(self.system.launch(cut, cache=self.cache), "cut")
         self.assertNothingLeft()
+
+
+class Filter(Case):
+    """Machine code of both architectures in one tree, on a machine that executes one of them."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.tree = server_tree(self.work / "tree")
+        for path in (arm64.BOOTLOADER, BOOTLOADER):
+            shutil.copy2(path, self.tree / f"bin/{path.name}")
+        # The next file would begin in the midst of an instruction if files stood without gaps.
+        with open(self.tree / "bin/aarch64-linux", "ab") as file:
+            file.write(b"\1")
+
+    def filters(self, packed: Onefile) -> list[int]:
+        return [frame.filter for frame in parts(packed.path).manifest.frames]
+
+    def check(self, *options: str) -> list[int]:
+        """The filters of the frames."""
+        target = ("--bootloader", os.fspath(arm64.BOOTLOADER))
+        packed = pack(self.tree, self.work / "packed", *target, *options, entry="bin/python3.11")
+        succeed(onefold("verify", packed.path))
+        succeed(onefold("extract", packed.path, self.work / "extracted"))
+        self.assertSameTree(self.work / "extracted", self.tree)
+        succeed(run([READER, "extract", packed.path, self.work / "read"]))
+        self.assertSameTree(self.work / "read", self.tree)
+        return self.filters(packed)
+
+    def test_each_architecture_has_its_filter(self) -> None:
+        self.assertEqual(set(self.check()), {0, 1, 3})
+
+    def test_small_frames_of_xz(self) -> None:
+        filters = self.check("--codec", "xz", "--level", "0", "--frame-size", "64")
+        self.assertEqual(set(filters), {0, 1, 3})
+        # The interpreter alone has 101.
+        self.assertGreater(filters.count(3), 50)
+
+    def test_the_bootloader_of_this_machine_undoes_all(self) -> None:
+        make_leaf(os.fsencode(self.tree / "run"), program())
+        packed = pack(self.tree, self.work / "packed")
+        self.assertEqual(set(self.filters(packed)), {0, 1, 3})
+        self.assertLaunched(packed.launch(cache=self.cache))
+        self.assertCacheHolds(packed, self.tree)
 
 
 class OtherMachine(Case):

@@ -713,6 +713,7 @@ def manifests() -> Vectors:
         "valid-minimal": tree(),
         "valid-base": made(),
         "valid-rich": rich().encoded(),
+        "valid-filter-arm64": made(frame(0, filter=3)),
         "valid-path-of-3072": deep_file(127).encoded(),
         "valid-not-canonical": not_canonical().encoded(),
         "valid-unknown-section": with_sections((5, b"of a later release"), (U32, b"")),

@@ -52,14 +52,21 @@ import Testing
     #expect(try decode(stored, codec, rawLength: raw.count) == .bytes(raw))
   }
 
-  @Test(arguments: [Codec.zstd, .xz])
-  func filtersAreUndone(_ codec: Codec) throws {
-    let code: [UInt8] = [0xE8, 0xFB, 0x0F, 0x00, 0x00] + raw
+  @Test(arguments: [Codec.zstd, .xz], [FrameFilter.x86, .arm64])
+  func filtersAreUndone(_ codec: Codec, _ filter: FrameFilter) throws {
+    // A call of each architecture.
+    let code: [UInt8] = [0xE8, 0xFB, 0x0F, 0x00, 0x00, 0, 0, 0, 1, 0, 0, 0x94] + raw
     var filtered = code
-    filtered.withUnsafeMutableBytes { cfilter_x86_apply($0.baseAddress, $0.count) }
+    filtered.withUnsafeMutableBytes {
+      switch filter {
+      case .none: break
+      case .x86: cfilter_x86_apply($0.baseAddress, $0.count)
+      case .arm64: cfilter_arm64_apply($0.baseAddress, $0.count)
+      }
+    }
     #expect(filtered != code)
     let stored = codec == .xz ? xz(filtered) : zstd(filtered)
-    #expect(try decode(stored, codec, .x86, rawLength: code.count) == .bytes(code))
+    #expect(try decode(stored, codec, filter, rawLength: code.count) == .bytes(code))
   }
 
   @Test(arguments: Codec.allCases)

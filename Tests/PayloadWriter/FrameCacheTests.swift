@@ -102,6 +102,7 @@ import Testing
     let keys = [
       key([1], .zstd, 1), key([1], .zstd, 2), key([1], .xz, 1), key([2], .zstd, 1),
       key([1, 0], .zstd, 1), key([], .zstd, 1), key([1], .zstd, 1, .x86),
+      key([1], .zstd, 1, .arm64),
     ]
     #expect(Set(keys).count == keys.count)
     #expect(key([1], .zstd, 1) == keys[0])

@@ -60,6 +60,33 @@ import Testing
       ])
   }
 
+  @Test func eachArchitectureHasFramesOfItsOwn() throws {
+    // In an order of paths that mixes them: AArch64, x86-64, big-endian AArch64, RISC-V, AArch64.
+    let machines: [UInt16] = [183, 62, 183 << 8, 243, 183]
+    for (name, machine) in zip("abcde", machines) {
+      try directory.write("\(name)-\(machine)", elf(machine) + Array("\(name)".utf8))
+    }
+    try directory.write("a-text", noise(10))
+    try directory.write("g-cut", Array(elf(183)[..<19]))
+    let laid = try layOut()
+    #expect(
+      paths(laid) == [
+        ["a-text"], ["b-62", "c-46848", "d-243", "g-cut"], ["a-183", "e-183"],
+      ])
+    let filters = laid.layout.frames.map { laid.index.contents[$0[0].content].kind.filter }
+    #expect(filters == [.none, .x86, .arm64])
+  }
+
+  @Test func contentsForArm64BeginAtPages() throws {
+    try directory.write("a", elf(183, count: 101))
+    try directory.write("b", elf(183, count: 4096) + [1])
+    try directory.write("c", elf(183, count: frameSize - 3 * 4096 - 1) + [1])
+    try directory.write("d", elf(183, count: 200))
+    let layout = try layOut().layout
+    #expect(layout.frames.map { $0.map(\.start) } == [[0, 4096, 3 * 4096], [0]])
+    #expect(layout.segments.flatMap { $0.map(\.offset) }.sorted() == [0, 0, 4096, 3 * 4096])
+  }
+
   @Test func piecesPartitionTheContents() throws {
     try writeSample()
     let (_, index, layout) = try layOut()
@@ -106,7 +133,10 @@ import Testing
     let (_, _, layout) = try layOut()
     for frame in layout.frames {
       #expect(!frame.isEmpty)
-      #expect(frame.reduce(0) { $0 + $1.length } <= frameSize)
+      #expect(try #require(frame.last).start + #require(frame.last).length <= frameSize)
+      for (piece, next) in zip(frame, frame.dropFirst()) {
+        #expect(piece.start + piece.length == next.start)
+      }
     }
   }
 
@@ -117,11 +147,9 @@ import Testing
       var offset: UInt64 = 0
       for segment in layout.segments[number] {
         if let frame = segment.frame {
-          var start = 0
           let piece = layout.frames[frame].first { piece in
-            defer { start += piece.length }
-            return piece.content == number && piece.offset == offset
-              && piece.length == Int(segment.length) && start == segment.offset
+            piece.content == number && piece.offset == offset
+              && piece.length == Int(segment.length) && piece.start == segment.offset
           }
           #expect(piece != nil)
         } else {

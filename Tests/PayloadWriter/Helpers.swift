@@ -29,6 +29,22 @@ func machineCode(_ calls: Int) -> [UInt8] {
   return bytes
 }
 
+/// What begins like a library for AArch64 and is full of calls of three functions, which only its filter
+/// makes smaller.
+func arm64Code(_ calls: Int) -> [UInt8] {
+  var bytes = elf(183)
+  for number in 0..<calls {
+    bytes += noise(3, seed: UInt64(number)) + [0]
+    let target = [0x1234_50, 0x4567_80, 0x789A_B0][Int(noise(1, seed: UInt64(number))[0]) % 3]
+    let distance = UInt32(bitPattern: Int32((target - bytes.count) / 4))
+    let call = 0x9400_0000 | distance & 0x3FF_FFFF
+    for shift in stride(from: 0, to: 32, by: 8) {
+      bytes.append(UInt8(truncatingIfNeeded: call >> UInt32(shift)))
+    }
+  }
+  return bytes
+}
+
 func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
 
 extension ContentIndex {

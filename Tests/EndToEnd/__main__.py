@@ -1,42 +1,67 @@
 """Runs the end-to-end tests: python3 Tests/EndToEnd [PATTERN...]
 
-Each PATTERN names tests as `unittest -k` does. Binaries come from $ONEFOLD_DIST, else dist/.
-Those of the examples need the network, once; what they packed is kept in $ONEFOLD_PACK_CACHE, else
-.build/pack-cache.
+Each PATTERN names tests as `unittest -k` does. Binaries come from $ONEFOLD_DIST, else dist/. Tests of a class run one after
+another, and as many classes at once as there are processors, by pytest and pytest-xdist, which come from PyPI (runner.txt).
+Set ONEFOLD_TEST_JOBS to another number.
+Those of the examples need the network, once; what they packed is kept in $ONEFOLD_PACK_CACHE, else .build/pack-cache.
 """
 
+import hashlib
+import os
+import shutil
 import signal
+import subprocess
 import sys
-import unittest
-from collections import Counter
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+LOCK = HERE / "runner.txt"
 
 
-def main():
+def runner() -> Path:
+    """The directory with pytest as runner.txt pins it, which is kept for the next run."""
+    build = HERE.parent.parent / ".build"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    final = build / f"test-runner-{version}-{digest}"
+    if final.is_dir():
+        return final
+    build.mkdir(exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".test-runner-", dir=build))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--only-binary", ":all:", "--target", str(stage), "-r", str(LOCK)]
+    try:
+        subprocess.run(command, check=True)
+        stage.rename(final)
+    except OSError:
+        # Another run was faster.
+        if not final.is_dir():
+            raise
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return final
+
+
+def main() -> int:
     # A shell ignores them for what it runs in the background, and all that is started here would too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    sys.path.insert(0, str(HERE))
-    loader = unittest.TestLoader()
-    if sys.argv[1:]:
-        loader.testNamePatterns = [
-            name if "*" in name else f"*{name}*" for name in sys.argv[1:]
-        ]
-    result = unittest.TextTestRunner(verbosity=1, buffer=False).run(
-        loader.discover(str(HERE), top_level_dir=str(HERE))
-    )
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    skipped = len(result.skipped)
-    # A class that can't be set up, or is skipped, stands for tests that were not run.
-    others = [test for test, _ in [*result.failures, *result.errors, *result.skipped]]
-    others += result.unexpectedSuccesses
-    passed = result.testsRun - sum(isinstance(test, unittest.TestCase) for test in others)
-    for reason, count in Counter(reason for _, reason in result.skipped).items():
-        print(f"skipped {count}: {reason}")
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
+    try:
+        sys.path.insert(0, str(runner()))
+    except subprocess.CalledProcessError:
+        print("Tests/EndToEnd: pytest can't be fetched from PyPI", file=sys.stderr)
+        return 1
+    import pytest
+
+    jobs = os.environ.get("ONEFOLD_TEST_JOBS") or str(len(os.sched_getaffinity(0)))
+    options = ["-c", os.devnull, "--rootdir", str(HERE), "-p", "no:cacheprovider", "-q", "--tb=short"]
+    # No plugins that this machine happens to have.
+    options += ["--disable-plugin-autoload", "-p", "xdist.plugin"]
+    options += ["-n", jobs, "--dist", "loadscope", "--durations=15", "-rs"]
+    options += [f"--name={pattern}" for pattern in sys.argv[1:]]
+    return int(pytest.main([*options, str(HERE)]))
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

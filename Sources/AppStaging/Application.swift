@@ -136,23 +136,3 @@ func relocateScripts(_ layout: Layout) throws(StagingError) {
     try writeFile(path, [UInt8](head.utf8) + rest, mode: 0o755)
   }
 }
-
-/// Gives everything in a tree the same time, and the modes 0755 and 0644: they are not the build's.
-func settle(_ root: Path, epoch: Int64) throws(StagingError) {
-  let time = FileTime(seconds: epoch, nanoseconds: 0)
-  // What is below a directory first: making things changes its time.
-  for entry in try listTree(root).reversed() {
-    let path = root.appending(entry.path.bytes)
-    if entry.status.kind != .symlink {
-      let executable = entry.status.kind == .directory || entry.status.mode & 0o100 != 0
-      try setMode(path, executable ? 0o755 : 0o644)
-    }
-    try system { () throws(SystemError) in
-      try DirectoryHandle.current.setModificationTime(of: path, time)
-    }
-  }
-  try setMode(root, 0o755)
-  try system { () throws(SystemError) in
-    try DirectoryHandle.current.setModificationTime(of: root, time)
-  }
-}

@@ -15,6 +15,10 @@ struct Distribution: Sendable {
   var modules: [String] = []
   /// From the tree's root.
   var files: [String] = []
+  /// What its `direct_url.json` says of an archive or a version control system: JSON, or empty if it is from an index.
+  var origin = ""
+  /// Whether it was built from a directory or taken from a file of this machine.
+  var isLocal = false
 }
 
 /// What is installed in the tree's site-packages.
@@ -31,6 +35,8 @@ func listDistributions(_ layout: Layout) throws(StagingError) -> [Distribution] 
       guard parts.count == 3 else { continue }
       found.append(Distribution(name: parts[0], version: parts[1], directory: parts[2]))
     case "requires" where !found.isEmpty: found[found.count - 1].requires.append(value)
+    case "origin" where !found.isEmpty: found[found.count - 1].origin = value
+    case "local" where !found.isEmpty: found[found.count - 1].isLocal = true
     case "top" where !found.isEmpty: found[found.count - 1].modules.append(value)
     case "file" where !found.isEmpty:
       found[found.count - 1].files.append(normalizedPath("\(layout.site)/\(value)"))

@@ -12,13 +12,13 @@ public struct StagingRequest: Sendable {
   /// The directory of layers, which speed up the next staging; nil for none.
   public var layers: Path?
   public var workers: Int
-  /// The time of every file in the tree: seconds since 1970 (SOURCE_DATE_EPOCH).
-  public var epoch: Int64
+  /// The time of the application's own files, in seconds since 1970 (SOURCE_DATE_EPOCH); nil: that of their commit.
+  public var epoch: Int64?
   /// The version of what stages; another one uses other layers.
   public var packer: String
 
   public init(
-    spec: Spec, directory: Path, layers: Path?, workers: Int, epoch: Int64, packer: String
+    spec: Spec, directory: Path, layers: Path?, workers: Int, epoch: Int64?, packer: String
   ) {
     self.spec = spec
     self.directory = directory
@@ -117,6 +117,7 @@ private struct Staging {
       python.archiveURL?.value ?? (python.archive?.value ?? interpreter.executable).string
 
     let usesTkinter = try importsTkinter()
+    let time = try applicationTime()
     let requirements = try readRequirements(
       spec, with: interpreter.helper, to: scratch.appending("requirements.txt"))
     let needsInstaller = (requirements?.count ?? 0) > 0 || spec.dependencies.project != nil
@@ -125,12 +126,13 @@ private struct Staging {
 
     var layout = try base(
       interpreter, python, requirements, installer, usesTkinter: usesTkinter, progress)
+    let settled = try SettledFiles(root)
     let facts = try askStaged(&layout, interpreter.foreign)
     let ours = try listByteCode(layout)
     report.excluded = requirements?.dropped ?? []
     if let installer {
       let installation = Installation(
-        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch,
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: time,
         requirements: requirements)
       try installation.prepare()
       if requirements?.isLocked ?? false {
@@ -150,7 +152,7 @@ private struct Staging {
     let distributions = try finish(layout, python, interpreter, usesTkinter: usesTkinter, progress)
     try application.checkModule()
     let command = try application.command()
-    try settle(root, epoch: request.epoch)
+    try settle(root, distributions, others: time, settled: settled)
     try removeIfPresent(scratch)
 
     return StagedApplication(
@@ -162,7 +164,7 @@ private struct Staging {
   }
 
   /// A tree of data files alone, for programs that need no Python.
-  private func runWithoutPython(_ progress: (String) -> Void) throws(StagingError)
+  private mutating func runWithoutPython(_ progress: (String) -> Void) throws(StagingError)
     -> StagedApplication
   {
     guard case .executable(let program) = spec.launch.program.value else {
@@ -173,7 +175,7 @@ private struct Staging {
     try createDirectories(root)
     try DataFiles(spec: spec, root: root).add()
     try checkExecutable(program, in: root, spec)
-    try settle(root, epoch: request.epoch)
+    try settle(root, others: try applicationTime())
     return StagedApplication(
       tree: root, entry: program.string, arguments: spec.launch.arguments,
       variables: spec.launch.environment, removedVariables: spec.launch.unset, report: report,
@@ -231,16 +233,18 @@ private struct Staging {
     if let locked, let installer {
       progress("installing \(locked.count) distributions")
       let installation = Installation(
-        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: request.epoch,
-        requirements: locked)
+        spec: spec, installer: installer, layout: layout, scratch: scratch,
+        epoch: FileTimes.earliest, requirements: locked)
       try installation.prepare()
       try installation.installLocked()
     }
     try removeForeignByteCode(layout, ours: [])
-    _ = try finish(
+    let distributions = try finish(
       layout, python, interpreter, usesTkinter: usesTkinter, isLast: false, progress)
-    // What later steps change of a file that is shared with the layer is the same then.
-    try settle(root, epoch: request.epoch)
+    // A local file with a hash is like one of an index: a layer holds nothing of the application's own.
+    try settle(
+      root, distributions.map(\.asDependency),
+      others: FileTimes.ofDistribution("python", interpreter.version.description))
     try layers.keep(root, as: key, note: note)
     return layout
   }
@@ -277,7 +281,7 @@ private struct Staging {
       String(decoding: try readFile(requirements.file), as: UTF8.self)
     }
     var parts = Helper.all
-    parts += [request.packer, "\(request.epoch)", interpreter.target.name]
+    parts += [request.packer, interpreter.target.name]
     if let foreign = interpreter.foreign {
       // What else its files say comes from files that the identity covers.
       parts += [interpreter.helper.string, interpreter.compiler?.string ?? "", foreign.site]
@@ -318,7 +322,14 @@ private struct Staging {
           + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
     }
     try rewriteRecords(layout, installed, ByteCodeForm(spec), workers: request.workers)
-    let distributions = try listDistributions(layout)
+    var distributions = try listDistributions(layout)
+    // The records no longer tell of the origin.
+    let before = Dictionary(installed.map { ($0.directory, $0) }) { first, _ in first }
+    for index in distributions.indices {
+      guard let known = before[distributions[index].directory] else { continue }
+      distributions[index].origin = known.origin
+      distributions[index].isLocal = known.isLocal
+    }
     report.distributions = distributions.count
     return distributions
   }
@@ -356,9 +367,10 @@ private struct Staging {
     report.prunedBytes += pruned.bytes
   }
 
-  /// Whether a source of the application itself imports tkinter.
-  private func importsTkinter() throws(StagingError) -> Bool {
-    guard spec.prune.tkinter else { return true }
+  // MARK: The application's own sources
+
+  /// Files and directories that the application's own sources are in.
+  private var ownPlaces: [Path] {
     var places = spec.data.map { spec.resolve($0.source.value) }
     if case .script(let path) = spec.launch.program.value {
       places.append(spec.resolve(path))
@@ -366,16 +378,25 @@ private struct Staging {
     if let project = spec.dependencies.project {
       places.append(spec.resolve(project.value))
     }
-    for place in places {
+    return places
+  }
+
+  private mutating func applicationTime() throws(StagingError) -> Int64 {
+    if let epoch = request.epoch { return max(epoch, FileTimes.earliest) }
+    let (time, warning) = try FileTimes.ofSources(spec, in: ownPlaces)
+    if let warning { report.warnings.append(warning) }
+    return time
+  }
+
+  /// Whether a source of the application itself imports tkinter.
+  private func importsTkinter() throws(StagingError) -> Bool {
+    guard spec.prune.tkinter else { return true }
+    for place in ownPlaces {
       guard isDirectory(place) else {
         if place.bytes.hasSuffix(".py"), exists(place), try importsTkinter(place) { return true }
         continue
       }
-      let sources = try listTree(place) { path in
-        let name = String(decoding: path.lastComponent, as: UTF8.self)
-        return !name.hasPrefix(".") && name != "node_modules" && !name.hasPrefix("venv")
-      }
-      for source in sources
+      for source in try listTree(place, enters: isSourceDirectory)
       where source.status.kind == .file && source.path.bytes.hasSuffix(".py") {
         if try importsTkinter(place.appending(source.path.bytes)) { return true }
       }

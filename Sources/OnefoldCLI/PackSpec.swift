@@ -132,7 +132,7 @@ private struct SpecBuild {
       try stage(
         StagingRequest(
           spec: spec, directory: work, layers: cache?.appending("layers"), workers: workers,
-          epoch: epoch ?? defaultEpoch, packer: "onefold \(version)"),
+          epoch: epoch, packer: "onefold \(version)"),
         progress: say)
     }
     let name = Path([UInt8](output.lastComponent))
@@ -315,6 +315,3 @@ private struct SpecBuild {
     ])
   }
 }
-
-/// 1980-01-01, the earliest time that a zip archive holds: what is staged has no time of its own.
-private let defaultEpoch: Int64 = 315_532_800

@@ -1,9 +1,11 @@
 """Prints what is installed in the site-packages directory that is the first argument.
 
 For each distribution "distribution NAME VERSION DIRECTORY", "requires NAME" for each that it needs whatever the extra, "top NAME" for
-each module or package of its own at the top level, and "file PATH" for each of its files.
+each module or package of its own at the top level, and "file PATH" for each of its files. If it is from no index, "origin JSON" tells its
+hash or commit, and "local" that it is from this machine (PyPA specification "Recording the direct URL origin").
 """
 
+import json
 import os
 import re
 import sys
@@ -48,6 +50,15 @@ def top_level(files):
     return sorted(names)
 
 
+def direct_url(found):
+    """What its direct_url.json holds; {} without one."""
+    try:
+        direct = json.loads(found.read_text("direct_url.json") or "{}")
+    except ValueError:
+        return {}
+    return direct if isinstance(direct, dict) else {}
+
+
 for found in sorted(metadata.distributions(path=[sys.argv[1]]), key=lambda one: str(one._path)):
     name = found.metadata["Name"]
     if not name:
@@ -58,6 +69,12 @@ for found in sorted(metadata.distributions(path=[sys.argv[1]]), key=lambda one: 
             match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
             if match:
                 say("requires", normalized(match.group(1)))
+    direct = direct_url(found)
+    origin = {key: direct[key] for key in ("archive_info", "vcs_info") if direct.get(key)}
+    if origin:
+        say("origin", json.dumps(origin, sort_keys=True))
+    if str(direct.get("url", "")).startswith("file:"):
+        say("local")
     files = [str(file) for file in found.files or ()]
     for module in top_level(files):
         say("top", module)

@@ -1,0 +1,161 @@
+import AppSpec
+import ContentHash
+import PayloadFormat
+import Posix
+
+/// When the files of a tree were modified, in seconds since 1970: docs/packing.md, "File times".
+enum FileTimes {
+  /// 1980-01-02T12:00Z. A zip archive holds no time before 1980, and this is 1980 in every time zone.
+  static let earliest: Int64 = 315_662_400
+
+  /// The time of every file of a distribution: an even number of seconds in the eight years after `earliest`, which its name,
+  /// version and origin decide.
+  static func ofDistribution(_ name: String, _ version: String, origin: String = "") -> Int64 {
+    let text = [UInt8]("\(name)\n\(version)\n\(origin)".utf8)
+    let digest = SHA256Hasher.digest(of: text.span).bytes
+    let number = (0..<4).reduce(UInt32(0)) { $0 << 8 | UInt32(digest[$1]) }
+    return earliest + Int64(number % (1 << 27)) * 2
+  }
+
+  /// The time of the application's own files, which are in `places`: that of the commit they are from, or of the newest of them
+  /// where they are in no commit. Says why there is no commit, if there should be one.
+  static func ofSources(_ spec: Spec, in places: [Path]) throws(StagingError) -> (
+    time: Int64, warning: String?
+  ) {
+    let newest = try newestTime([Path(spec.place.file)] + places)
+    guard isInRepository(spec.directory) else { return (newest, nil) }
+    let commit = try git(["log", "-1", "--format=%ct", "HEAD"], spec)
+    guard let time = Int64(commit.output) else {
+      let warning =
+        "the time of the commit is unknown (\(commit.problem)), so the application's files have the time of the newest one: "
+        + "set SOURCE_DATE_EPOCH for builds that repeat"
+      return (newest, warning)
+    }
+    // Without lines: nothing was changed since.
+    let changes = try git(
+      ["status", "--porcelain", "--untracked-files=no", "--"] + places.map(\.string), spec)
+    return (changes.output.isEmpty ? time : max(time, newest), nil)
+  }
+
+  private static func isInRepository(_ directory: Path) -> Bool {
+    var path = ProcessContext.absolutePath(directory)
+    while true {
+      if exists(path.appending(".git")) { return true }
+      let parent = path.parent
+      if parent.bytes == path.bytes || parent.isEmpty { return false }
+      path = parent
+    }
+  }
+
+  /// What git prints without the line end; if it fails, nothing and why.
+  private static func git(_ arguments: [String], _ spec: Spec) throws(StagingError) -> (
+    output: String, problem: String
+  ) {
+    let directory = ProcessContext.absolutePath(spec.directory)
+    let all = ["--no-optional-locks", "-C", directory.string] + arguments
+    let result: Subprocess.Result
+    do throws(StagingError) {
+      result = try runProgram(Path("git"), all.map { Path($0) })
+    } catch {
+      guard case .system = error else { throw error }
+      return ("", "git is not on the PATH")
+    }
+    guard result.succeeded else {
+      return ("", "git: \(readable(lastLines(result.errors, count: 1).utf8))")
+    }
+    let text = String(decoding: result.output, as: UTF8.self)
+    return (String(text.prefix { $0 != "\n" }), "git printed no time")
+  }
+
+  private static func newestTime(_ places: [Path]) throws(StagingError) -> Int64 {
+    var newest = earliest
+    for place in places {
+      guard let status = try? DirectoryHandle.current.statusIfExists(of: place, follow: true)
+      else { continue }
+      guard status.kind == .directory else {
+        newest = max(newest, status.modified.seconds)
+        continue
+      }
+      for entry in try listTree(place, enters: isSourceDirectory)
+      where entry.status.kind == .file {
+        newest = max(newest, entry.status.modified.seconds)
+      }
+    }
+    return newest
+  }
+}
+
+/// Whether a directory below a project may hold sources of the application, and not what a tool put there.
+func isSourceDirectory(_ path: Path) -> Bool {
+  let name = String(decoding: path.lastComponent, as: UTF8.self)
+  return !name.hasPrefix(".") && name != "node_modules" && name != "__pycache__"
+    && !name.hasPrefix("venv")
+}
+
+/// What a tree held when its interpreter and its locked requirements were there.
+///
+/// Those files may be hard links to a layer's. So a later pass leaves them as they are.
+struct SettledFiles {
+  private var inodes: Set<UInt64>
+
+  /// Nothing.
+  init() { inodes = [] }
+
+  init(_ root: Path) throws(StagingError) {
+    inodes = Set(try listTree(root).lazy.filter { $0.status.kind == .file }.map(\.status.inode))
+  }
+
+  func contains(_ entry: TreeEntry) -> Bool {
+    entry.status.kind == .file && inodes.contains(entry.status.inode)
+  }
+}
+
+extension Distribution {
+  /// The same, even if it is from this machine.
+  var asDependency: Distribution {
+    var copy = self
+    copy.isLocal = false
+    return copy
+  }
+}
+
+/// Gives everything in a tree a time that does not depend on the build, and the modes 0755 and 0644.
+///
+/// - Parameters:
+///   - distributions: those whose files have a time of their own; not the application's.
+///   - others: the time of what belongs to none of them.
+///   - settled: what has its time already.
+func settle(
+  _ root: Path, _ distributions: [Distribution] = [], others: Int64,
+  settled: SettledFiles = SettledFiles()
+) throws(StagingError) {
+  var times: [String: Int64] = [:]
+  for distribution in distributions where !distribution.isLocal {
+    let time = FileTimes.ofDistribution(
+      distribution.name, distribution.version, origin: distribution.origin)
+    for file in distribution.files { times[file] = time }
+  }
+  // What is below a directory first: making things changes its time.
+  for entry in try listTree(root).reversed() where !settled.contains(entry) {
+    let isFile = entry.status.kind == .file
+    let time = isFile ? times[entry.path.string] ?? others : FileTimes.earliest
+    try settle(root.appending(entry.path.bytes), entry.status, time)
+  }
+  try setMode(root, 0o755)
+  try setTime(root, FileTimes.earliest)
+}
+
+private func settle(_ path: Path, _ status: FileStatus, _ time: Int64) throws(StagingError) {
+  if status.kind != .symlink {
+    let executable = status.kind == .directory || status.mode & 0o100 != 0
+    try setMode(path, executable ? 0o755 : 0o644)
+  }
+  try setTime(path, time)
+}
+
+private func setTime(_ path: Path, _ seconds: Int64) throws(StagingError) {
+  try system { () throws(SystemError) in
+    try DirectoryHandle.current.setModificationTime(
+      of: path, FileTime(seconds: seconds, nanoseconds: 0))
+  }
+}

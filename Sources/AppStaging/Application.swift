@@ -100,6 +100,26 @@ let interpreterVariables = [
   "PYTHONEXECUTABLE", "PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH",
 ]
 
+/// Where interpreters of Debian have pip install scripts, from the tree's root.
+private let debianScripts = "local/bin/"
+
+/// Makes `local/bin` a link to `bin` for an interpreter that has scripts installed there: then each is in the same place, whoever
+/// made the interpreter.
+func linkScripts(_ layout: Layout) throws(StagingError) {
+  let link = layout.root.appending("local/bin")
+  guard layout.site.hasPrefix("local/"), !exists(link) else { return }
+  try createDirectories(link.parent)
+  try system { () throws(SystemError) in
+    try DirectoryHandle.current.createSymlink(link, to: Path("../bin"))
+  }
+}
+
+/// The path of an installed file without the link that `linkScripts` makes.
+func pathBehindLink(_ path: String, _ layout: Layout) -> String {
+  layout.site.hasPrefix("local/") && path.hasPrefix(debianScripts)
+    ? "bin/" + path.dropFirst(debianScripts.utf8.count) : path
+}
+
 /// Scripts of distributions name the interpreter by its absolute path; makes them find it beside themselves.
 func relocateScripts(_ layout: Layout) throws(StagingError) {
   let directory = layout.root.appending("bin")

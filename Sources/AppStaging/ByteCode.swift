@@ -89,12 +89,12 @@ private func compile(
   let result = try runProgram(
     compiler,
     [
-      // Without site, which may run what is installed there.
-      Path("-I"), Path("-S"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"),
+      // Without site, which may run what is installed there. -I would ignore the seed.
+      Path("-s"), Path("-S"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"),
       Path(Helper.compile), list, layout.root, Path(form.replacesSource ? "1" : "0"),
       Path("\(form.optimization)"),
     ],
-    // The order of sets is in byte code.
+    // Before Python 3.11, the order of sets is in byte code.
     environment: cleanEnvironment(adding: ["PYTHONHASHSEED=0"]))
   guard result.succeeded else {
     throw .failed(nil, "compiling byte code failed:\n\(lastLines(result.errors))")

@@ -39,7 +39,8 @@ func listDistributions(_ layout: Layout) throws(StagingError) -> [Distribution] 
     case "local" where !found.isEmpty: found[found.count - 1].isLocal = true
     case "top" where !found.isEmpty: found[found.count - 1].modules.append(value)
     case "file" where !found.isEmpty:
-      found[found.count - 1].files.append(normalizedPath("\(layout.site)/\(value)"))
+      let path = normalizedPath("\(layout.site)/\(value)")
+      found[found.count - 1].files.append(pathBehindLink(path, layout))
     default: break
     }
   }

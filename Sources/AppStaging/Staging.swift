@@ -230,6 +230,7 @@ private struct Staging {
     add(try pruner.prune([]))
     try relocate(layout, python, interpreter)
     _ = try askStaged(&layout, interpreter.foreign)
+    try linkScripts(layout)
     if let locked, let installer {
       progress("installing \(locked.count) distributions")
       let installation = Installation(

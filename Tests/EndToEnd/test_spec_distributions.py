@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unittest
 from pathlib import Path
 
 from spec_support import (
@@ -14,9 +15,10 @@ from spec_support import (
     pack_spec,
     pinned,
     project,
+    unpacked,
     wheel,
 )
-from support import Onefile
+from support import Onefile, run, succeed
 
 IMPORT = """
 import importlib, json, sys
@@ -220,3 +222,23 @@ class Excluded(SpecCase):
         wheel("ex-user", {"ex_user.py": "import ex_c\n"}, requires=["ex-c"])
         directory = self.excluding("ex-user\n", "ex-c")
         self.assertFails(directory, "ex_user (ex-user 1.0)", "No module named 'ex_c'")
+
+
+@unittest.skipUnless(Path("/usr/bin/python3").exists(), "needs the system's Python")
+class SystemPython(SpecCase):
+    """Debian's interpreters have pip install below `local`."""
+
+    def test_scripts_run_from_the_tree(self) -> None:
+        spoken = wheel("spoken", {"spoken.py": "def main(): print('said')\n"}, scripts=["speak = spoken:main"])
+        files = {"requirements.txt": pinned(spoken)}
+        dependencies = {"requirements": ["requirements.txt"]}
+        directory = self.new_application(files, python={"prefix": "/usr"}, dependencies=dependencies)
+        packed = pack_spec(directory)
+        tree = unpacked(packed, self.cache)
+        self.assertEqual(succeed(run([tree / "bin/speak"])).stdout, b"said\n")
+        self.assertNotIn(os.fsencode(directory), (tree / "bin/speak").read_bytes())
+        [record] = tree.rglob("spoken-1.0.dist-info/RECORD")
+        listed = [line.split(",")[0] for line in record.read_text().splitlines()]
+        self.assertEqual(len([name for name in listed if name.endswith("bin/speak")]), 1)
+        for name in listed:
+            self.assertTrue((record.parent.parent / name).exists(), name)

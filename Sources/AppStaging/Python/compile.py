@@ -7,9 +7,13 @@ does not look at the source before it uses it. What can't be compiled is printed
 alone. With SOURCELESS 1 the byte code takes the source's place.
 """
 
+import sys
+
+# PYTHONHASHSEED counts only where the interpreter is not isolated, which puts the working directory on the path.
+sys.path[:] = [path for path in sys.path if path]
+
 import os
 import py_compile
-import sys
 
 names, root, sourceless, optimization = sys.argv[1:]
 with open(names, "rb") as file:

@@ -233,27 +233,122 @@ public struct LaunchRecord: Equatable, Sendable {
   ) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(value.count)
-    let span = value.span
     var index = 0
-    while index < span.count {
-      let rest = span.extracting(index..<span.count)
-      if rest.hasPrefix("{{root}}") {
-        result.append(ascii: "{root}")
-        index += 8
-      } else if rest.hasPrefix("{{exe}}") {
-        result.append(ascii: "{exe}")
-        index += 7
-      } else if rest.hasPrefix("{root}") {
-        result.append(contentsOf: root)
-        index += 6
-      } else if rest.hasPrefix("{exe}") {
-        result.append(contentsOf: executable)
-        index += 5
-      } else {
-        result.append(span[index])
-        index += 1
-      }
+    while index < value.count {
+      index += replace(value.span, at: index, root, executable, &result)
     }
     return result
+  }
+
+  /// Replaces the placeholders of `NAME=value`: those of arguments, and `{env:OTHER}` by the value that a variable has
+  /// where the onefile was launched; `{{env:OTHER}}` by the literal text.
+  ///
+  /// - A variable without a value leaves no empty element in a list: the `:` before it goes as well, or after it at the
+  ///   beginning.
+  /// - Where the value of NAME itself has all that stands around it already, it stays: a program that starts itself again
+  ///   does not make it longer.
+  ///
+  /// - PATH without a value stands for `/usr/local/bin:/usr/bin:/bin`.
+  ///
+  /// - Parameter current: The value of a variable; nil or empty where it has none.
+  public static func expandVariable(
+    _ variable: [UInt8], root: some Sequence<UInt8>, executable: some Sequence<UInt8>,
+    current: ([UInt8]) -> [UInt8]?
+  ) -> [UInt8] {
+    let start = (variable.firstIndex(of: UInt8(ascii: "=")) ?? variable.count - 1) + 1
+    var result = Array(variable[..<start])
+    result.reserveCapacity(variable.count)
+    var own: Range<Int>?
+    var index = start
+    let span = variable.span
+    while index < variable.count {
+      let rest = span.extracting(index..<variable.count)
+      if rest.hasPrefix("{{env:"), let end = endOfName(span, index + 6),
+        span.extracting(end..<span.count).hasPrefix("}}")
+      {
+        result.append(contentsOf: variable[index + 1...end])
+        index = end + 2
+      } else if rest.hasPrefix("{env:"), let end = endOfName(span, index + 5) {
+        let name = Array(variable[index + 5..<end])
+        index = end + 1
+        let value = value(of: name, current)
+        if !value.isEmpty {
+          if name.elementsEqual(variable[..<(start - 1)]) {
+            own = result.count..<result.count + value.count
+          }
+          result.append(contentsOf: value)
+        } else if result.count > start && result[result.count - 1] == UInt8(ascii: ":") {
+          result.removeLast()
+        } else if result.count == start && index < variable.count
+          && variable[index] == UInt8(ascii: ":")
+        {
+          index += 1
+        }
+      } else {
+        index += replace(span, at: index, root, executable, &result)
+      }
+    }
+    if let own, isExtended(result, from: start, own) {
+      return Array(result[..<start] + result[own])
+    }
+    return result
+  }
+
+  /// The value of a variable, empty where it has none. PATH always has one: without it, programs are looked up in
+  /// directories that the C library knows.
+  private static func value(of name: [UInt8], _ current: ([UInt8]) -> [UInt8]?) -> [UInt8] {
+    let value = current(name) ?? []
+    guard value.isEmpty && name.span.hasPrefix("PATH") && name.count == 4 else { return value }
+    var standard: [UInt8] = []
+    standard.append(ascii: "/usr/local/bin:/usr/bin:/bin")
+    return standard
+  }
+
+  /// Whether the part `value` of `text` begins and ends with what stands before it, from `start` on, and after it.
+  private static func isExtended(_ text: [UInt8], from start: Int, _ value: Range<Int>) -> Bool {
+    let before = text[start..<value.lowerBound]
+    let after = text[value.upperBound...]
+    return value.count >= before.count + after.count
+      && text[value].prefix(before.count).elementsEqual(before)
+      && text[value].suffix(after.count).elementsEqual(after)
+  }
+
+  /// Where the `}` after a variable's name is that begins at `start`; nil where there is no such name.
+  private static func endOfName(_ bytes: Span<UInt8>, _ start: Int) -> Int? {
+    var index = start
+    while index < bytes.count {
+      switch bytes[index] {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+        UInt8(ascii: "_"):
+        index += 1
+      case UInt8(ascii: "0")...UInt8(ascii: "9") where index > start: index += 1
+      case UInt8(ascii: "}") where index > start: return index
+      default: return nil
+      }
+    }
+    return nil
+  }
+
+  /// Appends what stands for the bytes at `index`, and returns how many they are.
+  private static func replace(
+    _ span: Span<UInt8>, at index: Int, _ root: some Sequence<UInt8>,
+    _ executable: some Sequence<UInt8>, _ result: inout [UInt8]
+  ) -> Int {
+    let rest = span.extracting(index..<span.count)
+    if rest.hasPrefix("{{root}}") {
+      result.append(ascii: "{root}")
+      return 8
+    } else if rest.hasPrefix("{{exe}}") {
+      result.append(ascii: "{exe}")
+      return 7
+    } else if rest.hasPrefix("{root}") {
+      result.append(contentsOf: root)
+      return 6
+    } else if rest.hasPrefix("{exe}") {
+      result.append(contentsOf: executable)
+      return 5
+    }
+    result.append(span[index])
+    return 1
   }
 }

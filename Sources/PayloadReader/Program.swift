@@ -48,7 +48,10 @@ private func makeEnvironment(
   for name in Program.ownVariables { result.removeVariable(name.bytes) }
   for name in record.removedVariables { result.removeVariable(name[...]) }
   for variable in record.variables {
-    result.setVariable(variable.expandedVariable(root: root, executable: executable))
+    let expanded = LaunchRecord.expandVariable(
+      variable, root: root.bytes, executable: executable.bytes
+    ) { name in environment.variable(name[...]) }
+    result.setVariable(Path(expanded))
   }
   result.setVariable(Path("ONEFOLD_EXE=").joined(executable.bytes))
   result.setVariable(Path("ONEFOLD_ROOT=").joined(root.bytes))
@@ -81,19 +84,6 @@ extension Path {
   fileprivate func joined(_ bytes: ArraySlice<UInt8>) -> Path {
     var result = self
     result.append(contentsOf: bytes)
-    return result
-  }
-}
-
-extension [UInt8] {
-  /// `NAME=value` with the placeholders of the value replaced.
-  fileprivate func expandedVariable(root: Path, executable: Path) -> Path {
-    let equals = firstIndex(of: UInt8(ascii: "=")) ?? endIndex
-    let start = Swift.min(equals + 1, endIndex)
-    var result = Path([UInt8](self[..<start]))
-    result.append(
-      contentsOf: LaunchRecord.expand(
-        [UInt8](self[start...]), root: root.bytes, executable: executable.bytes))
     return result
   }
 }

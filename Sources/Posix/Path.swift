@@ -260,3 +260,10 @@ private func scalarLength(_ bytes: [UInt8], _ index: Int) -> Int {
   }
   return length
 }
+
+extension [Path] {
+  /// Of an environment: the value of a variable; nil where it is not set. Of several settings the last counts.
+  public func variable(_ name: ArraySlice<UInt8>) -> [UInt8]? {
+    last { $0.isVariable(named: name) }.map { [UInt8]($0.bytes.dropFirst(name.count + 1)) }
+  }
+}

@@ -34,6 +34,13 @@ public func checkRecord(_ bytes: [UInt8]) {
     let result = LaunchRecord.expand(value, root: [0x72], executable: [0x78])
     precondition(result.count <= value.count)
   }
+  for variable in record.variables {
+    let result = LaunchRecord.expandVariable(variable, root: [0x72], executable: [0x78]) { name in
+      precondition(!name.isEmpty)
+      return [0x76]
+    }
+    precondition(result.contains(0x3D))
+  }
 }
 
 /// A manifest is refused, or every row and every index in it can be used.

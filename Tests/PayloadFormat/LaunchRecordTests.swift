@@ -135,4 +135,39 @@ import Testing
     let result = LaunchRecord.expand([0xFF, 0x7B, 0x80], root: [0x2F], executable: [0x2F])
     #expect(result == [0xFF, 0x7B, 0x80])
   }
+
+  // MARK: Variables of the launch
+
+  @Test(
+    arguments: [
+      ("A=", "A="), ("A=b", "A=b"), ("A={root}:{exe}", "A=/r:/x/e"), ("A={env:HOME}", "A=/home/u"),
+      ("A={env:HOME}/{env:HOME}", "A=/home/u//home/u"), ("A={{env:HOME}}", "A={env:HOME}"),
+      ("A={{root}}{{env:HOME}}{env:HOME}", "A={root}{env:HOME}/home/u"),
+      // No name.
+      ("A={env:}", "A={env:}"), ("A={env:1}", "A={env:1}"), ("A={env:A-B}", "A={env:A-B}"),
+      ("A={env:HOME", "A={env:HOME"), ("A={{env:HOME}", "A={/home/u"),
+      ("A={ENV:HOME}", "A={ENV:HOME}"),
+      // What is put in is not searched again.
+      ("A={env:ODD}", "A={root}{env:HOME}"),
+      // No empty elements.
+      ("A={env:NONE}", "A="), ("A={root}:{env:NONE}", "A=/r"), ("A={env:NONE}:{root}", "A=/r"),
+      ("A=a:{env:NONE}:b", "A=a:b"), ("A={env:EMPTY}:{env:NONE}", "A="), ("A=::{env:NONE}", "A=:"),
+      ("A={env:NONE}{env:HOME}", "A=/home/u"), ("A=x{env:NONE}:y", "A=x:y"),
+      // Extended once.
+      ("LIST={root}:{env:LIST}", "LIST=/r:a:b"), ("LIST=b:{env:LIST}", "LIST=b:a:b"),
+      ("LIST=a:{env:LIST}", "LIST=a:b"), ("LIST={env:LIST}:b", "LIST=a:b"),
+      ("LIST=a:{env:LIST}:b", "LIST=a:a:b:b"), ("LIST=a{env:LIST}b", "LIST=a:b"),
+      ("OTHER=a:{env:LIST}", "OTHER=a:a:b"), ("LIST={env:LIST}", "LIST=a:b"),
+      ("LIST=a:b:{env:LIST}", "LIST=a:b:a:b"), ("LIST={env:LIST}{env:LIST}", "LIST=a:ba:b"),
+      // What programs are looked up in where there is no PATH.
+      ("PATH={root}/bin:{env:PATH}", "PATH=/r/bin:/usr/local/bin:/usr/bin:/bin"),
+      ("A={env:PATHS}", "A="),
+    ] as [(String, String)])
+  func variables(_ value: String, _ expected: String) {
+    let environment = ["HOME": "/home/u", "ODD": "{root}{env:HOME}", "EMPTY": "", "LIST": "a:b"]
+    let result = LaunchRecord.expandVariable(
+      [UInt8](value.utf8), root: "/r".utf8, executable: "/x/e".utf8
+    ) { name in environment[String(decoding: name, as: UTF8.self)].map { [UInt8]($0.utf8) } }
+    #expect(String(decoding: result, as: UTF8.self) == expected)
+  }
 }

@@ -83,6 +83,7 @@ extension SpecDecoder {
     let keys = ["module", "function", "script", "executable"]
     let program = only(of: keys, table, "launch").flatMap { self.program($0, table) }
     let environment = environment(table, "launch.environment")
+    for (_, value) in table.members("environment") { checkPlaceholders(value) }
     for name in table.texts("unset") where !isVariableName(name.value) {
       report(name.place, "'launch.unset' holds names of variables, not \(quoted(name.value))")
     }
@@ -93,12 +94,35 @@ extension SpecDecoder {
     launch.unset = table.texts("unset").map(\.value)
     launch.pythonOptions = table.texts("python-options").map(\.value)
     launch.isolate = table.boolean("isolate") ?? launch.isolate
-    launch.pyinstaller = table.boolean("pyinstaller") ?? launch.pyinstaller
+    launch.binOnPath = table.boolean("bin-on-path") ?? launch.binOnPath
+    launch.pyinstaller = table.boolean("pyinstaller").map { $0 ? .yes : .no } ?? .auto
     launch.check = table.text("check")?.value
     launch.keep = table.integer("keep")?.value
     launch.dieWithParent =
       table.boolean("die-with-parent") == true ? "kill" : table.text("die-with-parent")?.value
     return launch
+  }
+
+  /// Reports `{env:` without the name of a variable and `}` after it: the launcher would take it literally.
+  private mutating func checkPlaceholders(_ value: Located<String>) {
+    var rest = value.value[...]
+    while let brace = rest.firstIndex(of: "{") {
+      rest = rest[brace...]
+      guard rest.hasPrefix("{env:") else {
+        rest = rest.dropFirst()
+        continue
+      }
+      rest = rest.dropFirst("{env:".count)
+      let name = rest.prefix { $0 != "}" }
+      let isName =
+        isDottedName(String(name)) && name.utf8.allSatisfy { $0 < 0x80 && $0 != UInt8(ascii: ".") }
+      if !isName || name.endIndex == rest.endIndex {
+        report(
+          value.place,
+          "'launch.environment' has no placeholder \(quoted("{env:\(name)")): "
+            + "write {env:NAME} with the name of a variable")
+      }
+    }
   }
 
   private mutating func program(_ key: String, _ table: SpecTable)

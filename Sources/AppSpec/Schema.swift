@@ -196,8 +196,13 @@ public enum Schema {
       Key("environment", .textTable, default: "`{}`", "variables to set", form: .variables),
       Key("unset", .texts, default: "`[]`", "variables to remove", form: .variableName),
       Key("python-options", .texts, default: "`[]`", "options for the interpreter"),
-      Key("isolate", .boolean, default: "`true`", "the user's PYTHON* variables do not count"),
-      Key("pyinstaller", .boolean, default: "`true`", "PyInstaller's contract is kept"),
+      Key("isolate", .boolean, default: "`true`", "nothing of the user's decides which code runs"),
+      Key(
+        "bin-on-path", .boolean, default: "`true`",
+        "the tree's bin is the first directory of the PATH for what the server starts"),
+      Key(
+        "pyinstaller", .booleanOrChoice(["auto"]), default: "`auto`",
+        "whether sys has PyInstaller's attributes"),
       Key(
         "check", .choice(["seal", "dirs", "files", "full"]), default: "`dirs`",
         "what is checked of the unpacked tree at each launch"),

@@ -115,13 +115,18 @@ public struct Spec: Sendable {
     public var unset: [String] = []
     public var pythonOptions: [String] = []
     public var isolate = true
-    public var pyinstaller = true
+    public var binOnPath = true
+    public var pyinstaller = PyInstaller.auto
     /// A name of PayloadFormat's `CheckPolicy`; nil for the launcher's default.
     public var check: String?
     /// Days; nil for the launcher's default.
     public var keep: Int?
     /// A name of PayloadFormat's `ParentDeath`; nil where the program does not end with its parent.
     public var dieWithParent: String?
+
+    /// Which attributes of PyInstaller's `sys` has: `sys._MEIPASS` and, with `auto`, `sys.frozen` if the
+    /// application's own sources ask for it; both (`yes`), or neither (`no`).
+    public enum PyInstaller: Sendable { case auto, yes, no }
 
     public enum Program: Sendable {
       case module(String)

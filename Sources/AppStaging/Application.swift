@@ -8,19 +8,18 @@ struct Application {
 
   /// The modules that this puts beside the distributions.
   static let runtimeModule = "_onefold_runtime"
+  static let restartModule = "_onefold_restart"
   static let mainModule = "_onefold_main"
   static let smokeModule = "_onefold_smoke"
 
-  /// Writes what the interpreter does first, and what it runs.
-  func addRuntime(_ facts: Facts) throws(StagingError) {
-    let runtime = filledTemplate(
-      Helper.runtime,
-      [
-        "@CAFILE@": pythonText(facts["cafile"] ?? ""),
-        "@CAPATH@": pythonText(facts["capath"] ?? ""),
-        "@FROZEN@": spec.launch.pyinstaller ? "True" : "False",
-      ])
-    try writeFile(layout.sitePath.appending("\(Self.runtimeModule).py"), runtime)
+  /// Writes what the interpreter does first, and what it runs. `isFrozen`: whether `sys.frozen` is set.
+  func addRuntime(_ facts: Facts, isFrozen: Bool) throws(StagingError) {
+    let values = runtimeValues(facts, isFrozen: isFrozen)
+    for (module, source) in [
+      (Self.runtimeModule, Helper.runtime), (Self.restartModule, Helper.restart),
+    ] {
+      try writeFile(layout.sitePath.appending("\(module).py"), filledTemplate(source, values))
+    }
     // Sorts before those of distributions, so that they find everything as it will be.
     try writeFile(layout.sitePath.appending("__onefold__.pth"), "import \(Self.runtimeModule)\n")
     if spec.launch.isolate {
@@ -35,6 +34,34 @@ struct Application {
     if let main = try mainSource() {
       try writeFile(layout.sitePath.appending("\(Self.mainModule).py"), main)
     }
+  }
+
+  private func runtimeValues(_ facts: Facts, isFrozen: Bool) -> [String: String] {
+    func boolean(_ value: Bool) -> String { value ? "True" : "False" }
+    var module = Self.mainModule
+    var script = ""
+    var executable = ""
+    switch spec.launch.program.value {
+    case .module(let name): module = name
+    case .function: break
+    case .script(let path): script = String(decoding: path.lastComponent, as: UTF8.self)
+    case .executable(let path):
+      module = ""
+      executable = path.string
+    }
+    return [
+      "@CAFILE@": pythonText(facts["cafile"] ?? ""),
+      "@CAPATH@": pythonText(facts["capath"] ?? ""),
+      "@SITE@": pythonText(layout.site),
+      "@ISOLATED@": boolean(spec.launch.isolate),
+      "@MEIPASS@": boolean(spec.launch.pyinstaller != .no),
+      "@FROZEN@": boolean(isFrozen),
+      "@OPTIONS@": pythonList(interpreterOptions.map(pythonText)),
+      "@MODULE@": pythonText(module),
+      "@SCRIPT@": pythonText(script),
+      "@EXECUTABLE@": pythonText(executable),
+      "@ARGUMENTS@": pythonList(spec.launch.arguments.map(pythonText)),
+    ]
   }
 
   private func mainSource() throws(StagingError) -> String? {
@@ -54,10 +81,14 @@ struct Application {
     }
   }
 
+  /// The interpreter's options, before what it is to run.
+  private var interpreterOptions: [String] {
+    (spec.launch.isolate ? isolatingOptions(layout.version) : ["-B"]) + spec.launch.pythonOptions
+  }
+
   /// What the launch executes: the entry from the tree's root, and the arguments before the user's.
   func command() throws(StagingError) -> (entry: String, arguments: [String]) {
-    var options = spec.launch.isolate ? ["-I", "-B"] : ["-B"]
-    options += spec.launch.pythonOptions
+    var options = interpreterOptions
     switch spec.launch.program.value {
     case .module(let module): options += ["-m", module]
     case .function, .script: options += ["-m", Self.mainModule]
@@ -94,10 +125,12 @@ struct Application {
   }
 }
 
-/// Variables of the user's that would change how the interpreter works.
+/// Variables of the user's that would change which code the interpreter runs. The others, such as PYTHONUNBUFFERED, count:
+/// so `-I`, which ignores them all, is no option of a launch.
 let interpreterVariables = [
   "PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONSTARTUP", "PYTHONUSERBASE",
-  "PYTHONEXECUTABLE", "PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH",
+  "PYTHONEXECUTABLE", "PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH", "PYTHONINSPECT",
+  "PYTHONOPTIMIZE", "PYTHONCASEOK", "PYTHON_FROZEN_MODULES", "PYTHON_PRESITE",
 ]
 
 /// Where interpreters of Debian have pip install scripts, from the tree's root.
@@ -118,6 +151,12 @@ func linkScripts(_ layout: Layout) throws(StagingError) {
 func pathBehindLink(_ path: String, _ layout: Layout) -> String {
   layout.site.hasPrefix("local/") && path.hasPrefix(debianScripts)
     ? "bin/" + path.dropFirst(debianScripts.utf8.count) : path
+}
+
+/// Options with which the user's site directory and the working directory do not count, and nothing is written into the
+/// tree. Before 3.11 the interpreter has no option for the working directory: there `runtime.py` takes it off the path.
+func isolatingOptions(_ version: PythonVersion) -> [String] {
+  version.major == 3 && version.minor < 11 ? ["-s", "-B"] : ["-s", "-P", "-B"]
 }
 
 /// Scripts of distributions name the interpreter by its absolute path; makes them find it beside themselves.
@@ -148,9 +187,10 @@ func relocateScripts(_ layout: Layout) throws(StagingError) {
     } else if !first.contains("/bin/python") {
       continue
     }
+    let options = isolatingOptions(layout.version).joined(separator: " ")
     let head = """
       #!/bin/sh
-      '''exec' "$(dirname -- "$(realpath -- "$0")")/python\(layout.version.short)" -I -B "$0" "$@"
+      '''exec' "$(dirname -- "$(realpath -- "$0")")/python\(layout.version.short)" \(options) "$0" "$@"
       ' '''
       """
     try writeFile(path, [UInt8](head.utf8) + rest, mode: 0o755)

@@ -33,6 +33,8 @@ enum Helper {
   static let findModule = text(PackageResources.find_module_py)
   static let request = text(PackageResources.request_py)
   static let runtime = text(PackageResources.runtime_py)
+  static let restart = text(PackageResources.restart_py)
+  static let ownSources = text(PackageResources.own_sources_py)
   static let mainFunction = text(PackageResources.main_function_py)
   static let mainScript = text(PackageResources.main_script_py)
   static let foreign = text(PackageResources.foreign_py)
@@ -78,6 +80,9 @@ func pythonText(_ text: String) -> String {
   }
   return result + "'"
 }
+
+/// A list of Python, of literals.
+func pythonList(_ items: [String]) -> String { "[\(items.joined(separator: ", "))]" }
 
 /// The last lines of what a program wrote, indented, for a message. Long ones are cut in their middle.
 func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {

@@ -1,5 +1,6 @@
 public import AppSpec
 import BinaryInspection
+import PayloadFormat
 public import Posix
 
 /// What to test a packed file with.
@@ -106,6 +107,8 @@ private struct SmokeTest {
       "ONEFOLD_CACHE=\(scratch.string)/cache", "HOME=\(home)", "XDG_CACHE_HOME=\(home)/.cache",
       "XDG_CONFIG_HOME=\(home)/.config", "XDG_DATA_HOME=\(home)/.local/share",
       "XDG_STATE_HOME=\(home)/.local/state",
+      // Of this machine's variables for the interpreter, which count, this one alone is not removed.
+      "PYTHONWARNINGS=",
     ]
     if request.spec.target != .native, let prefix = emulatorPrefix(request.staged) {
       environment.append("QEMU_LD_PREFIX=\(prefix.string)")
@@ -178,8 +181,15 @@ private struct SmokeTest {
   /// Imports in one process. Returns how many were tried before it ended, and what went wrong with which.
   private func importSome(_ names: [String]) throws(StagingError) -> (Int, [Int: String]) {
     let arguments = ["-I", "-B", "-c", Helper.imports, "\(smoke.timeout)"] + names
-    let values = ["root": tree.string, "exe": onefile.string]
-    let variables = request.staged.variables.map { "\($0.name)=\(filled($0.value, values))" }
+    let variables = request.staged.variables.map { variable in
+      let expanded = LaunchRecord.expandVariable(
+        Array("\(variable.name)=\(variable.value)".utf8), root: tree.bytes,
+        executable: onefile.bytes
+      ) { name in
+        ProcessContext.environmentEntries().variable(name[...])
+      }
+      return String(decoding: expanded, as: UTF8.self)
+    }
     let result = try runProgram(
       tree.appending(request.staged.interpreter ?? ""), arguments.map { Path($0) },
       environment: cleanEnvironment(adding: environment + variables),
@@ -361,8 +371,6 @@ extension Application {
     let contains = pythonText(http.contains ?? "")
     return "(\(arguments), \(variables), \(pythonText(http.path)), \(http.status), \(contains))"
   }
-
-  private func pythonList(_ items: [String]) -> String { "[\(items.joined(separator: ", "))]" }
 
   private func pythonPairs(_ pairs: [(name: String, value: String)]) -> String {
     pythonList(pairs.map { "(\(pythonText($0.name)), \(pythonText($0.value)))" })

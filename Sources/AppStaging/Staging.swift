@@ -77,6 +77,8 @@ public struct StagingReport: Sendable {
   public var copiedLibraries: [String] = []
   /// The oldest glibc that the tree runs on, and a file that asks for it; nil if nothing does.
   public var glibc: GlibcRequirement?
+  /// Why `sys.frozen` is set, to be read after "because"; nil where it is not set.
+  public var frozen: String?
   /// Whether the interpreter and the requirements came from a layer.
   public var reusedLayer = false
   public var warnings: [String] = []
@@ -147,7 +149,8 @@ private struct Staging {
     progress("adding data files")
     try DataFiles(spec: spec, root: layout.sitePath).add()
     let application = Application(spec: spec, layout: layout)
-    try application.addRuntime(facts)
+    let expectations = try askOwnSources(interpreter, layout)
+    try application.addRuntime(facts, isFrozen: expectations.isFrozen)
     try removeForeignByteCode(layout, ours: ours)
     let distributions = try finish(layout, python, interpreter, usesTkinter: usesTkinter, progress)
     try application.checkModule()
@@ -157,10 +160,19 @@ private struct Staging {
 
     return StagedApplication(
       tree: root, entry: command.entry, arguments: command.arguments,
-      variables: spec.launch.environment,
+      variables: variables,
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
       report: report, interpreter: layout.program, helper: layout.source,
       distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
+  }
+
+  /// The spec's variables, and the PATH on which what the server starts finds programs of the tree first.
+  private var variables: [(name: String, value: String)] {
+    let launch = spec.launch
+    guard launch.binOnPath, isDirectory(root.appending("bin")), !launch.unset.contains("PATH"),
+      !launch.environment.contains(where: { $0.name == "PATH" })
+    else { return launch.environment }
+    return [("PATH", "{root}/bin:{env:PATH}")] + launch.environment
   }
 
   /// A tree of data files alone, for programs that need no Python.
@@ -178,7 +190,7 @@ private struct Staging {
     try settle(root, others: try applicationTime())
     return StagedApplication(
       tree: root, entry: program.string, arguments: spec.launch.arguments,
-      variables: spec.launch.environment, removedVariables: spec.launch.unset, report: report,
+      variables: variables, removedVariables: spec.launch.unset, report: report,
       interpreter: nil, helper: findBesideOnefold("python3"), distributions: [])
   }
 
@@ -370,23 +382,32 @@ private struct Staging {
 
   // MARK: The application's own sources
 
-  /// Files and directories that the application's own sources are in.
-  private var ownPlaces: [Path] {
-    var places = spec.data.map { spec.resolve($0.source.value) }
-    if case .script(let path) = spec.launch.program.value {
-      places.append(spec.resolve(path))
-    }
-    if let project = spec.dependencies.project {
-      places.append(spec.resolve(project.value))
-    }
+  /// Files and directories that the application's own sources are in, as the spec names them.
+  private var ownPlaceNames: [Path] {
+    var places = spec.data.map(\.source.value)
+    if case .script(let path) = spec.launch.program.value { places.append(path) }
+    if let project = spec.dependencies.project { places.append(project.value) }
     return places
   }
+
+  private var ownPlaces: [Path] { ownPlaceNames.map(spec.resolve) }
 
   private mutating func applicationTime() throws(StagingError) -> Int64 {
     if let epoch = request.epoch { return max(epoch, FileTimes.earliest) }
     let (time, warning) = try FileTimes.ofSources(spec, in: ownPlaces)
     if let warning { report.warnings.append(warning) }
     return time
+  }
+
+  /// Looks for what the application's own sources expect of PyInstaller, and warns of what they don't get.
+  private mutating func askOwnSources(_ interpreter: Interpreter, _ layout: Layout)
+    throws(StagingError) -> OwnSources
+  {
+    let sources = try OwnSources(
+      spec, ownPlaceNames, installed: layout.sitePath, helper: interpreter.helper)
+    report.frozen = sources.reason
+    report.warnings += sources.warnings
+    return sources
   }
 
   /// Whether a source of the application itself imports tkinter.

@@ -251,6 +251,7 @@ private struct SpecBuild {
     text +=
       "  removed \(grouped(UInt64(report.prunedFiles))) files, \(grouped(report.prunedBytes)) bytes;"
     text += " stripped \(grouped(report.strippedBytes)) bytes\n" + unstrippedText(report.unstripped)
+    if let why = report.frozen { text += "  sys.frozen is set, because \(why)\n" }
     if spec.target != .native { text += "  for \(spec.target.name)\n" }
     return text + glibcText(report.glibc)
   }
@@ -302,6 +303,7 @@ private struct SpecBuild {
       ),
       ("copied_libraries", .array(report.copiedLibraries.map { .string($0) })),
     ] + glibcMembers(report.glibc) + [
+      ("frozen", report.frozen.map { .string($0) } ?? .null),
       ("reused_layer", .bool(report.reusedLayer)),
       ("warnings", .array(report.warnings.map { .string($0) })),
     ]

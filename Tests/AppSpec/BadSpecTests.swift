@@ -383,6 +383,11 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
         "onefold.toml:4: '' in 'launch.environment' can't be the name of a variable",
         "onefold.toml:4: 'a=b' in 'launch.environment' can't be the name of a variable"),
       .rest(
+        "[launch]\nmodule = 'n'\nenvironment = { A = '{env:B}{{env:C}}', B = '{env:A-B}', C = '{{env:D' }",
+        "onefold.toml:3: 'launch.environment' has no placeholder '{env:A-B': write {env:NAME} with the name of a variable",
+        "onefold.toml:3: 'launch.environment' has no placeholder '{env:D': write {env:NAME} with the name of a variable"
+      ),
+      .rest(
         "[launch]\nmodule = 'n'\ncheck = 'dir'\nkeep = 36501\ndie-with-parent = 'trem'",
         "onefold.toml:3: 'launch.check' must be 'seal', 'dirs', 'files' or 'full', not 'dir'; did you mean 'dirs'?",
         "onefold.toml:4: 'launch.keep' must be 0 to 36500, not 36501",

@@ -76,6 +76,7 @@ import Testing
       unset = ["B"]
       python-options = ["-X", "utf8"]
       isolate = false
+      bin-on-path = false
       pyinstaller = false
       check = "files"
       keep = 36500
@@ -148,7 +149,8 @@ import Testing
     #expect(spec.launch.environment.map { "\($0.name)=\($0.value)" } == ["Z=1", "A="])
     #expect(spec.launch.unset == ["B"])
     #expect(spec.launch.pythonOptions == ["-X", "utf8"])
-    #expect(!spec.launch.isolate && !spec.launch.pyinstaller)
+    #expect(!spec.launch.binOnPath)
+    #expect(!spec.launch.isolate && spec.launch.pyinstaller == .no)
     #expect(spec.launch.check == "files" && spec.launch.keep == 36500)
     #expect(spec.launch.dieWithParent == "term")
   }
@@ -181,6 +183,7 @@ import Testing
     #expect(text("prune", "sources") == (prune.dropSources ? "drop" : "keep"))
     #expect(text("dependencies", "installer") == spec.dependencies.installer.rawValue)
     #expect(text("launch", "isolate") == "\(spec.launch.isolate)")
+    #expect(text("launch", "bin-on-path") == "\(spec.launch.binOnPath)")
     #expect(text("launch", "pyinstaller") == "\(spec.launch.pyinstaller)")
     #expect(text("smoke", "imports") == "\(spec.smoke.imports)")
     #expect(text("smoke", "timeout") == "\(spec.smoke.timeout)")
@@ -199,6 +202,14 @@ import Testing
   func endingWithTheParent(_ value: String, _ expected: String?) throws {
     let spec = try directory.read(ReadSpecTests.head + "launch.die-with-parent = \(value)\n")
     #expect(spec.launch.dieWithParent == expected)
+  }
+
+  @Test(
+    arguments: [("true", .yes), ("false", .no), ("'auto'", .auto)]
+      as [(String, Spec.Launch.PyInstaller)])
+  func attributesOfPyInstaller(_ value: String, _ expected: Spec.Launch.PyInstaller) throws {
+    let spec = try directory.read(ReadSpecTests.head + "launch.pyinstaller = \(value)\n")
+    #expect(spec.launch.pyinstaller == expected)
   }
 
   @Test func keepingNothing() throws {

@@ -421,5 +421,5 @@ class SpecCase(Case):
         by names without suffixes."""
         own = {path for path in paths(tree) if path.startswith(SITE + "/")} - records_of(tree)
         names = {path.split("/")[-1].split(".")[0] for path in own}
-        packers = {"__onefold__", "_onefold_runtime", "_onefold_main", "runner"}
+        packers = {"__onefold__", "_onefold_runtime", "_onefold_restart", "_onefold_main", "runner"}
         self.assertEqual(names, packers | set(more))

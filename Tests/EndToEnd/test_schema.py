@@ -23,7 +23,7 @@ BAD_SPECS = REPOSITORY / "Tests" / "AppSpec" / "BadSpecTests.swift"
 OTHER_MATTERS = (
     "there is no", "is not a file", "is not a directory", "must be a directory or a wheel", "no pyproject.toml",
     "missing, and no", "excluded, but it is", "needs a version", "can't be the application's", "does not exist",
-    "twice, first in line", "must be a file", "the version '1111", "the first line of", "git ", "can't read", "cannot read", "there is nothing", "in its first line",
+    "has no placeholder", "twice, first in line", "must be a file", "the version '1111", "the first line of", "git ", "can't read", "cannot read", "there is nothing", "in its first line",
 )  # fmt: skip
 
 #: A spec with a value for each key; what files it names, `write_files` makes.
@@ -35,7 +35,7 @@ FULL = {
     "data": [{"source": "static", "target": "web", "exclude": ["*.map"]}],
     "launch": {
         "script": "server.py", "arguments": ["-x"], "environment": {"A": "{root}"}, "unset": ["B"],
-        "python-options": ["-X", "utf8"], "isolate": False, "pyinstaller": False, "check": "files",
+        "python-options": ["-X", "utf8"], "isolate": False, "bin-on-path": False, "pyinstaller": False, "check": "files",
         "keep": 7, "die-with-parent": "term",
     },
     "smoke": {"imports": False, "skip-imports": ["a.b"], "timeout": 9},

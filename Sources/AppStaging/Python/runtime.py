@@ -1,7 +1,12 @@
-"""What a packed interpreter does before anything else: docs/spec.md, `launch.pyinstaller`."""
+"""What a packed interpreter does before anything else: docs/packing.md, "What the interpreter is told"."""
 
 import os
 import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import PathFinder
+
+_SITE = os.path.dirname(os.path.abspath(__file__))
+_ROOT = _SITE[: -len(@SITE@)]
 
 # Where the TLS library of the build machine looks for authorities; elsewhere they are at other places.
 _CERTIFICATES = (@CAFILE@, @CAPATH@)
@@ -24,46 +29,244 @@ def _find_certificates():
             return
 
 
-class _SpawnFinder:
-    """Lets multiprocessing start its children although `sys.frozen` is set.
+class _TreeFirst:
+    """Searches the tree before every other place of sys.path, in whatever order a program has put them there.
 
-    For a frozen program it would call `sys.executable --multiprocessing-fork`, which is right for
-    PyInstaller, whose sys.executable is the program. Here it is the interpreter.
+    Servers such as gunicorn and uvicorn insert the working directory. A file there must not take the place of a
+    module of the tree. Modules that the tree does not have are found wherever they are.
+    """
+
+    def __init__(self):
+        self._last = ([], ([], []))
+        self._real_root = None
+
+    def find_spec(self, name, path=None, target=None):
+        if path is None:
+            if name == "__main__":
+                return None  # that of a directory or an archive which the interpreter runs
+            inside, outside = self._split_path()
+        elif isinstance(path, (list, tuple)):
+            # A package that is a directory with an __init__.py decides by itself.
+            return None
+        else:
+            inside, outside = self._split(path)
+        if not outside:
+            return None
+        spec = PathFinder.find_spec(name, inside, target)
+        if spec is None or spec.loader is not None:
+            return spec
+        portions = spec.submodule_search_locations
+        if not any(map(_has_modules, portions)):
+            # A directory of data files is no package.
+            return None
+        # So that the portions elsewhere come after those of the tree, also when sys.path changes.
+        portions._path_finder = self._find_portions
+        portions._last_parent_path = None
+        return spec
+
+    def find_distributions(self, context=None):
+        """The metadata of a distribution that is asked for by its name."""
+        if context is None or context.name is None or context.path is not sys.path:
+            return ()
+        inside, outside = self._split_path()
+        if not outside:
+            return ()
+        return PathFinder.find_distributions(type(context)(name=context.name, path=inside))
+
+    def _find_portions(self, name, path):
+        result = ModuleSpec(name, None)
+        result.submodule_search_locations = []
+        inside, outside = self._split(path)
+        for place in inside + outside:
+            spec = PathFinder.find_spec(name, [place])
+            if spec is not None and spec.loader is None:
+                result.submodule_search_locations += spec.submodule_search_locations
+        return result
+
+    def _split_path(self):
+        seen, found = self._last
+        if seen != sys.path:
+            seen = sys.path[:]
+            found = self._split(seen)
+            self._last = (seen, found)
+        return found
+
+    def _split(self, path):
+        inside, outside = [], []
+        for entry in path:
+            (inside if self._holds(entry) else outside).append(entry)
+        return inside, outside
+
+    def _holds(self, entry):
+        if not isinstance(entry, str):
+            return False
+        if entry.startswith(_ROOT):
+            return True
+        if self._real_root is None:
+            self._real_root = os.path.realpath(_ROOT) + os.sep
+        return (os.path.realpath(entry) + os.sep).startswith(self._real_root)
+
+
+def _has_modules(directory):
+    for _, _, names in os.walk(directory):
+        if any(name.endswith((".py", ".pyc", ".so")) for name in names):
+            return True
+    return False
+
+
+def _leave_working_directory():
+    """Takes the directory off sys.path that the interpreter puts there first for -c, -m and standard input.
+
+    The launch does so by its options. Children that the program starts by sys.executable have none. The interpreter puts
+    the directory there after this module was imported, and before it imports what it is to run.
+    """
+    if sys.flags.isolated or getattr(sys.flags, "safe_path", False):
+        return
+    if sys.argv[0] in ("-c", "", "-"):
+        directory = ""
+    elif sys.argv[0] == "-m":
+        directory = os.getcwd()
+    else:
+        directory = os.path.dirname(os.path.realpath(sys.argv[0]))
+        if directory not in [os.path.realpath(place) for place in (_ROOT + "bin", *sys.path)]:
+            return
+    import builtins
+
+    already = sys.path.count(directory)
+    original = builtins.__import__
+
+    def import_once(*arguments, **named):
+        if sys.path and sys.path[0] == directory and sys.path.count(directory) > already:
+            del sys.path[0]
+            if builtins.__import__ is import_once:
+                builtins.__import__ = original
+        return original(*arguments, **named)
+
+    builtins.__import__ = import_once
+
+
+def _isolate():
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), _TreeFirst())
+    try:
+        _leave_working_directory()
+    except OSError:
+        pass  # There is no working directory, so none is put on the path.
+
+
+def _restart():
+    """Runs the program again where this interpreter was started for that, but by a command line that it can't run."""
+    first, words = sys.argv[0], sys.argv[1:]
+    command = None
+    if first == "-m":
+        if "--multiprocessing-fork" in words or "--billiard-fork" in words or "-c" in words:
+            import _onefold_restart
+
+            command = _onefold_restart.instead_of_launch(words)
+    elif first not in ("-c", "", "-") and not first.startswith(_ROOT + "bin/"):
+        import _onefold_restart
+
+        given = getattr(sys, "orig_argv", sys.argv)
+        command = _onefold_restart.instead_of_script(first, words, given[1 : -len(sys.argv)])
+    if command:
+        os.execv(command[0], command)
+
+
+def _is_interpreter(path):
+    try:
+        path = os.fsdecode(path)
+    except TypeError:
+        return False  # a descriptor
+    return path == sys.executable or os.path.realpath(path) == os.path.realpath(sys.executable)
+
+
+def _serving(start):
+    """A function of os that starts a program: where that is the interpreter, but the arguments are the program's, it
+    starts the program."""
+
+    def start_program(path, argv, *more, **named):
+        if _is_interpreter(path):
+            import _onefold_restart
+
+            command = _onefold_restart.instead_of_interpreter(argv, @FROZEN@)
+            if command:
+                path, argv = command[0], command
+        return start(path, argv, *more, **named)
+
+    return start_program
+
+
+def _serve_restarts():
+    for name in ("execv", "execve", "posix_spawn", "posix_spawnp"):
+        setattr(os, name, _serving(getattr(os, name)))
+    _restart()
+
+
+class _Thawed:
+    """The module sys without `frozen`, for those that start children: the interpreter is not the program here."""
+
+    def __getattr__(self, name):
+        if name == "frozen":
+            raise AttributeError(name)
+        return getattr(sys, name)
+
+    def __setattr__(self, name, value):
+        setattr(sys, name, value)
+
+
+class _FrozenFinder:
+    """Makes what starts processes start the right ones although `sys.frozen` is set.
+
+    For a frozen program, multiprocessing would call `sys.executable --multiprocessing-fork`, and the program itself
+    `sys.executable ARGUMENTS`. Both are right for PyInstaller, whose sys.executable is the program.
     """
 
     def find_spec(self, name, path=None, target=None):
-        if name != "multiprocessing.spawn":
+        if name != "subprocess" and not name.endswith(".spawn"):
             return None
-        from importlib.machinery import PathFinder
-
-        sys.meta_path.remove(self)
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is not None:
-            load = spec.loader.exec_module
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target) if finder is not self else None
+            if spec is not None:
+                break
+        else:
+            return None
+        load = getattr(spec.loader, "exec_module", None)
+        if load is not None:
 
             def exec_module(module):
                 load(module)
-                module.get_command_line = lambda **given: _command_line(module, given)
+                if name == "subprocess":
+                    _serve_popen(module.Popen)
+                elif hasattr(module, "get_command_line"):
+                    module.sys = _Thawed()
 
             spec.loader.exec_module = exec_module
         return spec
 
 
-def _command_line(spawn, given):
-    from multiprocessing.util import _args_from_interpreter_flags
+def _serve_popen(popen):
+    from functools import wraps
 
-    values = ", ".join("%s=%r" % item for item in given.items())
-    program = "from multiprocessing.spawn import spawn_main; spawn_main(%s)" % values
-    options = _args_from_interpreter_flags()
-    return [spawn.get_executable(), *options, "-c", program, "--multiprocessing-fork"]
+    original = popen.__init__
+
+    def start(self, args, *more, **named):
+        is_list = isinstance(args, (list, tuple)) and len(args) > 0
+        if is_list and len(more) < 2 and not named.get("executable") and not named.get("shell"):
+            if _is_interpreter(args[0]):
+                import _onefold_restart
+
+                args = _onefold_restart.instead_of_interpreter(args, True) or args
+        original(self, args, *more, **named)
+
+    popen.__init__ = wraps(original)(start)
 
 
-def _be_frozen():
-    sys.frozen = True
-    sys._MEIPASS = os.path.dirname(os.path.abspath(__file__))
-    sys.meta_path.insert(0, _SpawnFinder())
-
-
+sys.dont_write_bytecode = True
 _find_certificates()
+if @ISOLATED@:
+    _isolate()
+if @MEIPASS@:
+    sys._MEIPASS = _SITE
 if @FROZEN@:
-    _be_frozen()
+    sys.frozen = True
+    sys.meta_path.insert(0, _FrozenFinder())
+_serve_restarts()

@@ -4,6 +4,7 @@ usage: python3 -IBm _onefold_smoke FILE
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -138,7 +139,7 @@ class SmokeTest:
 def fill(text, values):
     for name, value in values.items():
         text = text.replace("{%s}" % name, value)
-    return text
+    return re.sub(r"{env:(\w+)}", lambda found: os.environ.get(found.group(1), ""), text)
 
 
 def main():

@@ -123,17 +123,23 @@ extension SpecDecoder {
     guard let table = root.table("dependencies") else { return result }
     result.requirements = table.paths("requirements")
     for path in result.requirements { require(path, "dependencies.requirements", .file) }
+    result.lock = table.path("lock")
+    if let lock = result.lock { require(lock, "dependencies.lock", .file) }
     result.project = table.path("project")
     result.installer =
       table.text("installer").flatMap { .init(rawValue: $0.value) } ?? result.installer
     let projectFile = result.project.flatMap { checkProject($0) }
-    if !table.has("project") && table.has("extras") {
+    let hasLock = table.has("lock") || result.requirements.contains { isLock($0.value) }
+    if !table.has("project") && !hasLock && table.has("extras") {
       report(
         table.place(of: "extras"),
-        "'dependencies.extras' are those of 'dependencies.project', which is missing")
+        "'dependencies.extras' are those of 'dependencies.project' or 'dependencies.lock', which are missing"
+      )
     }
     let extras = distributionNames(table.texts("extras"), "dependencies.extras", "extra")
     result.extras = extras.map(\.value)
+    let groups = distributionNames(table.texts("groups"), "dependencies.groups", "group")
+    result.groups = groups.map(\.value)
     result.exclude = distributionNames(
       table.texts("exclude"), "dependencies.exclude", "distribution")
     let own = projectFile?.name.flatMap(normalizedDistributionName)
@@ -142,6 +148,13 @@ extension SpecDecoder {
         name.place, "\(quoted(name.value)) is excluded, but it is 'dependencies.project' itself")
     }
     return result
+  }
+
+  /// Whether a file's name is that of a lock, which `requirements` may have as well.
+  private func isLock(_ path: Path) -> Bool {
+    let name = String(decoding: path.lastComponent, as: UTF8.self)
+    return (name.hasSuffix(".lock") && name != "requirements.lock")
+      || (name.hasPrefix("pylock.") && name.hasSuffix(".toml"))
   }
 
   /// The names, normalized; others and repeated ones are reported.

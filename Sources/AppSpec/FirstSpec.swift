@@ -102,12 +102,14 @@ private struct FirstSpecWriter {
 
   private mutating func writeDependencies() {
     table("[dependencies]")
-    if !scan.requirements.isEmpty {
+    if let lock = scan.lock {
+      line("lock = \(tomlText(lock))")
+    } else if !scan.requirements.isEmpty {
       line("requirements = [\(scan.requirements.map(tomlText).joined(separator: ", "))]")
     }
     if scan.isInstallable {
       line("project = \".\"")
-    } else if scan.requirements.isEmpty {
+    } else if scan.requirements.isEmpty && scan.lock == nil {
       suggest("dependencies", "requirements", "[\"requirements.txt\"]")
       if scan.project?.dependencies.isEmpty == false {
         missing.append(

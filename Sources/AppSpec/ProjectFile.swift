@@ -32,7 +32,16 @@ struct ProjectFile: Sendable {
     project?.string("requires-python") ?? poetry?.table("dependencies")?.string("python")
   }
   /// Whether it says how it is built, and so is more than a folder of scripts.
-  var isBuilt: Bool { document.table("build-system") != nil }
+  var isBuilt: Bool { document.table("build-system") != nil && isPackage }
+  /// Whether Poetry or uv is told that it is no package.
+  var isPackage: Bool {
+    let settings = [
+      poetry?["package-mode"], document.table("tool")?.table("uv")?["package"],
+    ]
+    return !settings.contains {
+      if case .boolean(false)? = $0?.value.content { true } else { false }
+    }
+  }
 
   /// Requirements such as "uvicorn[standard]>=0.30".
   var dependencies: [String] {

@@ -8,6 +8,8 @@ struct ProjectScan {
   private(set) var project: ProjectFile?
   /// The requirements files that a server needs.
   private(set) var requirements: [String] = []
+  /// The lock that a tool for projects wrote.
+  private(set) var lock: String?
   /// Normalized names of distributions, as the project and the requirements files have them.
   private(set) var distributions: Set<String> = []
   /// Directories of code, and files of it, that are no tests or tools.
@@ -28,6 +30,8 @@ struct ProjectScan {
     project = try ProjectFile(
       in: directory, shown: directory.child(SpecFile.projectName).shown)
     requirements = chooseRequirements()
+    let locks = ["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"]
+    lock = (requirements.isEmpty ? locks + ["Pipfile.lock"] : locks).first(where: has)
     distributions = findDistributions()
     sortCode()
     sources = readSources()
@@ -44,7 +48,8 @@ struct ProjectScan {
   var isInstallable: Bool {
     if has("setup.py") || project?.isBuilt == true { return true }
     // Without a word on how it is built, setuptools finds the code where nothing else is there.
-    return project?.name != nil && requirements.isEmpty && assets.isEmpty
+    return project?.name != nil && project?.isPackage != false && requirements.isEmpty
+      && lock == nil && assets.isEmpty
       && packages.count + modules.count <= 1
   }
 

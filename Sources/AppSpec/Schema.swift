@@ -149,9 +149,12 @@ public enum Schema {
     "dependencies", "what is installed, and by what",
     [
       Key("requirements", .paths, default: "`[]`", "requirements files, in pip's format"),
+      Key("lock", .path, default: "the project's", "uv.lock, poetry.lock, pylock.toml or the like"),
       Key("project", .path, "a project directory or a wheel to install"),
       Key(
         "extras", .texts, default: "`[]`", "extras of the project to install", form: .distribution),
+      Key(
+        "groups", .texts, default: "`[]`", "groups of dependencies to install", form: .distribution),
       Key(
         "exclude", .texts, default: "`[]`", "distributions that are left out", form: .distribution),
       Key("installer", .choice(["auto", "pip", "uv"]), default: "`auto`", "what installs"),

@@ -8,8 +8,8 @@ extension Schema {
     case exclusive(String, String)
     /// Not both keys may have this value.
     case notBoth(String, String, value: String)
-    /// The first goes with the second only.
-    case goesWith(String, String)
+    /// The first goes with one of the others only.
+    case goesWith(String, [String])
     /// If the text of the first matches the pattern, the other is needed.
     case needsIfMatches(String, String, needed: String)
     /// The key is needed, unless the keys of `present` are there, each below the one before, and those of `absent`
@@ -34,15 +34,16 @@ extension Schema {
     case "python":
       [
         .atLeastOne(["version", "prefix", "archive"] + Target.all.map(\.name)),
-        .exclusive("prefix", "archive"), .goesWith("sha256", "archive"),
+        .exclusive("prefix", "archive"), .goesWith("sha256", ["archive"]),
         .needsIfMatches("archive", Form.url, needed: "sha256"),
       ]
     case _ where path.hasPrefix("python."):
       [
-        .exactlyOne(["prefix", "archive"]), .goesWith("sha256", "archive"),
+        .exactlyOne(["prefix", "archive"]), .goesWith("sha256", ["archive"]),
         .needsIfMatches("archive", Form.url, needed: "sha256"),
       ]
-    case "dependencies": [.goesWith("extras", "project")]
+    // A requirements file may be a lock.
+    case "dependencies": [.goesWith("extras", ["project", "lock", "requirements"])]
     case "prune": [.notBoth("sources", "byte-code", value: "drop")]
     // Without a target, the source's last component is its name in the tree.
     case "data": [.needsIfMatches("source", "(^|/)\\.\\./*$", needed: "target")]

@@ -78,8 +78,12 @@ public struct Spec: Sendable {
 
   public struct Dependencies: Sendable {
     public var requirements: [Located<Path>] = []
+    /// A lock that a tool for projects wrote.
+    public var lock: Located<Path>?
     public var project: Located<Path>?
     public var extras: [String] = []
+    /// Groups of the lock or, without one, of `pyproject.toml` (PEP 735); normalized names.
+    public var groups: [String] = []
     /// Normalized names (PEP 503).
     public var exclude: [Located<String>] = []
     public var installer = Installer.auto

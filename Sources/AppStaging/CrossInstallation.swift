@@ -93,22 +93,29 @@ struct CrossInstallation: Sendable {
     }
   }
 
-  /// What distributions in the tree require and it lacks, a line each.
-  func missing(in layout: Layout) throws(StagingError) -> [String] {
-    let result = try runHelper(layout.source, markers + Helper.missing, [layout.sitePath])
+  /// What distributions in the tree require and it lacks.
+  func problems(in layout: Layout) throws(StagingError) -> [RequirementProblem] {
+    let result = try runHelper(
+      layout.source, Helper.missing,
+      [layout.sitePath, Path(version.description), Path(target.processor)])
     guard result.succeeded else {
       throw .failed(nil, "checking the requirements failed:\n\(lastLines(result.errors))")
     }
-    return result.output.split(separator: UInt8(ascii: "\n")).map {
-      String(decoding: $0, as: UTF8.self)
+    return Facts(result.output).lines.map {
+      RequirementProblem(kind: $0.name == "conflict" ? .conflict : .missing, text: $0.value)
     }
   }
 }
 
 extension Installation {
   /// Installs, into the staged interpreter or, for another target, beside it first.
-  func install(_ arguments: [String], _ place: SpecPlace, _ doing: String) throws(StagingError) {
-    guard let cross = installer.cross else { return try run(install + arguments, place, doing) }
+  func install(
+    _ arguments: [String], _ place: SpecPlace, _ doing: String, variables: [String] = []
+  ) throws(StagingError) {
+    let variables = variables + (arguments.contains("--no-deps") ? [] : constraintVariables)
+    guard let cross = installer.cross else {
+      return try run(install + arguments, place, doing, variables: variables)
+    }
     let directory = scratch.appending("installed")
     try createDirectories(directory)
     let path = ProcessContext.absolutePath(directory).string
@@ -117,45 +124,8 @@ extension Installation {
     if installer.kind == .pip && !arguments.contains("--no-deps") {
       options += ["--only-binary", ":all:"]
     }
-    try run(install + options + arguments, place, doing)
+    try run(install + options + arguments, place, doing, variables: variables)
     try cross.merge(directory, into: layout)
-  }
-
-  /// The project as the installer is to get it: for another target as a wheel, which is built here.
-  func projectArgument() throws(StagingError) -> String? {
-    guard let project = spec.dependencies.project else { return nil }
-    var path = ProcessContext.absolutePath(spec.resolve(project.value))
-    if let cross = installer.cross {
-      if isDirectory(path) { path = try buildWheel(path, project.place) }
-      try cross.check(wheel: path, project.place)
-    }
-    let extras = spec.dependencies.extras
-    return extras.isEmpty ? path.string : "\(path.string)[\(extras.joined(separator: ","))]"
-  }
-
-  private func buildWheel(_ project: Path, _ place: SpecPlace) throws(StagingError) -> Path {
-    let directory = ProcessContext.absolutePath(scratch).appending("project")
-    try createDirectories(directory)
-    let arguments =
-      switch installer.kind {
-      case .pip: ["wheel", "--quiet", "--no-deps", "--ignore-requires-python", "--wheel-dir"]
-      case .uv: ["build", "--quiet", "--wheel", "--out-dir"]
-      }
-    try run(arguments + [directory.string, project.string], place, "building the project")
-    let names = try system { () throws(SystemError) in
-      try DirectoryHandle.current.names(in: directory)
-    }
-    guard let name = names.first(where: { $0.hasSuffix(".whl") }) else {
-      throw .failed(place, "building the project made no wheel")
-    }
-    let text = String(decoding: name, as: UTF8.self)
-    guard text.hasSuffix("-any.whl") else {
-      throw .failed(
-        place,
-        "the project builds the wheel '\(text)', which is for this machine alone: build a wheel on a machine of the "
-          + "target, and name it in dependencies.project")
-    }
-    return directory.appending(name)
   }
 }
 

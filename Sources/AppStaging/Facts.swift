@@ -26,7 +26,14 @@ enum Helper {
   static let probe = text(PackageResources.probe_py)
   static let staged = text(PackageResources.staged_py)
   static let compile = text(PackageResources.compile_py)
-  static let requirements = text(PackageResources.requirements_py)
+  static let requirements = program(
+    PackageResources.requirements_py,
+    modules: [
+      ("evaluation", PackageResources.evaluation_py),
+      ("requirement_lines", PackageResources.requirement_lines_py),
+      ("projects", PackageResources.projects_py), ("locks", PackageResources.locks_py),
+    ])
+  static let localWheel = text(PackageResources.local_wheel_py)
   static let download = text(PackageResources.download_py)
   static let distributions = text(PackageResources.distributions_py)
   static let imports = text(PackageResources.imports_py)
@@ -40,19 +47,33 @@ enum Helper {
   static let foreign = text(PackageResources.foreign_py)
   static let markers = text(PackageResources.markers_py)
   static let merge = text(PackageResources.merge_py)
-  static let missing = text(PackageResources.missing_py)
+  static let missing = program(
+    PackageResources.missing_py, modules: [("evaluation", PackageResources.evaluation_py)])
   static let findFile = text(PackageResources.find_file_py)
   static let targetSmoke = text(PackageResources.target_smoke_py)
 
   /// Everything that decides what is staged; part of a layer's key.
   static var all: [String] {
     [
-      probe, staged, compile, requirements, distributions, runtime, mainFunction, mainScript,
+      probe, staged, compile, requirements, localWheel, distributions, runtime, mainFunction,
+      mainScript,
       foreign, markers, merge,
     ]
   }
 
   private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+  /// A helper program that imports modules of its own: each is known before those that import it.
+  private static func program(_ main: [UInt8], modules: [(name: String, text: [UInt8])]) -> String {
+    let added = modules.map { "_add(\(pythonText($0.name)), \(pythonText(text($0.text))))\n" }
+    return """
+      import sys, types
+      def _add(name, text):
+          module = sys.modules[name] = types.ModuleType(name)
+          exec(compile(text, name + ".py", "exec"), module.__dict__)
+
+      """ + added.joined() + text(main)
+  }
 }
 
 /// A helper program's text with values in the place of "@NAME@".

@@ -1,16 +1,30 @@
-/// What `pip check` or `uv pip check` finds wrong, a line each.
+/// What an installer finds wrong with what is installed.
+struct RequirementProblem: Equatable, Sendable {
+  enum Kind: Sendable {
+    /// A distribution is not there.
+    case missing
+    /// A distribution is there, in a version that another one excludes.
+    case conflict
+  }
+
+  var kind: Kind
+  /// As the installer says it.
+  var text: String
+}
+
+/// What `pip check` or `uv pip check` finds wrong.
 ///
 /// Returns nil where the text has a line that is not known, or no problem at all: a check that failed in another way
 /// than by finding problems, of which nobody knows what it would have found.
-func requirementProblems(in text: String) -> [String]? {
-  var problems: [String] = []
+func requirementProblems(in text: String) -> [RequirementProblem]? {
+  var problems: [RequirementProblem] = []
   var announced: Int? = nil
   for line in text.split(separator: "\n").map({ String(trimmed($0)) }) where !line.isEmpty {
     if isRemark(line) { continue }
     if let count = announcedProblems(line) {
       announced = count
-    } else if isProblem(line) {
-      problems.append(line)
+    } else if let kind = problemKind(line) {
+      problems.append(RequirementProblem(kind: kind, text: line))
     } else {
       return nil
     }
@@ -19,16 +33,16 @@ func requirementProblems(in text: String) -> [String]? {
   return problems
 }
 
-private func isProblem(_ line: String) -> Bool {
+private func problemKind(_ line: String) -> RequirementProblem.Kind? {
   // pip: "a 1.0 requires b, which is not installed." and "a 1.0 has requirement b>=2, but you have b 1.0."
-  if line.contains(" requires ") && line.hasSuffix(", which is not installed.") { return true }
+  if line.contains(" requires ") && line.hasSuffix(", which is not installed.") { return .missing }
   if line.contains(" has requirement ") && line.contains(", but you have ") && line.hasSuffix(".") {
-    return true
+    return .conflict
   }
   // uv: "The package `a` requires `b>=2`, but it's not installed", or "..., but `1.0` is installed".
-  guard line.hasPrefix("The package `"), line.contains("` requires ") else { return false }
-  return line.hasSuffix(", but it's not installed")
-    || line.contains(", but `") && line.hasSuffix("` is installed")
+  guard line.hasPrefix("The package `"), line.contains("` requires ") else { return nil }
+  if line.hasSuffix(", but it's not installed") { return .missing }
+  return line.contains(", but `") && line.hasSuffix("` is installed") ? .conflict : nil
 }
 
 /// uv: "Found 2 incompatibilities".

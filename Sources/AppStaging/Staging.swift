@@ -121,9 +121,11 @@ private struct Staging {
     let usesTkinter = try importsTkinter()
     let time = try applicationTime()
     let requirements = try readRequirements(
-      spec, with: interpreter.helper, to: scratch.appending("requirements.txt"))
-    let needsInstaller = (requirements?.count ?? 0) > 0 || spec.dependencies.project != nil
-    let installer = needsInstaller ? try Installer(spec, interpreter: interpreter) : nil
+      spec, for: interpreter, to: scratch.appending("requirements.txt"))
+    report.warnings += requirements.warnings
+    if let lock = requirements.foundLock { progress("taking the versions of \(lock)") }
+    let installer =
+      requirements.needsInstaller ? try Installer(spec, interpreter: interpreter) : nil
     report.installer = installer?.description ?? ""
 
     var layout = try base(
@@ -131,20 +133,21 @@ private struct Staging {
     let settled = try SettledFiles(root)
     let facts = try askStaged(&layout, interpreter.foreign)
     let ours = try listByteCode(layout)
-    report.excluded = requirements?.dropped ?? []
+    report.excluded = requirements.dropped
     if let installer {
       let installation = Installation(
         spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: time,
         requirements: requirements)
-      try installation.prepare()
-      if requirements?.isLocked ?? false {
+      if requirements.isLocked {
         if spec.dependencies.project != nil { progress("installing the project") }
-        try installation.installProject()
+        try installation.installBesideLocked()
       } else {
         progress("installing the requirements")
         report.excluded = try installation.installLoose()
       }
-      try installation.check(dropped: report.excluded)
+      report.warnings += try installation.check(dropped: report.excluded).map {
+        "versions conflict: \($0)"
+      }
     }
     progress("adding data files")
     try DataFiles(spec: spec, root: layout.sitePath).add()
@@ -222,10 +225,10 @@ private struct Staging {
 
   /// The interpreter, with the requirements where they are locked: from a layer, or made and kept as one.
   private mutating func base(
-    _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements?,
+    _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements,
     _ installer: Installer?, usesTkinter: Bool, _ progress: (String) -> Void
   ) throws(StagingError) -> Layout {
-    let locked = requirements.flatMap { $0.isLocked ? $0 : nil }
+    let locked = requirements.isLocked ? requirements : nil
     let key = try layerKey(interpreter, python, locked, installer, usesTkinter: usesTkinter)
     var layout = Layout(root: root, interpreter)
     progress("looking for what was staged before")
@@ -248,7 +251,6 @@ private struct Staging {
       let installation = Installation(
         spec: spec, installer: installer, layout: layout, scratch: scratch,
         epoch: FileTimes.earliest, requirements: locked)
-      try installation.prepare()
       try installation.installLocked()
     }
     try removeForeignByteCode(layout, ours: [])

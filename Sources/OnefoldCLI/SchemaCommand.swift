@@ -152,8 +152,8 @@ private struct SchemaWriter {
     case .notBoth(let one, let other, let value):
       let both = [one, other].map { ($0, JSON.object([("const", .string(value))])) }
       return not(requires([one, other]) + [("properties", .object(both))])
-    case .goesWith(let key, let other):
-      return [("dependencies", .object([(key, .array([.string(other)]))]))]
+    case .goesWith(let key, let others):
+      return [("dependencies", .object([(key, .object(anyOf(others)))]))]
     case .needsIfMatches(let key, let pattern, let needed):
       let condition = requires([key]) + properties(key, [("pattern", .string(pattern))])
       return [("if", .object(condition)), ("then", .object(requires([needed])))]

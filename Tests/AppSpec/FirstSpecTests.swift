@@ -175,6 +175,32 @@ import Testing
     #expect(spec.launch.arguments == ["runserver", "--noreload"])
   }
 
+  // MARK: Locks
+
+  @Test(arguments: ["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock"])
+  func aLockIsNamed(_ lock: String) throws {
+    let script = "if __name__ == '__main__':\n    pass\n"
+    let spec = try spec([lock: "", "main.py": script], found: "script main.py")
+    #expect(spec.dependencies.lock?.value.string == lock)
+    #expect(spec.dependencies.project == nil && spec.dependencies.requirements.isEmpty)
+  }
+
+  @Test(
+    arguments: [
+      ("[tool.uv]\npackage = false\n", "uv.lock"),
+      ("[tool.poetry]\nname = 'app'\npackage-mode = false\n", "poetry.lock"), ("", "uv.lock"),
+    ] as [(String, String)])
+  func aProjectThatIsNoPackageIsNotInstalled(_ more: String, _ lock: String) throws {
+    let project = "[project]\nname = 'app'\nversion = '1'\nrequires-python = '>=3.11'\n"
+    let spec = try spec(
+      [
+        lock: "", "requirements.txt": "flask\n", "pyproject.toml": project + more,
+        "main.py": "if __name__ == '__main__':\n    pass\n",
+      ], found: "script main.py")
+    #expect(spec.dependencies.lock?.value.string == lock)
+    #expect(spec.dependencies.project == nil && spec.dependencies.requirements.isEmpty)
+  }
+
   // MARK: Packages and scripts
 
   @Test func aPackageWithAConsoleScript() throws {

@@ -28,7 +28,8 @@ import Testing
 
   @Test func everyKey() throws {
     for file in [
-      "VERSION", "a.txt", "b.txt", "p/setup.py", "python.tar.zst", "static/x", "s/server.py",
+      "VERSION", "a.txt", "b.txt", "p/setup.py", "p/uv.lock", "python.tar.zst", "static/x",
+      "s/server.py",
     ] {
       try directory.write(file, "1.2.3\n")
     }
@@ -47,7 +48,9 @@ import Testing
       requirements = ["a.txt",
         "b.txt"]
       project = "p"
+      lock = "p/uv.lock"
       extras = ["Web_UI"]
+      groups = ["Prod.A"]
       exclude = ["Torch", "scikit_Learn"]
       installer = "uv"
       [prune]
@@ -129,7 +132,9 @@ import Testing
     #expect(spec.dependencies.requirements.map { $0.value.string } == ["a.txt", "b.txt"])
     #expect(spec.dependencies.requirements.map(\.place.line) == [10, 11])
     #expect(spec.dependencies.project?.value.string == "p")
+    #expect(spec.dependencies.lock?.value.string == "p/uv.lock")
     #expect(spec.dependencies.extras == ["web-ui"])
+    #expect(spec.dependencies.groups == ["prod-a"])
     #expect(spec.dependencies.exclude.map(\.value) == ["torch", "scikit-learn"])
     #expect(spec.dependencies.installer == .uv)
     let prune = spec.prune

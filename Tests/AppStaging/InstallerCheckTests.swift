@@ -12,14 +12,19 @@ import Testing
     "The package `demo` requires Python >=3.12, but `3.11.7` is installed",
   ])
   func aProblemIsUnderstood(_ line: String) {
-    #expect(requirementProblems(in: line + "\n") == [line])
-    #expect(requirementProblems(in: "WARNING: a remark\n\(line)\n\(line)\n") == [line, line])
+    let isMissing = line.contains("not installed")
+    let problem = RequirementProblem(kind: isMissing ? .missing : .conflict, text: line)
+    #expect(requirementProblems(in: line + "\n") == [problem])
+    #expect(
+      requirementProblems(in: "WARNING: a remark\n\(line)\n\(line)\n") == [problem, problem])
   }
 
   @Test func uvCountsItsProblems() {
     let problem = "The package `demo` requires `other`, but it's not installed"
     let start = "Using Python 3.11.7 environment at: x\nChecked 2 packages in 1ms\n"
-    #expect(requirementProblems(in: start + "Found 1 incompatibility\n\(problem)") == [problem])
+    #expect(
+      requirementProblems(in: start + "Found 1 incompatibility\n\(problem)")
+        == [RequirementProblem(kind: .missing, text: problem)])
     #expect(requirementProblems(in: start + "Found 2 incompatibilities\n\(problem)") == nil)
   }
 

@@ -56,10 +56,25 @@ struct RequirementsTests {
     #expect(try flatten("one\n-r in.txt\n").text == "one\n")
   }
 
-  @Test(arguments: ["-e ./lib", "--editable ./lib", "--editable=./lib"])
+  @Test(arguments: ["-e LIB", "--editable LIB[a]", "--editable=LIB", "LIB"])
+  func localProjectsAreTold(_ line: String) throws {
+    let library = directory("lib").string
+    let flat = try flatten(
+      "\(line.replacing("LIB", with: library))\n",
+      ["lib/pyproject.toml": "[project]\nname = 'L.ib'"])
+    #expect((flat.text, flat.facts["count"]) == ("", "0"))
+    let locals = LocalProject.all(flat.facts)
+    #expect(locals.map(\.path.string) == [try realPath(directory("lib"))])
+    #expect(locals[0].name == "l-ib")
+    #expect(locals[0].extras == (line.contains("[") ? ["a"] : []))
+    #expect(locals[0].isNeeded)
+    #expect(locals[0].place == "\(directory("in.txt").string):1")
+  }
+
+  @Test(arguments: ["-e git+https://x.example/a", "--editable=git+https://x.example/a"])
   func editableRequirementsBecomeOrdinary(_ line: String) throws {
     let flat = try flatten("\(line)\n")
-    #expect((flat.text, flat.facts["count"]) == ("./lib\n", "1"))
+    #expect((flat.text, flat.facts["count"]) == ("git+https://x.example/a\n", "1"))
   }
 
   @Test func continuedLinesAreJoined() throws {
@@ -74,6 +89,30 @@ struct RequirementsTests {
     #expect(flat.facts["unhashed"] == "\(directory("more.txt").string):2 two==2")
   }
 
+  /// Linux takes no longer argument (MAX_ARG_STRLEN).
+  @Test func theProgramIsShortEnoughForAnArgument() {
+    for program in Helper.all { #expect(program.utf8.count < 128 << 10) }
+  }
+
+  // MARK: Builds
+
+  @Test func aPathThatLeadsFromOneDirectoryAlone() throws {
+    #expect(pathOnlyFrom("/a/b/c", to: "/a/out/x") == "../../b/c/../../out/x")
+    #expect(pathOnlyFrom("/a/b", to: "/a/b/out/x") == "../../a/b/out/x")
+    #expect(pathOnlyFrom("/app", to: "/out/x") == "../app/../out/x")
+    try directory.write("p/project/setup.py", [])
+    try directory.write("out/x", [])
+    try directory.write("q/other/setup.py", [])
+    let path = pathOnlyFrom(
+      try realPath(directory("p/project")), to: try realPath(directory("out")) + "/x")
+    #expect(exists(directory("p/project").appending(Path(path).bytes)))
+    #expect(!exists(directory("q/other").appending(Path(path).bytes)))
+  }
+
+  @Test func pathsAsURLs() {
+    #expect(fileURL(Path("/a b/ä#1+x.whl")) == "file:///a%20b/%C3%A4%231+x.whl")
+  }
+
   // MARK: Excluding
 
   @Test(arguments: [
@@ -86,7 +125,7 @@ struct RequirementsTests {
         == "b \(directory("in.txt").string):2")
   }
 
-  @Test(arguments: ["./b", "b/", "b.whl", "git+https://x.example/b", "--no-binary b", "bb", "a b"])
+  @Test(arguments: ["git+https://x.example/b", "--no-binary b", "bb", "a b"])
   func othersAreNotMistakenForIt(_ line: String) throws {
     let flat = try flatten("\(line)\n", excluding: ["b"])
     #expect(flat.facts["required"] == nil)

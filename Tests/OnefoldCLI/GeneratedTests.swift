@@ -27,9 +27,9 @@ import Testing
         case .needed(let key): #expect(names.contains(key))
         case .exactlyOne(let keys), .atLeastOne(let keys), .matches(let keys, _):
           #expect(names.isSuperset(of: keys))
-        case .notBoth(let one, let other, _), .exclusive(let one, let other),
-          .goesWith(let one, let other):
+        case .notBoth(let one, let other, _), .exclusive(let one, let other):
           #expect(names.isSuperset(of: [one, other]))
+        case .goesWith(let key, let others): #expect(names.isSuperset(of: [key] + others))
         case .needsIfMatches(let key, _, let other):
           #expect(names.isSuperset(of: [key, other]))
         case .range(let key, _, let other, _, _): #expect(names.isSuperset(of: [key, other]))

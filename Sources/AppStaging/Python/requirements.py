@@ -1,112 +1,40 @@
-"""Reads requirements files and reports, and says what is to be installed.
+"""Reads requirements files and locks, and says what is to be installed.
 
-usage: requirements.py flatten OUTPUT EXCLUDED FILE...
-       requirements.py report OUTPUT EXCLUDED REPORT
+usage: requirements.py flatten OUTPUT EXCLUDED [OPTION...] FILE...
+       requirements.py report OUTPUT EXCLUDED REPORT OPTIONS
 
 EXCLUDED is a list of normalized names, separated by commas. `flatten` makes one file of several: included files are
 taken in, editable requirements become ordinary ones, excluded distributions are left out with those that only they need, as
-the comments "# via" of locked files tell. `report` does the same for what pip's resolver reports (--report), and pins it.
-Both print a line "FACT VALUES" for each thing that staging must know.
+the comments "# via" of locked files tell. Projects of this machine are left out and printed; what has an address and no hash goes to
+OUTPUT.beside if the rest has hashes; options such as --index-url go to OUTPUT.options as well. `report` pins what pip's resolver
+reports (--report). Both print a line "FACT VALUE" for each thing that staging must know.
 """
 
+import argparse
 import json
 import os
+import platform
 import re
 import sys
 
-NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-INCLUDE = re.compile(r"(?:-r|--requirement)(?:\s+|=)(.+)|-r(\S+)")
-CONSTRAINT = re.compile(r"(?:-c|--constraint)(?:\s+|=)(.+)|-c(\S+)")
-EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)")
-VIA = re.compile(r"#\s*(?:via\s+)?(.+)")
-#: The same in the style of one line: "# via one, two".
-INLINE_VIA = re.compile(r"\s#\s*via\s+(.+)$")
-
-
-def normalized(name):
-    """PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+from evaluation import Marker, linux_environment, normalized
+from locks import Wanted, is_lock, read_lock
+from projects import LocalProject, LocalProjects, Project
+from requirement_lines import ARCHIVES, EDITABLE, NAME, Line, fail, is_url, local_path, read
 
 
 def say(fact, *values):
     sys.stdout.buffer.write(os.fsencode(" ".join((fact, *values)) + "\n"))
 
 
-class Line:
-    """A requirement or option: a line with those that continue it, and the comments that follow."""
-
-    def __init__(self, text, place):
-        self.text = text
-        self.place = place
-        self.via = []
-
-    @property
-    def name(self):
-        """The normalized name, or None for options, paths and addresses."""
-        text = EDITABLE.sub("", self.text)
-        if text.startswith("-") or text.startswith((".", "/")):
-            return None
-        found = NAME.match(text)
-        rest = text[found.end() :] if found else ""
-        if found is None or rest.startswith((":", "/", "+")):
-            return None
-        name = found.group(1)
-        return None if name.endswith((".whl", ".zip", ".gz")) else normalized(name)
-
-    @property
-    def hashed(self):
-        return "--hash" in self.text
-
-    @property
-    def is_requirement(self):
-        return not self.text.startswith("-") or EDITABLE.match(self.text) is not None
+def write_lines(path, lines):
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(line + "\n" for line in lines)
+    # Options may hold passwords.
+    os.chmod(path, 0o600)
 
 
-def read(path, seen=()):
-    """The logical lines of a requirements file and of those that it includes."""
-    if path in seen:
-        return
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        physical = file.read().splitlines()
-    directory = os.path.dirname(path)
-    last = None
-    number = 0
-    while number < len(physical):
-        start = number
-        text = physical[number]
-        while text.endswith("\\") and number + 1 < len(physical):
-            number += 1
-            text = text[:-1] + physical[number]
-        number += 1
-        place = "%s:%d" % (path, start + 1)
-        comment = text.strip()
-        if comment.startswith("#"):
-            found = VIA.match(comment)
-            if last is not None and found and found.group(1) != "via":
-                last.via.append(found.group(1).strip())
-            continue
-        inline = INLINE_VIA.search(text)
-        text = re.sub(r"(^|\s+)#.*$", "", text).strip()
-        if not text:
-            last = None
-            continue
-        include = INCLUDE.match(text)
-        constraint = CONSTRAINT.match(text)
-        if include:
-            name = include.group(1) or include.group(2)
-            for line in read(os.path.join(directory, name.strip()), (*seen, path)):
-                yield line
-            last = None
-            continue
-        if constraint:
-            name = (constraint.group(1) or constraint.group(2)).strip()
-            if "://" not in name:
-                name = os.path.abspath(os.path.join(directory, name))
-            text = "-c " + name
-        last = Line(text, place)
-        if inline:
-            last.via += inline.group(1).split(", ")
-        yield last
+# What is excluded
 
 
 def reachable(names, needed_by, blocked):
@@ -127,13 +55,8 @@ def without_excluded(names, needed_by, excluded):
     return gone | (excluded & set(names))
 
 
-def flatten(output, excluded, paths):
-    lines = [line for path in paths for line in read(path)]
-    requirements = [line for line in lines if line.is_requirement]
-    hashed = [line for line in requirements if line.hashed]
-    if hashed and len(hashed) < len(requirements):
-        missing = next(line for line in requirements if not line.hashed)
-        say("unhashed", missing.place, missing.text.split()[0])
+def excluded_names(requirements, excluded, hashed):
+    """The names that go, by the comments of the lines."""
     needed_by = {}
     for line in requirements:
         # "-r requirements.in" in a comment is a person who asks for it; no comment at all, in a file
@@ -147,22 +70,182 @@ def flatten(output, excluded, paths):
             needed_by[line.name] = needed_by.get(line.name, set()) | names - {line.name}
             if line.name in excluded and not names and (vias or not hashed):
                 say("required", line.name, line.place)
-    gone = without_excluded([line.name for line in requirements if line.name], needed_by, excluded)
-    kept = [line for line in lines if not (line.is_requirement and line.name in gone)]
-    with open(output, "w", encoding="utf-8", errors="surrogateescape") as file:
+    return without_excluded([line.name for line in requirements if line.name], needed_by, excluded)
+
+
+# Reading
+
+
+class Reading:
+    """What `flatten` is told, and finds."""
+
+    def __init__(self, options):
+        self.options = options
+        self.environment = linux_environment(options.python, options.machine)
+        self.locks = [options.lock] if options.lock else []
+        self.files = [path for path in options.files if not is_lock(path)]
+        self.locks += [path for path in options.files if is_lock(path)]
+        self.find_locks()
+        self.lines = []
+        self.locals = []
+
+    # Locks that nobody names
+
+    def find_locks(self):
+        """Takes the lock beside a project where nothing else says what it needs."""
+        place = self.options.project or self.options.directory
+        beside = locks_beside(place)
+        if self.locks or not beside:
+            return
+        own = [path for path in beside if os.path.basename(path) != "Pipfile.lock"]
+        if self.options.project and not self.files and own:
+            if len(own) > 1:
+                names = " and ".join(os.path.basename(path) for path in own)
+                fail(place, "has %s: name one of them in dependencies.lock" % names)
+            self.locks = own
+            say("lock", own[0])
+        else:
+            self.unused = beside
+
+    unused = ()
+
+    def tell_unused(self, locked):
+        """A lock that is not used is told, unless other files with hashes say what is needed."""
+        for path in () if locked else self.unused:
+            say("warning", "'%s' is not used: name it in dependencies.lock" % path)
+
+    # Lines
+
+    def read(self):
+        options = self.options
+        wanted = Wanted(self.environment, options.project, options.extra, options.group)
+        for path in self.files:
+            self.lines += read(path, path)
+        if len(self.locks) > 1:
+            fail(self.locks[1], "is the second lock: one is enough")
+        for path in self.locks:
+            self.lines += read_lock(path, wanted)
+        project = Project(options.project or options.directory)
+        if options.group and not self.locks:
+            for name in options.group:
+                self.lines += [Line(text, project.place(name)) for text in project.group(name)]
+        here = Project(options.directory).sources(self.environment)
+        self.lines = [line for line in self.lines if not line.is_requirement or self.settle(line, here)]
+
+    def settle(self, line, sources):
+        """Finds out whether a line means something of this machine. Returns False where its marker is not true here."""
+        line.text = EDITABLE.sub("", line.text)
+        if line.path is None:
+            # A URL may have a semicolon, as pip sees it.
+            head, _, marker = line.text.partition("; " if is_url(line.text) or "://" in line.text else ";")
+            requirement = line.requirement
+            source = sources.get(line.name) if requirement and not requirement.url and not line.hashed else None
+            if source is not None:
+                line.text = source.requirement(line.name, sorted({*requirement.extras, *source.extras}))
+                if requirement.marker is not None and not requirement.marker.holds(self.environment):
+                    return False
+                head, marker = line.text, ""
+            found = local_path(re.split(r"\s--[a-z]", head)[0], self.directories(line))
+            if found is None:
+                return True
+            try:
+                if marker and not Marker(re.split(r"\s--[a-z]", marker)[0]).holds(self.environment):
+                    return False
+            except ValueError as error:
+                fail(line.place, str(error))
+            line.path, line.extras = found
+        if not os.path.exists(line.path):
+            fail(line.place, "'%s' is not there" % line.path)
+        if os.path.isdir(line.path):
+            line.own_name = line.own_name or Project(line.path).name
+        elif not line.path.endswith(ARCHIVES):
+            fail(line.place, "'%s' is neither a directory with a project nor an archive" % line.path)
+        elif "@" not in line.text:
+            extras = "[%s]" % ",".join(line.extras) if line.extras else ""
+            line.text = line.text.replace(line.text.split(" --")[0], line.path + extras)
+        return True
+
+    def directories(self, line):
+        """Where relative paths start: for pip where it runs; some tools write them as seen from the file."""
+        return [self.options.directory, os.path.dirname(os.path.abspath(line.place.rpartition(":")[0]))]
+
+    def local_projects(self, gone):
+        """The projects of this machine in the order in which they are built."""
+        options = self.options
+        start = []
+        if options.project:
+            start.append(LocalProject(options.project, options.project, options.extra))
+        for line in self.lines:
+            if line.is_requirement and line.path and os.path.isdir(line.path) and line.name not in gone:
+                one = LocalProject(line.path, line.place, line.extras, line.own_name)
+                same = next((other for other in start if other.path == one.path), None)
+                if same is None:
+                    start.append(one)
+                else:
+                    same.extras = sorted({*same.extras, *one.extras})
+        return LocalProjects(start, options.group, self.environment, not self.locked)
+
+    def flatten(self, output, excluded):
+        self.read()
+        requirements = [line for line in self.lines if line.is_requirement]
+        archives = [line for line in requirements if not (line.path and os.path.isdir(line.path))]
+        hashed = [line for line in archives if line.hashed]
+        loose = [line for line in archives if not line.hashed]
+        self.locked = bool(hashed or self.locks)
+        beside = [line for line in loose if line.is_commit or line.path] if self.locked else []
+        if self.locked and len(beside) < len(loose):
+            missing = next(line for line in loose if line not in beside)
+            say("unhashed", missing.place, missing.text.split()[0])
+        gone = excluded_names(requirements, excluded, self.locked)
+        projects = self.local_projects(gone)
+        kept = [line for line in self.lines if not line.is_requirement]
+        options = [line.text for line in kept if not line.text.startswith(("-c", "--constraint", "--require-hashes"))]
+        kept = [
+            line
+            for line in self.lines
+            if not line.is_requirement or (line in archives and line not in beside and line.name not in gone)
+        ]
+        if not self.locked:
+            kept += [Line(text, place) for text, place in projects.addressed.values()]
+        write_lines(output, [line.text for line in kept])
+        write_lines(output + ".options", options)
+        beside = [line.text for line in beside if line.name not in gone]
+        write_lines(output + ".beside", options + beside if beside else [])
+        self.report(kept, beside, projects, gone)
+
+    def report(self, kept, beside, projects, gone):
         for line in kept:
-            file.write(EDITABLE.sub("", line.text) + "\n")
             say("line", line.place)
-    for name in sorted(gone):
-        say("dropped", name)
-    say("hashed", "yes" if hashed else "no")
-    say("count", str(len(requirements) - len(gone)))
+        for local in projects.ordered():
+            say("local", local.path)
+            say("local_place", local.place)
+            say("local_name", local.name or "")
+            say("local_extras", ",".join(local.extras))
+            say("local_needed", "yes" if local.needed else "no")
+        for name in sorted(gone):
+            say("dropped", name)
+        say("hashed", "yes" if self.locked else "no")
+        say("beside", str(len(beside)))
+        say("count", str(len([line for line in kept if line.is_requirement])))
+        self.tell_unused(self.locked)
+
+
+def locks_beside(directory):
+    """The locks of the project in a directory: beside it, or at the root of its uv workspace."""
+    names = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
+    found = [os.path.normpath(os.path.join(directory, name)) for name in names]
+    found = [path for path in found if os.path.isfile(path)]
+    if not found:
+        root = Project(directory).workspace()
+        path = os.path.join(root.directory, "uv.lock") if root is not None else ""
+        found = [path] if os.path.isfile(path) else []
+    return found
 
 
 EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 
-def report(output, excluded, path):
+def report(output, excluded, path, options):
     with open(path, encoding="utf-8") as file:
         found = json.load(file)["install"]
     items = {normalized(item["metadata"]["name"]): item for item in found}
@@ -185,35 +268,53 @@ def report(output, excluded, path):
     for name, item in sorted(items.items()):
         if name in gone:
             continue
-        info = item["download_info"]
-        url = info["url"]
-        sha256 = info.get("archive_info", {}).get("hashes", {}).get("sha256")
-        if "vcs_info" in info:
-            vcs = info["vcs_info"]
-            url = "%s+%s@%s" % (vcs["vcs"], url, vcs["commit_id"])
-        if info.get("subdirectory"):
-            url += "#subdirectory=" + info["subdirectory"]
-        line = "%s @ %s" % (item["metadata"]["name"], url)
-        if sha256 and "vcs_info" not in info:
-            pinned.append("%s --hash=sha256:%s" % (line, sha256))
-        else:
-            loose.append(line)
+        line, is_hashed = pin(item)
+        (pinned if is_hashed else loose).append(line)
+    with open(options, encoding="utf-8", errors="surrogateescape") as file:
+        settings = file.read().splitlines()
     for suffix, lines in ("", pinned), (".loose", loose):
-        with open(output + suffix, "w", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in lines)
+        write_lines(output + suffix, settings + lines)
     for name in sorted(gone):
         say("dropped", name)
     say("pinned", str(len(pinned)))
     say("loose", str(len(loose)))
 
 
+def pin(item):
+    """A line that means the same distribution again, and whether it has a hash. pip leaves the password out of the URLs that it
+    reports, so what came from an index is asked of the index again."""
+    name, info = item["metadata"]["name"], item["download_info"]
+    url = info["url"]
+    sha256 = info.get("archive_info", {}).get("hashes", {}).get("sha256")
+    if "vcs_info" in info:
+        vcs = info["vcs_info"]
+        url = "%s+%s@%s" % (vcs["vcs"], url, vcs["commit_id"])
+    if info.get("subdirectory"):
+        url += "#subdirectory=" + info["subdirectory"]
+    line = "%s @ %s" % (name, url)
+    if not item.get("is_direct", True):
+        line = "%s==%s" % (name, item["metadata"]["version"])
+    if sha256 and "vcs_info" not in info:
+        return "%s --hash=sha256:%s" % (line, sha256), True
+    return line, False
+
+
 def main():
-    mode, output, excluded, *paths = sys.argv[1:]
+    mode, output, excluded, *rest = sys.argv[1:]
     excluded = set(filter(None, excluded.split(",")))
-    if mode == "flatten":
-        flatten(output, excluded, paths)
-    else:
-        report(output, excluded, paths[0])
+    if mode == "report":
+        report(output, excluded, *rest)
+        return
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lock")
+    parser.add_argument("--project")
+    parser.add_argument("--directory", default=os.getcwd())
+    parser.add_argument("--extra", action="append", default=[])
+    parser.add_argument("--group", action="append", default=[])
+    parser.add_argument("--python", default=platform.python_version())
+    parser.add_argument("--machine", default=platform.machine())
+    parser.add_argument("files", nargs="*")
+    Reading(parser.parse_args(rest)).flatten(output, excluded)
 
 
 main()

@@ -19,7 +19,7 @@ import unittest
 from pathlib import Path
 from typing import Sequence
 
-from support import REPOSITORY
+from support import REPOSITORY, scratch
 
 HELPERS = REPOSITORY / "Sources" / "AppStaging" / "Python"
 LOCKS = Path(__file__).with_name("locks")
@@ -64,7 +64,10 @@ class Flat:
     """What `requirements.py flatten` makes of its arguments."""
 
     def __init__(self, directory: Path, *arguments: str, excluded: str = "") -> None:
-        output = Path(tempfile.mkdtemp(dir=directory)) / "out.txt"
+        with tempfile.TemporaryDirectory(dir=scratch()) as place:
+            self.run(directory, Path(place) / "out.txt", excluded, *arguments)
+
+    def run(self, directory: Path, output: Path, excluded: str, *arguments: str) -> None:
         said = output.with_name("stdout")
         self.error = flatten(directory, said, ["flatten", os.fspath(output), excluded, *arguments])
         self.facts: list[tuple[str, str]] = []
@@ -105,7 +108,7 @@ def exported(path: Path, version: str, machine: str) -> dict[str, list[str]]:
 
 class Case(unittest.TestCase):
     def setUp(self) -> None:
-        self.work = Path(tempfile.mkdtemp(prefix="locks-"))
+        self.work = Path(tempfile.mkdtemp(dir=scratch()))
         self.addCleanup(shutil.rmtree, self.work)
 
     def copy(self, name: str) -> Path:

@@ -67,9 +67,10 @@ enum Helper {
   private static func program(_ main: [UInt8], modules: [(name: String, text: [UInt8])]) -> String {
     let added = modules.map { "_add(\(pythonText($0.name)), \(pythonText(text($0.text))))\n" }
     return """
-      import sys, types
+      from sys import modules
+      from types import ModuleType
       def _add(name, text):
-          module = sys.modules[name] = types.ModuleType(name)
+          module = modules[name] = ModuleType(name)
           exec(compile(text, name + ".py", "exec"), module.__dict__)
 
       """ + added.joined() + text(main)

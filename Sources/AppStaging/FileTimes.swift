@@ -33,7 +33,8 @@ enum FileTimes {
     }
     // Without lines: nothing was changed since.
     let changes = try git(
-      ["status", "--porcelain", "--untracked-files=no", "--"] + places.map(\.string), spec)
+      ["status", "--porcelain", "--untracked-files=no", "--"]
+        + places.map { ProcessContext.absolutePath($0).string }, spec)
     return (changes.output.isEmpty ? time : max(time, newest), nil)
   }
 

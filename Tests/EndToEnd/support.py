@@ -97,6 +97,7 @@ def run(
 ) -> Result:
     """Runs a command with the given environment, and PATH, alone; the output is captured."""
     options.setdefault("stdin", subprocess.DEVNULL if "input" not in options else None)
+    options.setdefault("timeout", PATIENCE)
     if options["stdin"] is None:
         del options["stdin"]
     return subprocess.run(
@@ -104,7 +105,6 @@ def run(
         env=bare_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        timeout=PATIENCE,
         preexec_fn=prepare,
         **options,
     )

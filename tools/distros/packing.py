@@ -26,6 +26,8 @@ CACHE = REPOSITORY / ".build" / "distributions-cache"
 #: The time of all files that are packed with --tree, where times count: 1980-01-01.
 EPOCH = 315532800
 
+#: The time of the sources, which are in no commit where they are packed: 2026-11-28.
+RELEASE = "1795824000"
 #: What a system has before the packer is installed: Python, and what makes a virtual environment.
 PACKAGES = ("python3", "python3-venv")
 
@@ -132,7 +134,11 @@ class Desk:
             binds=[Bind(self.cache, "/opt/cache", writable=True), *binds],
             directory=directory,
             # As after `. venv/bin/activate`.
-            variables={"PIP_CACHE_DIR": "/opt/cache/pip", "PATH": f"{self.environment}/bin:{PATH}"},
+            variables={
+                "PIP_CACHE_DIR": "/opt/cache/pip",
+                "PATH": f"{self.environment}/bin:{PATH}",
+                "SOURCE_DATE_EPOCH": RELEASE,
+            },
         )
 
     def make_cache(self) -> Path:

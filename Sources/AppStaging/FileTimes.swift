@@ -18,11 +18,12 @@ enum FileTimes {
   }
 
   /// The time of the application's own files, which are in `places`: that of the commit they are from, or of the newest of them
-  /// where they are in no commit. Says why there is no commit, if there should be one.
-  static func ofSources(_ spec: Spec, in places: [Path]) throws(StagingError) -> (
+  /// where they are in no commit. Says why there is no commit, if there should be one. `output` is no source: it may be among them,
+  /// from an earlier build.
+  static func ofSources(_ spec: Spec, in places: [Path], output: Path) throws(StagingError) -> (
     time: Int64, warning: String?
   ) {
-    let newest = try newestTime([Path(spec.place.file)] + places)
+    let newest = try newestTime([Path(spec.place.file)] + places, except: output)
     guard isInRepository(spec.directory) else { return (newest, nil) }
     let commit = try git(["log", "-1", "--format=%ct", "HEAD"], spec)
     guard let time = Int64(commit.output) else {
@@ -68,7 +69,14 @@ enum FileTimes {
     return (String(text.prefix { $0 != "\n" }), "git printed no time")
   }
 
-  private static func newestTime(_ places: [Path]) throws(StagingError) -> Int64 {
+  private static func isSame(_ one: FileStatus, _ other: FileStatus?) -> Bool {
+    one.inode == other?.inode && one.device == other?.device
+  }
+
+  private static func newestTime(_ places: [Path], except output: Path) throws(StagingError)
+    -> Int64
+  {
+    let output = try? DirectoryHandle.current.statusIfExists(of: output, follow: true)
     var newest = earliest
     for place in places {
       guard let status = try? DirectoryHandle.current.statusIfExists(of: place, follow: true)
@@ -78,7 +86,7 @@ enum FileTimes {
         continue
       }
       for entry in try listTree(place, enters: isSourceDirectory)
-      where entry.status.kind == .file {
+      where entry.status.kind == .file && !isSame(entry.status, output) {
         newest = max(newest, entry.status.modified.seconds)
       }
     }

@@ -181,14 +181,15 @@ func fileURL(_ path: Path) -> String {
 /// A relative path that leads from the directory `start` to `target`, and from other directories to nothing. Both are absolute and
 /// without symlinks.
 ///
-/// It goes through the name of `start` and that of its parent first: "../../parent/start/../../target".
+/// It goes through the name of `start` and that of its parent first: "../start/../../parent/start/../../target". So of the
+/// directories at the same depth only those of the same name have it too.
 func pathOnlyFrom(_ start: String, to target: String) -> String {
   let from = start.split(separator: "/")
   let to = target.split(separator: "/")
   let named = from.suffix(2)
   let common = zip(from, to).prefix { $0 == $1 }.count
   let parts =
-    named.map { _ in ".." } + named.map(String.init)
+    ["..", from.last.map(String.init) ?? "."] + named.map { _ in ".." } + named.map(String.init)
     + Array(repeating: "..", count: from.count - common) + to.dropFirst(common).map(String.init)
   return parts.joined(separator: "/")
 }

@@ -14,17 +14,21 @@ public struct StagingRequest: Sendable {
   public var workers: Int
   /// The time of the application's own files, in seconds since 1970 (SOURCE_DATE_EPOCH); nil: that of their commit.
   public var epoch: Int64?
+  /// What is packed in the end, which is no source of the application.
+  public var output: Path
   /// The version of what stages; another one uses other layers.
   public var packer: String
 
   public init(
-    spec: Spec, directory: Path, layers: Path?, workers: Int, epoch: Int64?, packer: String
+    spec: Spec, directory: Path, layers: Path?, workers: Int, epoch: Int64?, output: Path,
+    packer: String
   ) {
     self.spec = spec
     self.directory = directory
     self.layers = layers
     self.workers = workers
     self.epoch = epoch
+    self.output = output
     self.packer = packer
   }
 }
@@ -396,7 +400,8 @@ private struct Staging {
 
   private mutating func applicationTime() throws(StagingError) -> Int64 {
     if let epoch = request.epoch { return max(epoch, FileTimes.earliest) }
-    let (time, warning) = try FileTimes.ofSources(spec, in: ownPlaces)
+    let (time, warning) = try FileTimes.ofSources(
+      spec, in: ownPlaces, output: request.output)
     if let warning { report.warnings.append(warning) }
     return time
   }

@@ -132,7 +132,7 @@ private struct SpecBuild {
       try stage(
         StagingRequest(
           spec: spec, directory: work, layers: cache?.appending("layers"), workers: workers,
-          epoch: epoch, packer: "onefold \(version)"),
+          epoch: epoch, output: place.path, packer: "onefold \(version)"),
         progress: say)
     }
     let name = Path([UInt8](output.lastComponent))

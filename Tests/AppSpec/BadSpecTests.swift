@@ -303,7 +303,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
         "[dependencies]\nlock = 'uv.lokc'\ngroups = ['dev', 'a b', 'Dev']",
         "onefold.toml:2: 'dependencies.lock': 'uv.lokc' does not exist; paths start at the spec's directory",
         "onefold.toml:3: 'dependencies.groups' holds names of groups alone, not 'a b'",
-        "onefold.toml:3: 'Dev' is in 'dependencies.groups' twice, first in line 3"),
+        "onefold.toml:3: 'Dev' is in 'dependencies.groups' twice, first in line 6"),
       .rest(
         "[dependencies]\nextras = ['web']",
         "onefold.toml:2: 'dependencies.extras' are those of 'dependencies.project' or 'dependencies.lock', which are missing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import http.client
 import json
 import os
 import signal
@@ -239,7 +240,7 @@ class ServersCase(SpecCase):
                 self.touch()
             try:
                 answer = server.request("GET", "/").json
-            except (OSError, ValueError):
+            except (OSError, ValueError, http.client.HTTPException):
                 return None
             return answer if all(answer[name] != before[name] for name in different) else None
 

@@ -158,7 +158,7 @@ import Testing
       ("LIST=a:{env:LIST}", "LIST=a:b"), ("LIST={env:LIST}:b", "LIST=a:b"),
       ("LIST=a:{env:LIST}:b", "LIST=a:a:b:b"), ("LIST=a{env:LIST}b", "LIST=a:b"),
       ("OTHER=a:{env:LIST}", "OTHER=a:a:b"), ("LIST={env:LIST}", "LIST=a:b"),
-      ("LIST=a:b:{env:LIST}", "LIST=a:b:a:b"), ("LIST={env:LIST}{env:LIST}", "LIST=a:ba:b"),
+      ("LIST=a:b:{env:LIST}", "LIST=a:b:a:b"), ("LIST={env:LIST}{env:LIST}", "LIST=a:b"),
       // What programs are looked up in where there is no PATH.
       ("PATH={root}/bin:{env:PATH}", "PATH=/r/bin:/usr/local/bin:/usr/bin:/bin"),
       ("A={env:PATHS}", "A="),

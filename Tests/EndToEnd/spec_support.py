@@ -308,6 +308,10 @@ def line_of(directory: Path, text: str) -> str:
 # Packing
 
 
+#: Seconds since 1970.
+RELEASE = "1700000000"
+
+
 def pack_environment(more: Optional[Mapping[str, StrPath]] = None) -> dict[str, StrPath]:
     """Layers and frames are shared by all tests."""
     return {
@@ -323,12 +327,15 @@ def pack_environment(more: Optional[Mapping[str, StrPath]] = None) -> dict[str, 
 def pack_command(
     directory: Path,
     *options: StrPath,
-    environment: Optional[Mapping[str, StrPath]] = None,
+    environment: Optional[Mapping[str, Optional[StrPath]]] = None,
     **running: Any,
 ) -> Result:
-    """`onefold pack` with the directory's spec, in that directory."""
+    """`onefold pack` with the directory's spec, in that directory. The application's files have the time `RELEASE`, unless
+    `environment` has another one, or None: then that of the newest."""
     command = ["pack", "--json", "--spec", directory, *options]
-    return onefold(*command, environment=pack_environment(environment), cwd=directory, **running)
+    given = {"SOURCE_DATE_EPOCH": RELEASE, **(environment or {})}
+    variables = pack_environment({name: value for name, value in given.items() if value is not None})
+    return onefold(*command, environment=variables, cwd=directory, **running)
 
 
 def pack_spec(directory: Path, *options: StrPath, **running: Any) -> Onefile:

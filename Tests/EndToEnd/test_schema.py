@@ -24,6 +24,8 @@ OTHER_MATTERS = (
     "there is no", "is not a file", "is not a directory", "must be a directory or a wheel", "no pyproject.toml",
     "missing, and no", "excluded, but it is", "needs a version", "can't be the application's", "does not exist",
     "has no placeholder", "twice, first in line", "must be a file", "the version '1111", "the first line of", "git ", "can't read", "cannot read", "there is nothing", "in its first line",
+    # Whether a file of requirements is a lock, its name tells.
+    "or 'dependencies.lock', which are missing",
 )  # fmt: skip
 
 #: A spec with a value for each key; what files it names, `write_files` makes.

@@ -15,6 +15,7 @@ EARLIEST = 315_662_400
 DAY = 1_700_000_000
 #: What the test's commits are made at.
 COMMIT = DAY + 1000
+UNDATED = {"SOURCE_DATE_EPOCH": None}
 
 ETAG = """
 import json, os, sys
@@ -95,18 +96,18 @@ class Times(SpecCase):
         self.git(directory, "init", "--quiet")
         self.git(directory, "add", ".")
         self.git(directory, "commit", "--quiet", "--message", "first")
-        self.assertEqual(self.times(pack_spec(directory))["runner.py"], COMMIT)
+        self.assertEqual(self.times(pack_spec(directory, environment=UNDATED))["runner.py"], COMMIT)
         # What was packed is no change of a source, nor is another time of the same content.
         os.utime(directory / "static/page.html", (DAY + 9000, DAY + 9000))
-        self.assertEqual(self.times(pack_spec(directory))["static/page.html"], COMMIT)
+        self.assertEqual(self.times(pack_spec(directory, environment=UNDATED))["static/page.html"], COMMIT)
         (directory / "static/page.html").write_text("two")
         os.utime(directory / "static/page.html", (DAY + 9000, DAY + 9000))
-        self.assertEqual(self.times(pack_spec(directory))["static/page.html"], DAY + 9000)
+        self.assertEqual(self.times(pack_spec(directory, environment=UNDATED))["static/page.html"], DAY + 9000)
 
     def test_a_repository_that_cannot_be_read(self) -> None:
         directory = self.new()
         (directory / ".git").mkdir()
-        packed = pack_spec(directory)
+        packed = pack_spec(directory, environment=UNDATED)
         self.assertEqual(self.times(packed)["runner.py"], DAY)
         [warning] = packed.summary["warnings"]
         self.assertIn("the time of the commit is unknown (git: ", warning)
@@ -115,7 +116,7 @@ class Times(SpecCase):
     def test_without_a_repository_it_is_the_newest_source(self) -> None:
         directory = self.new()
         os.utime(directory / "static/page.html", (DAY + 7, DAY + 7))
-        times = self.times(pack_spec(directory))
+        times = self.times(pack_spec(directory, environment=UNDATED))
         self.assertEqual((times["runner.py"], times["static/page.html"]), (DAY + 7, DAY + 7))
 
     def test_a_changed_page_of_the_same_length_is_sent_again(self) -> None:

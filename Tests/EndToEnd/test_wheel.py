@@ -125,6 +125,9 @@ class Contents(Case):
         for path in (DIST / "bootloaders").iterdir():
             packed = self.archive.read(f"{data}/onefold/bootloaders/{path.name}")
             self.assertEqual(packed, path.read_bytes())
+        # The man page has the date of the version.
+        builder = (REPOSITORY / "tools/build-wheel").read_text()
+        [date] = re.findall(r'(?m)^VERSION_DATE = "(\d+)"', builder)
         known = succeed(run([ONEFOLD, "--help"])).stdout.decode()
         for path, *command in (
             ("onefold/schema.json", "schema"),
@@ -134,7 +137,7 @@ class Contents(Case):
             ("fish/vendor_completions.d/onefold.fish", "completions", "fish"),
         ):
             if re.search(rf"(?m)^ +{command[0]}\b", known):
-                written = succeed(run([ONEFOLD, *command])).stdout
+                written = succeed(run([ONEFOLD, *command], environment={"SOURCE_DATE_EPOCH": date})).stdout
                 self.assertEqual(self.archive.read(f"{data}/{path}"), written)
 
     def test_licences(self) -> None:

@@ -110,7 +110,7 @@ struct ArchiveDownload {
     for python in helperPythons() {
       let arguments = [source, path.string, sha256.value.lowercased()].map { Path($0) }
       guard
-        let result = try started({ () throws(StagingError) in
+        let result = try ifInstalled({ () throws(StagingError) in
           try runHelper(python, Helper.download, arguments)
         })
       else { continue }
@@ -124,7 +124,7 @@ struct ArchiveDownload {
       "--output", path.string, source,
     ].map { Path($0) }
     guard
-      let result = try started({ () throws(StagingError) in
+      let result = try ifInstalled({ () throws(StagingError) in
         try runProgram(Path("curl"), arguments)
       })
     else {
@@ -137,16 +137,6 @@ struct ArchiveDownload {
     guard result.succeeded else { throw failure(String(decoding: result.errors, as: UTF8.self)) }
     let actual = try hash(of: path)
     guard actual == sha256.value.lowercased() else { throw failure("HASH \(actual)") }
-  }
-
-  /// Nil if there is no such program.
-  private func started(_ body: () throws(StagingError) -> Subprocess.Result) throws(StagingError)
-    -> Subprocess.Result?
-  {
-    do throws(StagingError) { return try body() } catch {
-      if case .system(let error) = error, error.errno == .noSuchFile { return nil }
-      throw error
-    }
   }
 
   private func failure(_ errors: String) -> StagingError {

@@ -157,6 +157,16 @@ func runProgram(
   return result
 }
 
+/// What running a program gives; nil if there is no such program.
+func ifInstalled(_ body: () throws(StagingError) -> Subprocess.Result) throws(StagingError)
+  -> Subprocess.Result?
+{
+  do throws(StagingError) { return try body() } catch {
+    if case .system(let error) = error, error.errno == .noSuchFile { return nil }
+    throw error
+  }
+}
+
 /// Runs a helper program with an interpreter.
 func runHelper(_ interpreter: Path, _ source: String, _ arguments: [Path] = []) throws(StagingError)
   -> Subprocess.Result

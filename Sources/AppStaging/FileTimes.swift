@@ -17,26 +17,27 @@ enum FileTimes {
     return earliest + Int64(number % (1 << 27)) * 2
   }
 
-  /// The time of the application's own files, which are in `places`: that of the commit they are from, or of the newest of them
-  /// where they are in no commit. Says why there is no commit, if there should be one. `output` is no source: it may be among them,
-  /// from an earlier build.
+  /// The time of the application's own files, which are in `places`: that of the commit that is checked out. Outside of a
+  /// repository it is that of the newest file. If there is a repository and git can't tell, the warning says why.
+  ///
+  /// `output` may lie among the sources, from an earlier build, and is none.
   static func ofSources(_ spec: Spec, in places: [Path], output: Path) throws(StagingError) -> (
     time: Int64, warning: String?
   ) {
     let newest = try newestTime([Path(spec.place.file)] + places, except: output)
     guard isInRepository(spec.directory) else { return (newest, nil) }
     let commit = try git(["log", "-1", "--format=%ct", "HEAD"], spec)
-    guard let time = Int64(commit.output) else {
-      let warning =
-        "the time of the commit is unknown (\(commit.problem)), so the application's files have the time of the newest one: "
-        + "set SOURCE_DATE_EPOCH for builds that repeat"
-      return (newest, warning)
-    }
-    // Without lines: nothing was changed since.
     let changes = try git(
       ["status", "--porcelain", "--untracked-files=no", "--"]
         + places.map { ProcessContext.absolutePath($0).string }, spec)
-    return (changes.output.isEmpty ? time : max(time, newest), nil)
+    guard let time = commit.output.flatMap({ Int64($0) }), let changed = changes.output else {
+      let problem = commit.output == nil ? commit.problem : changes.problem
+      let warning =
+        "the time of the commit is unknown (\(problem)), so the application's files have the time of the newest one: "
+        + "set SOURCE_DATE_EPOCH for builds that repeat"
+      return (newest, warning)
+    }
+    return (changed.isEmpty ? time : max(time, newest), nil)
   }
 
   private static func isInRepository(_ directory: Path) -> Bool {
@@ -49,24 +50,21 @@ enum FileTimes {
     }
   }
 
-  /// What git prints without the line end; if it fails, nothing and why.
+  /// The first line that git prints, which may be empty; nil and why, if it fails.
   private static func git(_ arguments: [String], _ spec: Spec) throws(StagingError) -> (
-    output: String, problem: String
+    output: String?, problem: String
   ) {
     let directory = ProcessContext.absolutePath(spec.directory)
     let all = ["--no-optional-locks", "-C", directory.string] + arguments
-    let result: Subprocess.Result
-    do throws(StagingError) {
-      result = try runProgram(Path("git"), all.map { Path($0) })
-    } catch {
-      guard case .system = error else { throw error }
-      return ("", "git is not on the PATH")
-    }
+    guard
+      let result = try ifInstalled({ () throws(StagingError) in
+        try runProgram(Path("git"), all.map { Path($0) })
+      })
+    else { return (nil, "git is not on the PATH") }
     guard result.succeeded else {
-      return ("", "git: \(readable(lastLines(result.errors, count: 1).utf8))")
+      return (nil, "git: \(readable(lastLines(result.errors, count: 1).utf8))")
     }
-    let text = String(decoding: result.output, as: UTF8.self)
-    return (String(text.prefix { $0 != "\n" }), "git printed no time")
+    return (String(decoding: result.output.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self), "")
   }
 
   private static func isSame(_ one: FileStatus, _ other: FileStatus?) -> Bool {

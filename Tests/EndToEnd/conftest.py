@@ -24,9 +24,9 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    def count(*outcomes: str) -> int:
-        return sum(len(terminalreporter.stats.get(outcome, [])) for outcome in outcomes)
-
-    failed = {report.nodeid for key in ("failed", "error") for report in terminalreporter.stats.get(key, [])}
-    line = f"{count('passed')} passed, {len(failed)} failed, {count('skipped')} skipped"
+    stats = terminalreporter.stats
+    passed, skipped = (len(stats.get(outcome, [])) for outcome in ("passed", "skipped"))
+    # A test may fail, and its tear-down as well.
+    failed = {report.nodeid for outcome in ("failed", "error") for report in stats.get(outcome, [])}
+    line = f"{passed} passed, {len(failed)} failed, {skipped} skipped"
     terminalreporter.write_line(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,21 @@ class Times(SpecCase):
         [warning] = packed.summary["warnings"]
         self.assertIn("the time of the commit is unknown (git: ", warning)
         self.assertIn("set SOURCE_DATE_EPOCH", warning)
+
+    @needs_program("git")
+    def test_sources_beside_the_repository(self) -> None:
+        """git refuses to tell of them, so what it says of the commit is not enough."""
+        directory = self.new()
+        self.git(directory, "init", "--quiet")
+        self.git(directory, "add", ".")
+        self.git(directory, "commit", "--quiet", "--message", "first")
+        shutil.move(directory / "static", self.work / "static")
+        spec = directory / "onefold.toml"
+        spec.write_text(spec.read_text().replace('source = "static"', 'source = "../static"'))
+        os.utime(spec, (DAY + 3, DAY + 3))
+        packed = pack_spec(directory, environment=UNDATED)
+        self.assertEqual(self.times(packed)["runner.py"], DAY + 3)
+        self.assertIn("outside repository", packed.summary["warnings"][0])
 
     def test_without_a_repository_it_is_the_newest_source(self) -> None:
         directory = self.new()

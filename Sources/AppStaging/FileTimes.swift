@@ -101,19 +101,22 @@ func isSourceDirectory(_ path: Path) -> Bool {
 
 /// What a tree held when its interpreter and its locked requirements were there.
 ///
-/// Those files may be hard links to a layer's. So a later pass leaves them as they are.
+/// Those files may be hard links to a layer's. So a later pass leaves them as they are. A file that is removed may leave
+/// its inode to a new one, which has another time.
 struct SettledFiles {
-  private var inodes: Set<UInt64>
+  private var times: [UInt64: FileTime] = [:]
 
   /// Nothing.
-  init() { inodes = [] }
+  init() {}
 
   init(_ root: Path) throws(StagingError) {
-    inodes = Set(try listTree(root).lazy.filter { $0.status.kind == .file }.map(\.status.inode))
+    for entry in try listTree(root) where entry.status.kind == .file {
+      times[entry.status.inode] = entry.status.modified
+    }
   }
 
   func contains(_ entry: TreeEntry) -> Bool {
-    entry.status.kind == .file && inodes.contains(entry.status.inode)
+    entry.status.kind == .file && times[entry.status.inode] == entry.status.modified
   }
 }
 

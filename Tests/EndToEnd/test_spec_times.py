@@ -6,11 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from spec_support import RELEASE, SpecCase, application, pack_spec, pinned, unpacked, wheel, wheels
-from support import REPOSITORY, Onefile, needs_program
+from spec_support import SpecCase, pack_spec, pinned, unpacked, wheel, wheels
+from support import Onefile, needs_program
 
 #: 1980-01-02T12:00Z.
 EARLIEST = 315_662_400
@@ -74,17 +73,6 @@ class Times(SpecCase):
         self.assertLessEqual({"runner.py", "static/page.html"}, own)
         self.assertFalse({"colors.py", "../json/__init__.py"} & own)
         self.assertGreaterEqual(min(second.values()), EARLIEST)
-
-    def test_a_new_file_may_have_the_inode_of_one_that_was_removed(self) -> None:
-        """As on ext4, while a tmpfs numbers its files on. Without a layer, removed files leave their inodes."""
-        build = REPOSITORY / ".build"
-        build.mkdir(exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix="times-", dir=build))
-        self.addCleanup(shutil.rmtree, place)
-        wheel("shapes", {f"shapes/m{i}.py": "" for i in range(40)} | {"shapes/__init__.py": ""})
-        directory = application(place / "application", {"requirements.txt": "shapes\n"}, dependencies={"requirements": ["requirements.txt"]})
-        times = self.times(pack_spec(directory, "--no-cache"))
-        self.assertLessEqual(max(times.values()), int(RELEASE))
 
     def test_another_version_of_a_distribution_has_other_times(self) -> None:
         times = []

@@ -365,8 +365,12 @@ class Builds(IndexCase):
             )
             before = paths(directory)
             environment = {
-                **self.environment(None, installer), "ONEFOLD_PACK_CACHE": os.fspath(self.work / f"cache-{installer}"),
-            }  # fmt: skip
+                **self.environment(None, installer),
+                "ONEFOLD_PACK_CACHE": os.fspath(self.work / f"cache-{installer}"),
+                # The machine's certificate authorities, as pip is told of them in pip.conf; the name before uv 0.11.
+                "UV_SYSTEM_CERTS": "1",
+                "UV_NATIVE_TLS": "1",
+            }
             for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE"):
                 del environment[name]
             first = pack_spec(directory, environment=environment, timeout=600)

@@ -61,7 +61,9 @@ let package = Package(
       dependencies: ["PayloadFormat", "Posix", "ContentHash", "CFilter", "CZstd", "CLZMA"],
       swiftSettings: strict),
     .target(name: "CToml"),
-    .target(name: "AppSpec", dependencies: ["CToml", "Posix"], swiftSettings: strict),
+    .target(
+      name: "AppSpec", dependencies: ["CToml", "Posix"], resources: [.embedInCode("Python")],
+      swiftSettings: strict),
     .target(
       name: "BinaryInspection", dependencies: ["CElf", "PayloadFormat", "Posix"],
       swiftSettings: strict),

@@ -216,12 +216,13 @@ extension SpecDecoder {
           "'smoke.http.path' must begin with '/' and have no spaces, not \(quoted(path.value))")
       }
     }
+    http.port = table.integer("port")?.value
     let values = http.arguments + http.environment.map(\.value)
-    if !values.contains(where: { $0.contains("{port}") }) {
+    if http.port == nil && !values.contains(where: { $0.contains("{port}") }) {
       report(
         table.place,
-        "'smoke.http' must tell the server its port: put {port} into its 'arguments' or 'environment'"
-      )
+        "'smoke.http' must tell the server its port: put {port} into its 'arguments' or 'environment', or give "
+          + "the 'port' that it always takes")
     }
     return http
   }

@@ -3,32 +3,53 @@ struct FirstLaunch {
   /// What was found, for its user.
   let found: String
   /// The keys of `[launch]`.
-  let lines: [String]
-  /// The keys of `[smoke.http]`; empty where it is not known how the server gets its port.
-  var smoke: [String] = []
+  var lines: [String]
+  /// Nil where it is not known how the server gets its port.
+  var request: FirstRequest? = nil
+  /// The arguments of a `[[smoke.command]]`.
+  var command: [String] = []
   /// The script that is started, which needs no `[[data]]`.
   var script: String? = nil
+  /// A file of the project that is missing for it, and is made with the spec.
+  var starter: Starter? = nil
+  /// Further files of `[[data]]`: the source and the target.
+  var data: [(source: String, target: String)] = []
   var advice: String? = nil
+  /// Whether the tree needs an interpreter.
+  var needsPython = true
 
-  init?(_ scan: ProjectScan) {
-    let application = scan.sources.first { $0.framework != nil }
+  /// Which server of the project's distributions runs its application.
+  static let asgiServers = ["uvicorn", "hypercorn", "granian"]
+  static let wsgiServers = ["gunicorn", "waitress"]
+
+  /// `node` is the Node.js program at hand.
+  init?(_ scan: ProjectScan, node: String?) {
+    let application =
+      scan.sources.first { $0.framework?.isServer == true }
+      ?? scan.sources.first { $0.framework != nil }
     if let (name, function) = FirstLaunch.consoleScript(scan) {
-      self.init("console script \(name): \(function)", ["function = \(tomlText(function))"])
+      self = FirstLaunch.consoleScript(scan, name, function)
     } else if let settings = djangoSettings(inManage: scan.text("manage.py")) {
       self = FirstLaunch.django(scan, settings)
-    } else if let application, FirstLaunch.startsItself(application, scan) {
-      self = FirstLaunch.script(application.file, application.framework?.rawValue)
-    } else if let application, application.framework == .fastAPI {
-      self = FirstLaunch.fastAPI(scan, application)
-    } else if let application {
-      self = FirstLaunch.flask(scan, application)
+    } else if let application, let framework = application.framework {
+      self = FirstLaunch.application(scan, application, framework)
     } else if let package = scan.packages.first(where: { scan.has("\($0)/__main__.py") }) {
       self.init("package \(package)", ["module = \(tomlText(package))"])
-    } else if let source = scan.sources.first(where: { $0.hasMain && !$0.file.contains("/") }) {
-      self = FirstLaunch.script(source.file, nil)
+    } else if let source = FirstLaunch.onlyScript(scan) {
+      self = FirstLaunch.script(source)
+    } else if let known = FirstLaunch.known(scan) {
+      self.init(known.distribution, known.launch)
+      request = known.request
+    } else if let script = scan.nodeScript {
+      self = FirstLaunch.node(scan, script, node)
     } else {
       return nil
     }
+  }
+
+  /// How it is tested; nil where it is not.
+  var test: String? {
+    request?.shown ?? (command.isEmpty ? nil : command.joined(separator: " "))
   }
 
   private init(_ found: String, _ lines: [String]) {
@@ -36,17 +57,7 @@ struct FirstLaunch {
     self.lines = lines
   }
 
-  /// A server that its file starts when it is run. Installed code is not at hand as a script.
-  private static func startsItself(_ source: PythonSource, _ scan: ProjectScan) -> Bool {
-    source.hasMain && !source.file.contains("/") && !scan.isInstallable
-  }
-
-  private static func script(_ file: String, _ framework: String?) -> FirstLaunch {
-    var launch = FirstLaunch(
-      framework.map { "\($0): \(file)" } ?? "script \(file)", ["script = \(tomlText(file))"])
-    launch.script = file
-    return launch
-  }
+  // MARK: What is not known by its framework
 
   /// The one of the project's own name, else the first.
   private static func consoleScript(_ scan: ProjectScan) -> (name: String, function: String)? {
@@ -62,86 +73,287 @@ struct FirstLaunch {
     return scripts.first { $0.name == project.name } ?? scripts.first
   }
 
-  // MARK: Servers
-
-  private static func fastAPI(_ scan: ProjectScan, _ source: PythonSource) -> FirstLaunch {
-    let application = "\(source.module):\(source.application)"
-    var arguments = [application, "--host", "127.0.0.1"]
-    if source.isFactory { arguments.insert("--factory", at: 1) }
+  private static func consoleScript(_ scan: ProjectScan, _ name: String, _ function: String)
+    -> FirstLaunch
+  {
     var launch = FirstLaunch(
-      "FastAPI: \(application)", ["module = \"uvicorn\"", "arguments = \(list(arguments))"])
-    launch.smoke = ["arguments = [\"--port\", \"{port}\"]"]
-    if !source.answersRoot && !source.hidesDescription {
-      launch.smoke.append("path = \"/openapi.json\"")
+      "console script \(name): \(function)", ["function = \(tomlText(function))"])
+    let module = function.prefix { $0 != ":" }
+    guard let source = scan.sources.first(where: { $0.module == module }) else { return launch }
+    launch.test(source, path: path(of: source, scan))
+    return launch
+  }
+
+  /// A file that does something when it is run: the one that says so, else the only one.
+  private static func onlyScript(_ scan: ProjectScan) -> PythonSource? {
+    let atTop = scan.sources.filter { !$0.file.contains("/") }
+    return atTop.first { $0.hasMain } ?? atTop.first { $0.hasMetadata || $0.serves }
+      ?? (atTop.count == 1 && !scan.isInstallable ? atTop.first : nil)
+  }
+
+  private static func script(
+    _ source: PythonSource, _ framework: String? = nil, path: String? = nil
+  )
+    -> FirstLaunch
+  {
+    var launch = FirstLaunch(
+      framework.map { "\($0): \(source.file)" } ?? "script \(source.file)",
+      ["script = \(tomlText(source.file))"])
+    launch.script = source.file
+    launch.test(source, path: path)
+    return launch
+  }
+
+  /// Writes the test of a program whose source is known: a request where it is told its port, else `--help`.
+  private mutating func test(_ source: PythonSource, path: String?) {
+    if source.serves, let port = source.port {
+      let way: FirstRequest.Port =
+        switch port {
+        case .option(let name): .arguments([name, "{port}"])
+        case .variable(let name): .variable(name)
+        case .fixed(let number): .fixed(number)
+        }
+      request = FirstRequest(way, path)
+    } else if source.parsesOptions {
+      command = ["--help"]
     }
-    if source.hidesDescription && !source.answersRoot {
-      launch.smoke.append("path = \"/\"  # what answers with status 200?")
-      launch.advice = "[smoke.http] give a path that answers with status 200"
+  }
+
+  private static func known(_ scan: ProjectScan) -> KnownApplication? {
+    KnownApplication.all.first { scan.distributions.contains($0.distribution) }
+  }
+
+  private static func node(_ scan: ProjectScan, _ script: String, _ node: String?) -> FirstLaunch {
+    var launch = FirstLaunch(
+      "Node.js: \(script)",
+      ["executable = \"bin/node\"", "arguments = [\(tomlText("{root}/\(script)"))]"])
+    launch.needsPython = false
+    let text = scan.text(script)
+    if text.contains("process.env.PORT") {
+      launch.request = FirstRequest(.variable("PORT"), nodePath(text))
     }
-    if !scan.distributions.contains("uvicorn") {
-      launch.advice = "[dependencies] uvicorn, which starts the server, is not among them: add it"
+    // What a Node.js program reads has no fixed names.
+    launch.data = scan.names.filter { $0 != "onefold.schema.json" }.map { ($0, $0) }
+    if let node {
+      launch.data.append((node, "bin/node"))
+    } else {
+      launch.advice = "[[data]] no node is on the PATH: add the program, with the target bin/node"
     }
     return launch
   }
 
-  private static func flask(_ scan: ProjectScan, _ source: PythonSource) -> FirstLaunch {
-    let name = source.isFactory ? "\(source.application)()" : source.application
-    let application = "\(source.module):\(name)"
-    let found = "Flask: \(application)"
-    let path = source.answersRoot ? [] : ["path = \"/\"", "status = 404  # nothing answers '/'"]
-    if scan.distributions.contains("gunicorn") {
-      var launch = FirstLaunch(
-        found, ["module = \"gunicorn\"", "arguments = \(list([application]))"])
-      launch.smoke = ["arguments = [\"--bind\", \"127.0.0.1:{port}\"]"] + path
-      return launch
+  private static func nodePath(_ text: String) -> String? {
+    let source = PythonText(text)
+    return chosenPath(["app.get(", ".get("].flatMap(source.literals).map(\.literal))
+  }
+
+  // MARK: Requests
+
+  /// What a health check would ask for, else "/".
+  private static func chosenPath(_ paths: [String]) -> String? {
+    let names = [
+      "health", "healthz", "healthcheck", "health_check", "livez", "live", "readyz", "ready",
+      "ping",
+    ]
+    for name in names {
+      if let path = paths.first(where: { $0.split(separator: "/").last.map(String.init) == name }) {
+        return path
+      }
     }
-    if scan.distributions.contains("waitress") {
-      return FirstLaunch(
-        found,
-        ["module = \"waitress\"", "arguments = \(list(["--listen=127.0.0.1:8000", application]))"])
+    return paths.contains("/") ? "/" : nil
+  }
+
+  private static func path(of source: PythonSource, _ scan: ProjectScan) -> String? {
+    let known = source.hidesDescription ? nil : source.framework?.description
+    return chosenPath(source.paths) ?? known
+  }
+
+  // MARK: Frameworks
+
+  private static func application(
+    _ scan: ProjectScan, _ source: PythonSource, _ framework: Framework
+  ) -> FirstLaunch {
+    let path = path(of: source, scan)
+    // Installed code is not at hand as a script.
+    let isScript = source.hasMain && !source.file.contains("/") && !scan.isInstallable
+    switch framework.kind {
+    case .asgi:
+      if isScript && source.serves && !source.reloads {
+        return script(source, framework.name, path: path)
+      }
+      return asgi(scan, source, framework, path)
+    case .wsgi, .dash:
+      let server = wsgiServers.first(where: scan.distributions.contains)
+      let isOffered = framework.kind == .wsgi || scan.text(source.file).contains("server = ")
+      if isScript && source.serves && (server == nil || !isOffered) {
+        return script(source, framework.name, path: path)
+      }
+      return wsgi(scan, source, framework, path)
+    case .streamlit:
+      return streamlit(scan, source)
+    case .celery:
+      let name = "\(source.module):\(source.application)"
+      var launch = FirstLaunch(
+        "Celery: \(name)",
+        ["module = \"celery\"", "arguments = \(tomlList(["-A", name, "worker"]))"])
+      launch.command = ["--help"]
+      return launch
+    case .script, .command:
+      return script(source, framework.name, path: path)
+    }
+  }
+
+  private static func asgi(
+    _ scan: ProjectScan, _ source: PythonSource, _ framework: Framework, _ path: String?
+  ) -> FirstLaunch {
+    let application = "\(source.module):\(source.application)"
+    let found = "\(framework.name): \(application)"
+    let server = asgiServers.first(where: scan.distributions.contains) ?? "uvicorn"
+    var arguments = [application, "--host", "127.0.0.1"]
+    var port = ["--port", "{port}"]
+    switch server {
+    case "hypercorn":
+      arguments = [source.isFactory ? "\(application)()" : application]
+      port = ["--bind", "127.0.0.1:{port}"]
+    case "granian":
+      arguments = ["--interface", "asgi"] + (source.isFactory ? ["--factory"] : []) + [application]
+    default:
+      if source.isFactory { arguments.insert("--factory", at: 1) }
     }
     var launch = FirstLaunch(
-      found, ["module = \"flask\"", "arguments = \(list(["--app", application, "run"]))"])
-    launch.smoke = ["arguments = [\"--port\", \"{port}\"]"] + path
+      found, ["module = \(tomlText(server))", "arguments = \(tomlList(arguments))"])
+    launch.request = FirstRequest(.arguments(port), path)
+    if !scan.distributions.contains(server) {
+      launch.advice =
+        "[dependencies] \(server), which starts the server, is not among them: add it"
+    }
+    return launch
+  }
+
+  private static func wsgi(
+    _ scan: ProjectScan, _ source: PythonSource, _ framework: Framework, _ path: String?
+  ) -> FirstLaunch {
+    let object = framework.kind == .dash ? "server" : source.application
+    let name = source.isFactory ? "\(source.application)()" : object
+    let application = "\(source.module):\(name)"
+    let found = "\(framework.name): \(application)"
+    let server = wsgiServers.first(where: scan.distributions.contains)
+    if server == "gunicorn" {
+      var launch = FirstLaunch(
+        found, ["module = \"gunicorn\"", "arguments = \(tomlList([application]))"])
+      launch.request = FirstRequest(.arguments(["--bind", "127.0.0.1:{port}"]), path)
+      return launch
+    }
+    if server == "waitress" {
+      let starter = Starter.waitress(application, isFactory: source.isFactory)
+      return FirstLaunch(found, starter, FirstRequest(.arguments(["--port={port}"]), path))
+    }
+    var launch = FirstLaunch(
+      found, ["module = \"flask\"", "arguments = \(tomlList(["--app", application, "run"]))"])
+    launch.request = FirstRequest(.arguments(["--port", "{port}"]), path)
     launch.advice =
       "[launch] Flask's own server is meant for development: add gunicorn or waitress to the dependencies"
     return launch
   }
 
-  private static func django(_ scan: ProjectScan, _ settings: String) -> FirstLaunch {
-    let package = settings.split(separator: ".").dropLast().joined(separator: ".")
-    let prefix = package.isEmpty ? "" : "\(package)."
-    let found = "Django: \(settings)"
-    if scan.distributions.contains("uvicorn") {
-      return FirstLaunch(
-        found,
-        [
-          "module = \"uvicorn\"",
-          "arguments = \(list(["\(prefix)asgi:application", "--host", "127.0.0.1"]))",
-        ])
-    }
-    if scan.distributions.contains("gunicorn") {
-      return FirstLaunch(
-        found, ["module = \"gunicorn\"", "arguments = \(list(["\(prefix)wsgi:application"]))"])
-    }
-    if scan.distributions.contains("waitress") {
-      return FirstLaunch(
-        found,
-        [
-          "module = \"waitress\"",
-          "arguments = \(list(["--listen=127.0.0.1:8000", "\(prefix)wsgi:application"]))",
-        ])
-    }
+  private static func streamlit(_ scan: ProjectScan, _ source: PythonSource) -> FirstLaunch {
     var launch = FirstLaunch(
-      found, ["script = \"manage.py\"", "arguments = \(list(["runserver", "--noreload"]))"])
-    launch.script = "manage.py"
-    launch.advice =
-      "[launch] Django's own server is meant for development: add uvicorn, gunicorn or waitress to the "
-      + "dependencies"
+      "Streamlit: \(source.file)",
+      [
+        "module = \"streamlit\"",
+        "arguments = \(tomlList(["run", "{data}/\(source.file)", "--server.headless=true"]))",
+      ])
+    launch.request = FirstRequest(.arguments(["--server.port={port}"]), "/_stcore/health")
     return launch
   }
 
-  private static func list(_ texts: [String]) -> String {
-    "[" + texts.map(tomlText).joined(separator: ", ") + "]"
+  private static func django(_ scan: ProjectScan, _ settings: String) -> FirstLaunch {
+    let package = settings.split(separator: ".").dropLast().joined(separator: ".")
+    let server = (asgiServers.prefix(1) + wsgiServers).first(where: scan.distributions.contains)
+    let starter = Starter.django(settings: settings, package: package, server: server)
+    let port =
+      switch server {
+      case "uvicorn": ["--port", "{port}"]
+      case "gunicorn": ["--bind", "127.0.0.1:{port}"]
+      case "waitress": ["--port={port}"]
+      default: ["127.0.0.1:{port}"]
+      }
+    let request = FirstRequest(.arguments(port), djangoPath(scan, package))
+    var launch = FirstLaunch("Django: \(settings)", starter, request)
+    if server == nil {
+      launch.advice =
+        "[launch] Django's own server is meant for development: add uvicorn, gunicorn or waitress to the "
+        + "dependencies"
+    }
+    return launch
   }
+
+  /// A path of the project's own URLs; the page for the administrator's login needs no table of the database.
+  private static func djangoPath(_ scan: ProjectScan, _ package: String) -> String? {
+    let file = package.split(separator: ".").joined(separator: "/") + "/urls.py"
+    let source = PythonText(scan.text(file))
+    let paths = source.literals(after: " path(").map(\.literal)
+    if let health = chosenPath(paths.map { "/\($0)" }.filter { $0 != "/" }) { return health }
+    if paths.contains("admin/") { return "/admin/login/" }
+    return paths.contains("") ? "/" : nil
+  }
+
+  private init(_ found: String, _ starter: Starter, _ request: FirstRequest) {
+    self.init(found, ["script = \(tomlText(Starter.name))"])
+    script = Starter.name
+    self.starter = starter
+    self.request = request
+  }
+}
+
+extension Framework {
+  /// Whether its applications are servers.
+  var isServer: Bool { kind != .celery && kind != .command }
+}
+
+/// The request by which a first spec tests a server.
+struct FirstRequest: Sendable {
+  /// How the server is told its port.
+  enum Port: Sendable {
+    case arguments([String])
+    case variable(String)
+    case fixed(Int)
+  }
+
+  let port: Port
+  /// Nil where none is known that answers.
+  let path: String?
+
+  init(_ port: Port, _ path: String?) {
+    self.port = port
+    self.path = path
+  }
+
+  /// The keys of `[smoke.http]`.
+  var lines: [String] {
+    let first =
+      switch port {
+      case .arguments(let arguments): "arguments = \(tomlList(arguments))"
+      case .variable(let name): "environment = { \(name) = \"{port}\" }"
+      case .fixed(let number): "port = \(number)"
+      }
+    guard let path else { return [first, "path = \"/\"", "status = 404  # nothing answers '/'"] }
+    return path == "/" ? [first] : [first, "path = \(tomlText(path))"]
+  }
+
+  /// For its user, such as "GET /health, with --port {port}".
+  var shown: String {
+    let way =
+      switch port {
+      case .arguments(let arguments): "with \(arguments.joined(separator: " "))"
+      case .variable(let name): "with \(name)={port}"
+      case .fixed(let number): "at port \(number)"
+      }
+    return "GET \(path ?? "/ (status 404)"), \(way)"
+  }
+}
+
+/// An array of basic strings of TOML.
+func tomlList(_ texts: [String]) -> String {
+  "[" + texts.map(tomlText).joined(separator: ", ") + "]"
 }

@@ -6,6 +6,10 @@ public struct FirstSpec: Sendable {
   public let text: String
   /// What was taken for the server, such as "FastAPI: main:app"; nil where nothing was.
   public let found: String?
+  /// How the packed server is tested, such as "GET /health, with --port {port}"; nil where it is not.
+  public let test: String?
+  /// A script that starts the server, and that is to be written beside the spec; nil where none is needed.
+  public let starter: (name: String, text: String)?
   /// What its writer must still do, a line each, with the table that it concerns. Where it is empty, the text is a
   /// spec without errors.
   public let missing: [String]
@@ -13,13 +17,18 @@ public struct FirstSpec: Sendable {
   public let advice: [String]
 
   /// Looks at the project in `directory`. `interpreter` is the version of the Python at hand, such as "3.11"; nil
-  /// where there is none. Fails where the directory can't be read or its `pyproject.toml` is no TOML.
-  public init(for directory: Path, interpreter: String?) throws(SpecError) {
+  /// where there is none; `node` is the Node.js program at hand. Fails where the directory can't be read or its `pyproject.toml` is no TOML.
+  public init(for directory: Path, interpreter: String?, node: String? = nil)
+    throws(SpecError)
+  {
     let scan = try ProjectScan(directory)
-    var writer = FirstSpecWriter(scan, launch: FirstLaunch(scan))
+    var writer = FirstSpecWriter(scan, launch: FirstLaunch(scan, node: node))
     writer.write(interpreter: interpreter)
     text = writer.text
     found = writer.launch?.found
+    test = writer.launch?.test
+    let made = scan.has(Starter.name) ? nil : writer.launch?.starter
+    starter = made.map { (Starter.name, $0.text) }
     missing = writer.missing
     advice = writer.advice + (writer.launch?.advice.map { [$0] } ?? [])
   }
@@ -48,8 +57,8 @@ private struct FirstSpecWriter {
     text =
       "# What 'onefold pack' makes of this directory. Lines that begin with '#' are suggestions.\n"
     writeApp()
-    writePython(interpreter)
-    writeDependencies()
+    if launch?.needsPython != false { writePython(interpreter) }
+    if launch?.needsPython != false { writeDependencies() }
     writeData()
     writeLaunch()
     writeSmoke()
@@ -124,11 +133,17 @@ private struct FirstSpecWriter {
 
   private mutating func writeData() {
     let code = scan.isInstallable ? [] : scan.modules + scan.packages
-    for name in code + scan.assets where name != launch?.script {
+    let found = launch?.needsPython == false ? [] : code + scan.assets
+    for name in found where name != launch?.script {
       table("[[data]]")
       line("source = \(tomlText(name))")
       // What is in src is imported without that name.
       if name == "src" { line("target = \".\"") }
+    }
+    for (source, target) in launch?.data ?? [] {
+      table("[[data]]")
+      line("source = \(tomlText(source))")
+      line("target = \(tomlText(target))")
     }
   }
 
@@ -150,15 +165,18 @@ private struct FirstSpecWriter {
     line("\n# What is run from the packed file before it gets its name. A failure fails the build.")
     line("[smoke]")
     suggest("smoke", "timeout", "60")
-    let http = launch?.smoke ?? []
-    // Lines that are only a suggestion need their heading to be one as well.
-    if http.isEmpty {
+    if let arguments = launch?.command, !arguments.isEmpty {
+      table("[[smoke.command]]")
+      line("arguments = \(tomlList(arguments))")
+    }
+    if let request = launch?.request {
+      table("[smoke.http]")
+      for text in request.lines { line(text) }
+    } else {
+      // Lines that are only a suggestion need their heading to be one as well.
       line("\n# [smoke.http]")
       line("# arguments = [\"--port\", \"{port}\"]")
       line("# path = \"/\"")
-    } else {
-      table("[smoke.http]")
-      for text in http { line(text) }
     }
   }
 

@@ -4,7 +4,7 @@ import Posix
 struct ProjectScan {
   let directory: Path
   /// Of its files and directories, without hidden ones, sorted.
-  private let names: [String]
+  let names: [String]
   private(set) var project: ProjectFile?
   /// The requirements files that a server needs.
   private(set) var requirements: [String] = []
@@ -32,7 +32,7 @@ struct ProjectScan {
     requirements = chooseRequirements()
     let locks = ["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"]
     lock = (requirements.isEmpty ? locks + ["Pipfile.lock"] : locks).first(where: has)
-    distributions = findDistributions()
+    distributions = findDistributions().union(lockedDistributions())
     sortCode()
     sources = readSources()
   }
@@ -78,10 +78,47 @@ struct ProjectScan {
       }
       guard let normalized = normalizedDistributionName(String(name)) else { continue }
       result.insert(normalized)
-      // FastAPI's extras bring its server.
-      if normalized == "fastapi" && requirement.contains("[") { result.insert("uvicorn") }
+      // Extras that bring a server.
+      if ["fastapi", "litestar"].contains(normalized) && requirement.contains("[") {
+        result.insert("uvicorn")
+      }
+      if normalized == "quart" { result.insert("hypercorn") }
     }
     return result
+  }
+
+  /// The names in the lock, by its lines alone: `name = "uvicorn"`, and the keys of the JSON that Pipenv writes.
+  private func lockedDistributions() -> [String] {
+    guard let lock else { return [] }
+    return text(lock).split(whereSeparator: \.isNewline).compactMap { line in
+      let words = line.split(whereSeparator: { " \t\"".contains($0) })
+      guard let first = words.first else { return nil }
+      let isName = first == "name" && words.count == 3 && words[1] == "="
+      let isKey = lock == "Pipfile.lock" && words.count == 3 && words[1] == ":" && words[2] == "{"
+      return isName
+        ? normalizedDistributionName(String(words[2]))
+        : isKey ? normalizedDistributionName(String(first)) : nil
+    }
+  }
+
+  // MARK: Node.js
+
+  /// What `package.json` says is started: its script `start`, if that is `node FILE`, else `main`, else `server.js` or
+  /// `index.js`.
+  var nodeScript: String? {
+    guard has("package.json") else { return nil }
+    let text = text("package.json")
+    let names = ["\"start\"", "\"main\""].compactMap { key -> String? in
+      guard let at = text.firstRange(of: key) else { return nil }
+      let rest = text[at.upperBound...].drop { $0 == ":" || $0.isWhitespace }
+      guard rest.first == "\"" else { return nil }
+      let value = rest.dropFirst().prefix { $0 != "\"" && $0 != "\\" }
+      return value.split(separator: " ").first { $0.hasSuffix("js") }.map(String.init)
+    }
+    let found = (names + ["server.js", "index.js", "app.js"]).map { name in
+      name.hasPrefix("./") ? String(name.dropFirst(2)) : name
+    }
+    return found.first { !$0.hasPrefix("/") && !$0.contains("..") && has($0) }
   }
 
   // MARK: Code

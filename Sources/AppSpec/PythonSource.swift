@@ -1,6 +1,13 @@
-/// What a Python source file says of the application in it, as far as lines at its top level tell.
+/// What a Python source file says of the application in it.
 struct PythonSource: Sendable {
-  enum Framework: String, Sendable { case fastAPI = "FastAPI", flask = "Flask" }
+  /// How a program that is started as a script learns its port.
+  enum Port: Sendable, Equatable {
+    /// By an option of that name, such as "--port".
+    case option(String)
+    /// By a variable of that name, such as "PORT".
+    case variable(String)
+    case fixed(Int)
+  }
 
   /// "package.module".
   let module: String
@@ -12,48 +19,122 @@ struct PythonSource: Sendable {
   let isFactory: Bool
   /// Whether it does something when it is run as a script.
   let hasMain: Bool
-  /// Whether some handler answers "/".
-  let answersRoot: Bool
+  /// Names at the top of the modules that it imports.
+  let imports: Set<String>
+  /// Paths that are asked for with GET and need nothing else, as far as they are known in full.
+  let paths: [String]
   /// Whether FastAPI's description of itself is switched off.
   let hidesDescription: Bool
+  /// Whether it starts a server when it is run.
+  let serves: Bool
+  let port: Port?
+  /// Whether its server starts anew when a file changes, which is for development.
+  let reloads: Bool
+  /// Whether it reads options from its arguments with a parser that knows `--help`.
+  let parsesOptions: Bool
+  /// Whether it has inline metadata (PEP 723).
+  let hasMetadata: Bool
 
   init(file: String, module: String, text: String) {
+    let source = PythonText(text)
     self.file = file
     self.module = module
-    let lines = text.split(whereSeparator: \.isNewline)
-    hasMain = lines.contains { $0.hasPrefix("if __name__ ==") }
-    answersRoot = [".get", ".route", ".api_route"].contains { call in
-      text.contains("\(call)(\"/\"") || text.contains("\(call)('/'")
+    hasMain = source.lines.contains { $0.hasPrefix("if __name__ ==") }
+    imports = source.imports
+    hidesDescription = source.contains("openapi_url=None")
+    hasMetadata = text.split(whereSeparator: \.isNewline).contains("# /// script")
+    let known = Framework.all.filter { !source.imports.isDisjoint(with: $0.modules) }
+    let objects = source.lines.compactMap { PythonSource.assignment($0, known) }
+    let factories = ["create_app", "make_app", "get_app", "create_application", "init_app"]
+    let factory = factories.first { name in
+      source.lines.contains { $0.hasPrefix("def \(name)(") || $0.hasPrefix("async def \(name)(") }
     }
-    hidesDescription = text.contains("openapi_url=None")
-    let objects = lines.lazy.compactMap(PythonSource.assignment)
-    if let (name, framework) = objects.first {
-      self.framework = framework
-      application = name
-      isFactory = false
-      return
+    if let object = objects.first(where: { !$0.isIndented }) {
+      (framework, application, isFactory) = (object.framework, object.name, false)
+    } else if let factory, let made = known.first(where: { $0.isMade(in: source) }) {
+      (framework, application, isFactory) = (made, factory, true)
+    } else {
+      // Such as Streamlit, whose scripts make no object.
+      (framework, application, isFactory) = (known.first { $0.classes.isEmpty }, "app", false)
     }
-    let hasFactory = lines.contains { $0.hasPrefix("def create_app(") }
-    let made: Framework? =
-      text.contains("FastAPI(") ? .fastAPI : text.contains("Flask(") ? .flask : nil
-    framework = hasFactory ? made : nil
-    application = "create_app"
-    isFactory = hasFactory
+    let receivers = Set(objects.map(\.name)).union(["app", application])
+    paths = PythonSource.paths(source, receivers)
+    serves = Framework.runners.contains(where: source.contains)
+    reloads = source.contains("reload=True")
+    parsesOptions = !imports.isDisjoint(with: ["argparse", "click", "typer", "fire", "docopt"])
+    port = PythonSource.port(source, framework)
   }
 
-  /// "app = FastAPI(...", also with an annotation or the module's name.
-  private static func assignment(_ line: Substring) -> (String, Framework)? {
-    guard let equals = line.firstIndex(of: "="), line.first?.isWhitespace == false else {
-      return nil
+  /// `app = FastAPI(...`, also with an annotation, the module's name or `with ... as app:`.
+  private static func assignment(_ line: Substring, _ known: [Framework])
+    -> (name: String, framework: Framework, isIndented: Bool)?
+  {
+    let isIndented = line.first?.isWhitespace == true
+    var name: String
+    var value: Substring
+    let text = line.drop(while: \.isWhitespace)
+    if text.hasPrefix("with "), let keyword = text.firstRange(of: " as ") {
+      name = trimmed(text[keyword.upperBound...].prefix { $0 != ":" && $0 != "," })
+      value = text.dropFirst("with ".count)
+    } else {
+      guard let equals = text.firstIndex(of: "=") else { return nil }
+      name = trimmed(text[..<equals].prefix { $0 != ":" })
+      value = text[text.index(after: equals)...].drop(while: \.isWhitespace)
     }
-    let name = trimmed(line[..<equals].prefix { $0 != ":" })
-    let value = trimmed(line[line.index(after: equals)...])
     guard isDottedName(name), !name.contains(".") else { return nil }
-    if value.hasPrefix("FastAPI(") || value.hasPrefix("fastapi.FastAPI(") {
-      return (name, .fastAPI)
+    let call = value.prefix { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "." }
+    guard value.dropFirst(call.count).first == "(" else { return nil }
+    let found = known.first { $0.makes(call) }
+    return found.map { (name, $0, isIndented) }
+  }
+
+  private static func paths(_ source: PythonText, _ receivers: Set<String>) -> [String] {
+    // Whether further components come before the paths that stand here is not known.
+    let isMounted = ["Mount(", "Router(", "Controller)", "Blueprint("].contains(
+      where: source.contains)
+    var found: [String] = []
+    for call in [".get(", ".route(", ".api_route(", ".add_get(", ".add_url_rule("] {
+      for (before, literal) in source.literals(after: call) {
+        let receiver = before.reversed().prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+        let name = String(receiver.reversed())
+        if receivers.contains(name) || (["web", "routes", "router"].contains(name) && !isMounted) {
+          found.append(literal)
+        }
+      }
     }
-    if value.hasPrefix("Flask(") || value.hasPrefix("flask.Flask(") { return (name, .flask) }
-    return nil
+    if !isMounted {
+      for call in [" Route(", "[Route(", "(Route(", "@get("] {
+        found += source.literals(after: call).map(\.literal)
+      }
+    }
+    if source.contains("html=True") {
+      found += [".mount(", "Mount("].flatMap(source.literals).map(\.literal).filter { $0 == "/" }
+    }
+    return found.filter { $0.hasPrefix("/") && !$0.contains { "{<:*%".contains($0) } }
+  }
+
+  private static func port(_ source: PythonText, _ framework: Framework?) -> Port? {
+    for opening in ["add_argument(", ".option(", "Option(", "add_option("] {
+      let calls = source.code.ranges(of: opening)
+      for call in calls {
+        let arguments = source.code[call.upperBound...].prefix(200).prefix { $0 != ")" }
+        if arguments.contains("\"--port\"") || arguments.contains("'--port'") {
+          return .option("--port")
+        }
+      }
+    }
+    if source.imports.contains("typer"), source.contains("port: int =") { return .option("--port") }
+    for opening in ["environ.get(", "environ[", "getenv("] {
+      let name = source.literals(after: opening).map(\.literal).first { $0.hasSuffix("PORT") }
+      if let name { return .variable(name) }
+    }
+    let openings = ["port=", "PORT = ", "port = ", "server_port="]
+    if let number = openings.lazy.compactMap(source.number).first, (1...65535).contains(number) {
+      return .fixed(number)
+    }
+    if let variable = framework?.portVariable { return .variable(variable) }
+    // The defaults of what starts the server.
+    return Framework.defaultPorts.first { source.contains($0.call) }.map { .fixed($0.port) }
   }
 }
 
@@ -65,32 +146,4 @@ func djangoSettings(inManage text: String) -> String? {
   guard let start = rest.firstIndex(where: { $0 == "\"" || $0 == "'" }) else { return nil }
   let value = rest[rest.index(after: start)...].prefix { $0 != "\"" && $0 != "'" }
   return isDottedName(String(value)) ? String(value) : nil
-}
-
-/// The version of Python, such as "3.11", that suits `requirement`, such as ">=3.9,<3.13": that of `interpreter`, a
-/// version at hand, where it is one, else the lowest.
-func pythonVersion(for requirement: String?, interpreter: String?) -> String? {
-  guard let requirement else { return interpreter }
-  var lowest: String? = nil
-  var isSuited = true
-  for part in requirement.split(separator: ",").map(trimmed) {
-    let digits = trimmed(part.drop { !$0.isNumber })
-    let limit = digits.split(separator: ".").prefix(2).compactMap { Int($0) }
-    guard limit.first == 3, limit.count == 2 else { continue }
-    if part.hasPrefix("<") {
-      let isUpper = interpreter.map {
-        minor($0) < limit[1] || part.hasPrefix("<=") && minor($0) == limit[1]
-      }
-      isSuited = isSuited && (isUpper ?? false)
-    } else if !part.hasPrefix("!") {
-      lowest = "3.\(limit[1])"
-      isSuited = isSuited && (interpreter.map { minor($0) >= limit[1] } ?? false)
-      if part.hasPrefix("==") { isSuited = isSuited && interpreter.map(minor) == limit[1] }
-    }
-  }
-  return isSuited ? interpreter ?? lowest : lowest
-}
-
-private func minor(_ version: String) -> Int {
-  version.split(separator: ".").dropFirst().first.flatMap { Int($0) } ?? 0
 }

@@ -239,6 +239,9 @@ public enum Schema {
     [
       Key("arguments", .texts, default: "`[]`", "arguments that start the server"),
       Key("environment", .textTable, default: "`{}`", "variables to set", form: .variables),
+      Key(
+        "port", .integer(1...65535), default: "a free one",
+        "the port that the server takes by itself"),
       Key("path", .text, default: "`/`", "what is asked for", form: .httpPath),
       Key("status", .integer(100...599), default: "`200`", "the HTTP status that is right"),
       Key("contains", .text, "what the answer must contain"),

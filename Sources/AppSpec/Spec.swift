@@ -159,6 +159,8 @@ public struct Spec: Sendable {
       public var place: SpecPlace
       public var arguments: [String] = []
       public var environment: [(name: String, value: String)] = []
+      /// That the server takes without being told.
+      public var port: Int?
       public var path = "/"
       public var status = 200
       public var contains: String?

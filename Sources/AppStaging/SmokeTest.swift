@@ -260,7 +260,8 @@ private struct SmokeTest {
   func ask(_ http: Spec.Smoke.HTTP) throws(StagingError) {
     let free: Subprocess.Result
     do throws(StagingError) {
-      free = try runHelper(request.staged.helper, Helper.request, [Path("port")])
+      let wanted = http.port.map { [Path("\($0)")] } ?? []
+      free = try runHelper(request.staged.helper, Helper.request, [Path("port")] + wanted)
     } catch {
       guard case .system(let system) = error, system.errno == .noSuchFile else { throw error }
       throw .failed(
@@ -269,6 +270,12 @@ private struct SmokeTest {
           + "(apt-get install python3), or pack with --no-smoke")
     }
     let port = String(decoding: free.output, as: UTF8.self).filter(\.isNumber)
+    if let taken = http.port, free.end == .exited(4) {
+      throw .failed(
+        http.place,
+        "smoke test: port \(taken), which the server takes by itself (smoke.http.port), is in use here: end the "
+          + "program that has it, or let the server be told its port")
+    }
     guard free.succeeded, !port.isEmpty else {
       throw .failed(
         http.place,
@@ -369,7 +376,9 @@ extension Application {
     let arguments = pythonList(http.arguments.map(pythonText))
     let variables = pythonPairs(http.environment)
     let contains = pythonText(http.contains ?? "")
-    return "(\(arguments), \(variables), \(pythonText(http.path)), \(http.status), \(contains))"
+    let port = http.port.map(String.init) ?? "None"
+    return
+      "(\(arguments), \(variables), \(pythonText(http.path)), \(http.status), \(contains), \(port))"
   }
 
   private func pythonPairs(_ pairs: [(name: String, value: String)]) -> String {

@@ -7,8 +7,9 @@ let initCommand = Command(
   summary: "write a first spec for a project",
   discussion: """
     Writes onefold.toml, a commented first spec, for the project in a directory, and
-    onefold.schema.json, with which editors complete and check it. A spec that is there is
-    left alone, and so is a schema.
+    onefold.schema.json, with which editors complete and check it. Where no launch of one
+    line starts the server, onefold_start.py is written too. Files that are there are left
+    alone.
     """,
   optionalArgument: Argument("DIR", "the project; default: the working directory", .directory),
   options: [
@@ -30,7 +31,7 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
         .none, "\(start.appending("pyproject.toml").quoted) has a spec, in [tool.onefold]")
     }
     try refuseToReplace(path)
-    spec = try FirstSpec(for: directory, interpreter: interpreterVersion())
+    spec = try FirstSpec(for: directory, interpreter: interpreterVersion(), node: nodeProgram())
   } catch { throw .failed(error.description) }
   // A path beside the spec is right offline too, and for the version that wrote both.
   let heading = schema == nil ? "" : "#:schema ./\(schemaName)\n"
@@ -39,8 +40,15 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
     try write(specSchema().encoded, to: schema)
     written.append(schema)
   }
-  do throws(CommandFailure) { try write(heading + spec.text, to: path) } catch {
-    if written.count > 1 { try? DirectoryHandle.current.removeFile(written[1]) }
+  do throws(CommandFailure) {
+    if let starter = spec.starter {
+      let place = start.appending(starter.name.utf8)
+      try write(starter.text, to: place)
+      written.append(place)
+    }
+    try write(heading + spec.text, to: path)
+  } catch {
+    for file in written.dropFirst() { try? DirectoryHandle.current.removeFile(file) }
     throw error
   }
   writeMessage(summary(of: spec, written))
@@ -65,9 +73,16 @@ private func write(_ text: String, to path: Path) throws(CommandFailure) {
 
 /// Such as "3.11"; nil where there is no Python.
 private func interpreterVersion() -> String? {
-  let code = Path("import sys; print('%d.%d' % sys.version_info[:2])")
-  let process = Subprocess(
-    findBesideOnefold("python3"), [Path("-I"), Path("-c"), code], timeout: 10)
+  let code = "import sys; print('%d.%d' % sys.version_info[:2])"
+  return firstLine(findBesideOnefold("python3"), ["-I", "-c", code])
+}
+
+/// The path of the Node.js on the `PATH`; nil where there is none.
+private func nodeProgram() -> String? { firstLine(Path("node"), ["-p", "process.execPath"]) }
+
+/// What a program prints first; nil where it is not there or fails.
+private func firstLine(_ program: Path, _ arguments: [String]) -> String? {
+  let process = Subprocess(program, arguments.map { Path($0) }, timeout: 10)
   guard let result = try? process.run(), result.succeeded else { return nil }
   return String(decoding: result.output.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
 }
@@ -75,6 +90,7 @@ private func interpreterVersion() -> String? {
 private func summary(of spec: FirstSpec, _ written: [Path]) -> String {
   var text = "wrote \(written.map { "\($0.quoted)" }.joined(separator: " and "))\n"
   if let found = spec.found { text += "  \(escapedText(found.utf8))\n" }
+  if let test = spec.test { text += "  tested by \(escapedText(test.utf8))\n" }
   for line in spec.missing { text += "missing: \(line)\n" }
   for line in spec.advice { text += hint(line) }
   return text

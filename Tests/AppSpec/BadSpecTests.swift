@@ -426,7 +426,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
       .rest(
         "[smoke.http]\npath = '/'",
         "onefold.toml:1: 'smoke.http' must tell the server its port: put {port} into its 'arguments' or "
-          + "'environment'"),
+          + "'environment', or give the 'port' that it always takes"),
       .rest(
         "[smoke.http]\npath = 'health'\narguments = ['{port}']",
         "onefold.toml:2: 'smoke.http.path' must begin with '/' and have no spaces, not 'health'"),

@@ -23,8 +23,13 @@ import Testing
     #expect(first.missing == [])
     #expect(first.advice == advice)
     try directory.write("onefold.toml", first.text)
+    if let starter = first.starter { try directory.write(starter.name, starter.text) }
     #expect(directory.problems() == [])
     return try readSpec(directory.path)
+  }
+
+  private func text(_ name: String) throws -> String {
+    String(decoding: try readBytes(directory(name), shown: name), as: UTF8.self)
   }
 
   private func sources(_ spec: Spec) -> [String] { spec.data.map { $0.source.value.string } }
@@ -69,7 +74,155 @@ import Testing
       ["server.py": main, "requirements.txt": "fastapi[standard]\n"], found: "FastAPI: server.py")
     #expect(program(spec) == "script server.py")
     #expect(sources(spec) == [])
+    #expect(spec.smoke.http?.port == 8000)
+    #expect(spec.smoke.http?.path == "/openapi.json")
+  }
+
+  /// What tells a script its port.
+  @Test(
+    arguments: [
+      ("import argparse\np.add_argument('--port', type=int)", ["--port", "{port}"], [], nil),
+      ("@click.option(\n    \"-p\", \"--port\")", ["--port", "{port}"], [], nil),
+      ("port=int(os.environ.get(\"PORT\", 80))", [], ["PORT={port}"], nil),
+      ("port=int(os.getenv('APP_PORT'))", [], ["APP_PORT={port}"], nil),
+      ("transport=5\nport=8081", [], [], 8081), ("# port=8081\n\"\"\"port=1\"\"\"", [], [], 8000),
+    ] as [(String, [String], [String], Int?)])
+  func portsOfScripts(_ text: String, _ arguments: [String], _ variables: [String], _ port: Int?)
+    throws
+  {
+    let main = FirstSpecTests.fastAPI + text + "\nif __name__ == '__main__':\n  uvicorn.run(app)\n"
+    let spec = try spec(
+      ["server.py": main, "requirements.txt": "fastapi[standard]\n"], found: "FastAPI: server.py")
+    let http = try #require(spec.smoke.http)
+    #expect(http.arguments == arguments)
+    #expect(http.environment.map { "\($0.name)=\($0.value)" } == variables)
+    #expect(http.port == port)
+  }
+
+  /// A reloader is for development.
+  @Test func aScriptThatReloads() throws {
+    let main =
+      FirstSpecTests.fastAPI + "if __name__ == '__main__':\n  uvicorn.run('m:app', reload=True)\n"
+    let spec = try spec(["m.py": main, "requirements.txt": "uvicorn\n"], found: "FastAPI: m:app")
+    #expect(program(spec) == "module uvicorn")
+  }
+
+  /// The path that is asked for: of a health check, else "/", else what each application has, else none.
+  @Test(
+    arguments: [
+      ("@app.get('/')\n@app.get(\"/api/health\")", "/api/health"),
+      ("@app.get('/{x}')\n@app.get('/')", "/"), ("@other.get('/health')", "/openapi.json"),
+      ("# @app.get('/health')", "/openapi.json"),
+      ("app.mount('/', StaticFiles(directory='x', html=True))", "/"),
+    ])
+  func pathsOfRequests(_ text: String, _ path: String) throws {
+    let spec = try spec(
+      ["m.py": FirstSpecTests.fastAPI + text, "requirements.txt": "uvicorn\n"],
+      found: "FastAPI: m:app")
+    #expect(spec.smoke.http?.path == path)
+  }
+
+  // MARK: Other frameworks
+
+  @Test(
+    arguments: [
+      (
+        "from starlette.applications import Starlette\napp = Starlette(routes=[Route('/', f)])\n",
+        "uvicorn", "Starlette: m:app", "module uvicorn", ["m:app", "--host", "127.0.0.1"], "/"
+      ),
+      (
+        "import litestar\napp = litestar.Litestar([f])\n", "litestar[standard]", "Litestar: m:app",
+        "module uvicorn", ["m:app", "--host", "127.0.0.1"], "/schema/openapi.json"
+      ),
+      (
+        "from quart import Quart\napp = Quart(__name__)\n@app.route('/ping')\n", "quart",
+        "Quart: m:app",
+        "module hypercorn", ["m:app"], "/ping"
+      ),
+      (
+        "from fastapi import FastAPI\napp = FastAPI()\n", "granian", "FastAPI: m:app",
+        "module granian", ["--interface", "asgi", "m:app"], "/openapi.json"
+      ),
+      (
+        "from aiohttp import web\napp = web.Application()\napp.router.add_get('/health', f)\n"
+          + "if __name__ == '__main__':\n    web.run_app(app)\n", "aiohttp", "aiohttp: m.py",
+        "script m.py", [], "/health"
+      ),
+      (
+        "import gradio as gr\nwith gr.Blocks() as demo:\n    pass\ndemo.launch()\n", "gradio",
+        "Gradio: m.py", "script m.py", [], "/"
+      ),
+      (
+        "import streamlit as st\nst.write(1)\n", "streamlit", "Streamlit: m.py", "module streamlit",
+        ["run", "{data}/m.py", "--server.headless=true"], "/_stcore/health"
+      ),
+      (
+        "from dash import Dash\napp = Dash(__name__)\nif __name__ == '__main__':\n    app.run()\n",
+        "dash",
+        "Dash: m.py", "script m.py", [], "/"
+      ),
+      (
+        "from dash import Dash\napp = Dash(__name__)\nserver = app.server\n"
+          + "if __name__ == '__main__':\n    app.run()\n", "dash\ngunicorn", "Dash: m:server",
+        "module gunicorn", ["m:server"], "/"
+      ),
+      (
+        "from celery import Celery\nqueue = Celery('m')\n", "celery", "Celery: m:queue",
+        "module celery", ["-A", "m:queue", "worker"], nil
+      ),
+    ] as [(String, String, String, String, [String], String?)])
+  func frameworks(
+    _ source: String, _ requirements: String, _ found: String, _ program: String,
+    _ arguments: [String], _ path: String?
+  ) throws {
+    let spec = try spec(["m.py": source, "requirements.txt": requirements], found: found)
+    #expect(self.program(spec) == program)
+    #expect(spec.launch.arguments == arguments)
+    #expect(spec.smoke.http?.path == path)
+    if path == nil { #expect(spec.smoke.commands.map(\.arguments) == [["--help"]]) }
+  }
+
+  @Test(
+    arguments: [
+      ("datasette", "module datasette", "/-/versions.json"),
+      ("jupyterlab", "function jupyterlab.labapp:main", "/api"),
+      ("jupyter_server", "function jupyter_server.serverapp:main", "/api"),
+      ("mlflow", "module mlflow", "/health"),
+    ])
+  func applicationsThatAreDistributions(_ name: String, _ program: String, _ path: String) throws {
+    let spec = try spec(
+      ["requirements.txt": "\(name)\n"], found: name.replacing("_", with: "-"))
+    #expect(self.program(spec) == program)
+    #expect(spec.smoke.http?.path == path)
+  }
+
+  @Test func aProgramOfTheCommandLine() throws {
+    let source = "import typer\napp = typer.Typer()\nif __name__ == '__main__':\n    app()\n"
+    let spec = try spec(["m.py": source, "requirements.txt": "typer\n"], found: "Typer: m.py")
+    #expect(spec.smoke.commands.map(\.arguments) == [["--help"]])
     #expect(spec.smoke.http == nil)
+  }
+
+  @Test func aNodeServer() throws {
+    try write([
+      "package.json": "{\"main\": \"index.js\", \"scripts\": {\"start\": \"node ./server.js\"}}",
+      "server.js": "app.get('/health', f); app.listen(process.env.PORT || 3000)\n",
+      "node_modules/x/index.js": "", "node": "",
+    ])
+    let first = try FirstSpec(
+      for: directory.path, interpreter: "3.11", node: directory("node").string)
+    #expect(first.found == "Node.js: server.js")
+    try directory.write("onefold.toml", first.text)
+    let spec = try readSpec(directory.path)
+    #expect(program(spec) == "executable bin/node")
+    #expect(spec.launch.arguments == ["{root}/server.js"])
+    #expect(spec.python == nil)
+    #expect(
+      spec.data.map { $0.target.value.string } == [
+        "node", "node_modules", "package.json", "server.js", "bin/node",
+      ])
+    #expect(spec.smoke.http?.path == "/health")
+    #expect(spec.smoke.http?.environment.map(\.name) == ["PORT"])
   }
 
   @Test func fastAPIBelowAPackage() throws {
@@ -102,7 +255,7 @@ import Testing
   @Test(
     arguments: [
       ("gunicorn", "module gunicorn", ["app:app"], ["--bind", "127.0.0.1:{port}"]),
-      ("waitress", "module waitress", ["--listen=127.0.0.1:8000", "app:app"], nil),
+      ("waitress", "script onefold_start.py", [], ["--port={port}"]),
     ] as [(String, String, [String], [String]?)])
   func flask(_ server: String, _ program: String, _ arguments: [String], _ smoke: [String]?) throws
   {
@@ -120,7 +273,7 @@ import Testing
 
   @Test func flaskAlone() throws {
     let source =
-      "from flask import Flask\ndef create_app():\n  return Flask(__name__)\n# .route(\"/\")\n"
+      "from flask import Flask\ndef create_app():\n  app = Flask(__name__)\n  @app.route(\"/\")\n"
     let spec = try spec(
       ["wsgi.py": source, "requirements.txt": "Flask==3.0\n"], found: "Flask: wsgi:create_app()",
       advice: [
@@ -142,11 +295,11 @@ import Testing
 
   @Test(
     arguments: [
-      ("uvicorn", "module uvicorn", ["site.asgi:application", "--host", "127.0.0.1"]),
-      ("gunicorn", "module gunicorn", ["site.wsgi:application"]),
-      ("waitress", "module waitress", ["--listen=127.0.0.1:8000", "site.wsgi:application"]),
-    ] as [(String, String, [String])])
-  func django(_ server: String, _ program: String, _ arguments: [String]) throws {
+      ("uvicorn", "site.asgi:application", ["--port", "{port}"]),
+      ("gunicorn", "site.wsgi:application", ["--bind", "127.0.0.1:{port}"]),
+      ("waitress", "site.wsgi:application", ["--port={port}"]),
+    ])
+  func django(_ server: String, _ application: String, _ arguments: [String]) throws {
     let spec = try spec(
       [
         "manage.py": FirstSpecTests.manage, "site/settings.py": "", "polls/models.py": "",
@@ -155,8 +308,11 @@ import Testing
         "staticfiles/x": "",
         "templates/x": "",
       ], found: "Django: site.settings")
-    #expect(self.program(spec) == program)
-    #expect(spec.launch.arguments == arguments)
+    #expect(program(spec) == "script onefold_start.py")
+    let starter = try FirstSpec(for: directory.path, interpreter: "3.11")
+    #expect(starter.starter == nil)  // It is there now.
+    #expect(try text("onefold_start.py").contains("\"\(application)\""))
+    #expect(spec.smoke.http?.arguments == arguments)
     #expect(sources(spec) == ["polls", "site", "staticfiles", "templates"])
   }
 
@@ -164,6 +320,8 @@ import Testing
     let spec = try spec(
       [
         "manage.py": FirstSpecTests.manage, "site/settings.py": "",
+        "site/urls.py":
+          "\"\"\"\n    path('', views.home)\n\"\"\"\nurlpatterns = [\n    path('admin/', s),\n]\n",
         "requirements.txt": "Django==5.2\n",
       ],
       found: "Django: site.settings",
@@ -171,8 +329,9 @@ import Testing
         "[launch] Django's own server is meant for development: add uvicorn, gunicorn or waitress to the "
           + "dependencies"
       ])
-    #expect(program(spec) == "script manage.py")
-    #expect(spec.launch.arguments == ["runserver", "--noreload"])
+    #expect(program(spec) == "script onefold_start.py")
+    #expect(spec.smoke.http?.arguments == ["127.0.0.1:{port}"])
+    #expect(spec.smoke.http?.path == "/admin/login/")
   }
 
   // MARK: Locks

@@ -444,13 +444,15 @@ private let start = "\u{2}start\u{3}"
   }
 
   @Test func writingAFirstSpec() async throws {
-    try directory.write("main.py", [UInt8]("app = Flask(__name__)\n".utf8))
+    try directory.write("main.py", [UInt8]("from flask import Flask\napp = Flask(__name__)\n".utf8))
     try directory.write("requirements.txt", [UInt8]("flask\ngunicorn\n".utf8))
     let file = directory("onefold.toml").string
     let output = try await run(["init", directory.path.string], 0)
     #expect(output.out == "")
     let schema = directory("onefold.schema.json").string
-    #expect(output.error.hasPrefix("wrote '\(file)' and '\(schema)'\n  Flask: main:app\n"))
+    #expect(
+      output.error == "wrote '\(file)' and '\(schema)'\n  Flask: main:app\n"
+        + "  tested by GET / (status 404), with --bind 127.0.0.1:{port}\n")
     let text = try readFile(directory("onefold.toml"))
     #expect(String(decoding: text, as: UTF8.self).contains("\nmodule = \"gunicorn\"\n"))
     let again = try await run(["init", directory.path.string], 1)

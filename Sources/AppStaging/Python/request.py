@@ -1,6 +1,6 @@
 """Asks a server that is starting, once.
 
-usage: request.py port                               prints a free port
+usage: request.py port [PORT]                        prints a free port, or PORT; ends with 4 where PORT is taken
        request.py get URL STATUS CONTAINS SECONDS    ends with 0 where the answer is right, 1 where it is wrong, 3 where there
                                                      is none
 """
@@ -29,9 +29,20 @@ def get(url, status, contains, seconds):
     return 1
 
 
-if sys.argv[1] == "port":
+def port(wanted="0"):
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        # As servers do, who may take a port of which a connection still waits to be forgotten.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", int(wanted)))
+        except OSError as error:
+            sys.stderr.write("port %s: %s\n" % (wanted, error.strerror))
+            return 4
         print(listener.getsockname()[1])
+        return 0
+
+
+if sys.argv[1] == "port":
+    sys.exit(port(*sys.argv[2:]))
 else:
     sys.exit(get(*sys.argv[2:]))

@@ -100,8 +100,11 @@ class SmokeTest:
         if output.encode() not in result.stdout and output.encode() not in result.stderr:
             raise Failure("'%s' does not print '%s':%s" % (text, output, said))
 
-    def request(self, arguments, variables, path, status, contains):
-        port = self.python(REQUEST, "port").stdout.decode().strip()
+    def request(self, arguments, variables, path, status, contains, wanted):
+        found = self.python(REQUEST, "port", *([str(wanted)] if wanted else []))
+        port = found.stdout.decode().strip()
+        if found.returncode:
+            raise Failure("no port for the server:" + last_lines(found.stderr))
         more = {name: fill(value, {"port": port}) for name, value in variables}
         command = [self.file, *(fill(one, {"port": port}) for one in arguments)]
         with open(os.path.join(self.scratch, "server.log"), "w+b") as log:

@@ -1,0 +1,100 @@
+/// A Python framework whose applications a first spec knows how to start.
+struct Framework: Sendable {
+  enum Kind: Sendable {
+    case asgi, wsgi
+    /// A script that starts a server itself.
+    case script
+    case dash, streamlit, celery
+    /// A program of the command line.
+    case command
+  }
+
+  /// As its users write it.
+  let name: String
+  let kind: Kind
+  /// The names under which it is imported.
+  let modules: Set<String>
+  /// Of its application objects; empty where its scripts make none.
+  let classes: Set<String>
+  /// What answers with status 200 in each application, unless switched off.
+  var description: String? = nil
+  /// The variable that tells its server the port.
+  var portVariable: String? = nil
+
+  /// In the order in which they count where a file imports several.
+  static let all = [
+    Framework(
+      name: "FastAPI", kind: .asgi, modules: ["fastapi"], classes: ["FastAPI"],
+      description: "/openapi.json"),
+    Framework(
+      name: "Litestar", kind: .asgi, modules: ["litestar"], classes: ["Litestar"],
+      description: "/schema/openapi.json"),
+    Framework(name: "Quart", kind: .asgi, modules: ["quart"], classes: ["Quart"]),
+    Framework(name: "Starlette", kind: .asgi, modules: ["starlette"], classes: ["Starlette"]),
+    Framework(
+      name: "Dash", kind: .dash, modules: ["dash"], classes: ["Dash"], description: "/",
+      portVariable: "PORT"),
+    Framework(name: "Flask", kind: .wsgi, modules: ["flask"], classes: ["Flask"]),
+    Framework(name: "aiohttp", kind: .script, modules: ["aiohttp"], classes: ["Application"]),
+    Framework(
+      name: "Gradio", kind: .script, modules: ["gradio"],
+      classes: ["Interface", "Blocks", "ChatInterface", "TabbedInterface"], description: "/",
+      portVariable: "GRADIO_SERVER_PORT"),
+    Framework(
+      name: "Streamlit", kind: .streamlit, modules: ["streamlit"], classes: [],
+      description: "/_stcore/health"),
+    Framework(name: "Celery", kind: .celery, modules: ["celery"], classes: ["Celery"]),
+    Framework(name: "Typer", kind: .command, modules: ["typer"], classes: ["Typer"]),
+  ]
+
+  /// Calls that start a server.
+  static let runners = [
+    "uvicorn.run(", "hypercorn", "waitress.serve(", "serve(", "run_app(", ".run(", ".launch(",
+    "serve_forever(", ".listen(",
+  ]
+
+  /// The port of servers that are told none.
+  static let defaultPorts: [(call: String, port: Int)] = [
+    ("uvicorn.run(", 8000), ("run_app(", 8080), ("waitress", 8080), ("flask", 5000),
+    ("quart", 5000),
+  ]
+
+  /// Whether `call`, such as "fastapi.FastAPI", makes an application.
+  func makes(_ call: Substring) -> Bool {
+    call.split(separator: ".").last.map { classes.contains(String($0)) } ?? false
+  }
+
+  func isMade(in source: PythonText) -> Bool {
+    classes.contains { source.contains("\($0)(") }
+  }
+}
+
+/// An application that is itself a distribution: a project that has no code of its own, but requires it.
+struct KnownApplication: Sendable {
+  let distribution: String
+  /// The keys of `[launch]`.
+  let launch: [String]
+  let request: FirstRequest
+
+  /// In the order in which they count where a project requires several.
+  static let all = [
+    KnownApplication(
+      distribution: "datasette", launch: ["module = \"datasette\""],
+      request: FirstRequest(.arguments(["--port", "{port}"]), "/-/versions.json")),
+    KnownApplication(
+      distribution: "jupyterlab", launch: ["function = \"jupyterlab.labapp:main\""],
+      request: jupyter),
+    KnownApplication(
+      distribution: "notebook", launch: ["function = \"notebook.app:main\""], request: jupyter),
+    KnownApplication(
+      distribution: "jupyter-server", launch: ["function = \"jupyter_server.serverapp:main\""],
+      request: jupyter),
+    KnownApplication(
+      distribution: "mlflow", launch: ["module = \"mlflow\"", "arguments = [\"server\"]"],
+      request: FirstRequest(.arguments(["--port", "{port}", "--workers", "1"]), "/health")),
+  ]
+
+  /// Root may start it only with a word of its own, and the build may run as root.
+  private static let jupyter = FirstRequest(
+    .arguments(["--no-browser", "--allow-root", "--port={port}"]), "/api")
+}

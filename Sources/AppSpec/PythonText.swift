@@ -1,0 +1,96 @@
+/// The text of a Python source file, without its comments and without strings in triple quotes, so that an example in
+/// a docstring is not taken for code. Not a parser: what a first spec guesses need not be right for every file.
+struct PythonText {
+  let code: String
+  /// Names at the top of the modules that it imports, wherever it does.
+  let imports: Set<String>
+
+  init(_ text: String) {
+    code = PythonText.withoutComments(text)
+    var imports: Set<String> = []
+    for line in code.split(whereSeparator: \.isNewline) {
+      let words = line.split(maxSplits: 1, whereSeparator: \.isWhitespace)
+      guard words.count == 2, words[0] == "import" || words[0] == "from" else { continue }
+      let names = words[0] == "from" ? [words[1]] : words[1].split(separator: ",")
+      for name in names {
+        let top = trimmed(name).prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+        if !top.isEmpty { imports.insert(String(top)) }
+      }
+    }
+    self.imports = imports
+  }
+
+  /// Lines, each with its indentation.
+  var lines: [Substring] { code.split(whereSeparator: \.isNewline) }
+
+  func contains(_ text: String) -> Bool { code.firstRange(of: text) != nil }
+
+  /// What stands before each `opening`, on its line, and the string literal that follows it, as far as one does:
+  /// `app` and `/health` for `@app.get("/health")` and the opening `.get(`.
+  func literals(after opening: String) -> [(before: Substring, literal: String)] {
+    code.ranges(of: opening).compactMap { range in
+      let line = code[..<range.lowerBound]
+      let start = line.lastIndex(where: \.isNewline).map(code.index(after:)) ?? code.startIndex
+      let rest = code[range.upperBound...].drop(while: \.isWhitespace)
+      guard let quote = rest.first, quote == "\"" || quote == "'" else { return nil }
+      let literal = rest.dropFirst().prefix { $0 != quote && !$0.isNewline }
+      return (line[start...], String(literal))
+    }
+  }
+
+  /// The number that follows `opening`, such as 8080 for `port=8080` and `port=`; nil where there is none.
+  func number(after opening: String) -> Int? {
+    for range in code.ranges(of: opening) {
+      // "port=" is not meant in "transport=5".
+      if let before = code[..<range.lowerBound].last, before.isLetter || before == "_" { continue }
+      let digits = code[range.upperBound...].drop { $0 == " " }.prefix { $0.isNumber }
+      if let number = Int(digits) { return number }
+    }
+    return nil
+  }
+
+  private static func withoutComments(_ text: String) -> String {
+    let bytes = [UInt8](text.utf8)
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.count)
+    var at = 0
+    while at < bytes.count {
+      let byte = bytes[at]
+      if byte == UInt8(ascii: "#") {
+        at = bytes[at...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+      } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
+        let end = endOfString(bytes, at)
+        let isTriple = isTripled(bytes, at)
+        result += isTriple ? [byte, byte] : bytes[at..<end]
+        at = end
+      } else {
+        result.append(byte)
+        at += 1
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  private static func isTripled(_ bytes: [UInt8], _ at: Int) -> Bool {
+    at + 2 < bytes.count && bytes[at + 1] == bytes[at] && bytes[at + 2] == bytes[at]
+  }
+
+  /// Behind the string that begins at `start`; a string in single quotes ends with its line at the latest.
+  private static func endOfString(_ bytes: [UInt8], _ start: Int) -> Int {
+    let quote = bytes[start]
+    let isTriple = isTripled(bytes, start)
+    var at = start + (isTriple ? 3 : 1)
+    while at < bytes.count {
+      if bytes[at] == UInt8(ascii: "\\") {
+        at += 2
+      } else if bytes[at] == quote && (!isTriple || isTripled(bytes, at)) {
+        return at + (isTriple ? 3 : 1)
+      } else if bytes[at] == UInt8(ascii: "\n") && !isTriple {
+        return at
+      } else {
+        at += 1
+      }
+    }
+    return bytes.count
+  }
+}

@@ -142,6 +142,8 @@ extension SpecDecoder {
     result.groups = groups.map(\.value)
     result.exclude = distributionNames(
       table.texts("exclude"), "dependencies.exclude", "distribution")
+    result.allowConflicts = distributionNames(
+      table.texts("allow-conflicts"), "dependencies.allow-conflicts", "distribution")
     let own = projectFile?.name.flatMap(normalizedDistributionName)
     for name in result.exclude where name.value == own {
       report(

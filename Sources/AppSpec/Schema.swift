@@ -157,6 +157,9 @@ public enum Schema {
         "groups", .texts, default: "`[]`", "groups of dependencies to install", form: .distribution),
       Key(
         "exclude", .texts, default: "`[]`", "distributions that are left out", form: .distribution),
+      Key(
+        "allow-conflicts", .texts, default: "`[]`", "distributions whose versions may conflict",
+        form: .distribution),
       Key("installer", .choice(["auto", "pip", "uv"]), default: "`auto`", "what installs"),
     ])
 

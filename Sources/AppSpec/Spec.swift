@@ -86,6 +86,8 @@ public struct Spec: Sendable {
     public var groups: [String] = []
     /// Normalized names (PEP 503).
     public var exclude: [Located<String>] = []
+    /// Of distributions whose conflicts of versions are not told; normalized names.
+    public var allowConflicts: [Located<String>] = []
     public var installer = Installer.auto
     public enum Installer: String, CaseIterable, Sendable { case auto, pip, uv }
   }

@@ -37,6 +37,8 @@ enum Helper {
   static let download = text(PackageResources.download_py)
   static let distributions = text(PackageResources.distributions_py)
   static let imports = text(PackageResources.imports_py)
+  static let importGroups = text(PackageResources.import_groups_py)
+  static let launched = text(PackageResources.launched_py)
   static let findModule = text(PackageResources.find_module_py)
   static let request = text(PackageResources.request_py)
   static let runtime = text(PackageResources.runtime_py)

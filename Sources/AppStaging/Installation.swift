@@ -171,7 +171,10 @@ struct Installation {
         "the requirements are not complete: add what is missing, or exclude it\n"
           + missing.map { "  " + readable($0.text.utf8) }.joined(separator: "\n"))
     }
-    return problems.filter { $0.kind == .conflict }.map { readable($0.text.utf8) }
+    return problems.filter { problem in
+      problem.kind == .conflict
+        && !spec.dependencies.allowConflicts.contains { mentions(problem.text, $0.value) }
+    }.map { readable($0.text.utf8) }
   }
 
   private func mentions(_ line: String, _ name: String) -> Bool {

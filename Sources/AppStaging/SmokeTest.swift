@@ -21,9 +21,20 @@ public struct SmokeRequest: Sendable {
 
 /// What was tested, and that it passed.
 public struct SmokeReport: Sendable {
+  /// Modules of distributions.
   public var imports = 0
   public var commands = 0
   public var requests = 0
+  public var application = Application.untested
+
+  /// How far the application itself was tested, beside the distributions that it requires.
+  public enum Application: String, Sendable {
+    /// By a command or a request.
+    case started
+    /// The function that is launched, or what the script or module imports, was imported.
+    case imported
+    case untested
+  }
 }
 
 /// Why the packed file can't be tested on this machine, which is not what it is for; nil if it can.
@@ -70,7 +81,7 @@ public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) t
 {
   var report = SmokeReport()
   let test = try SmokeTest(request)
-  try test.importFunction(progress)
+  if try test.importApplication(progress) { report.application = .imported }
   if request.spec.smoke.imports, request.staged.interpreter != nil {
     report.imports = try test.importModules(progress)
   }
@@ -84,17 +95,18 @@ public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) t
     try test.ask(http)
     report.requests += 1
   }
+  if report.commands + report.requests > 0 { report.application = .started }
   return report
 }
 
-private struct SmokeTest {
+struct SmokeTest {
   let request: SmokeRequest
   let onefile: Path
   let environment: [String]
   /// The tree that the onefile unpacked.
   let tree: Path
 
-  private var smoke: Spec.Smoke { request.spec.smoke }
+  var smoke: Spec.Smoke { request.spec.smoke }
 
   init(_ request: SmokeRequest) throws(StagingError) {
     self.request = request
@@ -132,98 +144,6 @@ private struct SmokeTest {
       directory: request.scratch.appending("home"), timeout: timeout)
   }
 
-  // MARK: Imports
-
-  /// Imports the modules of all distributions, and returns how many they were.
-  func importModules(_ progress: (String) -> Void) throws(StagingError) -> Int {
-    let skipped = Set(smoke.skipImports.map(\.value))
-    var modules: [(name: String, distribution: String)] = []
-    for distribution in request.staged.distributions {
-      for module in distribution.modules where !skipped.contains(module) {
-        modules.append((module, "\(distribution.name) \(distribution.version)"))
-      }
-    }
-    var failures: [String] = []
-    var rest = modules[...]
-    while !rest.isEmpty {
-      progress("smoke test: importing \(modules.count) modules")
-      let (done, problems) = try importSome(rest.map(\.name))
-      for (index, problem) in problems.sorted(by: { $0.key < $1.key }) {
-        let module = rest[rest.startIndex + index]
-        failures.append("  \(module.name) (\(module.distribution)): \(problem)")
-      }
-      rest = rest.dropFirst(max(done, 1))
-    }
-    guard failures.isEmpty else {
-      throw .failed(
-        smoke.skipImports.first?.place ?? request.spec.dependencies.requirements.first?.place
-          ?? request.spec.dependencies.project?.place ?? request.spec.place,
-        "\(failures.count) of \(modules.count) modules can't be imported from the packed file: add what they "
-          + "need, exclude their distribution, or name them in smoke.skip-imports\n"
-          + failures.joined(separator: "\n"))
-    }
-    return modules.count
-  }
-
-  /// Imports what calls the function that is launched, which does not call it yet.
-  func importFunction(_ progress: (String) -> Void) throws(StagingError) {
-    guard case .function(let module, let name) = request.spec.launch.program.value else { return }
-    progress("smoke test: importing \(module):\(name)")
-    let (_, problems) = try importSome([Application.mainModule])
-    if let problem = problems[0] {
-      throw .failed(
-        request.spec.launch.program.place,
-        "the function '\(module):\(name)' that is launched can't be imported from the packed file: \(problem)"
-      )
-    }
-  }
-
-  /// Imports in one process. Returns how many were tried before it ended, and what went wrong with which.
-  private func importSome(_ names: [String]) throws(StagingError) -> (Int, [Int: String]) {
-    let arguments = ["-I", "-B", "-c", Helper.imports, "\(smoke.timeout)"] + names
-    let variables = request.staged.variables.map { variable in
-      let expanded = LaunchRecord.expandVariable(
-        Array("\(variable.name)=\(variable.value)".utf8), root: tree.bytes,
-        executable: onefile.bytes
-      ) { name in
-        ProcessContext.environmentEntries().variable(name[...])
-      }
-      return String(decoding: expanded, as: UTF8.self)
-    }
-    let result = try runProgram(
-      tree.appending(request.staged.interpreter ?? ""), arguments.map { Path($0) },
-      environment: cleanEnvironment(adding: environment + variables),
-      directory: request.scratch.appending("home"), timeout: smoke.timeout * (names.count + 1))
-    let lines = result.output.split(separator: UInt8(ascii: "\n")).map {
-      String(decoding: $0, as: UTF8.self)
-    }
-    if lines.isEmpty {
-      throw .failed(
-        nil,
-        "the packed interpreter does not start: it \(endText(result))\n\(lastLines(result.errors))")
-    }
-    var problems: [Int: String] = [:]
-    var index = 0
-    var rest = lines.dropFirst()
-    while true {
-      let verdict = rest.popFirst()
-      if let verdict, verdict.hasPrefix("Timeout ") {
-        // faulthandler wrote the stack, the innermost frame first, and ended the process.
-        let stack = rest.dropFirst().prefix(8).map { "\n  " + readable($0.utf8) }
-        problems[index] = "it takes longer than \(smoke.timeout) s (smoke.timeout)" + stack.joined()
-        return (index + 1, problems)
-      }
-      if let verdict, verdict.hasPrefix("failed ") {
-        problems[index] = String(verdict.dropFirst("failed ".count))
-      } else if verdict == nil {
-        let said = result.errors.isEmpty ? "" : "\n" + lastLines(result.errors, count: 8)
-        problems[index] = "the interpreter \(endText(result))\(said)"
-      }
-      index += 1
-      if rest.popFirst() == nil { return (index, problems) }
-    }
-  }
-
   // MARK: Commands
 
   func run(_ command: Spec.Smoke.Command) throws(StagingError) {
@@ -247,7 +167,7 @@ private struct SmokeTest {
     }
   }
 
-  private func endText(_ result: Subprocess.Result) -> String {
+  func endText(_ result: Subprocess.Result) -> String {
     switch result.end {
     case .exited(let status): AppStaging.endText(status)
     case .timedOut: "did not end within \(smoke.timeout) s (smoke.timeout)"

@@ -98,7 +98,7 @@ public func stage(_ request: StagingRequest, progress: (String) -> Void) throws(
 
 private struct Staging {
   let request: StagingRequest
-  let spec: Spec
+  var spec: Spec
   let root: Path
   let scratch: Path
   var report = StagingReport()
@@ -153,6 +153,7 @@ private struct Staging {
         "versions conflict: \($0)"
       }
     }
+    spec.launch.replaceDataRoot("{root}/\(layout.site)")
     progress("adding data files")
     try DataFiles(spec: spec, root: layout.sitePath).add()
     let application = Application(spec: spec, layout: layout)
@@ -190,6 +191,7 @@ private struct Staging {
       throw .failed(
         spec.place, "the spec names no interpreter: give python.version, prefix or archive")
     }
+    spec.launch.replaceDataRoot("{root}")
     progress("adding data files")
     try createDirectories(root)
     try DataFiles(spec: spec, root: root).add()

@@ -268,8 +268,15 @@ private struct SpecBuild {
 
   private func smokeText(_ result: Result) -> String {
     if let smoke = result.smoke {
-      return
+      let tested =
         "  tested: \(smoke.imports) imports, \(smoke.commands) commands, \(smoke.requests) requests\n"
+      let cure = "add [[smoke.command]] or [smoke.http] to the spec\n"
+      switch smoke.application {
+      case .started: return tested
+      case .imported:
+        return tested + "  not tested: the application was imported, but not started; \(cure)"
+      case .untested: return tested + "  not tested: the application itself; \(cure)"
+      }
     }
     let command = smokeCommand(result).map { "  to test it there: \($0)\n" } ?? ""
     return "  not tested (\(result.untested ?? ""))\n\(command)"
@@ -314,6 +321,7 @@ private struct SpecBuild {
       ("imports", .number(UInt64(smoke.imports))),
       ("commands", .number(UInt64(smoke.commands))),
       ("requests", .number(UInt64(smoke.requests))),
+      ("application", .string(smoke.application.rawValue)),
     ])
   }
 }

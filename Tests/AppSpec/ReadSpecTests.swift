@@ -52,6 +52,7 @@ import Testing
       extras = ["Web_UI"]
       groups = ["Prod.A"]
       exclude = ["Torch", "scikit_Learn"]
+      allow-conflicts = ["Numba"]
       installer = "uv"
       [prune]
       installers = false
@@ -136,6 +137,7 @@ import Testing
     #expect(spec.dependencies.extras == ["web-ui"])
     #expect(spec.dependencies.groups == ["prod-a"])
     #expect(spec.dependencies.exclude.map(\.value) == ["torch", "scikit-learn"])
+    #expect(spec.dependencies.allowConflicts.map(\.value) == ["numba"])
     #expect(spec.dependencies.installer == .uv)
     let prune = spec.prune
     #expect(!prune.installers && !prune.tests && !prune.headers && !prune.staticLibraries)

@@ -55,6 +55,15 @@ struct NamesTests {
     #expect(filled(text, ["port": "80"]) == result)
   }
 
+  @Test(arguments: [
+    ("{data}", "{root}/s"), ("a{data}/b{data}", "a{root}/s/b{root}/s"), ("{{data}}", "{data}"),
+    ("{{{data}}}", "{{data}}"), ("{{data}", "{{root}/s"), ("{data", "{data"), ("", ""),
+    ("{root}{{root}}é", "{root}{{root}}é"),
+  ])
+  func dataRootIsReplaced(_ text: String, _ result: String) {
+    #expect(replacingDataRoot(text, "{root}/s") == result)
+  }
+
   @Test func lastLinesAreReadable() {
     let text = "first\n\nsecond: 'ü' \"x\" \\\tend\u{1B}[31m\u{7F}\r\nthird \u{FFFD}\n"
     #expect(

@@ -32,7 +32,8 @@ OTHER_MATTERS = (
 FULL = {
     "app": {"name": "notes", "version": "1.0"},
     "python": {"version": "3.11"},
-    "dependencies": {"requirements": ["requirements.txt"], "exclude": ["torch"], "installer": "pip"},
+    "dependencies": {"requirements": ["requirements.txt"], "exclude": ["torch"], "installer": "pip",
+                     "allow-conflicts": ["numba"]},
     "prune": {"tests": False, "sources": "drop", "remove": ["lib/**/x"], "keep": ["bin/*"]},
     "data": [{"source": "static", "target": "web", "exclude": ["*.map"]}],
     "launch": {

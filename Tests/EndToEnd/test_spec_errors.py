@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ensurepip
 import json
 import os
 import re
@@ -16,11 +17,14 @@ from spec_support import (
     compile_library,
     line_of,
     pack_command,
+    pack_environment,
+    pack_spec,
     processes_with,
     project,
     wheel,
+    wheels,
 )
-from support import ONEFOLD, Mounts, listing, run
+from support import ONEFOLD, Mounts, listing, onefold, run
 
 SERVER = """
 import http.server, os, signal, sys
@@ -233,6 +237,75 @@ class Smoke(SpecCase):
             self.assertEqual(pack_command(directory).returncode, 0)
         self.assertEqual(pack_command(directory, "--no-smoke").returncode, 0)
 
+    def test_distributions_are_imported_by_themselves(self) -> None:
+        bundled = Path(ensurepip.__file__).with_name("_bundled")
+        sources = {
+            # Fails where the other one was imported before, as setuptools does after pip.
+            "hinders": ("import builtins; builtins.hindered = True", []),
+            "hindered": ("import builtins; assert not hasattr(builtins, 'hindered')", []),
+            "needs-both": ("import os, hindered, hinders", ["hinders", "hindered", "pip", "setuptools"]),
+            # A process with threads is not forked.
+            "threads": ("import threading, time\nt = threading.Thread(target=time.sleep, args=[99])\n"
+                        "t.daemon = True; t.start()", []),
+            "above-threads": ("import threads; assert threads.t.is_alive()", ["threads"]),
+            # Imported at the first try only after something else, at the second alone.
+            "fails-once": ("import os\np = os.path.expanduser('~/tried')\n"
+                           "if not os.path.exists(p): open(p, 'w').close(); os.abort()", []),
+            "above-once": ("import fails_once", ["fails-once"]),
+        }  # fmt: skip
+        for name, (source, requires) in sources.items():
+            wheel(name, {f"{name.replace('-', '_')}.py": source + "\n"}, requires=requires)
+        environment = {"PIP_FIND_LINKS": f"{wheels()} {bundled}"}
+        directory = self.new_application(
+            {"requirements.txt": "".join(f"{name}\n" for name in sources)},
+            dependencies={"requirements": ["requirements.txt"]},
+        )
+        packed = pack_spec(directory, smoke=True, environment=environment)
+        # With pip, setuptools, pkg_resources and _distutils_hack, where the interpreter brings them.
+        count = len(sources) + 1 + 3 * any(bundled.glob("setuptools*"))
+        self.assertEqual(packed.summary["smoke"]["imports"], count)
+        # The script imports nothing but the standard library, and nothing was started.
+        self.assertEqual(packed.summary["smoke"]["application"], "imported")
+
+    def test_what_a_script_or_module_imports(self) -> None:
+        prepared = "import sys, os\nsys.path.insert(0, os.getcwd())\nimport elsewhere\n"
+        handled = (
+            "from __future__ import annotations\nimport json, typing\ntry:\n    import missing_fast\n"
+            "except ImportError:\n    missing_fast = None\nif typing.TYPE_CHECKING:\n    import missing_types\n"
+            "if json.x:\n    import missing_later\ndef f():\n    import missing_lazily\nsys.exit('was run')\n"
+        )
+        for source, texts in (
+            ("import json\n\nimport nowhere.sub\n", ["line 3: ModuleNotFoundError", "'nowhere'"]),
+            ("import os\nfrom json import nothing\nprint(1)\nimport nowhere",
+             ["line 2: ImportError", "line 4: ModuleNotFoundError"]),
+            ("if __name__ == '__main__':\n    import crashing\n", ["line 2: the interpreter", "signal 6"]),
+            ("import (", ["line 1: SyntaxError"]),
+            (handled, []), (prepared, []), ("print(1)\n", []),
+        ):  # fmt: skip
+            with self.subTest(source):
+                directory = self.new_application(
+                    {"serve.py": source, "data/crashing.py": "import os; os.abort()"},
+                    launch={"script": "serve.py"}, data=[{"source": "data", "target": "."}],
+                )  # fmt: skip
+                if texts:
+                    line = line_of(directory, "script")
+                    said = self.assertFails(directory, line, "serve.py", "smoke.skip-imports", *texts)
+                    self.assertNotIn("Traceback", said)
+                    continue
+                packed = pack_spec(directory, smoke=True)
+                state = "untested" if "print" in source else "imported"
+                self.assertEqual(packed.summary["smoke"]["application"], state)
+        directory = self.new_application(
+            {"serving/__main__.py": "from . import part\nfrom . import nothing\n", "serving/part.py": ""},
+            launch={"module": "serving"}, data=[{"source": "serving"}],
+        )  # fmt: skip
+        self.assertFails(directory, line_of(directory, "module"), "line 2: ImportError", "'nothing'")
+        spec = directory / "onefold.toml"
+        spec.write_text(f"{spec.read_text()}[smoke]\nimports = false\n")
+        result = onefold("pack", "--spec", directory, environment=pack_environment())
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("not tested: the application itself; add [[smoke.command]]", result.stderr.decode())
+
     def command(self, code: str, **keys: Any) -> Path:
         return self.new_application(
             smoke={"timeout": 2}, **{"smoke.command": [{"arguments": [code], **keys}]}
@@ -261,7 +334,8 @@ class Smoke(SpecCase):
         result = pack_command(directory)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(
-            json.loads(result.stdout)["smoke"], {"imports": 0, "commands": 1, "requests": 0}
+            json.loads(result.stdout)["smoke"],
+            {"imports": 0, "commands": 1, "requests": 0, "application": "started"},
         )
 
     def serving(self, mode: str, **keys: Any) -> Path:

@@ -49,8 +49,11 @@ class Launches(SpecCase):
             app={"name": "notes", "version": {"file": "VERSION"}},
             launch={
                 "script": "tell.py",
-                "arguments": ["--root={root}", "--exe={exe}", "{port}"],
-                "environment": {"PLAIN": "a b", "TREE": "{root}/x", "LAUNCHED": "{exe}"},
+                "arguments": ["--root={root}", "--exe={exe}", "{port}", "{data}/tell.py", "{{data}}"],
+                "environment": {
+                    **{"PLAIN": "a b", "TREE": "{root}/x", "LAUNCHED": "{exe}"},
+                    **{"DATA": "{data}:{{{data}}}:{env:OTHER}"},
+                },
                 "unset": ["SECRET"],
                 "python-options": ["-X", "utf8", "-W", "error::ResourceWarning", "-O"],
             },
@@ -63,7 +66,10 @@ class Launches(SpecCase):
         file = os.fspath(packed.path)
         self.assertEqual(
             said["argv"],
-            [file, f"--root={root}", f"--exe={file}", "{port}", "--help", "two words"],
+            [
+                *(file, f"--root={root}", f"--exe={file}", "{port}", f"{root}/{SITE}/tell.py"),
+                *("{data}", "--help", "two words"),
+            ],
         )
         self.assertEqual(said["name"], "__main__")
         self.assertEqual(said["file"], f"{root}/{SITE}/tell.py")
@@ -76,6 +82,7 @@ class Launches(SpecCase):
         self.assertEqual(given["PLAIN"], "a b")
         self.assertEqual(given["TREE"], f"{root}/x")
         self.assertEqual(given["LAUNCHED"], file)
+        self.assertEqual(given["DATA"], f"{root}/{SITE}:{{{{data}}}}:2")
         self.assertEqual(given["ONEFOLD_APP_NAME"], "notes")
         self.assertEqual(given["ONEFOLD_APP_VERSION"], "4.5")
         self.assertEqual(given["ONEFOLD_ROOT"], root)

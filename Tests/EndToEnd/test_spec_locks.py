@@ -250,6 +250,10 @@ class Locks(IndexCase):
             warnings = [one for one in packed.summary["warnings"] if "conflict" in one]
             self.assertEqual(len(warnings), 1, packed.summary["warnings"])
             self.assertRegex(warnings[0], "public.*second<1.*1.0")
+            # Whoever takes part in it may be named.
+            name = "Second" if installer == "pip" else "public"
+            packed = self.pack({"uv.lock": self.lock()}, installer, **{"allow-conflicts": [name]})
+            self.assertEqual([one for one in packed.summary["warnings"] if "conflict" in one], [])
         directory = self.application
         (directory / "uv.lock").write_text(self.lock().replace(sha256(self.wheels[0]), 64 * "0"))
         said = self.assertFails(

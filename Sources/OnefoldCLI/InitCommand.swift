@@ -64,7 +64,7 @@ private func write(_ text: String, to path: Path) throws(CommandFailure) {
 }
 
 /// Such as "3.11"; nil where there is no Python.
-private func interpreterVersion() -> String? {
+func interpreterVersion() -> String? {
   let code = Path("import sys; print('%d.%d' % sys.version_info[:2])")
   let process = Subprocess(
     findBesideOnefold("python3"), [Path("-I"), Path("-c"), code], timeout: 10)

@@ -13,14 +13,19 @@ public struct FirstSpec: Sendable {
   public let advice: [String]
 
   /// Looks at the project in `directory`. `interpreter` is the version of the Python at hand, such as "3.11"; nil
-  /// where there is none. Fails where the directory can't be read or its `pyproject.toml` is no TOML.
-  public init(for directory: Path, interpreter: String?) throws(SpecError) {
+  /// where there is none. What `pyinstaller` says counts first. Fails where the directory can't be read or its `pyproject.toml`
+  /// is no TOML.
+  public init(for directory: Path, interpreter: String?, pyinstaller: PyInstallerSpec? = nil)
+    throws(SpecError)
+  {
     let scan = try ProjectScan(directory)
-    var writer = FirstSpecWriter(scan, launch: FirstLaunch(scan))
+    let launch = FirstLaunch(scan)
+    let isSame = pyinstaller?.script == nil || pyinstaller?.script == launch?.script
+    var writer = FirstSpecWriter(scan, launch: isSame ? launch : nil, pyinstaller)
     writer.write(interpreter: interpreter)
     text = writer.text
-    found = writer.launch?.found
-    missing = writer.missing
+    found = pyinstaller.map { "PyInstaller's \($0.file)" } ?? writer.launch?.found
+    missing = writer.missing + (pyinstaller?.missing ?? [])
     advice = writer.advice + (writer.launch?.advice.map { [$0] } ?? [])
   }
 
@@ -35,21 +40,25 @@ public struct FirstSpec: Sendable {
 private struct FirstSpecWriter {
   let scan: ProjectScan
   let launch: FirstLaunch?
+  let pyinstaller: PyInstallerSpec?
   private(set) var text = ""
   private(set) var missing: [String] = []
   private(set) var advice: [String] = []
 
-  init(_ scan: ProjectScan, launch: FirstLaunch?) {
+  init(_ scan: ProjectScan, launch: FirstLaunch?, _ pyinstaller: PyInstallerSpec?) {
     self.scan = scan
     self.launch = launch
+    self.pyinstaller = pyinstaller
   }
 
   mutating func write(interpreter: String?) {
     text =
       "# What 'onefold pack' makes of this directory. Lines that begin with '#' are suggestions.\n"
+    writeOrigin()
     writeApp()
     writePython(interpreter)
     writeDependencies()
+    writePrune()
     writeData()
     writeLaunch()
     writeSmoke()
@@ -59,11 +68,60 @@ private struct FirstSpecWriter {
     suggest("output", "file", "\"dist/{name}-{version}\"")
   }
 
+  // MARK: From PyInstaller
+
+  /// What a `.spec` file has that no table has.
+  private mutating func writeOrigin() {
+    guard let pyinstaller else { return }
+    line("# Translated from PyInstaller's \(printable(pyinstaller.file)), which was not run.")
+    let notes = pyinstaller.notes(of: "-")
+    if !notes.isEmpty { line("# It also says, without a counterpart here:") }
+    for note in notes { line("#   \(note.dropFirst(2))") }
+    for problem in pyinstaller.missing { line("# TODO \(printable(problem))") }
+  }
+
+  private mutating func writePrune() {
+    guard let notes = pyinstaller?.notes(of: "prune"), !notes.isEmpty else { return }
+    table("[prune]")
+    for note in notes { line(note) }
+  }
+
+  /// The excluded distributions. PyInstaller has the names of modules.
+  private mutating func writeExclude() {
+    for note in pyinstaller?.notes(of: "dependencies") ?? [] { line(note) }
+    var names: [String] = []
+    for name in (pyinstaller?.excludes ?? []).compactMap(normalizedDistributionName)
+    where !names.contains(name) { names.append(name) }
+    if names.isEmpty {
+      suggest("dependencies", "exclude", "[\"torch\"]")
+    } else {
+      line("# Names of distributions; PyInstaller's are those of modules.")
+      line("exclude = \(tomlList(names))")
+    }
+  }
+
+  /// What `[[data]]` says beside the code: for PyInstaller the directories of modules, whose content is imported, and its data.
+  private mutating func writeData(of pyinstaller: PyInstallerSpec) {
+    for path in pyinstaller.paths where path != "." && !path.hasPrefix("..") {
+      datum(path, target: ".")
+    }
+    for (source, target) in pyinstaller.data { datum(source, target: target) }
+  }
+
+  private mutating func datum(_ source: String, target: String) {
+    table("[[data]]")
+    line("source = \(tomlText(source))")
+    let name = source.split(separator: "/").last.map(String.init) ?? source
+    if name != target { line("target = \(tomlText(target))") }
+  }
+
   // MARK: Tables
 
   private mutating func writeApp() {
     table("[app]")
-    if let name = scan.project?.name, isApplicationName(name) {
+    if let name = pyinstaller.flatMap({ applicationName(of: $0.name.utf8) }) {
+      line("name = \(tomlText(name))")
+    } else if let name = scan.project?.name, isApplicationName(name) {
       line("# name = \(tomlText(name)), as in pyproject.toml")
     } else {
       line("name = \(tomlText(directoryName))")
@@ -119,12 +177,17 @@ private struct FirstSpecWriter {
         advice.append("[dependencies] no requirements file was found, so nothing is installed")
       }
     }
-    suggest("dependencies", "exclude", "[\"torch\"]")
+    writeExclude()
   }
 
   private mutating func writeData() {
     let code = scan.isInstallable ? [] : scan.modules + scan.packages
-    for name in code + scan.assets where name != launch?.script {
+    // PyInstaller takes no data but those that are listed.
+    let found = pyinstaller == nil ? code + scan.assets : code
+    let listed = pyinstaller.map { $0.paths + $0.data.map(\.source) } ?? []
+    if let pyinstaller { writeData(of: pyinstaller) }
+    for name in found
+    where name != launch?.script && name != pyinstaller?.script && !listed.contains(name) {
       table("[[data]]")
       line("source = \(tomlText(name))")
       // What is in src is imported without that name.
@@ -134,7 +197,13 @@ private struct FirstSpecWriter {
 
   private mutating func writeLaunch() {
     table("[launch]")
-    if let launch {
+    for note in pyinstaller?.notes(of: "launch") ?? [] { line(note) }
+    if let pyinstaller, let script = pyinstaller.script {
+      line("script = \(tomlText(script))")
+      if !pyinstaller.options.isEmpty {
+        line("python-options = \(tomlList(pyinstaller.options))")
+      }
+    } else if let launch {
       for text in launch.lines { line(text) }
     } else {
       for (key, example) in [
@@ -178,11 +247,7 @@ private struct FirstSpecWriter {
   private var directoryName: String {
     var path = ProcessContext.absolutePath(scan.directory)
     if path.lastComponent.elementsEqual(".".utf8) { path = path.parent }
-    let bytes = path.lastComponent.map { byte in
-      isLetterOrDigit(byte) || "._+-".utf8.contains(byte) ? byte : UInt8(ascii: "-")
-    }
-    let name = String(decoding: bytes.drop { ".-".utf8.contains($0) }.prefix(64), as: UTF8.self)
-    return name.isEmpty ? "server" : name
+    return applicationName(of: path.lastComponent) ?? "server"
   }
 }
 

@@ -352,8 +352,3 @@ struct FirstRequest: Sendable {
     return "GET \(path ?? "/ (status 404)"), \(way)"
   }
 }
-
-/// An array of basic strings of TOML.
-func tomlList(_ texts: [String]) -> String {
-  "[" + texts.map(tomlText).joined(separator: ", ") + "]"
-}

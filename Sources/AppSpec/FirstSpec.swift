@@ -17,19 +17,23 @@ public struct FirstSpec: Sendable {
   public let advice: [String]
 
   /// Looks at the project in `directory`. `interpreter` is the version of the Python at hand, such as "3.11"; nil
-  /// where there is none; `node` is the Node.js program at hand. Fails where the directory can't be read or its `pyproject.toml` is no TOML.
-  public init(for directory: Path, interpreter: String?, node: String? = nil)
-    throws(SpecError)
-  {
+  /// where there is none; `node` is the Node.js program at hand. What `pyinstaller` says counts first. Fails where the
+  /// directory can't be read or its `pyproject.toml` is no TOML.
+  public init(
+    for directory: Path, interpreter: String?, node: String? = nil,
+    pyinstaller: PyInstallerSpec? = nil
+  ) throws(SpecError) {
     let scan = try ProjectScan(directory)
-    var writer = FirstSpecWriter(scan, launch: FirstLaunch(scan, node: node))
+    let launch = FirstLaunch(scan, node: node)
+    let isSame = pyinstaller?.script == nil || pyinstaller?.script == launch?.script
+    var writer = FirstSpecWriter(scan, launch: isSame ? launch : nil, pyinstaller)
     writer.write(interpreter: interpreter)
     text = writer.text
-    found = writer.launch?.found
+    found = pyinstaller.map { "PyInstaller's \($0.file)" } ?? writer.launch?.found
     test = writer.launch?.test
     let made = scan.has(Starter.name) ? nil : writer.launch?.starter
     starter = made.map { (Starter.name, $0.text) }
-    missing = writer.missing
+    missing = writer.missing + (pyinstaller?.missing ?? [])
     advice = writer.advice + (writer.launch?.advice.map { [$0] } ?? [])
   }
 
@@ -44,21 +48,27 @@ public struct FirstSpec: Sendable {
 private struct FirstSpecWriter {
   let scan: ProjectScan
   let launch: FirstLaunch?
+  let pyinstaller: PyInstallerSpec?
   private(set) var text = ""
   private(set) var missing: [String] = []
   private(set) var advice: [String] = []
 
-  init(_ scan: ProjectScan, launch: FirstLaunch?) {
+  init(_ scan: ProjectScan, launch: FirstLaunch?, _ pyinstaller: PyInstallerSpec?) {
     self.scan = scan
     self.launch = launch
+    self.pyinstaller = pyinstaller
   }
 
   mutating func write(interpreter: String?) {
     text =
       "# What 'onefold pack' makes of this directory. Lines that begin with '#' are suggestions.\n"
+    writeOrigin()
     writeApp()
-    if launch?.needsPython != false { writePython(interpreter) }
-    if launch?.needsPython != false { writeDependencies() }
+    if launch?.needsPython != false {
+      writePython(interpreter)
+      writeDependencies()
+    }
+    writePrune()
     writeData()
     writeLaunch()
     writeSmoke()
@@ -68,11 +78,60 @@ private struct FirstSpecWriter {
     suggest("output", "file", "\"dist/{name}-{version}\"")
   }
 
+  // MARK: From PyInstaller
+
+  /// What a `.spec` file has that no table has.
+  private mutating func writeOrigin() {
+    guard let pyinstaller else { return }
+    line("# Translated from PyInstaller's \(printable(pyinstaller.file)), which was not run.")
+    let notes = pyinstaller.notes(of: "-")
+    if !notes.isEmpty { line("# It also says, without a counterpart here:") }
+    for note in notes { line("#   \(note.dropFirst(2))") }
+    for problem in pyinstaller.missing { line("# TODO \(printable(problem))") }
+  }
+
+  private mutating func writePrune() {
+    guard let notes = pyinstaller?.notes(of: "prune"), !notes.isEmpty else { return }
+    table("[prune]")
+    for note in notes { line(note) }
+  }
+
+  /// The excluded distributions. PyInstaller has the names of modules.
+  private mutating func writeExclude() {
+    for note in pyinstaller?.notes(of: "dependencies") ?? [] { line(note) }
+    var names: [String] = []
+    for name in (pyinstaller?.excludes ?? []).compactMap(normalizedDistributionName)
+    where !names.contains(name) { names.append(name) }
+    if names.isEmpty {
+      suggest("dependencies", "exclude", "[\"torch\"]")
+    } else {
+      line("# Names of distributions; PyInstaller's are those of modules.")
+      line("exclude = \(tomlList(names))")
+    }
+  }
+
+  /// What `[[data]]` says beside the code: for PyInstaller the directories of modules, whose content is imported, and its data.
+  private mutating func writeData(of pyinstaller: PyInstallerSpec) {
+    for path in pyinstaller.paths where path != "." && !path.hasPrefix("..") {
+      datum(path, target: ".")
+    }
+    for (source, target) in pyinstaller.data { datum(source, target: target) }
+  }
+
+  private mutating func datum(_ source: String, target: String) {
+    table("[[data]]")
+    line("source = \(tomlText(source))")
+    let name = source.split(separator: "/").last.map(String.init) ?? source
+    if name != target { line("target = \(tomlText(target))") }
+  }
+
   // MARK: Tables
 
   private mutating func writeApp() {
     table("[app]")
-    if let name = scan.project?.name, isApplicationName(name) {
+    if let name = pyinstaller.flatMap({ applicationName(of: $0.name.utf8) }) {
+      line("name = \(tomlText(name))")
+    } else if let name = scan.project?.name, isApplicationName(name) {
       line("# name = \(tomlText(name)), as in pyproject.toml")
     } else {
       line("name = \(tomlText(directoryName))")
@@ -99,7 +158,10 @@ private struct FirstSpecWriter {
     let first = trimmed(pinned.prefix { !$0.isNewline })
     let found =
       isPythonVersion(first)
-      ? first : pythonVersion(for: scan.project?.requiredPython, interpreter: interpreter)
+      ? first
+      : pythonVersion(
+        for: scriptMetadata?.requiredPython?.value ?? scan.project?.requiredPython,
+        interpreter: interpreter)
     if let found {
       line("version = \(tomlText(found))")
     } else {
@@ -119,22 +181,41 @@ private struct FirstSpecWriter {
     if scan.isInstallable {
       line("project = \".\"")
     } else if scan.requirements.isEmpty && scan.lock == nil {
-      suggest("dependencies", "requirements", "[\"requirements.txt\"]")
-      if scan.project?.dependencies.isEmpty == false {
-        missing.append(
-          "[dependencies] pyproject.toml does not say how the project is built: write its "
-            + "dependencies to requirements.txt, as 'uv pip compile' does")
-      } else {
-        advice.append("[dependencies] no requirements file was found, so nothing is installed")
-      }
+      writePackages()
     }
-    suggest("dependencies", "exclude", "[\"torch\"]")
+    writeExclude()
+  }
+
+  /// Where there is neither a lock nor a requirements file, and pip can't install the project.
+  private mutating func writePackages() {
+    let needed = scan.project?.requirements ?? []
+    if let script = launch?.script,
+      scan.sources.contains(where: { $0.file == script && $0.hasMetadata })
+    {
+      line("script = \(tomlText(script))  # what its inline metadata name is installed")
+    } else if !needed.isEmpty {
+      line("# As in pyproject.toml; a lock, such as 'uv lock' writes, would fix their versions.")
+      line("packages = \(tomlList(needed.compactMap(\.text)))")
+      for name in needed.filter({ $0.text == nil }).map(\.name) {
+        missing.append(
+          "[dependencies] \(printable(name)), whose source in pyproject.toml is no index: lock the project, or name it in a "
+            + "requirements file")
+      }
+    } else {
+      suggest("dependencies", "requirements", "[\"requirements.txt\"]")
+      advice.append("[dependencies] no requirements file was found, so nothing is installed")
+    }
   }
 
   private mutating func writeData() {
     let code = scan.isInstallable ? [] : scan.modules + scan.packages
-    let found = launch?.needsPython == false ? [] : code + scan.assets
-    for name in found where name != launch?.script {
+    // PyInstaller takes no data but those that are listed.
+    let own = pyinstaller == nil ? code + scan.assets : code
+    let found = launch?.needsPython == false ? [] : own
+    let listed = pyinstaller.map { $0.paths + $0.data.map(\.source) } ?? []
+    if let pyinstaller { writeData(of: pyinstaller) }
+    for name in found
+    where name != launch?.script && name != pyinstaller?.script && !listed.contains(name) {
       table("[[data]]")
       line("source = \(tomlText(name))")
       // What is in src is imported without that name.
@@ -149,7 +230,13 @@ private struct FirstSpecWriter {
 
   private mutating func writeLaunch() {
     table("[launch]")
-    if let launch {
+    for note in pyinstaller?.notes(of: "launch") ?? [] { line(note) }
+    if let pyinstaller, let script = pyinstaller.script {
+      line("script = \(tomlText(script))")
+      if !pyinstaller.options.isEmpty {
+        line("python-options = \(tomlList(pyinstaller.options))")
+      }
+    } else if let launch {
       for text in launch.lines { line(text) }
     } else {
       for (key, example) in [
@@ -180,6 +267,15 @@ private struct FirstSpecWriter {
     }
   }
 
+  /// Of the script that is launched.
+  private var scriptMetadata: ScriptMetadata? {
+    guard let script = launch?.script else { return nil }
+    // What is wrong with it, 'onefold pack' says.
+    let path = scan.directory.child(script)
+    guard let found = try? ScriptMetadata.find(in: path, shown: script) else { return nil }
+    return found
+  }
+
   // MARK: Lines
 
   private mutating func table(_ heading: String) { line("\n\(heading)") }
@@ -196,11 +292,7 @@ private struct FirstSpecWriter {
   private var directoryName: String {
     var path = ProcessContext.absolutePath(scan.directory)
     if path.lastComponent.elementsEqual(".".utf8) { path = path.parent }
-    let bytes = path.lastComponent.map { byte in
-      isLetterOrDigit(byte) || "._+-".utf8.contains(byte) ? byte : UInt8(ascii: "-")
-    }
-    let name = String(decoding: bytes.drop { ".-".utf8.contains($0) }.prefix(64), as: UTF8.self)
-    return name.isEmpty ? "server" : name
+    return applicationName(of: path.lastComponent) ?? "server"
   }
 }
 

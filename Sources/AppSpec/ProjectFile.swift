@@ -49,6 +49,28 @@ struct ProjectFile: Sendable {
       + (poetry?.table("dependencies")?.members.map(\.key) ?? [])
   }
 
+  /// The dependencies as requirements of PEP 508; a text is nil where Poetry takes one from elsewhere than an index.
+  var requirements: [(name: String, text: String?)] {
+    if let project, project["dependencies"] != nil {
+      return project.strings("dependencies").map { ($0, $0) }
+    }
+    let members = poetry?.table("dependencies")?.members ?? []
+    return members.filter { $0.key != "python" }.compactMap { member in
+      switch member.value.content {
+      case .string(let version):
+        return (member.key, poetryVersion(version).map { member.key + $0 })
+      case .table(let table):
+        if case .boolean(true)? = table["optional"]?.value.content { return nil }
+        let extras = table.strings("extras")
+        let name = member.key + (extras.isEmpty ? "" : "[\(extras.joined(separator: ","))]")
+        let marker = table.string("markers").map { " ; \($0)" } ?? ""
+        let version = table.string("version").flatMap(poetryVersion)
+        return (member.key, version.map { name + $0 + marker })
+      default: return (member.key, nil)
+      }
+    }
+  }
+
   /// Console scripts: names and "package.module:function".
   var scripts: [(name: String, function: String)] {
     let table = project?.table("scripts") ?? poetry?.table("scripts") ?? TOMLTable()
@@ -60,4 +82,27 @@ struct ProjectFile: Sendable {
 
   /// The table `tool.onefold`.
   var spec: TOMLTable.Member? { document.table("tool")?["onefold"] }
+}
+
+/// A version of Poetry as a specifier of PEP 440: "^1.2" as ">=1.2,<2", "~1.2" as ">=1.2,<1.3", "1.2" as "==1.2", "*" as
+/// "" (https://python-poetry.org/docs/dependency-specification/); nil where it has alternatives.
+func poetryVersion(_ text: String) -> String? {
+  var parts: [String] = []
+  for part in text.split(separator: ",").map(trimmed) where part != "*" {
+    guard !part.contains("|") else { return nil }
+    guard let first = part.first, first == "^" || first == "~" && !part.hasPrefix("~=") else {
+      parts.append(part.first?.isNumber == true ? "==\(part)" : String(part.filter { $0 != " " }))
+      continue
+    }
+    let lower = trimmed(part.dropFirst())
+    let numbers = lower.split(separator: ".").map { Int($0.prefix { $0.isNumber }) ?? 0 }
+    guard !numbers.isEmpty else { return nil }
+    // What may not grow: with "^" the first number that is not 0, with "~" the second, if there is one.
+    let fixed =
+      first == "^"
+      ? numbers.firstIndex { $0 != 0 } ?? numbers.count - 1 : min(1, numbers.count - 1)
+    let upper = numbers[..<fixed] + [numbers[fixed] + 1]
+    parts.append(">=\(lower),<\(upper.map(String.init).joined(separator: "."))")
+  }
+  return parts.joined(separator: ",")
 }

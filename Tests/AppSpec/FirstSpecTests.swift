@@ -435,17 +435,71 @@ import Testing
     #expect(text.contains("\nversion = { git = true }\n"))
   }
 
-  @Test func dependenciesThatNothingInstalls() throws {
+  @Test func dependenciesOfAProjectThatIsNoPackage() throws {
+    let spec = try spec(
+      [
+        "pyproject.toml":
+          "[project]\nname = 'n'\ndependencies = ['fastapi>=0.1', 'uvicorn[standard] ; python_version > \"3\"']\n",
+        "main.py": FirstSpecTests.fastAPI, "other.py": "",
+      ], found: "FastAPI: main:app")
+    #expect(
+      spec.dependencies.packages.map(\.value) == [
+        "fastapi>=0.1", "uvicorn[standard] ; python_version > \"3\"",
+      ])
+  }
+
+  @Test func dependenciesOfPoetryWithoutAPackage() throws {
+    let spec = try spec(
+      [
+        "pyproject.toml": """
+        [tool.poetry]
+        package-mode = false
+        [tool.poetry.dependencies]
+        python = "^3.11"
+        flask = "^3.0"
+        gunicorn = { version = "*", extras = ["gevent"], markers = "sys_platform != 'win32'" }
+        extra = { version = "1", optional = true }
+        """, "main.py": FirstSpecTests.flask,
+      ], found: "Flask: main:app")
+    #expect(
+      spec.dependencies.packages.map(\.value) == [
+        "flask>=3.0,<4", "gunicorn[gevent] ; sys_platform != 'win32'",
+      ])
+    #expect(program(spec) == "module gunicorn")
+  }
+
+  @Test func aDependencyOfPoetryFromElsewhere() throws {
     try write([
-      "pyproject.toml": "[project]\nname = 'n'\ndependencies = ['fastapi', 'uvicorn']\n",
-      "main.py": FirstSpecTests.fastAPI, "other.py": "",
+      "pyproject.toml":
+        "[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\nx = { path = '../x' }\n",
+      "main.py": FirstSpecTests.fastAPI,
     ])
     let first = try FirstSpec(for: directory.path, interpreter: "3.11")
     #expect(
       first.missing == [
-        "[dependencies] pyproject.toml does not say how the project is built: write its dependencies to "
-          + "requirements.txt, as 'uv pip compile' does"
+        "[dependencies] x, whose source in pyproject.toml is no index: lock the project, or name it in a "
+          + "requirements file"
       ])
+  }
+
+  @Test(
+    arguments: [
+      ("^1.2.3", ">=1.2.3,<2"), ("^0.2.3", ">=0.2.3,<0.3"), ("^0.0.3", ">=0.0.3,<0.0.4"),
+      ("^0", ">=0,<1"),
+      ("~1.2.3", ">=1.2.3,<1.3"), ("~1", ">=1,<2"), ("~=1.2", "~=1.2"), ("1.2", "==1.2"), ("*", ""),
+      (">=1, <2", ">=1,<2"), (">= 1", ">=1"), ("1.*", "==1.*"), ("^1 || ^2", nil),
+    ] as [(String, String?)])
+  func versionsOfPoetry(_ version: String, _ specifier: String?) {
+    #expect(poetryVersion(version) == specifier)
+  }
+
+  @Test func aScriptWithInlineMetadata() throws {
+    let script =
+      "# /// script\n# requires-python = '>=3.12'\n# dependencies = ['httpx']\n# ///\nimport httpx\n"
+    let spec = try spec(["hello.py": script], found: "script hello.py")
+    #expect(program(spec) == "script hello.py")
+    #expect(spec.dependencies.script?.value.string == "hello.py")
+    #expect(spec.python?.version?.value == "3.12")
   }
 
   // MARK: Little to go by

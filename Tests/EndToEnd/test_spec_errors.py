@@ -302,7 +302,7 @@ class Smoke(SpecCase):
         self.assertFails(directory, line_of(directory, "module"), "line 2: ImportError", "'nothing'")
         spec = directory / "onefold.toml"
         spec.write_text(f"{spec.read_text()}[smoke]\nimports = false\n")
-        result = onefold("pack", "--spec", directory, environment=pack_environment())
+        result = onefold("pack", "--spec", directory, environment=pack_environment(), cwd=directory)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("not tested: the application itself; add [[smoke.command]]", result.stderr.decode())
 

@@ -123,6 +123,21 @@ extension SpecDecoder {
     guard let table = root.table("dependencies") else { return result }
     result.requirements = table.paths("requirements")
     for path in result.requirements { require(path, "dependencies.requirements", .file) }
+    result.packages = table.texts("packages")
+    for package in result.packages where !isRequirement(package.value) {
+      report(
+        package.place,
+        "'dependencies.packages' holds requirements such as datasette==0.65.1, not \(quoted(package.value)): "
+          + "give a file in 'dependencies.requirements', a directory or wheel in 'dependencies.project'"
+      )
+    }
+    result.script = table.path("script")
+    if let script = result.script, require(script, "dependencies.script", .file) {
+      let path = resolve(script.value)
+      _ = collecting { () throws(SpecError) in
+        try ScriptMetadata(of: path, shown: script.value.shown)
+      }
+    }
     result.lock = table.path("lock")
     if let lock = result.lock { require(lock, "dependencies.lock", .file) }
     result.project = table.path("project")

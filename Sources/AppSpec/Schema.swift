@@ -149,6 +149,10 @@ public enum Schema {
     "dependencies", "what is installed, and by what",
     [
       Key("requirements", .paths, default: "`[]`", "requirements files, in pip's format"),
+      Key(
+        "packages", .texts, default: "`[]`", "requirements such as datasette==0.65.1",
+        form: .requirement),
+      Key("script", .path, "a script whose inline metadata (PEP 723) say what it needs"),
       Key("lock", .path, default: "the project's", "uv.lock, poetry.lock, pylock.toml or the like"),
       Key("project", .path, "a project directory or a wheel to install"),
       Key(

@@ -10,6 +10,8 @@ extension Schema {
     case libraryName
     /// A distribution or an extra. In an array each may be there once.
     case distribution
+    /// A requirement that begins with a distribution's name (PEP 508).
+    case requirement
     case tarArchive
     case dottedName
     case function
@@ -39,7 +41,8 @@ extension Schema {
       case .glibcVersion: "^(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})$"
       case .sha256: "^[0-9A-Fa-f]{64}$"
       case .libraryName: "^[^/\\u0000]+$"
-      case .distribution: "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+      case .distribution: "^\(Self.distributionName)$"
+      case .requirement: "^\(Self.distributionName)[ \\t]*([\\[<>=!~;@(][^\(Self.controls)]*)?$"
       case .tarArchive: "\(Self.tar)$|\(Self.url)[^?#]*\(Self.tar)[?#]"
       case .dottedName: "^\(Self.dotted)$"
       case .function: "^\(Self.dotted):\(Self.dotted)$"
@@ -77,6 +80,7 @@ extension Schema {
 
     /// The beginning of a text that is a URL.
     public static let url = "^([Hh][Tt][Tt][Pp][Ss]?|[Ff][Ii][Ll][Ee])://"
+    private static let distributionName = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
     private static let tar = "\\.(tar|tar\\.gz|tgz|tar\\.zst|tar\\.xz)"
 
     /// Of C0 and C1, in a character class.

@@ -78,6 +78,10 @@ public struct Spec: Sendable {
 
   public struct Dependencies: Sendable {
     public var requirements: [Located<Path>] = []
+    /// Requirements such as "datasette==0.65.1" (PEP 508).
+    public var packages: [Located<String>] = []
+    /// A script whose inline metadata (PEP 723) say what it needs.
+    public var script: Located<Path>?
     /// A lock that a tool for projects wrote.
     public var lock: Located<Path>?
     public var project: Located<Path>?

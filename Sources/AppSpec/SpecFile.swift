@@ -29,6 +29,14 @@ struct SpecFile: Sendable {
     }
   }
 
+  /// A spec that is in no file. Its lines are nobody's, so no value has one.
+  init(text: String, shown: String, directory: Path) throws(SpecError) {
+    file = shown
+    self.directory = absolute(directory)
+    table = try TOMLTable(parsing: [UInt8](text.utf8), file: shown).withoutLines
+    line = 0
+  }
+
   private init(inDirectory directory: Path) throws(SpecError) {
     for name in [SpecFile.specName, SpecFile.projectName] {
       let path = directory.appending(name.utf8)

@@ -15,8 +15,18 @@ struct TOMLValue: Sendable {
   }
 
   var content: Content
-  /// From 1.
+  /// From 1; 0 if the document is in no file.
   var line: Int
+
+  fileprivate var withoutLines: TOMLValue {
+    let content: Content =
+      switch self.content {
+      case .array(let items): .array(items.map(\.withoutLines))
+      case .table(let table): .table(table.withoutLines)
+      default: self.content
+      }
+    return TOMLValue(content: content, line: 0)
+  }
 }
 
 /// A table of a TOML document, in the order of the file.
@@ -53,6 +63,12 @@ struct TOMLTable: Sendable {
 }
 
 extension TOMLTable {
+  /// The same, with 0 for every line.
+  var withoutLines: TOMLTable {
+    TOMLTable(
+      members: members.map { Member(key: $0.key, line: 0, value: $0.value.withoutLines) })
+  }
+
   /// Bytes of a file at most.
   static let sizeLimit = 1 << 20
   /// Dots outside of strings and comments at most. Each can nest a table in another, and whatever walks the

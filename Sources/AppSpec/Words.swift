@@ -16,7 +16,7 @@ func isVersionText(_ text: String) -> Bool {
 }
 
 /// "3.11" or "3.11.7".
-func isPythonVersion(_ text: String) -> Bool {
+public func isPythonVersion(_ text: String) -> Bool {
   let parts = text.split(separator: ".", omittingEmptySubsequences: false)
   return parts.first == "3" && (2...3).contains(parts.count)
     && parts.allSatisfy {
@@ -48,12 +48,38 @@ func normalizedDistributionName(_ text: String) -> String? {
   return result
 }
 
+/// Whether a text begins as a requirement does (PEP 508): with a distribution's name, and what may follow one. The
+/// helper that reads requirements looks at the rest.
+public func isRequirement(_ text: String) -> Bool {
+  let name = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
+  guard normalizedDistributionName(String(name)) != nil,
+    !text.unicodeScalars.contains(where: isControl)
+  else { return false }
+  let rest = text.dropFirst(name.count).drop { $0 == " " || $0 == "\t" }
+  return rest.first.map { "[<>=!~;@(".contains($0) } ?? true
+}
+
+/// A name made fit for an application's; nil if nothing of it is.
+public func applicationName(of bytes: some Sequence<UInt8>) -> String? {
+  let fit = bytes.map { byte in
+    isLetterOrDigit(byte) || "._+-".utf8.contains(byte) ? byte : UInt8(ascii: "-")
+  }
+  let name = String(decoding: fit.drop { ".-".utf8.contains($0) }.prefix(64), as: UTF8.self)
+  return name.isEmpty ? nil : name
+}
+
 /// "package.module": identifiers of Python, of which those outside ASCII are not looked at closely.
 func isDottedName(_ text: String) -> Bool {
   text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
     guard let first = part.utf8.first, !isDigit(first) else { return false }
     return part.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "_") || $0 >= 0x80 }
   }
+}
+
+/// Whether a text is such as "package.module:function", as `launch.function` needs it.
+public func isFunction(_ text: String) -> Bool {
+  let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+  return parts.count == 2 && parts.allSatisfy { isDottedName(String($0)) }
 }
 
 /// A variable's name, as `execve` can pass it on.

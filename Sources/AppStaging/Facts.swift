@@ -51,6 +51,10 @@ enum Helper {
   static let merge = text(PackageResources.merge_py)
   static let missing = program(
     PackageResources.missing_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let package = program(
+    PackageResources.package_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let suits = program(
+    PackageResources.suits_py, modules: [("evaluation", PackageResources.evaluation_py)])
   static let findFile = text(PackageResources.find_file_py)
   static let targetSmoke = text(PackageResources.target_smoke_py)
 

@@ -20,11 +20,21 @@ enum FileTimes {
   /// The time of the application's own files, which are in `places`: that of the commit that is checked out. Outside of a
   /// repository it is that of the newest file. If there is a repository and git can't tell, the warning says why.
   ///
+  /// A spec that names packages and a script alone says nothing of when the application was changed: packages have times of their
+  /// own. Hence the same spec, saved to a file later, gives the same times.
+  ///
   /// `output` may lie among the sources, from an earlier build, and is none.
   static func ofSources(_ spec: Spec, in places: [Path], output: Path) throws(StagingError) -> (
     time: Int64, warning: String?
   ) {
-    let newest = try newestTime([Path(spec.place.file)] + places, except: output)
+    let dependencies = spec.dependencies
+    let isBare =
+      spec.data.isEmpty && dependencies.project == nil && dependencies.lock == nil
+      && dependencies.requirements.isEmpty
+      && !(dependencies.packages.isEmpty && dependencies.script == nil)
+    if isBare && places.isEmpty { return (earliest, nil) }
+    let file = isBare ? [] : [Path(spec.place.file)]
+    let newest = try newestTime(file + places, except: output)
     guard isInRepository(spec.directory) else { return (newest, nil) }
     let commit = try git(["log", "-1", "--format=%ct", "HEAD"], spec)
     let changes = try git(

@@ -99,7 +99,9 @@ func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
   throws(StagingError) -> Requirements
 {
   let given = spec.dependencies
-  let places = given.requirements.map(\.place) + [given.lock?.place, given.project?.place]
+  let places =
+    given.requirements.map(\.place) + given.packages.map(\.place)
+    + [given.lock?.place, given.script?.place, given.project?.place]
   let place = places.lazy.compactMap { $0 }.first ?? spec.place
   let result = try runHelper(
     interpreter.helper, Helper.requirements, flattenArguments(spec, interpreter, file))
@@ -148,6 +150,10 @@ private func flattenArguments(_ spec: Spec, _ interpreter: Interpreter, _ file: 
   ]
   if let lock = given.lock { arguments += [Path("--lock"), spec.resolve(lock.value)] }
   if let project = spec.projectDirectory { arguments += [Path("--project"), project] }
+  if let script = given.script { arguments += [Path("--script"), spec.resolve(script.value)] }
+  for package in given.packages {
+    arguments += [Path("--package"), Path(package.place.description), Path(package.value)]
+  }
   for extra in given.extras { arguments += [Path("--extra"), Path(extra)] }
   for group in given.groups { arguments += [Path("--group"), Path(group)] }
   return arguments + [Path("--")] + given.requirements.map { spec.resolve($0.value) }

@@ -72,7 +72,7 @@ private func write(_ text: String, to path: Path) throws(CommandFailure) {
 }
 
 /// Such as "3.11"; nil where there is no Python.
-private func interpreterVersion() -> String? {
+func interpreterVersion() -> String? {
   let code = "import sys; print('%d.%d' % sys.version_info[:2])"
   return firstLine(findBesideOnefold("python3"), ["-I", "-c", code])
 }

@@ -7,24 +7,45 @@ let packCommand = Command(
   name: "pack",
   summary: "make one executable file of an application",
   discussion: """
-    Packs an application with its interpreter and its dependencies, as its spec says, or a
-    directory that holds a program and all it needs, into one executable file. Launched, that
-    file unpacks itself once into a cache and executes the program.
+    Packs an application with its interpreter and its dependencies into one executable file.
+    Launched, that file unpacks itself once into a cache and executes the program.
+
+    The application is what a spec describes (--spec), a package of an index (--package), a
+    script with inline metadata (SCRIPT), or a directory that holds a program and all it needs
+    (--tree).
     """,
+  optionalArgument: Argument(
+    "SCRIPT", "a Python script with inline metadata (PEP 723), which is packed as 'uv run' runs it",
+    .file),
   options: [
     Option(
       name: "--spec", value: "PATH", values: .path,
       help: "the spec, or its directory; default: onefold.toml or pyproject.toml in the working "
         + "directory"),
     Option(
+      name: "--package", value: "REQUIREMENT",
+      help: "pack a package of an index, such as datasette==0.65.1, without a spec; further ones "
+        + "are installed beside the first", repeats: true),
+    Option(
+      name: "--command", value: "NAME",
+      help: "with --package: the command to pack; default: that of the package's name, or its "
+        + "only one"),
+    Option(
+      name: "--python", value: "VERSION", values: .path,
+      help: "with --package or SCRIPT: the interpreter, by its version or its path; default: "
+        + "python3, if it suits"),
+    Option(
+      name: "--print-spec",
+      help: "with --package or SCRIPT: print the spec that they stand for, and pack nothing"),
+    Option(
       name: "--output", short: "-o", value: "FILE", values: .file,
-      help: "the file to make; {name}, {version} and {target} are replaced where there is a spec"),
+      help: "the file to make; {name}, {version} and {target} are replaced, but not with --tree"),
     Option(name: "--sidecar", help: "append the target triple to the file's name"),
     Option(
       name: "--target", value: "NAME", values: .words(Target.all.map(\.name)),
       help: "what the file runs on, such as aarch64-linux or a target triple; default: the spec's "
         + "output.target, or this machine"),
-    Option(name: "--no-smoke", help: "do not run the spec's smoke tests"),
+    Option(name: "--no-smoke", help: "do not run smoke tests"),
     Option(name: "--keep-stage", help: "keep what was staged, also where packing fails"),
     Option(
       name: "--tree", value: "DIR", values: .directory, help: "pack this directory, without a spec"),
@@ -38,28 +59,28 @@ let packCommand = Command(
       name: "--app-version", value: "TEXT", help: "with --tree: the application's version"),
     Option(
       name: "--env", value: "NAME=VALUE",
-      help: "with --tree: set an environment variable; {root} and {exe} are replaced in VALUE",
+      help: "without a spec: set an environment variable; {root} and {exe} are replaced in VALUE",
       repeats: true),
     Option(
-      name: "--unset-env", value: "NAME", help: "with --tree: remove an environment variable",
+      name: "--unset-env", value: "NAME", help: "without a spec: remove an environment variable",
       repeats: true),
     Option(
       name: "--check", value: "POLICY",
       values: .words(CheckPolicy.allCases.map { "\($0.name)" }),
-      help: "with --tree: what each launch checks of the unpacked tree: seal, dirs (default), "
+      help: "without a spec: what each launch checks of the unpacked tree: seal, dirs (default), "
         + "files or full"),
     Option(
       name: "--keep", value: "DAYS",
-      help: "with --tree: how long a tree is kept that is not used, 0 to "
+      help: "without a spec: how long a tree is kept that is not used, 0 to "
         + "\(LaunchRecord.longestKeep) days (default 30)"),
     Option(
       name: "--die-with-parent", value: "SIGNAL",
       values: .words(ParentDeath.allCases.map { "\($0.name)" }),
-      help: "with --tree: kill or term: the program gets this signal when the process that "
+      help: "without a spec: kill or term: the program gets this signal when the process that "
         + "launched it ends"),
     Option(
       name: "--max-glibc", value: "VERSION",
-      help: "with --tree: fail if a file needs a newer glibc, such as 2.31"),
+      help: "without a spec: fail if a file needs a newer glibc, such as 2.31"),
     Option(
       name: "--codec", value: "NAME", values: .words(["zstd", "xz", "store"]),
       help: "zstd (default), xz or store"),
@@ -81,13 +102,21 @@ let packCommand = Command(
   ],
   rest: Argument(
     "ARGS...",
-    "with --tree: arguments for the program, before those of its user; {root} and {exe} are "
+    "without a spec: arguments for the program, before those of its user; {root} and {exe} are "
       + "replaced", .file))
 
 func runPack(_ arguments: Arguments) throws(CommandFailure) {
   if arguments.has("--json") { try requireStandardOutput() }
+  let ways = ["--spec", "--tree", "--package"].filter(arguments.has).map { "option '\($0)'" }
+  let script = arguments.positional.first.map { "the script \($0.quoted)" }
+  let given = ways + [script].compactMap(\.self)
+  if given.count > 1 {
+    throw .usage("\(given[0]) does not go with \(given[1]): each names what is packed")
+  }
   if arguments.has("--tree") {
     try packGivenTree(arguments)
+  } else if arguments.has("--package") || script != nil {
+    try packWithoutSpec(arguments)
   } else {
     try packSpec(arguments)
   }

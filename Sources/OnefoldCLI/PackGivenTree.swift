@@ -6,8 +6,8 @@ import Posix
 /// `onefold pack --tree`: packs a directory as it is.
 func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   try refuse(
-    ["--spec", "--sidecar", "--no-smoke", "--keep-stage"], in: arguments,
-    "goes with a spec, not with '--tree'")
+    ["--sidecar", "--no-smoke", "--keep-stage", "--python", "--command", "--print-spec"],
+    in: arguments, "does not go with '--tree'")
   let request = try makeRequest(arguments)
   let start = MonotonicClock.now
   let glibc = try glibcFloor(request, arguments)
@@ -97,19 +97,8 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
   }
   record.arguments = arguments.rest.map { [UInt8]($0.bytes) }
   record.packer = [UInt8]("onefold \(version)".utf8)
-  for variable in arguments.all("--env") {
-    let bytes = [UInt8](variable.bytes)
-    guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > 0 else {
-      throw .usage("option '--env' needs NAME=VALUE, not \(variable.quoted)")
-    }
-    record.variables.append(bytes)
-  }
-  for variable in arguments.all("--unset-env") {
-    guard !variable.isEmpty, !variable.bytes.contains(UInt8(ascii: "=")) else {
-      throw .usage("option '--unset-env' needs the name of a variable, not \(variable.quoted)")
-    }
-    record.removedVariables.append([UInt8](variable.bytes))
-  }
+  record.variables = try environmentOptions(arguments)
+  record.removedVariables = try unsetOptions(arguments)
   try usage { () throws(UsageError) in
     record.check = try arguments.word("--check").flatMap { CheckPolicy(named: $0.utf8) }
     record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)

@@ -52,6 +52,27 @@ func sourceDateEpoch() throws(CommandFailure) -> Int64? {
   return seconds
 }
 
+/// "NAME=VALUE" of each `--env`.
+func environmentOptions(_ arguments: Arguments) throws(CommandFailure) -> [[UInt8]] {
+  try arguments.all("--env").map { (variable) throws(CommandFailure) in
+    let bytes = [UInt8](variable.bytes)
+    guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > 0 else {
+      throw .usage("option '--env' needs NAME=VALUE, not \(variable.quoted)")
+    }
+    return bytes
+  }
+}
+
+/// The name of each `--unset-env`.
+func unsetOptions(_ arguments: Arguments) throws(CommandFailure) -> [[UInt8]] {
+  try arguments.all("--unset-env").map { (variable) throws(CommandFailure) in
+    guard !variable.isEmpty, !variable.bytes.contains(UInt8(ascii: "=")) else {
+      throw .usage("option '--unset-env' needs the name of a variable, not \(variable.quoted)")
+    }
+    return [UInt8](variable.bytes)
+  }
+}
+
 /// The target of `--target`; nil if it is not given.
 func makeTarget(_ arguments: Arguments) throws(CommandFailure) -> Target? {
   guard let given = arguments.value("--target") else { return nil }

@@ -9,18 +9,25 @@ import Posix
 /// name.
 func packSpec(_ arguments: Arguments) throws(CommandFailure) {
   try refuse(
-    [
-      "--entry", "--name", "--app-version", "--env", "--unset-env", "--check", "--keep",
-      "--die-with-parent",
-    ], in: arguments,
+    ["--entry", "--name", "--app-version"], in: arguments,
     "goes with '--tree'; a spec has a key for it")
+  try refuse(
+    ["--env", "--unset-env", "--check", "--keep", "--die-with-parent", "--max-glibc", "--python"],
+    in: arguments, "does not go with a spec, which has a key for it")
+  try refuse(["--command"], in: arguments, "goes with '--package'")
+  try refuse(["--print-spec"], in: arguments, "goes with '--package' or a script")
   guard arguments.rest.isEmpty else {
-    throw .usage("arguments after '--' go with '--tree'; a spec has launch.arguments")
+    throw .usage("arguments after '--' do not go with a spec, which has launch.arguments")
   }
   let target = try makeTarget(arguments)
   let spec = try reading { () throws(SpecError) in
     try readSpec(arguments.value("--spec"), target: target)
   }
+  try pack(spec, arguments)
+}
+
+/// Builds a spec, and gives the file its name when it has passed its tests.
+func pack(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) {
   let build = try SpecBuild(spec, arguments)
   TerminationSignals.hold()
   let start = MonotonicClock.now

@@ -519,3 +519,67 @@ class RequirementsFiles(Case):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class Scripts(Case):
+    """Scripts with inline metadata (PEP 723)."""
+
+    def test_the_lock_beside_a_script(self) -> None:
+        directory = LOCKS / "script"
+        for version, machine in TARGETS:
+            options = ("--script", "app.py", "--python", version, "--machine", machine)
+            flat = Flat(directory, *options)
+            self.assertEqual(flat.error, "")
+            self.assertEqual(flat.all("lock"), ["app.py.lock"])
+            self.assertEqual(flat.pins, exported(directory / "export.txt", version, machine))
+
+    def test_a_lock_that_does_not_suit(self) -> None:
+        directory = self.copy("script")
+        script = directory / "app.py"
+        for old, new, message in (
+            ('"tomli', '"rich", "tomli', "app.py:3: requires 'rich', which is not in the lock"),
+            ('<1", "tomli', '<0.20", "tomli', "app.py:3: requires 'httpx[socks]<0.20', but the lock has httpx "),
+            ('"rich', '"tomli', ""),
+            (">=3.9", ">=3.12", "app.py:2: requires Python >=3.12, and the interpreter is 3.11.7"),
+        ):
+            shutil.copy(LOCKS / "script" / "app.py", script)
+            script.write_text(script.read_text().replace(old, new))
+            error = Flat(directory, "--script", "app.py", "--python", "3.11.7").error
+            self.assertTrue(error.startswith(message) if message else error == "", error)
+            if "lock has" in message or "not in the lock" in message:
+                self.assertTrue(error.endswith("(app.py.lock): lock anew (uv lock --script app.py)"), error)
+
+    def test_sources_and_indexes(self) -> None:
+        self.write({
+            "core/pyproject.toml": "[project]\nname = 'core'\nversion = '1'\n",
+            "pyproject.toml": "[tool.uv.sources]\nrich = { path = 'core' }\n",
+            "uv.lock": "",
+            "deep/app.py": "# /// script\n# dependencies = ['core', 'by-url', 'rich>1', 'old; python_version < \"3\"']\n"
+            "# [tool.uv]\n# extra-index-url = ['https://more.example/simple']\n# find-links = ['links']\n"
+            "# sources.core = { path = '../core' }\n# sources.by-url = { url = 'https://h.example/x.whl' }\n"
+            "# [[tool.uv.index]]\n# url = 'https://own.example/simple'\n# default = true\n"
+            "# [[tool.uv.index]]\n# url = 'https://named.example/simple'\n# explicit = true\n# ///\n",
+        })
+        flat = Flat(self.work, "--script", "deep/app.py", "--package", "onefold.toml:3", "loud[x]==1; python_version>'3'")
+        self.assertEqual(flat.error, "")
+        self.assertEqual(flat.all("local"), [os.fspath(self.work / "core")])
+        self.assertEqual(
+            flat.lines,
+            [
+                "loud[x]==1; python_version>'3'",
+                "--index-url https://own.example/simple",
+                "--extra-index-url https://more.example/simple",
+                f"--find-links file://{self.work}/deep/links",
+                "by-url @ https://h.example/x.whl",
+                "rich>1",
+                "old; python_version < \"3\"",
+            ],
+        )
+        self.assertEqual(flat.all("line")[0], "onefold.toml:3")
+        self.assertEqual(flat.all("line")[-1], "deep/app.py:2")
+        self.assertEqual((flat.all("hashed"), flat.all("warning")), (["no"], []))
+
+    def test_what_is_no_requirement(self) -> None:
+        for text in ("a b", "a --hash=sha256:00", "a=1"):
+            error = Flat(self.work, "--package", "onefold.toml:3", text).error
+            self.assertEqual(error, f"onefold.toml:3: '{text}' is no requirement")

@@ -137,7 +137,7 @@ private let start = "\u{2}start\u{3}"
       ),
       (
         ["pack", "--tree", "t", "--no-smoke"],
-        "onefold pack: option '--no-smoke' goes with a spec, not with '--tree'\n"
+        "onefold pack: option '--no-smoke' does not go with '--tree'\n"
           + "hint: onefold pack --help\n"
       ),
       (
@@ -165,7 +165,41 @@ private let start = "\u{2}start\u{3}"
       ),
       (
         ["pack", "--die-with-parent", "term"],
-        "onefold pack: option '--die-with-parent' goes with '--tree'; a spec has a key for it\n"
+        "onefold pack: option '--die-with-parent' does not go with a spec, which has a key for it\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--package", "a", "--spec", "s"],
+        "onefold pack: option '--spec' does not go with option '--package': each names what is packed\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "app.py", "--package", "a"],
+        "onefold pack: option '--package' does not go with the script 'app.py': each names what is packed\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "app.py", "--tree", "t"],
+        "onefold pack: option '--tree' does not go with the script 'app.py': each names what is packed\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "app.py", "--command", "c"],
+        "onefold pack: option '--command' goes with '--package'\nhint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--package", "a", "--entry", "c"],
+        "onefold pack: option '--entry' goes with '--tree', not with '--package'\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--print-spec"],
+        "onefold pack: option '--print-spec' goes with '--package' or a script\n"
+          + "hint: onefold pack --help\n"
+      ),
+      (
+        ["pack", "--", "a"],
+        "onefold pack: arguments after '--' do not go with a spec, which has launch.arguments\n"
           + "hint: onefold pack --help\n"
       ),
       (

@@ -22,8 +22,10 @@ ALGORITHMS = ("sha256", "sha384", "sha512")
 class Wanted:
     """What a lock is read for."""
 
-    def __init__(self, environment, project=None, extras=(), groups=()):
+    def __init__(self, environment, project=None, extras=(), groups=(), script=None):
         self.environment = environment
+        #: The script that the lock is of, as a project, or None.
+        self.script = script
         #: The directory of the project that is packed, or None.
         self.project = project
         self.extras = {normalized(extra) for extra in extras}
@@ -230,6 +232,8 @@ class UvLock(Lock):
                 self.emit(package, extras, via)
         if root is not None:
             self.check_project(root, found)
+        elif self.wanted.script:
+            self.check_script(self.wanted.script, found)
 
     def roots(self):
         """The package that is the project, and what it needs."""
@@ -241,7 +245,7 @@ class UvLock(Lock):
                 if place is None:
                     continue
                 path = os.path.join(self.directory, place)
-                if os.path.realpath(path) == os.path.realpath(self.root_directory()):
+                if not self.wanted.script and os.path.realpath(path) == os.path.realpath(self.root_directory()):
                     own = package
         manifest = table(self.data, "manifest")
         if own is not None:
@@ -253,6 +257,8 @@ class UvLock(Lock):
             edges += self.chosen("group", self.wanted.groups, groups, table(own, "metadata", "requires-dev"))
             return own, edges
         edges = list(manifest.get("requirements", ()))
+        if self.wanted.script:
+            return None, edges
         groups = table(manifest, "dependency-groups")
         edges += self.chosen("group", self.wanted.groups, groups, groups)
         if not edges:
@@ -281,7 +287,8 @@ class UvLock(Lock):
             package = self.find(edge)
             via.setdefault(id(package), set()).add(parent)
             name = normalized(package["name"])
-            for extra in [None] + list(edge.get("extra", ())):
+            # The requirements of a script have "extras", packages "extra".
+            for extra in [None] + list(edge.get("extra") or edge.get("extras") or ()):
                 if (id(package), extra) in seen:
                     continue
                 seen.add((id(package), extra))
@@ -337,6 +344,22 @@ class UvLock(Lock):
                 fail(self.package_place(package), "'%s' comes from a source that Onefold does not know" % name)
             self.add_path(name, path, hashes, extras, package, via)
 
+    def check_script(self, script, found):
+        self.relock = "uv lock --script %s" % os.path.basename(script.path)
+        known = {normalized(one["name"]) for one in table(self.data, "manifest").get("requirements", ())}
+        for text in script.dependencies():
+            name = Line(text, script.path).name
+            if name is not None and name not in known:
+                text = "requires '%s', which is not in the lock (%s): lock anew (%s)" % (text, self.path, self.relock)
+                fail(script.place(name), text)
+        self.check_mismatch(script, self.versions(found), script.dependencies())
+
+    def versions(self, found):
+        versions = {}
+        for package, _, _ in found:
+            versions.setdefault(normalized(package["name"]), set()).add(package.get("version", ""))
+        return versions
+
     def check_project(self, root, found):
         project = Project(self.root_directory())
         metadata = table(root, "metadata")
@@ -347,10 +370,7 @@ class UvLock(Lock):
         texts = project.dependencies(self.wanted.extras) if project.tells_dependencies else []
         for group in sorted(self.wanted.groups):
             texts += project.group(group) if group in project.groups else []
-        versions = {}
-        for package, _, _ in found:
-            versions.setdefault(normalized(package["name"]), set()).add(package.get("version", ""))
-        self.check_mismatch(project, versions, texts, known)
+        self.check_mismatch(project, self.versions(found), texts, known)
 
 
 # Poetry

@@ -8,8 +8,8 @@ import os
 import re
 import urllib.request
 
-from evaluation import Marker, Requirement, normalized
-from requirement_lines import fail
+from evaluation import Marker, Requirement, fulfils, normalized
+from requirement_lines import decoded, fail, is_url
 
 
 def toml_parser():
@@ -105,16 +105,19 @@ class Project:
     def place(self, word):
         """The line with a key of this name or, where there is none, the first that has it anywhere."""
         try:
-            with open(self.path, encoding="utf-8") as file:
-                lines = file.read().splitlines()
+            lines = self.numbered_lines()
         except OSError:
             return self.path
         key = re.compile(r"\s*[\"']?%s[\"']?\s*=" % re.escape(word), re.IGNORECASE)
         for matches in (key.match, lambda line: word.lower() in line.lower()):
-            number = next((number for number, line in enumerate(lines, 1) if matches(line)), None)
+            number = next((number for number, line in lines if matches(line)), None)
             if number is not None:
                 return "%s:%d" % (self.path, number)
         return self.path
+
+    def numbered_lines(self):
+        with open(self.path, encoding="utf-8") as file:
+            return list(enumerate(file.read().splitlines(), 1))
 
     # What it needs
 
@@ -268,6 +271,104 @@ class Project:
         if one.get("url"):
             return Source(place, url=one["url"], extras=extras)
         return None
+
+
+#: The block of a script, as PEP 723 has it.
+BLOCK = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+#: What `[tool.uv]` may say that no lines of a requirements file say, and that decides what is installed.
+ONLY_UV = (
+    "build-constraint-dependencies",
+    "constraint-dependencies",
+    "exclude-dependencies",
+    "exclude-newer",
+    "exclude-newer-package",
+    "index-strategy",
+    "no-binary",
+    "no-binary-package",
+    "no-build",
+    "no-build-package",
+    "no-sources",
+    "override-dependencies",
+    "prerelease",
+    "resolution",
+)
+
+
+class Script(Project):
+    """A script with inline metadata (PEP 723), which say what it needs as a project's file does. The packer has checked them."""
+
+    def __init__(self, path):
+        self.path = path
+        self.directory = os.path.dirname(os.path.abspath(path))
+        try:
+            with open(path, "rb") as file:
+                text = decoded(file.read(), path).replace("\r\n", "\n")
+        except OSError as error:
+            fail(path, "cannot be read: %s" % error.strerror)
+        found = BLOCK.search(text)
+        if found is None:
+            fail(path, "has no inline metadata: begin it with the line '# /// script'")
+        lines = [line[2:] for line in found["content"].splitlines()]
+        first = text.count("\n", 0, found.start("content")) + 1
+        self.lines = list(enumerate(lines, first))
+        self.data = parsed_toml("\n" * (first - 1) + "\n".join(lines), path)
+        self.project = self.data
+        self.poetry = {}
+        self.uv = table(self.data, "tool", "uv")
+
+    name = None
+
+    def numbered_lines(self):
+        return self.lines
+
+    def workspace(self):
+        return None
+
+    def check_python(self, version):
+        specifier = self.data.get("requires-python")
+        try:
+            suits = not specifier or fulfils(version, specifier)
+        except ValueError as error:
+            fail(self.place("requires-python"), str(error))
+        if not suits:
+            text = "requires Python %s, and the interpreter is %s: choose another one"
+            fail(self.place("requires-python"), text % (specifier, version))
+
+    def options(self):
+        """The lines of a requirements file that mean what `[tool.uv]` says of indexes."""
+        self.refuse_unknown()
+        found = []
+        indexes = self.uv.get("index", ())
+        for one in indexes:
+            if one.get("format") == "flat":
+                found.append("--find-links " + self.address(one["url"]))
+            elif one.get("default"):
+                found.append("--index-url " + self.address(one["url"]))
+            elif not one.get("explicit"):
+                found.append("--extra-index-url " + self.address(one["url"]))
+        if self.uv.get("index-url"):
+            found.append("--index-url " + self.address(self.uv["index-url"]))
+        found += ["--extra-index-url " + self.address(url) for url in self.uv.get("extra-index-url", ())]
+        found += ["--find-links " + self.address(url) for url in self.uv.get("find-links", ())]
+        return found + (["--no-index"] if self.uv.get("no-index") else [])
+
+    def address(self, url):
+        """An index may be a directory, seen from the script."""
+        if is_url(url):
+            return url
+        return "file://" + urllib.request.pathname2url(os.path.normpath(os.path.join(self.directory, url)))
+
+    def refuse_unknown(self):
+        advice = "lock the script (uv lock --script %s)" % os.path.basename(self.path)
+        for key in ONLY_UV:
+            if key in self.uv:
+                text = "'tool.uv.%s' decides what is installed, and only uv can follow it: %s"
+                fail(self.place(key), text % (key, advice))
+        for name, value in table(self.uv, "sources").items():
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, dict) and one.get("index"):
+                    text = "'%s' comes from the index '%s' alone, which only uv can be told: %s"
+                    fail(self.place(name), text % (name, one["index"], advice))
 
 
 class LocalProject:

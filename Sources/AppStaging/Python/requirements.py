@@ -17,9 +17,9 @@ import platform
 import re
 import sys
 
-from evaluation import Marker, linux_environment, normalized
+from evaluation import Marker, Requirement, linux_environment, normalized
 from locks import Wanted, is_lock, read_lock
-from projects import LocalProject, LocalProjects, Project
+from projects import LocalProject, LocalProjects, Project, Script
 from requirement_lines import ARCHIVES, EDITABLE, NAME, Line, fail, is_url, local_path, read
 
 
@@ -85,6 +85,7 @@ class Reading:
         self.locks = [options.lock] if options.lock else []
         self.files = [path for path in options.files if not is_lock(path)]
         self.locks += [path for path in options.files if is_lock(path)]
+        self.script = Script(options.script) if options.script else None
         self.find_locks()
         self.lines = []
         self.locals = []
@@ -92,7 +93,13 @@ class Reading:
     # Locks that nobody names
 
     def find_locks(self):
-        """Takes the lock beside a project where nothing else says what it needs."""
+        """Takes the lock beside a script, or beside a project where nothing else says what it needs."""
+        if self.script is not None or self.options.package:
+            beside = "%s.lock" % self.options.script
+            if self.script is not None and not self.locks and os.path.isfile(beside):
+                self.locks = [beside]
+                say("lock", beside)
+            return
         place = self.options.project or self.options.directory
         beside = locks_beside(place)
         if self.locks or not beside:
@@ -118,9 +125,10 @@ class Reading:
 
     def read(self):
         options = self.options
-        wanted = Wanted(self.environment, options.project, options.extra, options.group)
+        wanted = Wanted(self.environment, options.project, options.extra, options.group, self.script)
         for path in self.files:
             self.lines += read(path, path)
+        self.lines += [checked(text, place) for place, text in options.package]
         if len(self.locks) > 1:
             fail(self.locks[1], "is the second lock: one is enough")
         for path in self.locks:
@@ -129,8 +137,23 @@ class Reading:
         if options.group and not self.locks:
             for name in options.group:
                 self.lines += [Line(text, project.place(name)) for text in project.group(name)]
-        here = Project(options.directory).sources(self.environment)
+        # A script alone has nothing to do with the project of its directory.
+        here = Project(options.directory).sources(self.environment) if self.lines else {}
         self.lines = [line for line in self.lines if not line.is_requirement or self.settle(line, here)]
+        if self.script is not None:
+            self.read_script(self.script)
+
+    def read_script(self, script):
+        """What a script says that it needs; its lock has told, if there is one."""
+        script.check_python(self.options.python)
+        if self.locks:
+            return
+        sources = script.sources(self.environment)
+        self.lines += [Line(option, script.path) for option in script.options()]
+        for text in script.dependencies():
+            line = checked(text, script.place(text))
+            if self.settle(line, sources):
+                self.lines.append(line)
 
     def settle(self, line, sources):
         """Finds out whether a line means something of this machine. Returns False where its marker is not true here."""
@@ -230,6 +253,15 @@ class Reading:
         self.tell_unused(self.locked)
 
 
+def checked(text, place):
+    """The line of a requirement, which must be one by PEP 508."""
+    try:
+        Requirement(text)
+    except ValueError as error:
+        fail(place, str(error))
+    return Line(text, place)
+
+
 def locks_beside(directory):
     """The locks of the project in a directory: beside it, or at the root of its uv workspace."""
     names = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
@@ -308,6 +340,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lock")
     parser.add_argument("--project")
+    parser.add_argument("--script")
+    parser.add_argument("--package", action="append", nargs=2, default=[], metavar=("PLACE", "REQUIREMENT"))
     parser.add_argument("--directory", default=os.getcwd())
     parser.add_argument("--extra", action="append", default=[])
     parser.add_argument("--group", action="append", default=[])

@@ -17,19 +17,23 @@ public struct FirstSpec: Sendable {
   public let advice: [String]
 
   /// Looks at the project in `directory`. `interpreter` is the version of the Python at hand, such as "3.11"; nil
-  /// where there is none; `node` is the Node.js program at hand. Fails where the directory can't be read or its `pyproject.toml` is no TOML.
-  public init(for directory: Path, interpreter: String?, node: String? = nil)
-    throws(SpecError)
-  {
+  /// where there is none; `node` is the Node.js program at hand. What `pyinstaller` says counts first. Fails where the directory can't
+  /// be read or its `pyproject.toml` is no TOML.
+  public init(
+    for directory: Path, interpreter: String?, node: String? = nil,
+    pyinstaller: PyInstallerSpec? = nil
+  ) throws(SpecError) {
     let scan = try ProjectScan(directory)
-    var writer = FirstSpecWriter(scan, launch: FirstLaunch(scan, node: node))
+    let launch = FirstLaunch(scan, node: node)
+    let isSame = pyinstaller?.script == nil || pyinstaller?.script == launch?.script
+    var writer = FirstSpecWriter(scan, launch: isSame ? launch : nil, pyinstaller)
     writer.write(interpreter: interpreter)
     text = writer.text
-    found = writer.launch?.found
+    found = pyinstaller.map { "PyInstaller's \($0.file)" } ?? writer.launch?.found
     test = writer.launch?.test
     let made = scan.has(Starter.name) ? nil : writer.launch?.starter
     starter = made.map { (Starter.name, $0.text) }
-    missing = writer.missing
+    missing = writer.missing + (pyinstaller?.missing ?? [])
     advice = writer.advice + (writer.launch?.advice.map { [$0] } ?? [])
   }
 
@@ -44,21 +48,38 @@ public struct FirstSpec: Sendable {
 private struct FirstSpecWriter {
   let scan: ProjectScan
   let launch: FirstLaunch?
+  let pyinstaller: PyInstallerSpec?
   private(set) var text = ""
   private(set) var missing: [String] = []
   private(set) var advice: [String] = []
 
-  init(_ scan: ProjectScan, launch: FirstLaunch?) {
+  init(_ scan: ProjectScan, launch: FirstLaunch?, _ pyinstaller: PyInstallerSpec?) {
     self.scan = scan
     self.launch = launch
+    self.pyinstaller = pyinstaller
+  }
+
+  /// The script that is launched, if it has inline metadata (PEP 723).
+  private var ownScript: String? {
+    let script = pyinstaller?.script ?? launch?.script
+    return scan.sources.first { $0.file == script && $0.hasMetadata }?.file
+  }
+
+  /// The versions of Python that the project, or the script's metadata, allows.
+  private var requiredPython: String? {
+    guard let ownScript else { return scan.project?.requiredPython }
+    let path = scan.directory.appending(ownScript.utf8)
+    return (try? ScriptMetadata.find(in: path, shown: ownScript))??.requiredPython?.value
   }
 
   mutating func write(interpreter: String?) {
     text =
       "# What 'onefold pack' makes of this directory. Lines that begin with '#' are suggestions.\n"
+    writeOrigin()
     writeApp()
     if launch?.needsPython != false { writePython(interpreter) }
     if launch?.needsPython != false { writeDependencies() }
+    writePrune()
     writeData()
     writeLaunch()
     writeSmoke()
@@ -68,11 +89,60 @@ private struct FirstSpecWriter {
     suggest("output", "file", "\"dist/{name}-{version}\"")
   }
 
+  // MARK: From PyInstaller
+
+  /// What a `.spec` file has that no table has.
+  private mutating func writeOrigin() {
+    guard let pyinstaller else { return }
+    line("# Translated from PyInstaller's \(printable(pyinstaller.file)), which was not run.")
+    let notes = pyinstaller.notes(of: "-")
+    if !notes.isEmpty { line("# It also says, without a counterpart here:") }
+    for note in notes { line("#   \(note.dropFirst(2))") }
+    for problem in pyinstaller.missing { line("# TODO \(printable(problem))") }
+  }
+
+  private mutating func writePrune() {
+    guard let notes = pyinstaller?.notes(of: "prune"), !notes.isEmpty else { return }
+    table("[prune]")
+    for note in notes { line(note) }
+  }
+
+  /// The excluded distributions. PyInstaller has the names of modules.
+  private mutating func writeExclude() {
+    for note in pyinstaller?.notes(of: "dependencies") ?? [] { line(note) }
+    var names: [String] = []
+    for name in (pyinstaller?.excludes ?? []).compactMap(normalizedDistributionName)
+    where !names.contains(name) { names.append(name) }
+    if names.isEmpty {
+      suggest("dependencies", "exclude", "[\"torch\"]")
+    } else {
+      line("# Names of distributions; PyInstaller's are those of modules.")
+      line("exclude = \(tomlList(names))")
+    }
+  }
+
+  /// What `[[data]]` says beside the code: for PyInstaller the directories of modules, whose content is imported, and its data.
+  private mutating func writeData(of pyinstaller: PyInstallerSpec) {
+    for path in pyinstaller.paths where path != "." && !path.hasPrefix("..") {
+      datum(path, target: ".")
+    }
+    for (source, target) in pyinstaller.data { datum(source, target: target) }
+  }
+
+  private mutating func datum(_ source: String, target: String) {
+    table("[[data]]")
+    line("source = \(tomlText(source))")
+    let name = source.split(separator: "/").last.map(String.init) ?? source
+    if name != target { line("target = \(tomlText(target))") }
+  }
+
   // MARK: Tables
 
   private mutating func writeApp() {
     table("[app]")
-    if let name = scan.project?.name, isApplicationName(name) {
+    if let name = pyinstaller.flatMap({ applicationName(of: $0.name.utf8) }) {
+      line("name = \(tomlText(name))")
+    } else if let name = scan.project?.name, isApplicationName(name) {
       line("# name = \(tomlText(name)), as in pyproject.toml")
     } else {
       line("name = \(tomlText(directoryName))")
@@ -99,7 +169,7 @@ private struct FirstSpecWriter {
     let first = trimmed(pinned.prefix { !$0.isNewline })
     let found =
       isPythonVersion(first)
-      ? first : pythonVersion(for: scan.project?.requiredPython, interpreter: interpreter)
+      ? first : pythonVersion(for: requiredPython, interpreter: interpreter)
     if let found {
       line("version = \(tomlText(found))")
     } else {
@@ -111,14 +181,16 @@ private struct FirstSpecWriter {
 
   private mutating func writeDependencies() {
     table("[dependencies]")
-    if let lock = scan.lock {
+    if let ownScript {
+      line("script = \(tomlText(ownScript))")
+    } else if let lock = scan.lock {
       line("lock = \(tomlText(lock))")
     } else if !scan.requirements.isEmpty {
       line("requirements = [\(scan.requirements.map(tomlText).joined(separator: ", "))]")
     }
     if scan.isInstallable {
       line("project = \".\"")
-    } else if scan.requirements.isEmpty && scan.lock == nil {
+    } else if scan.requirements.isEmpty && scan.lock == nil && ownScript == nil {
       suggest("dependencies", "requirements", "[\"requirements.txt\"]")
       if scan.project?.dependencies.isEmpty == false {
         missing.append(
@@ -128,13 +200,18 @@ private struct FirstSpecWriter {
         advice.append("[dependencies] no requirements file was found, so nothing is installed")
       }
     }
-    suggest("dependencies", "exclude", "[\"torch\"]")
+    writeExclude()
   }
 
   private mutating func writeData() {
     let code = scan.isInstallable ? [] : scan.modules + scan.packages
-    let found = launch?.needsPython == false ? [] : code + scan.assets
-    for name in found where name != launch?.script {
+    // PyInstaller takes no data but those that are listed.
+    let assets = pyinstaller == nil ? scan.assets : []
+    let found = launch?.needsPython == false ? [] : code + assets
+    let listed = pyinstaller.map { $0.paths + $0.data.map(\.source) } ?? []
+    if let pyinstaller { writeData(of: pyinstaller) }
+    for name in found
+    where name != launch?.script && name != pyinstaller?.script && !listed.contains(name) {
       table("[[data]]")
       line("source = \(tomlText(name))")
       // What is in src is imported without that name.
@@ -149,7 +226,13 @@ private struct FirstSpecWriter {
 
   private mutating func writeLaunch() {
     table("[launch]")
-    if let launch {
+    for note in pyinstaller?.notes(of: "launch") ?? [] { line(note) }
+    if let pyinstaller, let script = pyinstaller.script {
+      line("script = \(tomlText(script))")
+      if !pyinstaller.options.isEmpty {
+        line("python-options = \(tomlList(pyinstaller.options))")
+      }
+    } else if let launch {
       for text in launch.lines { line(text) }
     } else {
       for (key, example) in [
@@ -196,11 +279,7 @@ private struct FirstSpecWriter {
   private var directoryName: String {
     var path = ProcessContext.absolutePath(scan.directory)
     if path.lastComponent.elementsEqual(".".utf8) { path = path.parent }
-    let bytes = path.lastComponent.map { byte in
-      isLetterOrDigit(byte) || "._+-".utf8.contains(byte) ? byte : UInt8(ascii: "-")
-    }
-    let name = String(decoding: bytes.drop { ".-".utf8.contains($0) }.prefix(64), as: UTF8.self)
-    return name.isEmpty ? "server" : name
+    return applicationName(of: path.lastComponent) ?? "server"
   }
 }
 

@@ -51,6 +51,7 @@ enum Helper {
   static let merge = text(PackageResources.merge_py)
   static let missing = program(
     PackageResources.missing_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let pyinstallerSpec = text(PackageResources.pyinstaller_spec_py)
   static let package = program(
     PackageResources.package_py, modules: [("evaluation", PackageResources.evaluation_py)])
   static let suits = program(

@@ -9,13 +9,16 @@ let initCommand = Command(
     Writes onefold.toml, a commented first spec, for the project in a directory, and
     onefold.schema.json, with which editors complete and check it. Where no launch of one
     line starts the server, onefold_start.py is written too. Files that are there are left
-    alone.
+    alone. A spec file of PyInstaller is translated.
     """,
   optionalArgument: Argument("DIR", "the project; default: the working directory", .directory),
   options: [
     Option(
       name: "--no-schema",
-      help: "do not write onefold.schema.json, which lets editors complete and check the spec")
+      help: "do not write onefold.schema.json, which lets editors complete and check the spec"),
+    Option(
+      name: "--pyinstaller", value: "FILE", values: .file,
+      help: "translate this spec file of PyInstaller; default: the only one in the project"),
   ])
 
 func runInit(_ arguments: Arguments) throws(CommandFailure) {
@@ -31,7 +34,11 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
         .none, "\(start.appending("pyproject.toml").quoted) has a spec, in [tool.onefold]")
     }
     try refuseToReplace(path)
-    spec = try FirstSpec(for: directory, interpreter: interpreterVersion(), node: nodeProgram())
+    let pyinstaller = try pyinstallerSpec(
+      arguments.value("--pyinstaller"), in: directory, shown: start)
+    spec = try FirstSpec(
+      for: directory, interpreter: interpreterVersion(), node: nodeProgram(),
+      pyinstaller: pyinstaller)
   } catch { throw .failed(error.description) }
   // A path beside the spec is right offline too, and for the version that wrote both.
   let heading = schema == nil ? "" : "#:schema ./\(schemaName)\n"
@@ -59,6 +66,29 @@ private let schemaName = "onefold.schema.json"
 private func refuseToReplace(_ path: Path) throws(SpecError) {
   if (try? DirectoryHandle.current.statusIfExists(of: path)) != nil {
     throw SpecError(.none, "\(path.quoted) exists; remove it to begin anew")
+  }
+}
+
+/// What PyInstaller's spec file says: the one that is named, or the only one of the project; nil if it has none.
+private func pyinstallerSpec(_ given: Path?, in directory: Path, shown: Path) throws(SpecError)
+  -> PyInstallerSpec?
+{
+  let names = (try? DirectoryHandle.current.names(in: directory.appending(""))) ?? []
+  let specs = names.map { String(decoding: $0, as: UTF8.self) }.filter { $0.hasSuffix(".spec") }
+  // Those of RPM end likewise.
+  let found = specs.sorted().map { shown.appending($0.utf8) }.filter { (path: Path) in
+    let text = try? FileDescriptor.open(path, .read).bytes(at: 0, count: 1 << 20)
+    return text?.firstRange(of: Array("Analysis(".utf8)) != nil
+  }
+  guard given != nil || found.count < 2 else {
+    throw SpecError(
+      .none,
+      "there are several spec files of PyInstaller: \(found.map { $0.quoted.string }.joined(separator: ", ")): "
+        + "name one with --pyinstaller")
+  }
+  guard let file = given ?? found.first else { return nil }
+  do throws(StagingError) { return try readPyInstallerSpec(file, project: directory) } catch {
+    throw SpecError(.none, error.description)
   }
 }
 

@@ -59,6 +59,19 @@ private struct FirstSpecWriter {
     self.pyinstaller = pyinstaller
   }
 
+  /// The script that is launched, if it has inline metadata (PEP 723).
+  private var ownScript: String? {
+    let script = pyinstaller?.script ?? launch?.script
+    return scan.sources.first { $0.file == script && $0.hasMetadata }?.file
+  }
+
+  /// The versions of Python that the project, or the script's metadata, allows.
+  private var requiredPython: String? {
+    guard let ownScript else { return scan.project?.requiredPython }
+    let path = scan.directory.appending(ownScript.utf8)
+    return (try? ScriptMetadata.find(in: path, shown: ownScript))??.requiredPython?.value
+  }
+
   mutating func write(interpreter: String?) {
     text =
       "# What 'onefold pack' makes of this directory. Lines that begin with '#' are suggestions.\n"
@@ -158,10 +171,7 @@ private struct FirstSpecWriter {
     let first = trimmed(pinned.prefix { !$0.isNewline })
     let found =
       isPythonVersion(first)
-      ? first
-      : pythonVersion(
-        for: scriptMetadata?.requiredPython?.value ?? scan.project?.requiredPython,
-        interpreter: interpreter)
+      ? first : pythonVersion(for: requiredPython, interpreter: interpreter)
     if let found {
       line("version = \(tomlText(found))")
     } else {
@@ -173,14 +183,16 @@ private struct FirstSpecWriter {
 
   private mutating func writeDependencies() {
     table("[dependencies]")
-    if let lock = scan.lock {
+    if let ownScript {
+      line("script = \(tomlText(ownScript))")
+    } else if let lock = scan.lock {
       line("lock = \(tomlText(lock))")
     } else if !scan.requirements.isEmpty {
       line("requirements = [\(scan.requirements.map(tomlText).joined(separator: ", "))]")
     }
     if scan.isInstallable {
       line("project = \".\"")
-    } else if scan.requirements.isEmpty && scan.lock == nil {
+    } else if scan.requirements.isEmpty && scan.lock == nil && ownScript == nil {
       writePackages()
     }
     writeExclude()
@@ -189,11 +201,7 @@ private struct FirstSpecWriter {
   /// Where there is neither a lock nor a requirements file, and pip can't install the project.
   private mutating func writePackages() {
     let needed = scan.project?.requirements ?? []
-    if let script = launch?.script,
-      scan.sources.contains(where: { $0.file == script && $0.hasMetadata })
-    {
-      line("script = \(tomlText(script))  # what its inline metadata name is installed")
-    } else if !needed.isEmpty {
+    if !needed.isEmpty {
       line("# As in pyproject.toml; a lock, such as 'uv lock' writes, would fix their versions.")
       line("packages = \(tomlList(needed.compactMap(\.text)))")
       for name in needed.filter({ $0.text == nil }).map(\.name) {
@@ -210,8 +218,8 @@ private struct FirstSpecWriter {
   private mutating func writeData() {
     let code = scan.isInstallable ? [] : scan.modules + scan.packages
     // PyInstaller takes no data but those that are listed.
-    let own = pyinstaller == nil ? code + scan.assets : code
-    let found = launch?.needsPython == false ? [] : own
+    let assets = pyinstaller == nil ? scan.assets : []
+    let found = launch?.needsPython == false ? [] : code + assets
     let listed = pyinstaller.map { $0.paths + $0.data.map(\.source) } ?? []
     if let pyinstaller { writeData(of: pyinstaller) }
     for name in found
@@ -265,15 +273,6 @@ private struct FirstSpecWriter {
       line("# arguments = [\"--port\", \"{port}\"]")
       line("# path = \"/\"")
     }
-  }
-
-  /// Of the script that is launched.
-  private var scriptMetadata: ScriptMetadata? {
-    guard let script = launch?.script else { return nil }
-    // What is wrong with it, 'onefold pack' says.
-    let path = scan.directory.child(script)
-    guard let found = try? ScriptMetadata.find(in: path, shown: script) else { return nil }
-    return found
   }
 
   // MARK: Lines

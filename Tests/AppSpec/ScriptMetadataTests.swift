@@ -155,6 +155,20 @@ import Testing
       ])
   }
 
+  @Test func aFirstSpecNamesTheMetadataOfItsScript() throws {
+    try directory.write("app.py", Self.block.replacing(">=3.11", with: ">=3.12"))
+    let first = try FirstSpec(for: directory.path, interpreter: "3.11")
+    #expect(first.missing == [] && first.advice == [])
+    let spec = try directory.read(first.text)
+    #expect(spec.dependencies.script?.value.string == "app.py")
+    #expect(spec.python?.version?.value == "3.12")
+    guard case .script(let script) = spec.launch.program.value else {
+      Issue.record("no script is launched")
+      return
+    }
+    #expect(script.string == "app.py")
+  }
+
   // MARK: Specs that nobody wrote
 
   private var given: GivenSpec {

@@ -8,6 +8,8 @@ extension Schema {
     case glibcVersion
     case sha256
     case libraryName
+    /// A name or a path.
+    case sharedLibrary
     /// A distribution or an extra. In an array each may be there once.
     case distribution
     case tarArchive
@@ -39,6 +41,7 @@ extension Schema {
       case .glibcVersion: "^(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})$"
       case .sha256: "^[0-9A-Fa-f]{64}$"
       case .libraryName: "^[^/\\u0000]+$"
+      case .sharedLibrary: "^[^\\u0000]*\\.so[^/\\u0000]*$"
       case .distribution: "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
       case .tarArchive: "\(Self.tar)$|\(Self.url)[^?#]*\(Self.tar)[?#]"
       case .dottedName: "^\(Self.dotted)$"

@@ -18,6 +18,8 @@ extension SpecDecoder {
     var python = Spec.Python(place: table.place)
     python.version = table.text("version")
     python.systemLibraries = table.texts("system-libraries").map(\.value)
+    python.libraries = table.paths("libraries")
+    for library in python.libraries { checkLibrary(library, python.systemLibraries) }
     let own = table.table(target.name)
     let source = own ?? table
     let path = own == nil ? "python" : "python.\(target.name)"
@@ -55,6 +57,23 @@ extension SpecDecoder {
         "'python.system-libraries' holds names such as libGL.so.1, not \(quoted(name.value))")
     }
     return python
+  }
+
+  /// Of `python.libraries`.
+  private mutating func checkLibrary(_ library: Located<Path>, _ systemLibraries: [String]) {
+    let name = String(decoding: library.value.lastComponent, as: UTF8.self)
+    if name.firstRange(of: ".so") == nil {
+      report(
+        library.place,
+        "'python.libraries' holds names such as libpango-1.0.so.0, and paths of libraries, not "
+          + library.value.quoted.string)
+    } else if systemLibraries.contains(name) {
+      report(
+        library.place,
+        "'python.libraries' and 'python.system-libraries' exclude each other for \(quoted(name))")
+    } else if library.value.bytes.contains(UInt8(ascii: "/")) {
+      require(library, "python.libraries", .file)
+    }
   }
 
   /// Of a table with a target's interpreter, or of [python] itself.

@@ -130,6 +130,10 @@ public enum Schema {
         "system-libraries", .texts, default: "`[]`", "shared libraries that the target system has",
         form: .libraryName),
       Key(
+        "libraries", .paths, default: "`[]`",
+        "shared libraries of the build machine to copy, such as libpango-1.0.so.0",
+        form: .sharedLibrary),
+      Key(
         "max-glibc", .text, "the newest glibc that any file may need, such as 2.31",
         form: .glibcVersion),
     ])

@@ -8,6 +8,8 @@ extension Schema {
     case glibcVersion
     case sha256
     case libraryName
+    /// A name or a path.
+    case sharedLibrary
     /// A distribution or an extra. In an array each may be there once.
     case distribution
     /// A requirement that begins with a distribution's name (PEP 508).
@@ -41,6 +43,7 @@ extension Schema {
       case .glibcVersion: "^(0|[1-9][0-9]{0,2})\\.(0|[1-9][0-9]{0,2})$"
       case .sha256: "^[0-9A-Fa-f]{64}$"
       case .libraryName: "^[^/\\u0000]+$"
+      case .sharedLibrary: "^[^\\u0000]*\\.so[^/\\u0000]*$"
       case .distribution: "^\(Self.distributionName)$"
       case .requirement: "^\(Self.distributionName)[ \\t]*([\\[<>=!~;@(][^\(Self.controls)]*)?$"
       case .tarArchive: "\(Self.tar)$|\(Self.url)[^?#]*\(Self.tar)[?#]"

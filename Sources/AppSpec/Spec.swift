@@ -72,6 +72,8 @@ public struct Spec: Sendable {
     public var archiveURL: Located<String>?
     public var sha256: Located<String>?
     public var systemLibraries: [String] = []
+    /// Libraries that code opens by name: names such as "libpango-1.0.so.0", or paths.
+    public var libraries: [Located<Path>] = []
     /// Two numbers up to 999: "2.31".
     public var maxGlibc: Located<String>?
   }

@@ -11,6 +11,8 @@ struct Distribution: Sendable {
   var directory: String
   /// Names of distributions that it needs, whatever the extras; normalized.
   var requires: [String] = []
+  /// Names of distributions that one of its extras needs; normalized.
+  var optional: [String] = []
   /// Its modules and packages at the top level.
   var modules: [String] = []
   /// From the tree's root.
@@ -35,6 +37,7 @@ func listDistributions(_ layout: Layout) throws(StagingError) -> [Distribution] 
       guard parts.count == 3 else { continue }
       found.append(Distribution(name: parts[0], version: parts[1], directory: parts[2]))
     case "requires" where !found.isEmpty: found[found.count - 1].requires.append(value)
+    case "optional" where !found.isEmpty: found[found.count - 1].optional.append(value)
     case "origin" where !found.isEmpty: found[found.count - 1].origin = value
     case "local" where !found.isEmpty: found[found.count - 1].isLocal = true
     case "top" where !found.isEmpty: found[found.count - 1].modules.append(value)

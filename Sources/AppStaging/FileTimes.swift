@@ -144,9 +144,11 @@ extension Distribution {
 /// - Parameters:
 ///   - distributions: those whose files have a time of their own; not the application's.
 ///   - others: the time of what belongs to none of them.
+///   - interpreter: the time of what is neither theirs nor among the data files of this layout, but in `lib`.
 ///   - settled: what has its time already.
 func settle(
   _ root: Path, _ distributions: [Distribution] = [], others: Int64,
+  interpreter: (layout: Layout, time: Int64)? = nil,
   settled: SettledFiles = SettledFiles()
 ) throws(StagingError) {
   var times: [String: Int64] = [:]
@@ -155,10 +157,18 @@ func settle(
       distribution.name, distribution.version, origin: distribution.origin)
     for file in distribution.files { times[file] = time }
   }
+  let local = Set(distributions.lazy.filter(\.isLocal).flatMap(\.files))
+  func time(of path: String) -> Int64 {
+    if let time = times[path] { return time }
+    guard let interpreter, path.hasPrefix("lib/"), !local.contains(path),
+      !path.hasPrefix(interpreter.layout.site + "/")
+    else { return others }
+    return interpreter.time
+  }
   // What is below a directory first: making things changes its time.
   for entry in try listTree(root).reversed() where !settled.contains(entry) {
     let isFile = entry.status.kind == .file
-    let time = isFile ? times[entry.path.string] ?? others : FileTimes.earliest
+    let time = isFile ? time(of: entry.path.string) : FileTimes.earliest
     try settle(root.appending(entry.path.bytes), entry.status, time)
   }
   try setMode(root, 0o755)

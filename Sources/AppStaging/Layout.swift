@@ -59,15 +59,6 @@ func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(StagingE
     let target = root.appending("include").appending(directory.lastComponent)
     try copyTree(directory, to: target, follow: true)
   }
-  // Where Tcl and Tk look for their scripts, in relocatable archives.
-  for name in (try? DirectoryHandle.current.names(in: interpreter.prefix.appending("lib"))) ?? [] {
-    let text = String(decoding: name, as: UTF8.self)
-    let source = interpreter.prefix.appending("lib").appending(name)
-    guard text.hasPrefix("tcl") || text.hasPrefix("tk"), !text.contains(".so"), isDirectory(source),
-      interpreter.prefix.string != "/usr", interpreter.foreign?.systemRoot == nil
-    else { continue }
-    try copyTree(source, to: root.appending("lib").appending(name), follow: true)
-  }
   try createDirectories(layout.standardLibraryPath.appending("site-packages"))
   return layout
 }

@@ -4,8 +4,8 @@ import Posix
 /// Finds what each name that the tree's binaries need leads to, and copies what the tree lacks.
 struct LibraryResolver {
   private(set) var binaries: [Binary]
-  private let request: RelocationRequest
-  private let machine: MachineLibraries
+  let request: RelocationRequest
+  let machine: MachineLibraries
   /// The binaries by inode, since several names and symlinks may lead to one.
   private var byFile: [FileID: Int] = [:]
   /// The binaries of each name: their files' and those they give themselves.
@@ -42,6 +42,7 @@ struct LibraryResolver {
 
   /// Resolves every binary's names, those of copied libraries as well, and decides on the search paths.
   mutating func resolveAll() throws(StagingError) -> RelocationReport {
+    try copyListed()
     var index = 0
     while index < binaries.count {
       for name in binaries[index].elf.needed + binaries[index].unwrittenNeeds {
@@ -99,7 +100,7 @@ struct LibraryResolver {
   }
 
   /// The binary that `directory`, a path in the tree, has under this name.
-  private func binary(at directory: String, _ name: String) -> Int? {
+  func binary(at directory: String, _ name: String) -> Int? {
     let path = request.root.appending(directory).appending(name)
     guard
       let status = try? DirectoryHandle.current.statusIfExists(of: path, follow: true)
@@ -109,8 +110,7 @@ struct LibraryResolver {
 
   /// Copies a library into the tree's `lib` under the name that it gives itself. What needs it by another name
   /// finds it through a symlink, so that it is loaded only once.
-  private mutating func copy(_ library: MachineLibrary, as name: String) throws(StagingError) -> Int
-  {
+  mutating func copy(_ library: MachineLibrary, as name: String) throws(StagingError) -> Int {
     let directory = request.root.appending("lib")
     let own = library.elf.soname.flatMap { $0.utf8.contains(UInt8(ascii: "/")) ? nil : $0 } ?? name
     let index: Int
@@ -212,11 +212,12 @@ extension LibraryResolver {
       let old = binary.elf.searchPath
       var new =
         binary.source == nil ? old.filter { binary.treeDirectory(of: $0) != nil } : []
-      var isInherited = binary.needsLibraryDirectory
+      let opensLibraries = !request.libraries.isEmpty && binary.opensLibrariesByName
+      var isInherited = binary.needsLibraryDirectory || opensLibraries
       if binary.elf.isProgram {
         isInherited =
           binary.isInterpreter
-          ? !users.isEmpty
+          ? !users.isEmpty || !request.libraries.isEmpty
           : reachesLibraries(index)
             || (users.contains(binary.distribution) && !binary.distribution.isEmpty)
         if isInherited {
@@ -259,6 +260,13 @@ extension Binary {
   /// interpreter's `DT_RPATH`.
   var unwrittenNeeds: [String] {
     isInterpreter && elf.isDynamic ? ["libgcc_s.so.1"] : []
+  }
+
+  /// Whether it opens libraries whose names code gives: ctypes and cffi. With a `DT_RUNPATH` of its own it would not look along the
+  /// interpreter's `DT_RPATH`.
+  var opensLibrariesByName: Bool {
+    let name = String(decoding: path.lastComponent, as: UTF8.self)
+    return name.hasPrefix("_ctypes.") || name.hasPrefix("_cffi_backend.")
   }
 
   var needsLibraryDirectory: Bool {

@@ -52,14 +52,14 @@ struct MachineLibraries: Sendable {
     systemRoot.map { $0.appending(String(path.drop { $0 == "/" })) }
   }
 
-  /// The library of that name which `binary` would have got on this machine; nil where there is none for this
-  /// processor.
-  func find(_ name: String, for binary: Binary) throws(StagingError) -> MachineLibrary? {
+  /// The library of that name which `binary`, or without one any program, would have got on this machine; nil if there
+  /// is none for this processor.
+  func find(_ name: String, for binary: Binary?) throws(StagingError) -> MachineLibrary? {
     var candidates: [Path] = []
-    for entry in binary.elf.searchPath {
+    for entry in binary?.elf.searchPath ?? [] {
       if entry.hasPrefix("/") && !entry.contains("$") {
         if let directory = inSystem(entry) { candidates.append(directory.appending(name)) }
-      } else if let source = binary.source, let rest = originRelative(entry) {
+      } else if let source = binary?.source, let rest = originRelative(entry) {
         candidates.append(
           source.appending(String(rest.drop { $0 == "/" })).appending(name))
       }
@@ -80,7 +80,7 @@ struct MachineLibraries: Sendable {
   }
 
   /// The library at `path`; nil if there is none for the target's processor.
-  private func read(_ path: Path) throws(StagingError) -> MachineLibrary? {
+  func read(_ path: Path) throws(StagingError) -> MachineLibrary? {
     let elf: ElfFile?
     do throws(ElfError) {
       elf = try ElfFile.read(path)

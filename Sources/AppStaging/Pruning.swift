@@ -1,18 +1,44 @@
 import AppSpec
 import Posix
 
+/// What pruning removed of one distribution, of the interpreter or of the application.
+public struct PrunedRow: Equatable, Sendable {
+  /// "numpy 2.4.6", "python 3.11", or "application" for what no distribution brought.
+  public var name: String
+  public var files: Int
+  /// Bytes of the files, unpacked.
+  public var bytes: UInt64
+}
+
 /// What a pass of pruning removed.
 struct PruningReport: Sendable {
-  var files = 0
-  var bytes: UInt64 = 0
+  var rows: [PrunedRow] = []
+
+  mutating func add(_ name: String, bytes: UInt64, files: Int = 1) {
+    if let index = rows.firstIndex(where: { $0.name == name }) {
+      rows[index].files += files
+      rows[index].bytes += bytes
+    } else {
+      rows.append(PrunedRow(name: name, files: files, bytes: bytes))
+    }
+  }
+
+  /// Adds what another pass removed.
+  mutating func add(_ other: PruningReport) {
+    for row in other.rows { add(row.name, bytes: row.bytes, files: row.files) }
+  }
 }
 
 /// Removes from a tree what a server never needs: docs/spec.md, `[prune]`.
 struct Pruner {
   var spec: Spec
   var layout: Layout
-  /// Whether the application's own sources import tkinter.
+  /// Whether something in the tree shows windows with tkinter.
   var usesTkinter: Bool
+  /// The source because of which the interpreter's headers stay; nil if there is none.
+  var compiles: String?
+  /// Names of distributions that a person asks for; normalized.
+  var asked: Set<String> = []
   /// Until everything is installed, installers need headers, and may need what the spec removes by itself.
   var isLast: Bool
 
@@ -24,21 +50,26 @@ struct Pruner {
     var doomed = Set<String>()
     let distributionFiles = try doomedDistributions(distributions)
     let testDirectories = spec.prune.tests ? try unusedTests(entries) : []
+    let owners = owners(distributions)
+    var report = PruningReport()
+    let dropsHeaders = spec.prune.headers && isLast && compiles == nil
     let remove = isLast ? spec.prune.remove.map { Pattern($0.value) } : []
     let keep = keep
     for entry in entries where entry.status.kind != .directory {
       let path = entry.path.string
       let goes =
         distributionFiles.contains(path) || isByRule(path)
+        || (dropsHeaders && owners[path] == nil && isHeader(path))
         || testDirectories.contains { path.hasPrefix($0) }
         || remove.contains { $0.matches(entry.path.bytes) }
       if goes && !keep.contains(where: { $0.matches(entry.path.bytes) }) { doomed.insert(path) }
     }
-    var report = PruningReport()
     for entry in entries where doomed.contains(entry.path.string) {
       try removeIfPresent(layout.root.appending(entry.path.bytes))
-      report.files += 1
-      report.bytes += UInt64(max(0, entry.status.size))
+      let path = entry.path.string
+      let site = path.hasPrefix(layout.site + "/")
+      let owner = owners[path] ?? (site ? "application" : "python \(layout.version.short)")
+      report.add(owner, bytes: UInt64(max(0, entry.status.size)))
     }
     try removeEmptyDirectories(entries, doomed)
     return report
@@ -55,7 +86,6 @@ struct Pruner {
     let name = path.split(separator: "/").last.map(String.init) ?? ""
     if prune.installers && inLibrary && below.hasPrefix("ensurepip/") { return true }
     if prune.tests && inLibrary && isLibraryTest(below, name) { return true }
-    if prune.headers && isLast && isHeader(path, name) { return true }
     if prune.staticLibraries {
       if name.hasSuffix(".a") || name.hasSuffix(".la") { return true }
       if isLast && inLibrary && below.hasPrefix("config-") { return true }
@@ -77,10 +107,11 @@ struct Pruner {
       || name.hasPrefix("xxlimited") || name.hasPrefix("xxsubtype") || name.hasPrefix("_xxinterp")
   }
 
-  private func isHeader(_ path: String, _ name: String) -> Bool {
+  /// Whether a file that no distribution brought is one of the interpreter's headers, or tells compilers of them.
+  private func isHeader(_ path: String) -> Bool {
+    guard !path.hasPrefix(layout.site + "/") else { return false }
     if path.hasPrefix("include/") || path.contains("/pkgconfig/") { return true }
-    for suffix in [".h", ".hh", ".hpp", ".hxx", ".cuh"] where name.hasSuffix(suffix) { return true }
-    return false
+    return [".h", ".hh", ".hpp", ".hxx"].contains { path.hasSuffix($0) }
   }
 
   private func isTkinter(_ path: String, _ below: String) -> Bool {
@@ -97,19 +128,33 @@ struct Pruner {
 
   // MARK: Distributions
 
-  /// Files of installers that nothing requires.
-  private func doomedDistributions(_ distributions: [Distribution]) throws(StagingError) -> Set<
+  /// Who brought each file.
+  private func owners(_ distributions: [Distribution]) -> [String: String] {
+    var owners: [String: String] = [:]
+    for distribution in distributions {
+      let name = "\(distribution.name) \(distribution.version)"
+      for file in distribution.files { owners[file] = name }
+    }
+    return owners
+  }
+
+  /// Files of installers that nobody asks for: neither a person nor a distribution, with whatever extra. An extra that
+  /// was not chosen does no harm: its requirement would not be in the tree. Installers name each other in extras for their
+  /// own tests.
+  func doomedDistributions(_ distributions: [Distribution]) throws(StagingError) -> Set<
     String
   > {
     guard spec.prune.installers else { return [] }
     let installers: Set = ["pip", "setuptools", "wheel"]
-    var needed = Set<String>()
+    var needed = asked
     var grew = true
     while grew {
       grew = false
       for distribution in distributions
       where !installers.contains(distribution.name) || needed.contains(distribution.name) {
-        for name in distribution.requires where needed.insert(name).inserted { grew = true }
+        let optional = installers.contains(distribution.name) ? [] : distribution.optional
+        for name in distribution.requires + optional
+        where needed.insert(name).inserted { grew = true }
       }
     }
     var files = Set<String>()

@@ -21,6 +21,9 @@ public struct RelocationRequest: Sendable {
   public var searchDirectories: [Path]
   /// Names of libraries, such as "libGL.so.1", that are the target system's, beside those of glibc.
   public var systemLibraries: Set<String>
+  /// Libraries that nothing needs but that code opens by their names: names, or absolute paths. They are copied to the
+  /// tree's `lib`, where the interpreter finds them.
+  public var libraries: [Located<Path>]
   /// Whether debug symbols and symbol tables are stripped, which no loader reads.
   public var stripDebug: Bool
   /// Whether a file, given by its path in the tree, keeps its symbols.
@@ -33,6 +36,7 @@ public struct RelocationRequest: Sendable {
   public init(
     root: Path, target: Target = .native, systemRoot: Path? = Path("/"),
     searchDirectories: [Path] = [], systemLibraries: Set<String> = [],
+    libraries: [Located<Path>] = [],
     stripDebug: Bool = true, keep: @escaping @Sendable (Path) -> Bool = { _ in false },
     maxGlibc: GlibcVersion? = nil, workers: Int = ProcessContext.processorCount
   ) {
@@ -41,6 +45,7 @@ public struct RelocationRequest: Sendable {
     self.systemRoot = systemRoot
     self.searchDirectories = searchDirectories
     self.systemLibraries = systemLibraries
+    self.libraries = libraries
     self.stripDebug = stripDebug
     self.keep = keep
     self.maxGlibc = maxGlibc

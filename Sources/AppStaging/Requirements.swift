@@ -16,6 +16,8 @@ struct Requirements: Sendable {
   var locals: [LocalProject]
   /// Left out because they are excluded, or because only excluded ones need them.
   var dropped: [String]
+  /// The names that a person asks for, rather than another distribution; normalized.
+  var asked: Set<String>
   /// The spec's line.
   var place: SpecPlace
   /// Where each line of `file` comes from: "requirements.txt:3".
@@ -126,7 +128,8 @@ func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
     file: file, isLocked: facts["hashed"] == "yes", count: Int(facts["count"] ?? "") ?? 0,
     beside: facts["beside"] == "0" ? nil : Path(file.string + ".beside"),
     options: Path(file.string + ".options"), locals: LocalProject.all(facts),
-    dropped: facts.all("dropped"), place: place, origins: facts.all("line"),
+    dropped: facts.all("dropped"), asked: spec.projectWheelName.union(facts.all("asked")),
+    place: place, origins: facts.all("line"),
     foundLock: facts["lock"], warnings: facts.all("warning"),
     hasProjectWheel: given.project != nil && spec.projectDirectory == nil)
 }
@@ -137,6 +140,15 @@ extension Spec {
     guard let project = dependencies.project else { return nil }
     let path = resolve(project.value)
     return isDirectory(path) ? path : nil
+  }
+}
+
+extension Spec {
+  /// The name of the distribution that `dependencies.project` is a wheel of; empty if it is none.
+  fileprivate var projectWheelName: Set<String> {
+    guard projectDirectory == nil, let project = dependencies.project else { return [] }
+    let file = String(decoding: project.value.lastComponent, as: UTF8.self)
+    return Set(file.split(separator: "-").prefix(1).map { normalizedName(String($0)) })
   }
 }
 

@@ -71,8 +71,10 @@ public struct StagingReport: Sendable {
   public var distributions = 0
   /// Distributions that were left out.
   public var excluded: [String] = []
-  public var prunedFiles = 0
-  public var prunedBytes: UInt64 = 0
+  /// What pruning removed, of whom; the most bytes first.
+  public var pruned: [PrunedRow] = []
+  /// The source because of which the interpreter's headers stay; nil if they were removed, or were not to be.
+  public var compiles: String?
   /// Debug symbols that were stripped.
   public var strippedBytes: UInt64 = 0
   /// Files that keep their debug symbols though they were to be stripped, and why; sorted by path.
@@ -122,7 +124,6 @@ private struct Staging {
     report.interpreter =
       python.archiveURL?.value ?? (python.archive?.value ?? interpreter.executable).string
 
-    let usesTkinter = try importsTkinter()
     let time = try applicationTime()
     let requirements = try readRequirements(
       spec, for: interpreter, to: scratch.appending("requirements.txt"))
@@ -133,7 +134,7 @@ private struct Staging {
     report.installer = installer?.description ?? ""
 
     var layout = try base(
-      interpreter, python, requirements, installer, usesTkinter: usesTkinter, progress)
+      interpreter, python, requirements, installer, progress)
     let settled = try SettledFiles(root)
     let facts = try askStaged(&layout, interpreter.foreign)
     let ours = try listByteCode(layout)
@@ -160,10 +161,13 @@ private struct Staging {
     let expectations = try askOwnSources(interpreter, layout)
     try application.addRuntime(facts, isFrozen: expectations.isFrozen)
     try removeForeignByteCode(layout, ours: ours)
-    let distributions = try finish(layout, python, interpreter, usesTkinter: usesTkinter, progress)
+    let distributions = try finish(
+      layout, python, interpreter, asked: requirements.asked, progress)
     try application.checkModule()
     let command = try application.command()
-    try settle(root, distributions, others: time, settled: settled)
+    let ofInterpreter = FileTimes.ofDistribution("python", interpreter.version.description)
+    try settle(
+      root, distributions, others: time, interpreter: (layout, ofInterpreter), settled: settled)
     try removeIfPresent(scratch)
 
     return StagedApplication(
@@ -232,10 +236,10 @@ private struct Staging {
   /// The interpreter, with the requirements where they are locked: from a layer, or made and kept as one.
   private mutating func base(
     _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements,
-    _ installer: Installer?, usesTkinter: Bool, _ progress: (String) -> Void
+    _ installer: Installer?, _ progress: (String) -> Void
   ) throws(StagingError) -> Layout {
     let locked = requirements.isLocked ? requirements : nil
-    let key = try layerKey(interpreter, python, locked, installer, usesTkinter: usesTkinter)
+    let key = try layerKey(interpreter, python, locked, installer)
     var layout = Layout(root: root, interpreter)
     progress("looking for what was staged before")
     if let note = try layers.start(root, from: key) {
@@ -246,8 +250,8 @@ private struct Staging {
     progress("copying Python \(interpreter.version.description)")
     layout = try stageInterpreter(interpreter, to: root)
     layout.site = interpreter.foreign?.site ?? "\(layout.standardLibrary)/site-packages"
-    let pruner = Pruner(
-      spec: spec, layout: layout, usesTkinter: usesTkinter, isLast: false)
+    if !spec.prune.tkinter { _ = try Tkinter(interpreter: interpreter, layout: layout).add() }
+    let pruner = Pruner(spec: spec, layout: layout, usesTkinter: false, isLast: false)
     add(try pruner.prune([]))
     try relocate(layout, python, interpreter)
     _ = try askStaged(&layout, interpreter.foreign)
@@ -261,7 +265,7 @@ private struct Staging {
     }
     try removeForeignByteCode(layout, ours: [])
     let distributions = try finish(
-      layout, python, interpreter, usesTkinter: usesTkinter, isLast: false, progress)
+      layout, python, interpreter, asked: locked?.asked ?? [], isLast: false, progress)
     // A local file with a hash is like one of an index: a layer holds nothing of the application's own.
     try settle(
       root, distributions.map(\.asDependency),
@@ -273,30 +277,34 @@ private struct Staging {
   /// What making the layer removed and copied, for the summary of a build that starts from it.
   private var note: String {
     """
-    pruned_files \(report.prunedFiles)
-    pruned_bytes \(report.prunedBytes)
     stripped \(report.strippedBytes)
 
-    """ + report.copiedLibraries.map { "copied \($0)\n" }.joined()
+    """ + report.pruned.map { "pruned \($0.files) \($0.bytes) \($0.name)\n" }.joined()
+      + report.copiedLibraries.map { "copied \($0)\n" }.joined()
   }
 
   private mutating func read(_ note: String) {
     let facts = Facts([UInt8](note.utf8))
-    report.prunedFiles = facts["pruned_files"].flatMap { Int($0) } ?? 0
-    report.prunedBytes = facts["pruned_bytes"].flatMap { UInt64($0) } ?? 0
+    report.pruned = facts.all("pruned").compactMap { line in
+      let parts = line.split(separator: " ", maxSplits: 2)
+      guard parts.count == 3, let files = Int(parts[0]), let bytes = UInt64(parts[1]) else {
+        return nil
+      }
+      return PrunedRow(name: String(parts[2]), files: files, bytes: bytes)
+    }
     report.strippedBytes = facts["stripped"].flatMap { UInt64($0) } ?? 0
     report.copiedLibraries = facts.all("copied")
   }
 
   private func layerKey(
     _ interpreter: Interpreter, _ python: Spec.Python, _ locked: Requirements?,
-    _ installer: Installer?, usesTkinter: Bool
+    _ installer: Installer?
   ) throws(StagingError) -> String {
     let prune = spec.prune
     let switches = [
       prune.installers, prune.tests, prune.headers, prune.staticLibraries, prune.idle,
       prune.tkinter,
-      prune.debugSymbols, prune.dropSources, prune.dropByteCode, usesTkinter,
+      prune.debugSymbols, prune.dropSources, prune.dropByteCode,
     ]
     let text = try locked.map { (requirements) throws(StagingError) in
       String(decoding: try readFile(requirements.file), as: UTF8.self)
@@ -313,7 +321,12 @@ private struct Staging {
     parts.append(switches.map { $0 ? "1" : "0" }.joined())
     parts.append("\(ByteCodeForm(spec).optimization)")
     parts.append(prune.keep.map(\.value).joined(separator: "\n"))
+    parts.append((locked?.asked.sorted() ?? []).joined(separator: "\n"))
     parts.append(python.systemLibraries.sorted().joined(separator: "\n"))
+    if !python.libraries.isEmpty {
+      let machine = MachineLibraries(relocation(python, interpreter))
+      parts.append(try machine.identity(listedLibraries(python)))
+    }
     parts.append(installer?.description ?? "")
     parts.append(text ?? "")
     return LayerCache.key(parts)
@@ -323,14 +336,15 @@ private struct Staging {
 
   /// Prunes, relocates, compiles and records what is in the tree; what an earlier pass did stays.
   private mutating func finish(
-    _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, usesTkinter: Bool,
+    _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, asked: Set<String>,
     isLast: Bool = true, _ progress: (String) -> Void
   ) throws(StagingError) -> [Distribution] {
     try relocateScripts(layout)
     progress("removing what is not needed")
-    let pruner = Pruner(
-      spec: spec, layout: layout, usesTkinter: usesTkinter, isLast: isLast)
     let installed = try listDistributions(layout)
+    var pruner = Pruner(
+      spec: spec, layout: layout, usesTkinter: false, asked: asked, isLast: isLast)
+    if isLast { try look(&pruner, interpreter, installed) }
     add(try pruner.prune(installed))
     progress("making libraries relocatable")
     try relocate(layout, python, interpreter)
@@ -355,18 +369,37 @@ private struct Staging {
     return distributions
   }
 
+  /// Finds out what else the sources in the tree need, and adds tkinter to it if they show windows.
+  private mutating func look(
+    _ pruner: inout Pruner, _ interpreter: Interpreter, _ installed: [Distribution]
+  ) throws(StagingError) {
+    let sources = try PackedSources(
+      pruner.layout, passing: try pruner.doomedDistributions(installed), workers: request.workers)
+    if spec.prune.headers, isDirectory(root.appending("include")) {
+      pruner.compiles = sources.compiles
+      report.compiles = sources.compiles
+    }
+    guard spec.prune.tkinter, try showsWindows(sources, installed) else { return }
+    pruner.usesTkinter = try Tkinter(interpreter: interpreter, layout: pruner.layout).add()
+    if !pruner.usesTkinter {
+      report.warnings.append(
+        "the application seems to show windows with tkinter, but \(interpreter.prefix.string) has no tkinter: "
+          + "install it (for the system's Python of Debian: apt-get install python3-tk)")
+    }
+  }
+
+  private func listedLibraries(_ python: Spec.Python) -> [Located<Path>] {
+    python.libraries.map { library in
+      let isPath = library.value.bytes.contains(UInt8(ascii: "/"))
+      return isPath
+        ? Located(ProcessContext.absolutePath(spec.resolve(library.value)), library.place) : library
+    }
+  }
+
   private mutating func relocate(
     _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter
   ) throws(StagingError) {
-    let keep = spec.prune.keep.map { Pattern($0.value) }
-    let request = RelocationRequest(
-      root: root, target: interpreter.target,
-      systemRoot: interpreter.target == .native ? Path("/") : interpreter.foreign?.systemRoot,
-      searchDirectories: interpreter.searchDirectories,
-      systemLibraries: Set(python.systemLibraries), stripDebug: spec.prune.debugSymbols,
-      keep: { path in keep.contains { $0.matches(path.bytes) } },
-      maxGlibc: python.maxGlibc.flatMap { GlibcVersion(parsing: Array($0.value.utf8).span) },
-      workers: self.request.workers)
+    let request = relocation(python, interpreter)
     let result = try located(python.maxGlibc?.place ?? python.place) { () throws(StagingError) in
       try makeRelocatable(request)
     }
@@ -383,9 +416,25 @@ private struct Staging {
     }
   }
 
+  private func relocation(_ python: Spec.Python, _ interpreter: Interpreter) -> RelocationRequest {
+    let keep = spec.prune.keep.map { Pattern($0.value) }
+    return RelocationRequest(
+      root: root, target: interpreter.target,
+      systemRoot: interpreter.target == .native ? Path("/") : interpreter.foreign?.systemRoot,
+      searchDirectories: interpreter.searchDirectories,
+      systemLibraries: Set(python.systemLibraries), libraries: listedLibraries(python),
+      stripDebug: spec.prune.debugSymbols,
+      keep: { path in keep.contains { $0.matches(path.bytes) } },
+      maxGlibc: python.maxGlibc.flatMap { GlibcVersion(parsing: Array($0.value.utf8).span) },
+      workers: request.workers)
+  }
+
   private mutating func add(_ pruned: PruningReport) {
-    report.prunedFiles += pruned.files
-    report.prunedBytes += pruned.bytes
+    var all = PruningReport(rows: report.pruned)
+    all.add(pruned)
+    report.pruned = all.rows.sorted { a, b in
+      a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name
+    }
   }
 
   // MARK: The application's own sources
@@ -419,24 +468,32 @@ private struct Staging {
     return sources
   }
 
-  /// Whether a source of the application itself imports tkinter.
-  private func importsTkinter() throws(StagingError) -> Bool {
-    guard spec.prune.tkinter else { return true }
+  /// Whether the application imports tkinter or a module that needs it, or has a distribution that can't be imported without.
+  private func showsWindows(_ sources: PackedSources, _ installed: [Distribution])
+    throws(StagingError) -> Bool
+  {
+    if installed.contains(where: { $0.modules.contains(where: sources.windows(module:)) }) {
+      return true
+    }
+    switch spec.launch.program.value {
+    case .module(let module), .function(let module, _):
+      if sources.windows(module: module) { return true }
+    case .script, .executable: break
+    }
+    let environment = spec.launch.environment.map { [UInt8]($0.value.utf8) }
+    if environment.contains(where: sources.windows(_:)) { return true }
     for place in ownPlaces {
       guard isDirectory(place) else {
-        if place.bytes.hasSuffix(".py"), exists(place), try importsTkinter(place) { return true }
+        let isSource = place.bytes.hasSuffix(".py") && exists(place)
+        if isSource, sources.windows(try readFile(place)) { return true }
         continue
       }
       for source in try listTree(place, enters: isSourceDirectory)
       where source.status.kind == .file && source.path.bytes.hasSuffix(".py") {
-        if try importsTkinter(place.appending(source.path.bytes)) { return true }
+        let bytes = try readFile(place.appending(source.path.bytes))
+        if sources.windows(bytes) { return true }
       }
     }
     return false
-  }
-
-  private func importsTkinter(_ source: Path) throws(StagingError) -> Bool {
-    let bytes = try readFile(source)
-    return contains(bytes, "import tkinter") || contains(bytes, "from tkinter")
   }
 }

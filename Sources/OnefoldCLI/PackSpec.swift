@@ -255,12 +255,35 @@ private struct SpecBuild {
     if !report.excluded.isEmpty {
       text += "  left out: \(report.excluded.joined(separator: ", "))\n"
     }
+    text += prunedText(report.pruned, compiles: report.compiles)
     text +=
-      "  removed \(grouped(UInt64(report.prunedFiles))) files, \(grouped(report.prunedBytes)) bytes;"
-    text += " stripped \(grouped(report.strippedBytes)) bytes\n" + unstrippedText(report.unstripped)
+      "  stripped \(grouped(report.strippedBytes)) bytes\n" + unstrippedText(report.unstripped)
     if let why = report.frozen { text += "  sys.frozen is set, because \(why)\n" }
     if spec.target != .native { text += "  for \(spec.target.name)\n" }
     return text + glibcText(report.glibc)
+  }
+
+  /// What was removed, with a line for each of those that lost most.
+  private func prunedText(_ rows: [PrunedRow], compiles: String?) -> String {
+    let (files, bytes) = sums(rows)
+    var text = "  removed \(grouped(files)) files, \(grouped(bytes)) bytes\n"
+    func line(_ files: UInt64, _ bytes: UInt64, _ name: String) -> String {
+      column("\(megabytes(bytes)) MB", 12) + column(grouped(files).string, 10) + "  \(name)\n"
+    }
+    for row in rows.prefix(5) { text += line(UInt64(row.files), row.bytes, row.name) }
+    let rest = rows.dropFirst(5)
+    if !rest.isEmpty {
+      let (files, bytes) = sums(Array(rest))
+      text += line(files, bytes, "\(rest.count) \(rest.count == 1 ? "other" : "others")")
+    }
+    if let compiles {
+      text += "  the interpreter's headers stay: \(escapedText([UInt8](compiles.utf8))) uses them\n"
+    }
+    return text
+  }
+
+  private func sums(_ rows: [PrunedRow]) -> (files: UInt64, bytes: UInt64) {
+    (rows.reduce(0) { $0 + UInt64($1.files) }, rows.reduce(0) { $0 + $1.bytes })
   }
 
   /// A line for each reason.
@@ -296,15 +319,27 @@ private struct SpecBuild {
   }
 
   private func stagingMembers(_ report: StagingReport) -> [(String, JSON)] {
-    [
+    let (files, bytes) = sums(report.pruned)
+    return [
       ("target", .string(spec.target.name)),
       ("python", .string(report.pythonVersion)),
       ("interpreter", .string(report.interpreter)),
       ("installer", .string(report.installer)),
       ("distributions", .number(UInt64(report.distributions))),
       ("excluded", .array(report.excluded.map { .string($0) })),
-      ("pruned_files", .number(UInt64(report.prunedFiles))),
-      ("pruned_bytes", .number(report.prunedBytes)),
+      ("pruned_files", .number(files)),
+      ("pruned_bytes", .number(bytes)),
+      (
+        "pruned",
+        .array(
+          report.pruned.map { row in
+            .object([
+              ("name", .string(row.name)), ("files", .number(UInt64(row.files))),
+              ("bytes", .number(row.bytes)),
+            ])
+          })
+      ),
+      ("headers_used_by", report.compiles.map { .string($0) } ?? .null),
       ("stripped_bytes", .number(report.strippedBytes)),
       (
         "unstripped",

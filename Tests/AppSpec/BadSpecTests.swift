@@ -230,6 +230,12 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
         "onefold.toml:1: one of 'python.version', 'python.prefix' or 'python.archive' is needed",
         "onefold.toml:2: 'python.system-libraries' holds names such as libGL.so.1, not 'lib/x.so'"),
       .rest(
+        "[python]\nversion = '3.11'\nsystem-libraries = ['libc.so.1']\nlibraries = ['pango',\n 'libc.so.1', 'no/lib.so']",
+        "onefold.toml:4: 'python.libraries' holds names such as libpango-1.0.so.0, and paths of libraries, not 'pango'",
+        "onefold.toml:5: 'python.libraries' and 'python.system-libraries' exclude each other for 'libc.so.1'",
+        "onefold.toml:5: 'python.libraries': 'no/lib.so' does not exist; paths start at the spec's directory"
+      ),
+      .rest(
         "[python]\nversion = 3.10",
         "onefold.toml:2: 'python.version' must be text, not a fraction; put it in quotes"),
       .rest(

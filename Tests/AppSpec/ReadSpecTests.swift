@@ -28,7 +28,8 @@ import Testing
 
   @Test func everyKey() throws {
     for file in [
-      "VERSION", "a.txt", "b.txt", "p/setup.py", "p/uv.lock", "python.tar.zst", "static/x",
+      "VERSION", "a.txt", "b.txt", "libown.so", "p/setup.py", "p/uv.lock", "python.tar.zst",
+      "static/x",
       "s/server.py",
     ] {
       try directory.write(file, "1.2.3\n")
@@ -44,6 +45,7 @@ import Testing
       archive = "python.tar.zst"
       sha256 = "\(digits)"
       system-libraries = ["libGL.so.1"]
+      libraries = ["libmagic.so.1", "./libown.so"]
       [dependencies]
       requirements = ["a.txt",
         "b.txt"]
@@ -117,6 +119,7 @@ import Testing
     #expect(python.archive?.value.string == "python.tar.zst")
     #expect(python.sha256?.value == digits.lowercased() && python.sha256?.place.line == 7)
     #expect(python.systemLibraries == ["libGL.so.1"])
+    #expect(python.libraries.map(\.value.string) == ["libmagic.so.1", "./libown.so"])
     checkDependencies(spec)
     #expect(spec.data.map { $0.source.value.string } == ["static/", "static", "."])
     #expect(spec.data.map { $0.target.value.string } == ["static", "web/pages", ""])
@@ -131,7 +134,7 @@ import Testing
 
   private func checkDependencies(_ spec: Spec) {
     #expect(spec.dependencies.requirements.map { $0.value.string } == ["a.txt", "b.txt"])
-    #expect(spec.dependencies.requirements.map(\.place.line) == [10, 11])
+    #expect(spec.dependencies.requirements.map(\.place.line) == [11, 12])
     #expect(spec.dependencies.project?.value.string == "p")
     #expect(spec.dependencies.lock?.value.string == "p/uv.lock")
     #expect(spec.dependencies.extras == ["web-ui"])

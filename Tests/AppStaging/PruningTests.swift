@@ -17,15 +17,18 @@ struct PruningTests {
   /// Makes the files, prunes, and returns which are gone.
   private func prune(
     _ paths: [String: String], isLast: Bool = true, usesTkinter: Bool = false,
-    _ distributions: [Distribution] = [], _ edit: (inout Spec) -> Void = { _ in }
+    asked: Set<String> = [], compiles: String? = nil, _ distributions: [Distribution] = [],
+    _ edit: (inout Spec) -> Void = { _ in }
   ) throws -> Set<String> {
     try write(paths, to: directory)
     let pruner = Pruner(
-      spec: makeSpec(edit), layout: layout, usesTkinter: usesTkinter, isLast: isLast)
-    let report = try pruner.prune(distributions)
+      spec: makeSpec(edit), layout: layout, usesTkinter: usesTkinter, compiles: compiles,
+      asked: asked, isLast: isLast)
+    let rows = try pruner.prune(distributions).rows
     let gone = Set(paths.keys).subtracting(try files(in: layout))
-    #expect(report.files == gone.count)
-    #expect(report.bytes == gone.reduce(0) { $0 + UInt64(paths[$1]!.utf8.count) })
+    #expect(rows.reduce(0) { $0 + $1.files } == gone.count)
+    #expect(
+      rows.reduce(0) { $0 + $1.bytes } == gone.reduce(0) { $0 + UInt64(paths[$1]!.utf8.count) })
     return gone
   }
 
@@ -42,7 +45,7 @@ struct PruningTests {
     ("\(library)/lib-dynload/xxlimited.so", { $0.prune.tests = false }),
     ("include/python3.11/Python.h", { $0.prune.headers = false }),
     ("lib/pkgconfig/python.pc", { $0.prune.headers = false }),
-    ("\(site)/p/core.hpp", { $0.prune.headers = false }),
+    ("lib/tdbc1.1/tdbc.h", { $0.prune.headers = false }),
     ("\(site)/p/libp.a", { $0.prune.staticLibraries = false }),
     ("lib/libx.la", { $0.prune.staticLibraries = false }),
     ("\(library)/config-3.11/Makefile", { $0.prune.staticLibraries = false }),
@@ -61,7 +64,8 @@ struct PruningTests {
       "bin/python3.11", "lib/libz.so.1", "\(library)/os.py", "\(library)/unittest/case.py",
       "\(library)/lib-dynload/_socket.so", "\(library)/testing.py", "\(library)/turtles.py",
       "\(site)/ensurepip/x.py", "\(site)/idlelib/x.py", "\(site)/tkinter/x.py",
-      "\(site)/p/test.py", "\(site)/p/x.hx", "\(site)/p/a", "\(site)/turtle.py", "lib/tclx/x",
+      "\(site)/p/core.hpp", "\(site)/p/p.h", "\(site)/p/test.py", "\(site)/p/x.hx", "\(site)/p/a",
+      "\(site)/turtle.py", "lib/tclx/x",
       "lib/libtkrzw.so",
     ].map { ($0, "kept") })
 
@@ -121,9 +125,12 @@ struct PruningTests {
 
   // MARK: Distributions
 
-  private func distribution(_ name: String, requires: [String] = []) -> Distribution {
+  private func distribution(
+    _ name: String, requires: [String] = [], optional: [String] = []
+  ) -> Distribution {
     Distribution(
       name: name, version: "1", directory: "\(name)-1.dist-info", requires: requires,
+      optional: optional,
       files: ["\(Self.site)/\(name)/x.py", "bin/\(name)"])
   }
 
@@ -139,6 +146,83 @@ struct PruningTests {
     let paths = all.flatMap(\.files).map { ($0, "") }
     let gone = try prune(Dictionary(uniqueKeysWithValues: paths), all)
     #expect(gone == Set(expected.flatMap { ["\(Self.site)/\($0)/x.py", "bin/\($0)"] }))
+  }
+
+  @Test func installersStayIfAnExtraOrAPersonAsksForThem() throws {
+    let all = [
+      distribution("app", optional: ["setuptools"]), distribution("pip"), distribution("wheel"),
+      distribution("setuptools", optional: ["pip"]),
+    ]
+    let paths = Dictionary(uniqueKeysWithValues: all.flatMap(\.files).map { ($0, "") })
+    #expect(try prune(paths, asked: ["wheel"], all) == ["\(Self.site)/pip/x.py", "bin/pip"])
+  }
+
+  @Test func headersOfDistributionsStayWhereverTheyAre() throws {
+    var greenlet = distribution("greenlet")
+    greenlet.files = ["include/site/python3.11/greenlet/greenlet.h", "lib/pkgconfig/greenlet.pc"]
+    let paths = Dictionary(
+      uniqueKeysWithValues: (greenlet.files + ["include/python3.11/Python.h"]).map { ($0, "") })
+    #expect(try prune(paths, [greenlet]) == ["include/python3.11/Python.h"])
+  }
+
+  @Test func headersOfTheInterpreterStayForWhatCompiles() throws {
+    #expect(try prune(["include/python3.11/Python.h": ""], compiles: "p/build.py").isEmpty)
+  }
+
+  @Test func theReportSaysWhoLostWhat() throws {
+    let paths = [
+      "\(Self.site)/pip/x.py": "12", "bin/pip": "3", "\(Self.library)/idlelib/run.py": "4567",
+      "\(Self.site)/data.txt": "8",
+    ]
+    try write(paths, to: directory)
+    let spec = makeSpec { $0.prune.remove = [located("**/data.txt")] }
+    let pruner = Pruner(spec: spec, layout: layout, usesTkinter: false, isLast: true)
+    let rows = try pruner.prune([distribution("pip")]).rows.sorted { $0.name < $1.name }
+    #expect(
+      rows == [
+        PrunedRow(name: "application", files: 1, bytes: 1),
+        PrunedRow(name: "pip 1", files: 2, bytes: 3),
+        PrunedRow(name: "python 3.11", files: 1, bytes: 4),
+      ])
+  }
+
+  // MARK: What sources need
+
+  @Test(arguments: [
+    ("source = '#include <Python.h>'", true), ("from x import get_python_inc", true),
+    ("get_config_var('INCLUDEPY')", true),
+    ("import sysconfig\nsysconfig.get_paths()['include']", true),
+    ("sysconfig.get_path(\"include\")", true), ("sysconfig.get_path('purelib')", false),
+    ("paths['include']", false), ("import ctypes", false),
+  ])
+  func sourcesThatCompileAreFound(_ source: String, _ expected: Bool) throws {
+    try write(
+      ["\(Self.site)/p/tests/a.py": "Python.h", "\(Self.site)/p/x.py": source], to: directory)
+    let sources = try PackedSources(layout, passing: [], workers: 2)
+    #expect(sources.compiles == (expected ? "\(Self.site)/p/x.py" : nil))
+    let passing = try PackedSources(layout, passing: ["\(Self.site)/p/x.py"], workers: 1)
+    #expect(passing.compiles == nil)
+  }
+
+  @Test func modulesThatNeedTkinterAreFound() throws {
+    let files = [
+      "PIL/ImageTk.py": "import os\nimport tkinter\n", "kit/__init__.py": "from tkinter import Tk",
+      "nltk.py": "try:\n    import tkinter\nexcept ImportError: pass\n", "tk/a.py": "import tk",
+    ]
+    try write(
+      Dictionary(uniqueKeysWithValues: files.map { ("\(Self.site)/\($0.key)", $0.value) }),
+      to: directory)
+    let sources = try PackedSources(layout, passing: [], workers: 1)
+    #expect(sources.tkinterModules == ["PIL.ImageTk", "kit"])
+    for (source, expected) in [
+      ("import PIL.ImageTk", true), ("from PIL import Image, ImageTk", true), ("import PIL", false),
+      ("from PIL import Image", false), ("def f():\n    import kit", true), ("import turtle", true),
+      ("matplotlib.use('TkAgg')", true), ("from tkinter import ttk", true), ("import nltk", false),
+    ] {
+      #expect(sources.windows([UInt8](source.utf8)) == expected, "\(source)")
+    }
+    #expect(sources.windows(module: "kit.window"))
+    #expect(!sources.windows(module: "kitchen"))
   }
 
   // MARK: Tests of packages

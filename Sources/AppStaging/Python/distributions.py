@@ -1,7 +1,7 @@
 """Prints what is installed in the site-packages directory that is the first argument.
 
-For each distribution "distribution NAME VERSION DIRECTORY", "requires NAME" for each that it needs whatever the extra, "top NAME" for
-each module or package of its own at the top level, and "file PATH" for each of its files. If it is from no index, "origin JSON" tells its
+For each distribution "distribution NAME VERSION DIRECTORY", "requires NAME" for each that it needs whatever the extra, "optional NAME" for
+each that one of its extras needs, "top NAME" for each module or package of its own at the top level, and "file PATH" for each of its files. If it is from no index, "origin JSON" tells its
 hash or commit, and "local" that it is from this machine (PyPA specification "Recording the direct URL origin").
 """
 
@@ -65,10 +65,10 @@ for found in sorted(metadata.distributions(path=[sys.argv[1]]), key=lambda one: 
         continue
     say("distribution", normalized(name), found.version or "?", os.path.basename(str(found._path)))
     for requirement in found.requires or ():
-        if "extra" not in requirement.partition(";")[2]:
-            match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
-            if match:
-                say("requires", normalized(match.group(1)))
+        match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+        if match:
+            is_optional = "extra" in requirement.partition(";")[2]
+            say("optional" if is_optional else "requires", normalized(match.group(1)))
     direct = direct_url(found)
     origin = {key: direct[key] for key in ("archive_info", "vcs_info") if direct.get(key)}
     if origin:

@@ -73,6 +73,17 @@ def excluded_names(requirements, excluded, hashed):
     return without_excluded([line.name for line in requirements if line.name], needed_by, excluded)
 
 
+def asked_names(requirements, locals):
+    """The names that a person asks for: all but those that only distributions of the list need."""
+    known = {line.name for line in requirements if line.name} - {local.name for local in locals}
+    found = {local.name for local in locals if local.needed and local.name}
+    for line in requirements:
+        vias = [via for via in line.via if not via.startswith("-c")]
+        if line.name and not (vias and all(normalized(via) in known for via in vias)):
+            found.add(line.name)
+    return found
+
+
 # Reading
 
 
@@ -247,6 +258,9 @@ class Reading:
             say("local_needed", "yes" if local.needed else "no")
         for name in sorted(gone):
             say("dropped", name)
+        requirements = [line for line in self.lines if line.is_requirement]
+        for name in sorted(asked_names(requirements, projects.ordered())):
+            say("asked", name)
         say("hashed", "yes" if self.locked else "no")
         say("beside", str(len(beside)))
         say("count", str(len([line for line in kept if line.is_requirement])))

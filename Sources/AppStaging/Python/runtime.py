@@ -213,15 +213,12 @@ class _Thawed:
         setattr(sys, name, value)
 
 
-class _FrozenFinder:
-    """Makes what starts processes start the right ones although `sys.frozen` is set.
-
-    For a frozen program, multiprocessing would call `sys.executable --multiprocessing-fork`, and the program itself
-    `sys.executable ARGUMENTS`. Both are right for PyInstaller, whose sys.executable is the program.
-    """
+class _AmendingFinder:
+    """Amends modules as soon as they were imported."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != "subprocess" and not name.endswith(".spawn"):
+        amend = _amendment(name)
+        if amend is None:
             return None
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target) if finder is not self else None
@@ -234,18 +231,58 @@ class _FrozenFinder:
 
             def exec_module(module):
                 load(module)
-                if name == "subprocess":
-                    _serve_popen(module.Popen)
-                elif hasattr(module, "get_command_line"):
-                    module.sys = _Thawed()
+                amend(module)
 
             spec.loader.exec_module = exec_module
         return spec
 
 
-def _serve_popen(popen):
+def _amendment(name):
+    if name == "ctypes.util":
+        return _find_libraries
+    # What starts processes must start the right ones although `sys.frozen` is set. For a frozen program, multiprocessing
+    # would call `sys.executable --multiprocessing-fork`, and the program itself `sys.executable ARGUMENTS`. Both are right
+    # for PyInstaller, whose sys.executable is the program.
+    if @FROZEN@ and name == "subprocess":
+        return _serve_popen
+    if @FROZEN@ and name.endswith(".spawn"):
+        return _thaw
+    return None
+
+
+def _thaw(module):
+    if hasattr(module, "get_command_line"):
+        module.sys = _Thawed()
+
+
+def _find_libraries(module):
+    """Makes `find_library` look into the tree first. It asks ldconfig and compilers, which know only the system's libraries."""
+    original = module.find_library
+
+    def find_library(name):
+        return _library_of_tree(name) or original(name)
+
+    module.find_library = find_library
+
+
+def _library_of_tree(name):
+    """The file name of the newest library of that name in the tree; None if there is none."""
+    import re
+
+    try:
+        names = os.listdir(_ROOT + "lib")
+    except OSError:
+        return None
+    matches = re.compile(r"lib%s\.so((?:\.[0-9]+)*)" % re.escape(str(name))).fullmatch
+    found = [match for match in map(matches, names) if match]
+    newest = max(found, key=lambda match: [int(part) for part in match[1].split(".")[1:]], default=None)
+    return newest and newest[0]
+
+
+def _serve_popen(module):
     from functools import wraps
 
+    popen = module.Popen
     original = popen.__init__
 
     def start(self, args, *more, **named):
@@ -268,5 +305,5 @@ if @MEIPASS@:
     sys._MEIPASS = _SITE
 if @FROZEN@:
     sys.frozen = True
-    sys.meta_path.insert(0, _FrozenFinder())
+sys.meta_path.insert(0, _AmendingFinder())
 _serve_restarts()

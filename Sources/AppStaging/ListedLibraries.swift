@@ -1,0 +1,98 @@
+import AppSpec
+import BinaryInspection
+import Posix
+
+/// What is wrong with a library that `python.libraries` lists.
+struct ListedLibrary {
+  var path: Path
+  var place: SpecPlace
+  var target: Target
+  var systemRoot: Path?
+
+  var name: String { String(decoding: path.lastComponent, as: UTF8.self) }
+
+  private var quotedName: String { Path(name).quoted.string }
+
+  private func failure(_ message: String) -> StagingError {
+    .failed(place, "'python.libraries': \(message)")
+  }
+
+  var belongsToGlibc: StagingError {
+    failure("\(quotedName) belongs to glibc, which is the target system's: remove it")
+  }
+
+  /// Neither the tree nor the build machine has it.
+  func missing() throws(StagingError) -> StagingError {
+    if path.bytes.contains(UInt8(ascii: "/")) {
+      return failure(
+        "\(path.quoted.string) is no shared library for \(target.name): name another file")
+    }
+    if target != .native {
+      let place = systemRoot.map { "in \($0.quoted.string)" } ?? "beside the interpreter"
+      return failure(
+        "there is no library \(quotedName) \(place): install it there, or give its path")
+    }
+    let package = try debianPackage().map { "apt-get install \($0)" } ?? "install its package"
+    return failure(
+      "there is no library \(quotedName) on this machine: \(package), or give the library's path")
+  }
+
+  /// The package that should have it by Debian's rules for names, if the machine's package lists have that.
+  private func debianPackage() throws(StagingError) -> String? {
+    guard let range = name.firstRange(of: ".so."), name.hasPrefix("lib") else { return nil }
+    let stem = name[..<range.lowerBound]
+    let number = name[range.upperBound...].prefix { $0 != "." }
+    let dash = stem.last?.isNumber == true ? "-" : ""
+    let package = (stem + dash + number).lowercased().replacing("_", with: "-")
+    let result: Subprocess.Result
+    do throws(StagingError) {
+      result = try runProgram(
+        Path("apt-cache"), [Path("pkgnames"), Path(package)], timeout: 30)
+    } catch {
+      if case .interrupted = error { throw error }
+      return nil
+    }
+    guard result.succeeded else { return nil }
+    let known = Set(
+      result.output.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    )
+    // Packages whose times have 64 bits where they had 32.
+    return [package, package + "t64"].first { known.contains($0) }
+  }
+}
+
+extension LibraryResolver {
+  /// Copies the libraries that the spec lists to `lib`, where code finds them that asks for their names.
+  mutating func copyListed() throws(StagingError) {
+    for item in request.libraries {
+      let listed = ListedLibrary(
+        path: item.value, place: item.place, target: request.target, systemRoot: request.systemRoot)
+      if isSystemLibrary(listed.name) { throw listed.belongsToGlibc }
+      if binary(at: "lib", listed.name) != nil { continue }
+      guard let library = try machine.find(listed: item.value) else { throw try listed.missing() }
+      _ = try copy(library, as: listed.name)
+    }
+  }
+}
+
+extension MachineLibraries {
+  /// The library that a name or a path in `python.libraries` means.
+  func find(listed path: Path) throws(StagingError) -> MachineLibrary? {
+    path.bytes.contains(UInt8(ascii: "/"))
+      ? try read(path) : try find(path.string, for: nil)
+  }
+
+  /// What changes if the listed libraries do, for a layer's key.
+  func identity(_ libraries: [Located<Path>]) throws(StagingError) -> String {
+    var text = ""
+    for library in libraries {
+      guard let found = try find(listed: library.value) else { continue }
+      let status = try system { () throws(SystemError) in
+        try DirectoryHandle.current.status(of: found.path, follow: true)
+      }
+      text += "\(library.value.string) \(found.path.string) \(status.size) "
+      text += "\(status.modified.seconds) \(status.modified.nanoseconds)\n"
+    }
+    return text
+  }
+}

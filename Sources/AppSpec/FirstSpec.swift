@@ -29,7 +29,7 @@ public struct FirstSpec: Sendable {
     var writer = FirstSpecWriter(scan, launch: isSame ? launch : nil, pyinstaller)
     writer.write(interpreter: interpreter)
     text = writer.text
-    found = pyinstaller.map { "PyInstaller's \($0.file)" } ?? writer.launch?.found
+    found = pyinstaller.map { "\($0.file) of PyInstaller" } ?? writer.launch?.found
     test = writer.launch?.test
     let made = scan.has(Starter.name) ? nil : writer.launch?.starter
     starter = made.map { (Starter.name, $0.text) }
@@ -220,7 +220,7 @@ private struct FirstSpecWriter {
     // PyInstaller takes no data but those that are listed.
     let assets = pyinstaller == nil ? scan.assets : []
     let found = launch?.needsPython == false ? [] : code + assets
-    let listed = pyinstaller.map { $0.paths + $0.data.map(\.source) } ?? []
+    let listed = pyinstaller.map { $0.paths + $0.hooks + $0.data.map(\.source) } ?? []
     if let pyinstaller { writeData(of: pyinstaller) }
     for name in found
     where name != launch?.script && name != pyinstaller?.script && !listed.contains(name) {

@@ -14,6 +14,8 @@ public struct PyInstallerSpec: Sendable {
   public var data: [(source: String, target: String)] = []
   /// Names of modules at the top level.
   public var excludes: [String] = []
+  /// Runtime hooks, which are no modules of the application.
+  public var hooks: [String] = []
   /// Options for the interpreter.
   public var options: [String] = []
   /// What a comment in the spec should say; the table is "-" if it concerns none.

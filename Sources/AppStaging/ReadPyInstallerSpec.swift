@@ -32,6 +32,7 @@ extension PyInstallerSpec {
     script = facts["script"]
     excludes = facts.all("exclude")
     options = facts.all("option")
+    hooks = facts.all("hook")
     missing = facts.all("missing")
     for path in facts.all("path") where !paths.contains(path) { paths.append(path) }
     for value in facts.all("data") {

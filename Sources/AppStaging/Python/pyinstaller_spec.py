@@ -9,6 +9,7 @@ Paths are printed as seen from the directory PROJECT. Prints lines "FACT VALUE":
     data TARGET<tab>SOURCE        a file or directory, and its place below the root of data files
     exclude NAME                  a distribution
     option TEXT                   an option for the interpreter
+    hook FILE                     a runtime hook
     note TABLE TEXT               what the spec should say in a comment, by table; "-" for none
     missing TEXT                  what is not understood, or not there: a person must look at it
 
@@ -606,6 +607,7 @@ class Translation:
     def print_others(self):
         for hook in self.texts("runtime_hooks", "runtime hooks"):
             text = "runtime hook '%s': give the variables that it sets in 'environment', or run its code in the script" % self.shown(hook)
+            say("hook", self.shown(hook))
             say("note", "launch", text)
             say("missing", "%s: the runtime hook '%s' is not run: see [launch]" % (self.file, self.shown(hook)))
         for line, one in self.reader.collected:

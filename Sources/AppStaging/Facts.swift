@@ -39,6 +39,7 @@ enum Helper {
   static let imports = text(PackageResources.imports_py)
   static let importGroups = text(PackageResources.import_groups_py)
   static let launched = text(PackageResources.launched_py)
+  static let watch = text(PackageResources.watch_py)
   static let findModule = text(PackageResources.find_module_py)
   static let request = text(PackageResources.request_py)
   static let runtime = text(PackageResources.runtime_py)

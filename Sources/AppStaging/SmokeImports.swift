@@ -52,7 +52,12 @@ extension SmokeTest {
     try writeFile(plan, text)
     let result = try runStaged(
       Helper.importGroups, ["\(smoke.timeout)", plan.string], timeout: smoke.timeout * count)
-    return Set(Facts(result.output).all("ok"))
+    let facts = Facts(result.output)
+    for value in facts.all("library") {
+      let user = value.prefix { $0 != " " }
+      watch.note(library: String(value.dropFirst(user.count + 1)), of: String(user))
+    }
+    return Set(facts.all("ok"))
   }
 
   /// Why a module can't be imported in a process of its own; nil if it can.

@@ -26,6 +26,10 @@ public struct SmokeReport: Sendable {
   public var commands = 0
   public var requests = 0
   public var application = Application.untested
+  /// What the tested programs wrote below the tree.
+  public var written: [WrittenFile] = []
+  /// Libraries that they took from this machine.
+  public var libraries: [ForeignLibrary] = []
 
   /// How far the application itself was tested, beside the distributions that it requires.
   public enum Application: String, Sendable {
@@ -96,6 +100,8 @@ public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) t
     report.requests += 1
   }
   if report.commands + report.requests > 0 { report.application = .started }
+  report.written = try test.watch.writtenFiles()
+  report.libraries = test.watch.foreignLibraries(request.spec.target)
   return report
 }
 
@@ -105,6 +111,7 @@ struct SmokeTest {
   let environment: [String]
   /// The tree that the onefile unpacked.
   let tree: Path
+  let watch: TreeWatch
 
   var smoke: Spec.Smoke { request.spec.smoke }
 
@@ -119,6 +126,8 @@ struct SmokeTest {
       "ONEFOLD_CACHE=\(scratch.string)/cache", "HOME=\(home)", "XDG_CACHE_HOME=\(home)/.cache",
       "XDG_CONFIG_HOME=\(home)/.config", "XDG_DATA_HOME=\(home)/.local/share",
       "XDG_STATE_HOME=\(home)/.local/state",
+      // What the tests change in the tree is not to be repaired between them.
+      "ONEFOLD_CHECK=seal",
       // Of this machine's variables for the interpreter, which count, this one alone is not removed.
       "PYTHONWARNINGS=",
     ]
@@ -134,6 +143,7 @@ struct SmokeTest {
       throw .failed(nil, "the packed file does not unpack itself:\n\(lastLines(result.errors))")
     }
     tree = Path([UInt8](line))
+    watch = try TreeWatch(request, tree: tree)
   }
 
   private func start(_ arguments: [String], adding more: [String] = [], timeout: Int?) -> Subprocess
@@ -208,6 +218,7 @@ struct SmokeTest {
       http.arguments.map { filled($0, values) }, adding: variables, timeout: nil)
     var server = try system { () throws(SystemError) in try program.start() }
     let problem = try poll(http, "http://127.0.0.1:\(port)\(http.path)", &server)
+    watch.noteLibraries(ofGroup: server.group)
     let ended = try system { () throws(SystemError) in try server.terminate(within: 10) }
     let result = try system { () throws(SystemError) in try server.result(.exited(ended ?? 0)) }
     if let problem {

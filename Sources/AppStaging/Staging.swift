@@ -47,6 +47,8 @@ public struct StagedApplication: Sendable {
   var interpreter: String?
   /// The interpreter that the tree's was copied from, for helper programs; else the machine's.
   var helper: Path
+  /// Its directory of site-packages, from the tree; nil where it has none.
+  var site: String?
   var distributions: [Distribution]
   /// The root of the system that the interpreter is installed in, for another target.
   var systemRoot: Path?
@@ -175,7 +177,7 @@ private struct Staging {
       variables: variables,
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
       report: report, interpreter: layout.program, helper: layout.source,
-      distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
+      site: layout.site, distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
   }
 
   /// The spec's variables, and the PATH on which what the server starts finds programs of the tree first.

@@ -228,7 +228,8 @@ private struct SpecBuild {
   // MARK: Report
 
   func report(_ result: Result, _ milliseconds: UInt64) throws(CommandFailure) {
-    for warning in result.staged.report.warnings + result.summary.warnings.map(\.string) {
+    let warnings = result.staged.report.warnings + (result.smoke?.warnings ?? [])
+    for warning in warnings + result.summary.warnings.map(\.string) {
       writeWarning("onefold pack", warning)
     }
     if arguments.has("--json") {
@@ -236,6 +237,7 @@ private struct SpecBuild {
         output: output, name: [UInt8](spec.app.name.value.utf8),
         version: [UInt8](spec.app.version.utf8), compression, result.summary, milliseconds)
       members += stagingMembers(result.staged.report)
+      members.append(("warnings", .array(warnings.map { .string($0) })))
       members.append(("smoke", result.smoke.map { smokeMembers($0) } ?? .null))
       members.append(("untested", result.untested.map { .string($0) } ?? .null))
       members.append(("smoke_command", smokeCommand(result).map { .string($0) } ?? .null))
@@ -354,7 +356,6 @@ private struct SpecBuild {
     ] + glibcMembers(report.glibc) + [
       ("frozen", report.frozen.map { .string($0) } ?? .null),
       ("reused_layer", .bool(report.reusedLayer)),
-      ("warnings", .array(report.warnings.map { .string($0) })),
     ]
   }
 
@@ -364,6 +365,27 @@ private struct SpecBuild {
       ("commands", .number(UInt64(smoke.commands))),
       ("requests", .number(UInt64(smoke.requests))),
       ("application", .string(smoke.application.rawValue)),
+      (
+        "written",
+        .array(
+          smoke.written.map { file in
+            .object([
+              ("path", .string(file.path)), ("packed", .bool(file.isPacked)),
+              ("writer", file.writer.map { .string($0) } ?? .null),
+              ("distribution", file.distribution.map { .string($0) } ?? .null),
+            ])
+          })
+      ),
+      (
+        "libraries",
+        .array(
+          smoke.libraries.map { library in
+            .object([
+              ("name", .string(library.name)), ("path", .string(library.path)),
+              ("distributions", .array(library.distributions.map { .string($0) })),
+            ])
+          })
+      ),
     ])
   }
 }

@@ -131,6 +131,9 @@ public struct RunningProcess: ~Copyable {
   private let guardian: Guardian?
   private var status: Int32?
 
+  /// The number of its process group, which is its own number.
+  public var group: Int32 { number }
+
   fileprivate init(
     program: Path, number: Int32, output: consuming FileDescriptor,
     errors: consuming FileDescriptor, guardian: Guardian?

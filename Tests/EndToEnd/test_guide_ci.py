@@ -111,7 +111,7 @@ class Guide(Case):
         self.check_pipeline(self.project / "dist/notify-x86_64-linux")
         summary = json.loads((self.project / "summary.json").read_text())
         self.assertEqual(summary["smoke"], {
-            **{"imports": 0, "commands": 1, "requests": 1, "application": "started"},
+            **{"imports": 0, "commands": 1, "requests": 1, "application": "started", "written": [], "libraries": []},
         })  # fmt: skip
         self.assertIn("total", (self.project / "step-summary").read_text())
         # The next job finds the cache, and makes the same file.

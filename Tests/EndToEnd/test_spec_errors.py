@@ -13,6 +13,7 @@ from typing import Any
 from spec_support import (
     PREFIX,
     SHORT,
+    SITE,
     SpecCase,
     compile_library,
     line_of,
@@ -21,10 +22,11 @@ from spec_support import (
     pack_spec,
     processes_with,
     project,
+    unpacked,
     wheel,
     wheels,
 )
-from support import ONEFOLD, Mounts, listing, onefold, run
+from support import ONEFOLD, Mounts, listing, onefold, run, scratch
 
 SERVER = """
 import http.server, os, signal, sys
@@ -202,6 +204,7 @@ class Sources(SpecCase):
 
 
 class Smoke(SpecCase):
+    maxDiff = None
     def test_imports_that_fail_are_told_one_by_one(self) -> None:
         broken = {
             "raises": "raise ValueError('no luck')",
@@ -306,6 +309,84 @@ class Smoke(SpecCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("not tested: the application itself; add [[smoke.command]]", result.stderr.decode())
 
+    def test_what_programs_write_and_load_is_told(self) -> None:
+        place = scratch() / "foreign"
+        for name in ("libforeign", "libbelow", "libown", "libgranted"):
+            below = [place / "libbelow.so.1", f"-Wl,-rpath,{place}"] if name == "libforeign" else []
+            if name == "libforeign":
+                compile_library("int b(void) { return 1; }", place / "libbelow.so.1", "-Wl,-soname,libbelow.so.1")
+            elif name == "libbelow":
+                continue
+            compile_library(
+                f"int b(void); int {name}(void) {{ return {'b()' if below else '2'}; }}",
+                place / f"{name}.so.1", f"-Wl,-soname,{name}.so.1", *below,
+            )  # fmt: skip
+        load = "import ctypes; ctypes.CDLL(%r)\n"
+        wheel("borrows", {
+            "borrows.py": load % str(place / "libforeign.so.1") + load % str(place / "libgranted.so.1")
+        })  # fmt: skip
+        wheel("borrows-too", {"borrows_too.py": "import borrows\n"}, requires=["borrows"])
+        wheel("writes", {
+            "writes/__init__.py": "import os\ndef save(path):\n    with open(path, 'w') as file: file.write('x')\n"
+            "save(os.path.join(os.path.dirname(__file__), 'seed'))\n"
+        })  # fmt: skip
+        server = (
+            "import os, sqlite3, subprocess, sys\nimport http.server\n"
+            "here = os.path.dirname(__file__)\n"
+            "if sys.argv[1] == 'once':\n"
+            "    code = 'import sys, child; child.run(sys.argv[1])'\n"
+            "    sys.exit(subprocess.call([sys.executable, '-c', code, here]))\n"
+            "import writes\nwrites.save(here + '/deep.txt')\n"
+            "sqlite3.connect('file:%s/app.db' % here, uri=True).execute('create table t (a)')\n"
+            "with open(here + '/static.txt', 'a') as file: file.write('more')\n"
+            "open(os.path.expanduser('~/fine'), 'w').close()\n"
+            "import ctypes\nctypes.CDLL(sys.argv[2])\n"
+            "class Handler(http.server.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self):\n        self.send_response(200)\n        self.end_headers()\n"
+            "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
+        )
+        child = "def run(here):\n    open(here + '/of child', 'w').close()\n    open(here + '/gone', 'w').close()\n"
+        child += "    import os; os.remove(here + '/gone')\n"
+        directory = self.new_application(
+            {"server.py": server, "child.py": child, "static.txt": "as packed", "requirements.txt": "borrows-too\nwrites\n"},
+            python={"prefix": PREFIX, "system-libraries": ["libgranted.so.1"]},
+            dependencies={"requirements": ["requirements.txt"]},
+            data=[{"source": "child.py"}, {"source": "static.txt"}],
+            launch={"script": "server.py"},
+            smoke_command=[{"arguments": ["once"]}],
+            smoke_http={"arguments": ["{port}", place / "libown.so.1"]},
+        )  # fmt: skip
+        packed = pack_spec(directory, smoke=True)
+        smoke = packed.summary["smoke"]
+        written = {
+            one["path"]: (one["packed"], one["writer"], one["distribution"]) for one in smoke["written"]
+        }
+        self.assertEqual(
+            written,
+            {
+                f"{SITE}/writes/seed": (False, "server.py:7", "writes 1.0"),
+                f"{SITE}/deep.txt": (False, "server.py:8", "writes 1.0"),
+                f"{SITE}/app.db": (False, "server.py:9", None),
+                f"{SITE}/static.txt": (True, "server.py:10", None),
+                f"{SITE}/of child": (False, "child.py:2", None),
+            },
+        )
+        libraries = [(one["name"], one["distributions"]) for one in smoke["libraries"]]
+        self.assertEqual(
+            libraries,
+            [("libbelow.so.1", ["borrows"]), ("libforeign.so.1", ["borrows"]), ("libown.so.1", [])],
+        )
+        said = "\n".join(packed.summary["warnings"])
+        self.assertIn("app.db: written by server.py:9 in the unpacked tree", said)
+        self.assertIn("static.txt: written by server.py:10", said)
+        self.assertIn("restored by later launches", said)
+        self.assertRegex(said, "libforeign.so.1 and 1 libraries that they need: .* by borrows, .* python.libraries")
+        self.assertIn("libown.so.1: taken from this machine by the application", said)
+        # The packed file knows nothing of it.
+        tree = unpacked(packed, self.cache)
+        self.assertEqual((tree / SITE / "__onefold__.pth").read_text(), "import _onefold_runtime\n")
+        self.assertFalse((tree / SITE / "writes/seed").exists())
+
     def command(self, code: str, **keys: Any) -> Path:
         return self.new_application(
             smoke={"timeout": 2}, **{"smoke.command": [{"arguments": [code], **keys}]}
@@ -335,7 +416,7 @@ class Smoke(SpecCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(
             json.loads(result.stdout)["smoke"],
-            {"imports": 0, "commands": 1, "requests": 0, "application": "started"},
+            {"imports": 0, "commands": 1, "requests": 0, "application": "started", "written": [], "libraries": []},
         )
 
     def serving(self, mode: str, **keys: Any) -> Path:

@@ -46,7 +46,7 @@ class OtherPrograms(SpecCase):
         directory = self.other(**{"smoke.command": [{"output": "hello"}]})
         packed = pack_spec(directory, smoke=True)
         self.assertEqual(packed.summary["smoke"], {
-            **{"imports": 0, "commands": 1, "requests": 0, "application": "started"},
+            **{"imports": 0, "commands": 1, "requests": 0, "application": "started", "written": [], "libraries": []},
         })  # fmt: skip
 
     def test_an_executable_that_is_not_there(self) -> None:

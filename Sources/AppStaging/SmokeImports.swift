@@ -7,8 +7,12 @@ import Posix
 extension SmokeTest {
   // MARK: Distributions
 
-  /// Imports the modules of all distributions, those of each by themselves, and returns how many they were.
-  func importModules(_ progress: (String) -> Void) throws(StagingError) -> Int {
+  /// Imports the modules of all distributions, those of each by themselves, and returns how many they were. A warning is for
+  /// each that lacks a module which no distribution of the tree has: its author made that optional without a word, and it
+  /// would lack it in a virtual environment as well.
+  func importModules(_ progress: (String) -> Void) throws(StagingError)
+    -> (count: Int, warnings: [String])
+  {
     let skipped = Set(smoke.skipImports.map(\.value))
     var modules: [(name: String, distribution: Distribution)] = []
     for distribution in request.staged.distributions {
@@ -16,14 +20,22 @@ extension SmokeTest {
         modules.append((module, distribution))
       }
     }
-    guard !modules.isEmpty else { return 0 }
+    guard !modules.isEmpty else { return (0, []) }
     progress("smoke test: importing \(modules.count) modules")
     let imported = try importTogether(skipped)
     var failures: [String] = []
+    var warnings: [String] = []
     for (name, distribution) in modules where !imported.contains(name) {
       // Only what can't be imported in a new process either is a failure.
       guard let problem = try importAlone(name) else { continue }
-      failures.append("  \(name) (\(distribution.name) \(distribution.version)): \(problem)")
+      let what = "\(name) (\(distribution.name) \(distribution.version))"
+      if let lacking = problem.lacking, isOptional(lacking, of: distribution) {
+        warnings.append(
+          "\(what) can't be imported: it needs a module \(quotedText(lacking.utf8)), which no distribution of the file has or "
+            + "requires; add the distribution that has it, if the application uses this")
+        continue
+      }
+      failures.append("  \(what): \(problem.text)")
     }
     guard failures.isEmpty else {
       throw .failed(
@@ -33,7 +45,16 @@ extension SmokeTest {
           + "need, exclude their distribution, or name them in smoke.skip-imports\n"
           + failures.joined(separator: "\n"))
     }
-    return modules.count
+    return (modules.count - warnings.count, warnings)
+  }
+
+  /// Whether a module that is not there is none that anybody promised: what was excluded is missing because of the spec, and
+  /// what an own project lacks was forgotten.
+  private func isOptional(_ name: String, of distribution: Distribution) -> Bool {
+    !distribution.isLocal && request.spec.dependencies.exclude.isEmpty
+      && !request.staged.distributions.contains { other in
+        other.modules.contains { $0 == name || $0.hasPrefix("\(name).") }
+      }
   }
 
   /// The modules that could be imported at once, by processes that are forked from others.
@@ -60,8 +81,11 @@ extension SmokeTest {
     return Set(facts.all("ok"))
   }
 
-  /// Why a module can't be imported in a process of its own; nil if it can.
-  private func importAlone(_ name: String) throws(StagingError) -> String? {
+  /// Why a module can't be imported in a process of its own, and the module at the top level that is missing, if that is why;
+  /// nil if it can.
+  private func importAlone(_ name: String) throws(StagingError)
+    -> (text: String, lacking: String?)?
+  {
     let result = try runStaged(
       Helper.imports, ["\(smoke.timeout)", name], timeout: smoke.timeout * 2)
     let lines = texts(result.output)
@@ -70,7 +94,11 @@ extension SmokeTest {
         nil,
         "the packed interpreter does not start: it \(endText(result))\n\(lastLines(result.errors))")
     }
-    return problem(in: lines.dropFirst(), result)
+    guard let verdict = lines.dropFirst().first, verdict.hasPrefix("lacks ") else {
+      return problem(in: lines.dropFirst(), result).map { ($0, nil) }
+    }
+    let words = verdict.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+    return (String(words[2]), String(words[1]))
   }
 
   /// What is wrong with an import by what the helper printed after it began; nil for "ok".
@@ -99,7 +127,7 @@ extension SmokeTest {
       guard let problem = try importAlone(Application.mainModule) else { return true }
       throw .failed(
         request.spec.launch.program.place,
-        "the function '\(module):\(name)' that is launched can't be imported from the packed file: \(problem)"
+        "the function '\(module):\(name)' that is launched can't be imported from the packed file: \(problem.text)"
       )
     case .script(let path):
       let source = ProcessContext.absolutePath(request.spec.resolve(path))

@@ -30,6 +30,8 @@ public struct SmokeReport: Sendable {
   public var written: [WrittenFile] = []
   /// Libraries that they took from this machine.
   public var libraries: [ForeignLibrary] = []
+  /// A line for each module that can't be imported, because a module is missing that nothing requires.
+  public var lacking: [String] = []
 
   /// How far the application itself was tested, beside the distributions that it requires.
   public enum Application: String, Sendable {
@@ -87,7 +89,7 @@ public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) t
   let test = try SmokeTest(request)
   if try test.importApplication(progress) { report.application = .imported }
   if request.spec.smoke.imports, request.staged.interpreter != nil {
-    report.imports = try test.importModules(progress)
+    (report.imports, report.lacking) = try test.importModules(progress)
   }
   for command in request.spec.smoke.commands {
     progress("smoke test: \(command.arguments.joined(separator: " "))")
@@ -291,6 +293,7 @@ extension Application {
         "@TIMEOUT@": "\(smoke.timeout)",
         "@FUNCTION@": pythonText(isFunction ? Self.mainModule : ""),
         "@IMPORTS@": smoke.imports ? "True" : "False",
+        "@EXCLUDES@": spec.dependencies.exclude.isEmpty ? "False" : "True",
         "@SKIPPED@": pythonList(smoke.skipImports.map { pythonText($0.value) }),
         "@VARIABLES@": pythonPairs(spec.launch.environment),
         "@COMMANDS@": pythonList(

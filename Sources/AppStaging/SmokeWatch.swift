@@ -243,7 +243,7 @@ final class TreeWatch {
 
 extension SmokeReport {
   /// What a person should know of what the tested programs did, a line each.
-  public var warnings: [String] { writtenWarnings + libraryWarnings }
+  public var warnings: [String] { lacking + writtenWarnings + libraryWarnings }
 
   /// A line for each source that wrote.
   private var writtenWarnings: [String] {

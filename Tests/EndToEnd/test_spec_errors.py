@@ -213,7 +213,8 @@ class Smoke(SpecCase):
             "crashes": "import ctypes; ctypes.string_at(0)",
             "hangs": "import time; time.sleep(1000)",
             "fine": "print('noise', flush=True)\nimport os; os.write(1, b'more noise\\nfailed x\\n')",
-            "last": "import nowhere",
+            "last": "import os.nowhere",
+            "optional": "import nowhere.sub",
         }
         for name, source in broken.items():
             wheel(f"smoke-{name}", {f"smoke_{name}.py": source})
@@ -222,22 +223,28 @@ class Smoke(SpecCase):
             dependencies={"requirements": ["requirements.txt"]},
             smoke={"timeout": 1},
         )
-        said = self.assertFails(directory, "6 of 7 modules can't be imported", "skip-imports")
+        said = self.assertFails(directory, "6 of 8 modules can't be imported", "skip-imports")
         for name, why in (
             ("raises", "ValueError: no luck"), ("exits", "SystemExit: 3"),
             ("leaves", "ended with status 0"), ("crashes", "signal 11"),
-            ("hangs", "longer than 1 s"), ("last", "No module named 'nowhere'"),
+            ("hangs", "longer than 1 s"), ("last", "No module named 'os.nowhere'"),
         ):  # fmt: skip
             pattern = rf"smoke_{name} \(smoke-{name} 1\.0\): .*{re.escape(why)}"
             self.assertRegex(said, pattern)
         # They are named, or not tested.
         spec = directory / "onefold.toml"
         text = spec.read_text()
-        names = [f"smoke_{name}" for name in broken if name != "fine"]
+        # What the author of a distribution made optional without a word.
+        self.assertNotIn("smoke_optional", said)
+        names = [f"smoke_{name}" for name in broken if name not in ("fine", "optional")]
         skipped = f"{text}skip-imports = {json.dumps(names)}\n"
-        for edited in (skipped, f"{text}imports = false\n"):
+        for edited, warned in ((skipped, 1), (f"{text}imports = false\n", 0)):
             spec.write_text(edited)
-            self.assertEqual(pack_command(directory).returncode, 0)
+            summary = pack_spec(directory, smoke=True).summary
+            found = [line for line in summary["warnings"] if "smoke_optional" in line]
+            self.assertEqual(len(found), warned, summary["warnings"])
+            for line in found:
+                self.assertIn("needs a module 'nowhere', which no distribution of the file has", line)
         self.assertEqual(pack_command(directory, "--no-smoke").returncode, 0)
 
     def test_distributions_are_imported_by_themselves(self) -> None:

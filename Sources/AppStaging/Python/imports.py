@@ -1,4 +1,5 @@
-"""Imports modules one after another and prints "NAME" before and "ok" or "failed REASON" after each.
+"""Imports modules one after another and prints "NAME" before and "ok" or "failed REASON" after each. Where the reason is that there
+is no module MISSING, which is not one that Python or its installers have, it prints "lacks MISSING REASON".
 
 usage: imports.py SECONDS MODULE...
 
@@ -15,6 +16,19 @@ import traceback
 out = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 seconds = int(sys.argv[1])
+
+
+def lacks(error):
+    """The name at the top of the module that is missing, or nothing."""
+    top = (getattr(error, "name", None) or "").partition(".")[0]
+    # Before Python 3.10 nobody knows what is Python's own, which may have been pruned.
+    own = getattr(sys, "stdlib_module_names", (top,))
+    if not isinstance(error, ModuleNotFoundError) or top in own or top in INSTALLERS:
+        return ""
+    return top
+
+
+INSTALLERS = ("pip", "pkg_resources", "setuptools", "wheel", "distutils", "_distutils_hack")
 for name in sys.argv[2:]:
     out.write(name + "\n")
     out.flush()
@@ -25,7 +39,10 @@ for name in sys.argv[2:]:
         verdict = "ok"
     except BaseException as error:
         lines = traceback.format_exception_only(type(error), error)
-        verdict = "failed " + " ".join("".join(lines).split())
+        verdict = "failed "
+        if lacks(error):
+            verdict = "lacks %s " % lacks(error)
+        verdict += " ".join("".join(lines).split())
     finally:
         faulthandler.cancel_dump_traceback_later()
     out.write(verdict + "\n")

@@ -112,7 +112,8 @@ private struct Staging {
     self.request = request
     spec = request.spec
     root = request.directory.appending("tree")
-    scratch = request.directory.appending("scratch")
+    // Installers run in the spec's directory, and are told of files in here.
+    scratch = ProcessContext.absolutePath(request.directory).appending("scratch")
     layers = LayerCache(directory: request.layers, workers: request.workers)
   }
 

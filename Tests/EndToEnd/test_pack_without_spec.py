@@ -53,8 +53,10 @@ class WithoutSpec(SpecCase):
         level: bool = True,
         environment: Optional[Mapping[str, StrPath]] = None,
     ) -> Result:
-        options = ["--level", "1"] if level else []
+        options: list[StrPath] = ["--level", "1"] if level else []
         variables = pack_environment(environment)
+        if "--python" not in arguments and "--package" in arguments:
+            options += ["--python", PREFIX]
         return onefold("pack", *arguments, *options, environment=variables, cwd=self.place)
 
     def assertRefused(self, *arguments: StrPath, message: str) -> str:
@@ -115,7 +117,6 @@ class Packages(WithoutSpec):
             (["plain"], package + "plain has no command: add the package that has one"),
             (["several"], package + "several has several commands: name one with --command: one, two\n"),
             (["several", "--command", "three"], "'three' in several; there are: one, two\n"),
-            (["plain", "--command", "x"], "'x' in plain; there is none at all\n"),
             (["no-such-package-at-all"], package + "looking for 'no-such-package-at-all' failed ("),
             (["./my_tool"], "needs a requirement such as datasette==0.65.1, not './my_tool'"),
             (["-r x"], "needs a requirement such as datasette==0.65.1, not '-r x'"),
@@ -123,7 +124,6 @@ class Packages(WithoutSpec):
             (["my_tool", "--python", "/nowhere"], "option '--python': '/nowhere' does not exist"),
             (["my_tool", "--python", "3.99"], "there is no Python 3.99 on this machine"),
             (["my_tool", "--max-glibc", "old"], package + "'python.max-glibc' must be such as 2.31"),
-            (["my_tool", "--target", "aarch64-linux"], "name one with --python"),
         ):
             with self.subTest(arguments):
                 self.assertRefused("--package", *arguments, message=message)
@@ -162,8 +162,10 @@ class Scripts(WithoutSpec):
         printed = succeed(self.pack("--print-spec", *options, level=False)).stdout
         self.assertIn(b'\n[dependencies]\nscript = "deep/app.py"\n', printed)
         self.write({"onefold.toml": printed})
-        succeed(self.pack("--no-smoke", "-o", "again", level=False))
-        self.assertEqual((self.place / "again").read_bytes(), (self.place / "app").read_bytes())
+        # From elsewhere, with a relative output.
+        command = ["pack", "--spec", "place", "--no-smoke", "-o", "again"]
+        succeed(onefold(*command, environment=pack_environment(), cwd=self.work))
+        self.assertEqual((self.work / "again").read_bytes(), (self.place / "app").read_bytes())
 
     def test_the_interpreter_suits_the_script(self) -> None:
         self.write({"app.py": SCRIPT.replace(">=3.8", f"=={SHORT}.*")})

@@ -64,8 +64,12 @@ extension CacheDirectory {
     guard let directory = try? FileDescriptor.open(name, in: handle, .directory),
       let packed = Seal.packedNames(in: directory.handle)
     else { return nil }
+    let source = name.appending(treeDirectory.bytes)
+    guard let status = try handle.statusIfExists(of: source), status.kind == .directory else {
+      return nil
+    }
     var keeper = FileKeeper(
-      cache: handle, packed: packed, source: name.appending(treeDirectory.bytes))
+      cache: handle, packed: packed, source: source, device: status.device)
     try keeper.move(Path(), PackedNames.root)
     return keeper.target.map { path.appending($0.bytes) }
   }
@@ -76,12 +80,16 @@ private struct FileKeeper {
   let packed: PackedNames
   /// The tree, from the cache directory.
   let source: Path
+  let device: UInt64
   /// Where files are moved to, from the cache directory; nil as long as there are none.
   var target: Path? = nil
 
   /// Moves what was not packed in a directory, which has a path from the tree's root and its hash.
   mutating func move(_ directory: Path, _ hash: UInt64) throws(SystemError) {
-    for name in try cache.names(in: inSource(directory)) {
+    let opened = try openWithPermissions(inSource(directory), in: cache)
+    // What is on another file system is not removed either.
+    guard try opened.status().device == device else { return }
+    for name in try opened.handle.names() {
       let path = directory.appending(name)
       let own = PackedNames.hash(name, in: hash)
       let isDirectory = try cache.status(of: inSource(path)).kind == .directory
@@ -90,7 +98,9 @@ private struct FileKeeper {
       } else if !isDirectory || holdsFiles(path) {
         do throws(SystemError) { try keep(path) } catch {
           // An overlay file system does not rename a directory of a lower layer.
-          guard error.errno == .otherFileSystem && isDirectory else { throw error }
+          guard isDirectory && error.errno == .otherFileSystem else {
+            throw error
+          }
           try move(path, own)
         }
       }

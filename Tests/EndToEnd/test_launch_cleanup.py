@@ -196,10 +196,14 @@ class AfterALaunch(CleanUpCase):
         for name in ("c" * 32, f".{'c' * 32}.{'d' * 16}"):
             (self.cache / name).symlink_to(outside)
         self.unpack(2, days=30)
-        self.assertLaunched(self.launch(3))
+        result = self.launch(3)
+        self.assertEqual(result.returncode, 0)
         self.assertNotIn(self.versions[1].tree_name, listing(self.cache))
         self.cached("clear")
-        self.assertHolds(others=("c" * 32, f".{'c' * 32}.{'d' * 16}"))
+        # The symlink itself is what the program made.
+        kept = os.path.basename(result.stderr.decode().rstrip("'\n"))
+        self.assertTrue((self.cache / kept / "added").is_symlink())
+        self.assertHolds(others=("c" * 32, f".{'c' * 32}.{'d' * 16}", kept))
         self.assertSameTree(outside, state)
 
     @needs_root

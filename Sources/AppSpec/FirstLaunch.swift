@@ -143,8 +143,9 @@ struct FirstLaunch {
   }
 
   private static func nodePath(_ text: String) -> String? {
-    let source = PythonText(text)
-    return chosenPath(["app.get(", ".get("].flatMap(source.literals).map(\.literal))
+    let paths = PythonText(text).literals(after: ".get(").map(\.literal)
+    // A server without a router answers everything alike.
+    return paths.isEmpty && text.contains("createServer") ? "/" : chosenPath(paths)
   }
 
   // MARK: Requests

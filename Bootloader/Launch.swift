@@ -40,9 +40,7 @@ private let cleanUpTime: Int64 = 1_000_000_000
 private func cleanUp(after tree: borrowing CachedTree, _ record: LaunchRecord) {
   var cleanUp = CleanUp(after: record)
   cleanUp.deadline = MonotonicClock.now + cleanUpTime
-  for path in cleanUpCache(of: tree, cleanUp).kept {
-    writeText("onefold: \(keptText(path))\n", to: 2)
-  }
+  _ = cleanUpCache(of: tree, cleanUp)
 }
 
 extension CleanUp {

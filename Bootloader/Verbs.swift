@@ -186,15 +186,12 @@ private func collectGarbage(_ payload: Payload) throws(LaunchError) {
 private func run(_ cleanUp: CleanUp) throws(LaunchError) -> CleanUpResult {
   let result = cleanUpCaches(cleanUp)
   for item in result.removed { writeText("removed \(item.path.quoted)\n", to: 2) }
-  for path in result.kept { writeText("\(keptText(path))\n", to: 2) }
   if let failure = result.failures.first { throw LaunchError(.system(failure)) }
   if result.removed.isEmpty && result.inUse.isEmpty {
     writeText("there is nothing to remove\n", to: 2)
   }
   return result
 }
-
-func keptText(_ path: Path) -> Text { "kept what the program wrote: \(path.quoted)" }
 
 /// The path as it is, whatever its bytes, for a program that reads it.
 private func writeLine(_ path: Path) throws(LaunchError) {

@@ -37,8 +37,6 @@ public final class CacheItem: Sendable {
     case unsealed
     /// What a launch that was killed left: a staging directory, or a tree that was half removed.
     case leftover
-    /// Files that programs wrote into trees that were removed since. They are never removed.
-    case kept
     /// What does not carry Onefold's mark. It is never removed.
     case unknown
   }
@@ -89,8 +87,6 @@ public struct CleanUpResult: Sendable {
   public var removed: [CacheItem] = []
   /// What would have been removed if nobody used it.
   public var inUse: [CacheItem] = []
-  /// Directories that files of programs were moved to: absolute paths.
-  public var kept: [Path] = []
   public var failures: [SystemError] = []
 
   public init() {}
@@ -170,9 +166,6 @@ extension CacheDirectory {
     switch CacheName([UInt8](name.bytes)) {
     case .lock: return isLock(name) ? nil : unknown
     case nil: return unknown
-    case .kept:
-      return status.kind == .directory
-        ? CacheItem(.kept, name: name, directory: path, status: status) : unknown
     case .tree:
       guard status.isOnlyOurs, let directory = try openItem(name) else { return unknown }
       let seal = seal(in: directory.handle, ofTreeNamed: name)
@@ -243,7 +236,7 @@ extension CacheDirectory {
       guard MonotonicClock.now <= cleanUp.deadline else { return }
       var removal = item.isInUse ? Removal.inUse : .removed
       if !item.isInUse && !cleanUp.isDryRun {
-        do throws(SystemError) { removal = try remove(item, cleanUp, &running, &result) } catch {
+        do throws(SystemError) { removal = try remove(item, cleanUp, &running) } catch {
           if error.errno != .timedOut { result.failures.append(error) }
           continue
         }
@@ -258,14 +251,11 @@ extension CacheDirectory {
     if !cleanUp.isDryRun { reclaimFiles(cleanUp) }
   }
 
-  private func remove(
-    _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?,
-    _ result: inout CleanUpResult
-  ) throws(SystemError) -> Removal {
-    if item.kind == .leftover {
-      return try removeLeftover(item.name, deadline: cleanUp.deadline, &result.kept)
-    }
-    return try removeUnused(item, cleanUp, &running, &result.kept)
+  private func remove(_ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?)
+    throws(SystemError) -> Removal
+  {
+    if item.kind == .leftover { return try removeLeftover(item.name, deadline: cleanUp.deadline) }
+    return try removeUnused(item, cleanUp, &running)
   }
 
   enum Removal { case removed, inUse, notThere }
@@ -273,7 +263,7 @@ extension CacheDirectory {
   /// Removes a tree, if nobody uses it: lock, look again, act. Where locks don't work nobody knows, and only a clean-up
   /// of this very tree removes it.
   private func removeUnused(
-    _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?, _ kept: inout [Path]
+    _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?
   ) throws(SystemError) -> Removal {
     let deadline = cleanUp.deadline
     let name = item.name
@@ -297,10 +287,10 @@ extension CacheDirectory {
     do throws(SystemError) { try handle.rename(name, to: hidden) } catch {
       // An overlay file system does not rename a directory of a lower layer: without its seal it is no tree either.
       guard error.errno == .otherFileSystem else { throw error }
-      try removeMarked(name, deadline: deadline, &kept)
+      try removeMarked(name, deadline: deadline)
       return .removed
     }
-    try removeMarked(hidden, deadline: deadline, &kept)
+    try removeMarked(hidden, deadline: deadline)
     return .removed
   }
 
@@ -320,9 +310,7 @@ extension CacheDirectory {
 
   /// Removes a hidden directory that nobody holds. A launch holds its staging directory from the moment when it has
   /// made it, and the lock of its tree before.
-  private func removeLeftover(_ name: Path, deadline: Int64 = .max, _ kept: inout [Path])
-    throws(SystemError) -> Removal
-  {
+  private func removeLeftover(_ name: Path, deadline: Int64 = .max) throws(SystemError) -> Removal {
     guard let directory = try openItem(name) else { return .notThere }
     let status = try directory.status()
     guard status.user == ProcessContext.owner else { return .notThere }
@@ -340,23 +328,14 @@ extension CacheDirectory {
       // Where locks don't work, only what no launch can still be at work at is known to be nobody's.
       guard WallClock.seconds(since: status.modified) >= secondsOfDay else { return .inUse }
     }
-    try removeMarked(name, deadline: deadline, &kept)
+    try removeMarked(name, deadline: deadline)
     return .removed
   }
 
-  /// `removeMarked`, for who tells nobody what is kept.
-  func removeMarked(_ name: Path) throws(SystemError) {
-    var kept: [Path] = []
-    try removeMarked(name, &kept)
-  }
-
   /// Removes a directory of the cache: its seal first, so that it is no tree from then on, and its mark last, so that what a
-  /// kill leaves is known to be Onefold's. Before that, files that a program wrote are moved: `kept` gets where to.
+  /// kill leaves is known to be Onefold's.
   @inline(never)
-  func removeMarked(_ name: Path, deadline: Int64 = .max, _ kept: inout [Path])
-    throws(SystemError)
-  {
-    if let place = try keepFiles(of: name) { kept.append(place) }
+  func removeMarked(_ name: Path, deadline: Int64 = .max) throws(SystemError) {
     if let directory = try? openWithPermissions(name, in: handle) {
       try? directory.handle.removeFile(Seal.fileName)
       for bytes in try directory.handle.names() {
@@ -373,9 +352,8 @@ extension CacheDirectory {
   func reclaimStaging(of treeName: Path) {
     guard let names = try? handle.names() else { return }
     let prefix = hiddenPrefix(for: treeName.bytes)
-    var kept: [Path] = []
     for name in names where CacheName(name) == .hidden && name.starts(with: prefix) {
-      _ = try? removeLeftover(Path(name), &kept)
+      _ = try? removeLeftover(Path(name))
     }
     guard let owned = openOwned(treeName) else { return }
     for name in owned.halfFiles() { try? owned.directory.handle.removeFile(name) }
@@ -404,7 +382,7 @@ extension CacheDirectory {
         else { continue }
         if lock.take() { reclaimStaging(of: Path(name)) }
         lock.release()
-      case .hidden, .kept, nil: continue
+      case .hidden, nil: continue
       }
     }
   }
@@ -413,7 +391,7 @@ extension CacheDirectory {
 extension CleanUp {
   /// Whether it removes `item`, if that is not in use.
   fileprivate func isMeant(_ item: CacheItem, among items: [CacheItem]) -> Bool {
-    guard item.isOwn && item.kind != .unknown && item.kind != .kept else { return false }
+    guard item.isOwn && item.kind != .unknown else { return false }
     if item.kind == .leftover { return true }
     if let tree { return item.name.elementsEqual(tree) }
     // Of a tree without a seal nobody knows whose it is.
@@ -470,8 +448,6 @@ enum CacheName {
   case lock
   /// `.`, a tree's name, `.` and 16 hexadecimal digits: staging, or a tree that is being removed.
   case hidden
-  /// A tree's name, `.` and 16 hexadecimal digits: files that a program wrote into a tree that was removed.
-  case kept
 
   static var treeNameLength: Int { 32 }
 
@@ -488,11 +464,6 @@ enum CacheName {
       && CacheName.isHex(name[1...length]) && CacheName.isHex(name[(length + 2)...])
     {
       self = .hidden
-    } else if name.count == length + 17 && name[length] == dot
-      && CacheName.isHex(name.prefix(length))
-      && CacheName.isHex(name[(length + 1)...])
-    {
-      self = .kept
     } else {
       return nil
     }

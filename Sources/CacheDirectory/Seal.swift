@@ -18,8 +18,6 @@ struct Seal {
   private(set) var layout: UInt16
   private var table: [UInt8]
   private var directoryCount: Int
-  /// What `PackedNames` takes; of a seal that is to be written only.
-  private var packed: [UInt8] = []
 
   static var fileName: Path { Path("seal") }
   static var headerLength: Int { 128 }
@@ -35,22 +33,6 @@ struct Seal {
   static func read(in directory: DirectoryHandle, treeID: Digest?, withTable: Bool) -> Seal? {
     guard let file = open(in: directory) else { return nil }
     return Seal(reading: file, treeID: treeID, withTable: withTable)
-  }
-
-  /// Which names the sealed tree was packed with; nil where that is not told, as in seals of older launchers, or not whole.
-  static func packedNames(in directory: DirectoryHandle) -> PackedNames? {
-    guard let file = open(in: directory),
-      let seal = Seal(reading: file, treeID: nil, withTable: false)
-    else { return nil }
-    let start = Int64(headerLength + seal.bodyLength)
-    guard let head = try? file.bytes(at: start, count: 8), head.count == 8 else { return nil }
-    let count = Int(head.span.bytes.unsafeLoadUnaligned(as: UInt32.self)) * 8
-    guard count <= longestTable, let bytes = try? file.bytes(at: start + 8, count: count),
-      bytes.count == count,
-      checksum(of: bytes.span)
-        == head.span.bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self)
-    else { return nil }
-    return PackedNames(bytes)
   }
 
   static func open(in directory: DirectoryHandle) -> FileDescriptor? {
@@ -316,7 +298,6 @@ struct Seal {
       directoryCount += 1
     }
     tableLength = table.count
-    self.packed = PackedNames.encoded(manifest)
   }
 
   private mutating func append(_ time: FileTime) {
@@ -328,8 +309,7 @@ struct Seal {
     Seal.append(value, count, to: &table)
   }
 
-  /// Appends the lowest bytes of a value, least significant first.
-  static func append(_ value: UInt64, _ count: Int, to bytes: inout [UInt8]) {
+  private static func append(_ value: UInt64, _ count: Int, to bytes: inout [UInt8]) {
     for index in 0..<count { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * UInt64(index)))) }
   }
 
@@ -353,10 +333,6 @@ struct Seal {
     let hash = SHA256Hasher.digest(of: bytes.span)
     bytes.append(contentsOf: hash.bytes)
     bytes.append(contentsOf: body)
-    // Launches don't read this.
-    Seal.append(UInt64(packed.count / 8), 4, to: &bytes)
-    Seal.append(UInt64(Seal.checksum(of: packed.span)), 4, to: &bytes)
-    bytes.append(contentsOf: packed)
     return bytes
   }
 

@@ -103,13 +103,11 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
       JSON.object([
         ("removed", .array(result.removed.map(json))),
         ("in_use", .array(result.inUse.map(json))),
-        ("kept", .array(result.kept.map { .object(JSON.members(path: [UInt8]($0.bytes))) })),
       ]).encoded)
   } else {
     let verb = cleanUp.isDryRun ? "would remove" : "removed"
     for item in result.removed { writeMessage("\(verb) \(item.title) in \(item.path.quoted)\n") }
     for item in result.inUse { writeMessage("in use: \(item.title) in \(item.path.quoted)\n") }
-    for path in result.kept { writeMessage("kept what the program wrote: \(path.quoted)\n") }
     var bytes: UInt64 = 0
     for item in result.removed {
       // Seals may say anything.
@@ -130,7 +128,6 @@ extension CacheItem {
     switch kind {
     case .leftover: return isInUse ? "being unpacked" : "left by a launch that was killed"
     case .unsealed: return "a tree without a seal"
-    case .kept: return "what a program wrote: never removed"
     case .unknown: return "not recognised: never removed"
     case .tree:
       let name = escapedText(application).string
@@ -145,7 +142,6 @@ private func json(_ item: CacheItem) -> JSON {
     case .tree: "tree"
     case .unsealed: "unsealed"
     case .leftover: "leftover"
-    case .kept: "kept"
     case .unknown: "unknown"
     }
   return .object(

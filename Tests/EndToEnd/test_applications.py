@@ -15,8 +15,8 @@ from support import ONEFOLD, REPOSITORY, scratch
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from projects.known import PROJECTS  # noqa: E402
-from projects.trial import Failed, try_project  # noqa: E402
+from trials.known import PROJECTS  # noqa: E402
+from trials.trial import Failed, try_project  # noqa: E402
 
 #: One for each way in which a server is started, told its port and tested; together they take about a minute.
 TRIED = ("Flask, waitress", "Flask, a fixed port", "Django, gunicorn", "aiohttp", "Celery", "Typer")

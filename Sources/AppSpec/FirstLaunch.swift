@@ -80,7 +80,7 @@ struct FirstLaunch {
       "console script \(name): \(function)", ["function = \(tomlText(function))"])
     let module = function.prefix { $0 != ":" }
     guard let source = scan.sources.first(where: { $0.module == module }) else { return launch }
-    launch.test(source, path: path(of: source, scan))
+    launch.test(source, path: path(of: source))
     return launch
   }
 
@@ -126,7 +126,7 @@ struct FirstLaunch {
   private static func node(_ scan: ProjectScan, _ script: String, _ node: String?) -> FirstLaunch {
     var launch = FirstLaunch(
       "Node.js: \(script)",
-      ["executable = \"bin/node\"", "arguments = [\(tomlText("{root}/\(script)"))]"])
+      ["executable = \"bin/node\"", "arguments = \(tomlList(["{root}/\(script)"]))"])
     launch.needsPython = false
     let text = scan.text(script)
     if text.contains("process.env.PORT") {
@@ -164,7 +164,7 @@ struct FirstLaunch {
     return paths.contains("/") ? "/" : nil
   }
 
-  private static func path(of source: PythonSource, _ scan: ProjectScan) -> String? {
+  private static func path(of source: PythonSource) -> String? {
     let known = source.hidesDescription ? nil : source.framework?.description
     return chosenPath(source.paths) ?? known
   }
@@ -174,7 +174,7 @@ struct FirstLaunch {
   private static func application(
     _ scan: ProjectScan, _ source: PythonSource, _ framework: Framework
   ) -> FirstLaunch {
-    let path = path(of: source, scan)
+    let path = path(of: source)
     // Installed code is not at hand as a script.
     let isScript = source.hasMain && !source.file.contains("/") && !scan.isInstallable
     switch framework.kind {

@@ -188,7 +188,7 @@ private struct FirstSpecWriter {
     } else if let lock = scan.lock {
       line("lock = \(tomlText(lock))")
     } else if !scan.requirements.isEmpty {
-      line("requirements = [\(scan.requirements.map(tomlText).joined(separator: ", "))]")
+      line("requirements = \(tomlList(scan.requirements))")
     }
     if scan.isInstallable {
       line("project = \".\"")

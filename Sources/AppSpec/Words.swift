@@ -27,7 +27,7 @@ public func isPythonVersion(_ text: String) -> Bool {
 
 /// A distribution's name in the form in which such names are compared (PEP 503: lower case, runs of `-`, `_` and
 /// `.` as one `-`), or nil where it is none (PEP 508).
-func normalizedDistributionName(_ text: String) -> String? {
+public func normalizedDistributionName(_ text: String) -> String? {
   let bytes = [UInt8](text.utf8)
   guard let first = bytes.first, let last = bytes.last, isLetterOrDigit(first),
     isLetterOrDigit(last)
@@ -123,7 +123,8 @@ func normalizedSHA256(_ text: String) -> String? {
   return digits
 }
 
-func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+/// Whether a byte is a digit of ASCII.
+public func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
 func isLetterOrDigit(_ byte: UInt8) -> Bool {
   isDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)

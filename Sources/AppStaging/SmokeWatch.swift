@@ -58,24 +58,17 @@ final class TreeWatch {
   private func install(_ place: Path) throws(StagingError) {
     guard let site = staged.site else { return }
     let module = place.appending("watch.py")
-    let values = ["@LOG@": hexadecimal(log), "@SITE@": pythonText(site)]
+    let values = ["@LOG@": hexText(log.bytes).string, "@SITE@": pythonText(site)]
     try writeFile(module, filledTemplate(Helper.watch, values))
     let start = tree.appending("\(site)/\(Self.startFile)")
     let line =
-      "import sys; exec(compile(open(bytes.fromhex('\(hexadecimal(module))'), 'rb').read(), 'onefold-watch', 'exec'), {})\n"
+      "import sys; exec(compile(open(bytes.fromhex('\(hexText(module.bytes).string)'), 'rb').read(), 'onefold-watch', 'exec'), {})\n"
     let text = try readFile(start) + Array(line.utf8)
     try system { () throws(SystemError) in
       let file = try FileDescriptor.open(start, .write)
       try file.write(text)
       try file.close()
     }
-  }
-
-  private func hexadecimal(_ path: Path) -> String {
-    path.bytes.map { byte in
-      let digits = String(byte, radix: 16)
-      return digits.utf8.count == 1 ? "0\(digits)" : digits
-    }.joined()
   }
 
   // MARK: Files
@@ -145,8 +138,6 @@ final class TreeWatch {
       }
     }
   }
-
-  private func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
 
   /// The process group by `/proc/PID/stat` (proc(5)), whose second field may hold anything.
   private func group(of process: Path) -> Int32? {

@@ -1,3 +1,4 @@
+import AppSpec
 import PayloadFormat
 import PayloadReader
 import Posix
@@ -191,8 +192,6 @@ private func join(_ directory: [UInt8], _ path: [UInt8]) -> [UInt8]? {
 private func parent(of path: [UInt8]) -> [UInt8] {
   path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[..<$0]) } ?? []
 }
-
-private func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
 
 extension ArraySlice<UInt8> {
   fileprivate func hasSuffix(_ text: String) -> Bool {

@@ -160,7 +160,8 @@ private struct GivenApplication {
           + "\(packages.map(\.name).joined(separator: ", ")); "
           + (others.isEmpty ? "there is none at all" : "there are: \(others)"))
     }
-    let own = first.commands.filter { isSameName($0.name, first.name) }
+    let name = normalizedDistributionName(first.name)
+    let own = first.commands.filter { normalizedDistributionName($0.name) == name }
     if let command = own.first ?? (first.commands.count == 1 ? first.commands[0] : nil) {
       return command
     }
@@ -171,14 +172,6 @@ private struct GivenApplication {
     }
     throw .failed(
       "option '--package': \(first.name) has several commands: name one with --command: \(names)")
-  }
-
-  /// Whether a command has the name of its package, however that is spelled.
-  private static func isSameName(_ one: String, _ other: String) -> Bool {
-    func plain(_ name: String) -> String {
-      String(name.lowercased().map { $0 == "_" || $0 == "." ? "-" : $0 })
-    }
-    return plain(one) == plain(other)
   }
 
   /// A console script's function; what is no function, or is none that a spec can name, is executed.

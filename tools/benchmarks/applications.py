@@ -23,6 +23,7 @@ from .running import (
     Unavailable,
     WORK,
     check,
+    free_port,
     last_line,
     output_of,
     say,
@@ -180,12 +181,6 @@ def make_venv(directory: Path, *requirements: Path, **variables: Part) -> Path:
 
 
 # Starting them
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def listens(port: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import textwrap
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable, Optional, Sequence
 
 from .running import Run
 
@@ -71,9 +71,15 @@ def take_turns(cases: dict[str, Case], turns: int, warm_up: int = 1) -> dict[str
     return results
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The first column is text; the others are figures."""
-    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *rows]
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[object]], figures: Optional[Sequence[str]] = None
+) -> str:
+    """The columns of `figures` are aligned to the right; None stands for all but the first."""
+    marks = []
+    for index, head in enumerate(heads):
+        is_figure = index > 0 if figures is None else head in figures
+        marks.append("---:" if is_figure else "---")
+    lines = [heads, marks, *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,13 @@ class Unavailable(Failure):
 def last_line(failure: Exception) -> str:
     lines = str(failure).strip().splitlines()
     return lines[-1] if lines else "it failed"
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def say(message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Optional
 
-from benchmarks.figures import figure
+from benchmarks.figures import figure, table
 from benchmarks.machine import commit_without
 from benchmarks.running import REPOSITORY
 from benchmarks.sections import with_section
@@ -39,7 +39,7 @@ def systems(matrix: Matrix) -> str:
     rows = []
     for facts in matrix.systems.values():
         rows.append([facts.name, *(cell(f) for f in (facts.glibc, facts.python, facts.patchelf))])
-    return table(heads, rows)
+    return table(heads, rows, figures=())
 
 
 def packed(matrix: Matrix) -> str:
@@ -50,7 +50,7 @@ def packed(matrix: Matrix) -> str:
         size = figure(one.summary["bytes_out"])
         name = matrix.systems[one.suite].name
         rows.append([f"`{one.example.folder}`", name, size, cell(one.glibc), code(needed_by)])
-    return table(heads, rows)
+    return table(heads, rows, figures=())
 
 
 def runs(matrix: Matrix) -> str:
@@ -63,7 +63,7 @@ def runs(matrix: Matrix) -> str:
             key = (one.suite, suite, one.example.folder)
             row.append("runs" if matrix.runs[key] else "refused")
         rows.append(row)
-    return table(heads, rows)
+    return table(heads, rows, figures=())
 
 
 def distinct(matrix: Matrix) -> list[Packed]:
@@ -79,12 +79,6 @@ def cell(fact: Optional[str]) -> str:
 
 def code(text: str) -> str:
     return f"`{text}`" if text else ""
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A table of texts."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def refresh(name: str, body: str) -> None:

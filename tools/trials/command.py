@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.figures import figure
+from benchmarks.figures import figure, table
 from benchmarks.machine import commit_without
 from benchmarks.running import REPOSITORY
 from benchmarks.sections import with_section
@@ -37,11 +37,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="onefold-applications-") as work:
             try:
                 outcomes.append(try_project(project, ONEFOLD, Path(work), environment))
-                print("  " + row(outcomes[-1]), file=sys.stderr, flush=True)
+                print("  " + " | ".join(row(outcomes[-1])), file=sys.stderr, flush=True)
             except Failed as error:
                 failures.append(project.name)
                 print(f"  FAILED: {error}", file=sys.stderr, flush=True)
-    text = table(outcomes)
+    text = report(outcomes)
     print(text)
     if options.refresh and not failures:
         document = REPORT.read_text()
@@ -50,18 +50,16 @@ def main() -> None:
         sys.exit(f"tools/applications: failed: {', '.join(failures)}")
 
 
-def table(outcomes: list[Outcome]) -> str:
+def report(outcomes: list[Outcome]) -> str:
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    heads = ["application", "version", "edits", "MB", "pack s", "cold ms", "warm ms", "found by `init`", "to know"]
-    lines = [f"*{day}, {commit_without([REPORT])}; no application was edited.*", ""]
-    lines += ["| " + " | ".join(heads) + " |", "|---|---|--:|--:|--:|--:|--:|---|---|"]
-    return "\n".join([*lines, *map(row, outcomes)]) + "\n"
+    head = f"*{day}, {commit_without([REPORT])}; no application was edited.*\n\n"
+    figures = ("edits", "MB", "pack s", "cold ms", "warm ms")
+    heads = ["application", "version", *figures, "found by `init`", "to know"]
+    return head + table(heads, map(row, outcomes), figures)
 
 
-def row(one: Outcome) -> str:
-    how = one.found or f"`--package {one.project.package}`"
-    cells = [
-        one.project.name, one.version, "0", f"{one.bytes_out / 1e6:.1f}", f"{one.pack_seconds:.1f}",
-        figure(round(one.cold)), figure(round(one.warm)), how, one.project.remark,
+def row(one: Outcome) -> list[str]:
+    return [
+        one.project.name, one.version, "0", figure(one.bytes_out / 1e6, 1), figure(one.pack_seconds, 1),
+        figure(one.cold), figure(one.warm), one.found or f"`--package {one.project.package}`", one.project.remark,
     ]  # fmt: skip
-    return "| " + " | ".join(cells) + " |"

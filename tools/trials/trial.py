@@ -7,12 +7,13 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
+
+from benchmarks.running import free_port
 
 from .known import Project
 
@@ -152,12 +153,6 @@ def first_answer(server: subprocess.Popen[bytes], port: int, path: str, seconds:
         finally:
             connection.close()
     raise Failed(f"no answer within {seconds} s")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def version_of(project: Project, cache: Path) -> str:

@@ -47,11 +47,14 @@ struct Framework: Sendable {
     Framework(name: "Typer", kind: .command, modules: ["typer"], classes: ["Typer"]),
   ]
 
-  /// Calls that start a server.
-  static let runners = [
-    "uvicorn.run(", "hypercorn", "waitress.serve(", "serve(", "run_app(", ".run(", ".launch(",
-    "serve_forever(", ".listen(",
+  /// Modules that serve applications of any framework, or have one of their own.
+  static let servers: Set = [
+    "bottle", "cherrypy", "granian", "hypercorn", "sanic", "tornado", "uvicorn", "waitress",
+    "werkzeug",
   ]
+
+  /// Calls that start a server, in a source that uses one: `subprocess.run(` alone starts none.
+  static let runners = ["hypercorn", "serve(", "run_app(", ".run(", ".launch(", ".listen("]
 
   /// The port of servers that are told none.
   static let defaultPorts: [(call: String, port: Int)] = [

@@ -59,7 +59,11 @@ struct PythonSource: Sendable {
     }
     let receivers = Set(objects.map(\.name)).union(["app", application])
     paths = PythonSource.paths(source, receivers)
-    serves = Framework.runners.contains(where: source.contains)
+    let usesServer =
+      framework?.isServer == true || !source.imports.isDisjoint(with: Framework.servers)
+    serves =
+      source.contains("serve_forever(")
+      || usesServer && Framework.runners.contains(where: source.contains)
     reloads = source.contains("reload=True")
     parsesOptions = !imports.isDisjoint(with: ["argparse", "click", "typer", "fire", "docopt"])
     port = PythonSource.port(source, framework)

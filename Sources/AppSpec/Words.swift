@@ -124,7 +124,9 @@ func normalizedSHA256(_ text: String) -> String? {
 }
 
 /// Whether a byte is a digit of ASCII.
-public func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+public func isDigit(_ byte: UInt8) -> Bool {
+  (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+}
 
 func isLetterOrDigit(_ byte: UInt8) -> Bool {
   isDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)

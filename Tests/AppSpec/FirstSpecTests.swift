@@ -99,6 +99,16 @@ import Testing
     #expect(http.port == port)
   }
 
+  /// A port is also that of a database, and `.run(` that of other things.
+  @Test func aScriptThatIsNoServer() throws {
+    let script =
+      "import argparse, subprocess\nsubprocess.run(['psql'])\nconnect(port=5432)\n"
+      + "if __name__ == '__main__':\n  pass\n"
+    let spec = try spec(["m.py": script, "requirements.txt": ""], found: "script m.py")
+    #expect(spec.smoke.http == nil)
+    #expect(spec.smoke.commands.map(\.arguments) == [["--help"]])
+  }
+
   /// A reloader is for development.
   @Test func aScriptThatReloads() throws {
     let main =

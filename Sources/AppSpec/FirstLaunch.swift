@@ -80,7 +80,7 @@ struct FirstLaunch {
       "console script \(name): \(function)", ["function = \(tomlText(function))"])
     let module = function.prefix { $0 != ":" }
     guard let source = scan.sources.first(where: { $0.module == module }) else { return launch }
-    launch.test(source, path: path(of: source))
+    launch.test(source, path: path(of: source, scan))
     return launch
   }
 
@@ -164,9 +164,15 @@ struct FirstLaunch {
     return paths.contains("/") ? "/" : nil
   }
 
-  private static func path(of source: PythonSource) -> String? {
+  /// A path that a server answers, of routes in its file and in those that import it; nil if none is known.
+  private static func path(of source: PythonSource, _ scan: ProjectScan) -> String? {
+    let top = source.module.prefix { $0 != "." }
+    let others = scan.sources.filter {
+      $0.framework == nil && $0.file != source.file && $0.imports.contains(String(top))
+    }
+    let paths = source.paths + others.flatMap(\.paths)
     let known = source.hidesDescription ? nil : source.framework?.description
-    return chosenPath(source.paths) ?? known
+    return chosenPath(paths) ?? known ?? paths.first
   }
 
   // MARK: Frameworks
@@ -174,7 +180,7 @@ struct FirstLaunch {
   private static func application(
     _ scan: ProjectScan, _ source: PythonSource, _ framework: Framework
   ) -> FirstLaunch {
-    let path = path(of: source)
+    let path = path(of: source, scan)
     // Installed code is not at hand as a script.
     let isScript = source.hasMain && !source.file.contains("/") && !scan.isInstallable
     switch framework.kind {

@@ -88,7 +88,20 @@ private struct FirstSpecWriter {
     table("[archive]")
     suggest("archive", "max-size", "\"100 MB\"")
     table("[output]")
-    suggest("output", "file", "\"dist/{name}-{version}\"")
+    if scan.isDirectory(name.text) {
+      line("file = \"{name}.onefile\"  # \(tomlText(name.text)) is a directory here")
+    } else {
+      suggest("output", "file", "\"dist/{name}-{version}\"")
+    }
+  }
+
+  /// The application's name, and whether that is the default, which needs no key.
+  private var name: (text: String, isDefault: Bool) {
+    if let name = pyinstaller.flatMap({ applicationName(of: $0.name.utf8) }) {
+      return (name, false)
+    }
+    if let name = scan.project?.name, isApplicationName(name) { return (name, true) }
+    return (directoryName, false)
   }
 
   // MARK: From PyInstaller
@@ -142,13 +155,9 @@ private struct FirstSpecWriter {
 
   private mutating func writeApp() {
     table("[app]")
-    if let name = pyinstaller.flatMap({ applicationName(of: $0.name.utf8) }) {
-      line("name = \(tomlText(name))")
-    } else if let name = scan.project?.name, isApplicationName(name) {
-      line("# name = \(tomlText(name)), as in pyproject.toml")
-    } else {
-      line("name = \(tomlText(directoryName))")
-    }
+    let (name, isDefault) = name
+    line(
+      isDefault ? "# name = \(tomlText(name)), as in pyproject.toml" : "name = \(tomlText(name))")
     let file = ["VERSION", "VERSION.txt", "version.txt"].first(where: scan.has)
     if scan.project?.version != nil {
       line("# version: as in pyproject.toml")

@@ -39,6 +39,10 @@ struct ProjectScan {
 
   func has(_ name: String) -> Bool { status(of: directory.appending(name.utf8)) != nil }
 
+  func isDirectory(_ name: String) -> Bool {
+    status(of: directory.appending(name.utf8))?.kind == .directory
+  }
+
   func text(_ name: String) -> String {
     let bytes = try? readBytes(directory.appending(name.utf8), shown: name)
     return String(decoding: bytes ?? [], as: UTF8.self)

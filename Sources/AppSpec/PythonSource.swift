@@ -97,7 +97,7 @@ struct PythonSource: Sendable {
     let isMounted = ["Mount(", "Router(", "Controller)", "Blueprint("].contains(
       where: source.contains)
     var found: [String] = []
-    for call in [".get(", ".route(", ".api_route(", ".add_get(", ".add_url_rule("] {
+    for call in [".get(", ".route(", ".api_route(", ".add_get("] {
       for (before, literal) in source.literals(after: call) {
         let receiver = before.reversed().prefix { $0.isLetter || $0.isNumber || $0 == "_" }
         let name = String(receiver.reversed())

@@ -132,6 +132,27 @@ import Testing
     #expect(spec.smoke.http?.path == path)
   }
 
+  /// As in the tutorial of Flask: the views are in files of their own, and "/" needs a database.
+  @Test(
+    arguments: [
+      ("  app.add_url_rule('/', endpoint='index')\n  @app.route('/hello')\n", "", "/hello"),
+      ("", "from shop import app\n@app.route('/', defaults={'x': 1})\n", "/"),
+      ("", "from other import app\n@app.route('/')\n", nil),
+    ] as [(String, String, String?)])
+  func routesOfOtherFiles(_ routes: String, _ views: String, _ path: String?) throws {
+    let spec = try spec(
+      [
+        "shop/__init__.py":
+          "from flask import Flask\ndef create_app():\n  app = Flask(__name__)\n\(routes)",
+        "shop/views.py": views, "requirements.txt": "flask\ngunicorn\n",
+        "pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\n",
+      ], found: "Flask: shop:create_app()")
+    #expect(spec.smoke.http?.path == path ?? "/")
+    #expect(spec.smoke.http?.status == (path == nil ? 404 : 200))
+    // The file can't have the name of the package's directory.
+    #expect(spec.output.file?.value == "{name}.onefile")
+  }
+
   // MARK: Other frameworks
 
   @Test(

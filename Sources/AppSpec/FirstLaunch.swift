@@ -167,8 +167,10 @@ struct FirstLaunch {
   /// A path that a server answers, of routes in its file and in those that import it; nil if none is known.
   private static func path(of source: PythonSource, _ scan: ProjectScan) -> String? {
     let top = source.module.prefix { $0 != "." }
-    let others = scan.sources.filter {
-      $0.framework == nil && $0.file != source.file && $0.imports.contains(String(top))
+    let others = scan.sources.filter { other in
+      guard other.framework == nil && other.file != source.file else { return false }
+      let isBeside = other.module.hasPrefix("\(top).") && other.imports.contains(".")
+      return isBeside || other.imports.contains(String(top))
     }
     let paths = source.paths + others.flatMap(\.paths)
     let known = source.hidesDescription ? nil : source.framework?.description

@@ -2,7 +2,7 @@
 /// a docstring is not taken for code. Not a parser: what a first spec guesses need not be right for every file.
 struct PythonText {
   let code: String
-  /// Names at the top of the modules that it imports, wherever it does.
+  /// Names at the top of the modules that it imports, wherever it does; "." stands for its own package.
   let imports: Set<String>
 
   init(_ text: String) {
@@ -13,8 +13,13 @@ struct PythonText {
       guard words.count == 2, words[0] == "import" || words[0] == "from" else { continue }
       let names = words[0] == "from" ? [words[1]] : words[1].split(separator: ",")
       for name in names {
-        let top = trimmed(name).prefix { $0.isLetter || $0.isNumber || $0 == "_" }
-        if !top.isEmpty { imports.insert(String(top)) }
+        let name = trimmed(name)
+        let top = name.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+        if name.hasPrefix(".") {
+          imports.insert(".")
+        } else if !top.isEmpty {
+          imports.insert(String(top))
+        }
       }
     }
     self.imports = imports

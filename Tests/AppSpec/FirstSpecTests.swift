@@ -137,6 +137,7 @@ import Testing
     arguments: [
       ("  app.add_url_rule('/', endpoint='index')\n  @app.route('/hello')\n", "", "/hello"),
       ("", "from shop import app\n@app.route('/', defaults={'x': 1})\n", "/"),
+      ("", "from . import app\n@app.route('/')\n", "/"),
       ("", "from other import app\n@app.route('/')\n", nil),
     ] as [(String, String, String?)])
   func routesOfOtherFiles(_ routes: String, _ views: String, _ path: String?) throws {

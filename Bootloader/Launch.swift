@@ -19,7 +19,7 @@ func launch(
   let tree = try ready(payload, willRun: true, report)
   if tree.wasUnpacked {
     report.timeline.begin(.cleanUp)
-    cleanUp(after: tree, payload.record)
+    cleanUp(after: tree, payload.record, report)
   }
   report.timeline.begin(.exec)
   let program = Program(
@@ -37,10 +37,12 @@ private let cleanUpTime: Int64 = 1_000_000_000
 
 /// Removes this application's trees that were not used for long: the one moment when a cache grows. That it fails is
 /// no news for who wants to run a program.
-private func cleanUp(after tree: borrowing CachedTree, _ record: LaunchRecord) {
+private func cleanUp(
+  after tree: borrowing CachedTree, _ record: LaunchRecord, _ report: Report
+) {
   var cleanUp = CleanUp(after: record)
   cleanUp.deadline = MonotonicClock.now + cleanUpTime
-  _ = cleanUpCache(of: tree, cleanUp)
+  for item in cleanUpCache(of: tree, cleanUp).kept { report.moved(item) }
 }
 
 extension CleanUp {
@@ -63,7 +65,8 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(LaunchErr
     repairing: { report.show(.repairing, "repairing \(name)", done: $0, total: $1) },
     checking: { report.show(.checking, "checking \(name)", done: $0, total: $1) },
     waiting: { report.waiting("waiting for another instance to unpack \(name)") },
-    refusedShared: { report.note("\($0.path.quoted) is not used: it \($0.reason)") })
+    refusedShared: { report.note("\($0.path.quoted) is not used: it \($0.reason)") },
+    moved: { report.moved($0) })
   observer.timeline = report.timeline
   defer { report.finish() }
   var request = TreeRequest(observer: observer)

@@ -48,6 +48,10 @@ final class Report: @unchecked Sendable {
     if lines?.descriptor != 2 { writeText("onefold: \(text)\n", to: 2) }
   }
 
+  func moved(_ item: CacheItem) {
+    note("moved files that the program wrote to \(item.path.quoted)")
+  }
+
   func waiting(_ label: Text) {
     lines?.waiting()
     if lines?.descriptor != 2 { terminal.show(label) }

@@ -186,6 +186,9 @@ private func collectGarbage(_ payload: Payload) throws(LaunchError) {
 private func run(_ cleanUp: CleanUp) throws(LaunchError) -> CleanUpResult {
   let result = cleanUpCaches(cleanUp)
   for item in result.removed { writeText("removed \(item.path.quoted)\n", to: 2) }
+  for item in result.kept {
+    writeText("moved files that the program wrote to \(item.path.quoted)\n", to: 2)
+  }
   if let failure = result.failures.first { throw LaunchError(.system(failure)) }
   if result.removed.isEmpty && result.inUse.isEmpty {
     writeText("there is nothing to remove\n", to: 2)

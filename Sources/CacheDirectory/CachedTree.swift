@@ -34,17 +34,21 @@ public struct CacheObserver: Sendable {
   /// The tree is unpacked although the directory that all users share is there, which can't be used: why, to be read
   /// after its path.
   public var refusedShared: @Sendable (SkippedCandidate) -> Void
+  /// Files of programs were moved out of a tree that was replaced.
+  public var moved: @Sendable (CacheItem) -> Void
 
   public init(
     unpacking: @escaping UnpackProgress, repairing: @escaping UnpackProgress = { _, _ in },
     checking: @escaping UnpackProgress, waiting: @escaping @Sendable () -> Void,
-    refusedShared: @escaping @Sendable (SkippedCandidate) -> Void = { _ in }
+    refusedShared: @escaping @Sendable (SkippedCandidate) -> Void = { _ in },
+    moved: @escaping @Sendable (CacheItem) -> Void = { _ in }
   ) {
     self.unpacking = unpacking
     self.repairing = repairing
     self.checking = checking
     self.waiting = waiting
     self.refusedShared = refusedShared
+    self.moved = moved
   }
 }
 

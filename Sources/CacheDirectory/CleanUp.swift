@@ -37,6 +37,8 @@ public final class CacheItem: Sendable {
     case unsealed
     /// What a launch that was killed left: a staging directory, or a tree that was half removed.
     case leftover
+    /// Files that a program wrote into a tree that was removed since. They are never removed.
+    case kept
     /// What does not carry Onefold's mark. It is never removed.
     case unknown
   }
@@ -87,6 +89,8 @@ public struct CleanUpResult: Sendable {
   public var removed: [CacheItem] = []
   /// What would have been removed if nobody used it.
   public var inUse: [CacheItem] = []
+  /// Files of programs, which were moved out of removed trees.
+  public var kept: [CacheItem] = []
   public var failures: [SystemError] = []
 
   public init() {}
@@ -166,6 +170,9 @@ extension CacheDirectory {
     switch CacheName([UInt8](name.bytes)) {
     case .lock: return isLock(name) ? nil : unknown
     case nil: return unknown
+    case .kept:
+      return status.kind == .directory
+        ? CacheItem(.kept, name: name, directory: path, status: status) : unknown
     case .tree:
       guard status.isOnlyOurs, let directory = try openItem(name) else { return unknown }
       let seal = seal(in: directory.handle, ofTreeNamed: name)
@@ -236,7 +243,7 @@ extension CacheDirectory {
       guard MonotonicClock.now <= cleanUp.deadline else { return }
       var removal = item.isInUse ? Removal.inUse : .removed
       if !item.isInUse && !cleanUp.isDryRun {
-        do throws(SystemError) { removal = try remove(item, cleanUp, &running) } catch {
+        do throws(SystemError) { removal = try remove(item, cleanUp, &running, &result) } catch {
           if error.errno != .timedOut { result.failures.append(error) }
           continue
         }
@@ -251,11 +258,14 @@ extension CacheDirectory {
     if !cleanUp.isDryRun { reclaimFiles(cleanUp) }
   }
 
-  private func remove(_ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?)
-    throws(SystemError) -> Removal
-  {
-    if item.kind == .leftover { return try removeLeftover(item.name, deadline: cleanUp.deadline) }
-    return try removeUnused(item, cleanUp, &running)
+  private func remove(
+    _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?,
+    _ result: inout CleanUpResult
+  ) throws(SystemError) -> Removal {
+    if item.kind == .leftover {
+      return try removeLeftover(item.name, deadline: cleanUp.deadline, &result)
+    }
+    return try removeUnused(item, cleanUp, &running, &result)
   }
 
   enum Removal { case removed, inUse, notThere }
@@ -263,7 +273,8 @@ extension CacheDirectory {
   /// Removes a tree, if nobody uses it: lock, look again, act. Where locks don't work nobody knows, and only a clean-up
   /// of this very tree removes it.
   private func removeUnused(
-    _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?
+    _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?,
+    _ result: inout CleanUpResult
   ) throws(SystemError) -> Removal {
     let deadline = cleanUp.deadline
     let name = item.name
@@ -287,10 +298,10 @@ extension CacheDirectory {
     do throws(SystemError) { try handle.rename(name, to: hidden) } catch {
       // An overlay file system does not rename a directory of a lower layer: without its seal it is no tree either.
       guard error.errno == .otherFileSystem else { throw error }
-      try removeMarked(name, deadline: deadline)
+      try removeMarked(name, deadline: deadline, &result)
       return .removed
     }
-    try removeMarked(hidden, deadline: deadline)
+    try removeMarked(hidden, deadline: deadline, &result)
     return .removed
   }
 
@@ -310,7 +321,10 @@ extension CacheDirectory {
 
   /// Removes a hidden directory that nobody holds. A launch holds its staging directory from the moment when it has
   /// made it, and the lock of its tree before.
-  private func removeLeftover(_ name: Path, deadline: Int64 = .max) throws(SystemError) -> Removal {
+  @inline(never)
+  private func removeLeftover(
+    _ name: Path, deadline: Int64 = .max, _ result: inout CleanUpResult
+  ) throws(SystemError) -> Removal {
     guard let directory = try openItem(name) else { return .notThere }
     let status = try directory.status()
     guard status.user == ProcessContext.owner else { return .notThere }
@@ -328,15 +342,25 @@ extension CacheDirectory {
       // Where locks don't work, only what no launch can still be at work at is known to be nobody's.
       guard WallClock.seconds(since: status.modified) >= secondsOfDay else { return .inUse }
     }
-    try removeMarked(name, deadline: deadline)
+    try removeMarked(name, deadline: deadline, &result)
     return .removed
   }
 
-  /// Removes a directory of the cache: its seal first, so that it is no tree from then on, and its mark last, so that what a
-  /// kill leaves is known to be Onefold's.
+  /// `removeMarked`, for callers that tell nobody what was kept.
   @inline(never)
-  func removeMarked(_ name: Path, deadline: Int64 = .max) throws(SystemError) {
+  func removeMarked(_ name: Path) throws(SystemError) {
+    var result = CleanUpResult()
+    try removeMarked(name, &result)
+  }
+
+  /// Removes a directory of the cache: files of programs are moved out of it first. Its seal follows, so
+  /// that it is no tree from then on, and its mark is last, so that what a kill leaves is known to be Onefold's.
+  @inline(never)
+  func removeMarked(_ name: Path, deadline: Int64 = .max, _ result: inout CleanUpResult)
+    throws(SystemError)
+  {
     if let directory = try? openWithPermissions(name, in: handle) {
+      try moveOthers(out: directory, named: name, deadline, &result)
       try? directory.handle.removeFile(Seal.fileName)
       for bytes in try directory.handle.names() {
         let child = Path(bytes)
@@ -352,8 +376,9 @@ extension CacheDirectory {
   func reclaimStaging(of treeName: Path) {
     guard let names = try? handle.names() else { return }
     let prefix = hiddenPrefix(for: treeName.bytes)
+    var result = CleanUpResult()
     for name in names where CacheName(name) == .hidden && name.starts(with: prefix) {
-      _ = try? removeLeftover(Path(name))
+      _ = try? removeLeftover(Path(name), &result)
     }
     guard let owned = openOwned(treeName) else { return }
     for name in owned.halfFiles() { try? owned.directory.handle.removeFile(name) }
@@ -382,7 +407,7 @@ extension CacheDirectory {
         else { continue }
         if lock.take() { reclaimStaging(of: Path(name)) }
         lock.release()
-      case .hidden, nil: continue
+      case .hidden, .kept, nil: continue
       }
     }
   }
@@ -391,7 +416,7 @@ extension CacheDirectory {
 extension CleanUp {
   /// Whether it removes `item`, if that is not in use.
   fileprivate func isMeant(_ item: CacheItem, among items: [CacheItem]) -> Bool {
-    guard item.isOwn && item.kind != .unknown else { return false }
+    guard item.isOwn && item.kind != .unknown && item.kind != .kept else { return false }
     if item.kind == .leftover { return true }
     if let tree { return item.name.elementsEqual(tree) }
     // Of a tree without a seal nobody knows whose it is.
@@ -417,10 +442,7 @@ extension CacheItem {
   }
 
   private func isUsedLater(than other: CacheItem) -> Bool {
-    if lastUse.seconds != other.lastUse.seconds { return lastUse.seconds > other.lastUse.seconds }
-    if lastUse.nanoseconds != other.lastUse.nanoseconds {
-      return lastUse.nanoseconds > other.lastUse.nanoseconds
-    }
+    if lastUse != other.lastUse { return lastUse.isLater(than: other.lastUse) }
     // Any order will do, as long as it is one.
     return name.bytes.lexicographicallyPrecedes(other.name.bytes)
   }
@@ -448,6 +470,8 @@ enum CacheName {
   case lock
   /// `.`, a tree's name, `.` and 16 hexadecimal digits: staging, or a tree that is being removed.
   case hidden
+  /// A tree's name, `.` and 16 hexadecimal digits: files that a program wrote into a tree that was removed.
+  case kept
 
   static var treeNameLength: Int { 32 }
 
@@ -464,6 +488,10 @@ enum CacheName {
       && CacheName.isHex(name[1...length]) && CacheName.isHex(name[(length + 2)...])
     {
       self = .hidden
+    } else if name.count == length + 17 && name[length] == dot
+      && CacheName.isHex(name.prefix(length)) && CacheName.isHex(name[(length + 1)...])
+    {
+      self = .kept
     } else {
       return nil
     }

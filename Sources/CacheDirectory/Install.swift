@@ -69,6 +69,7 @@ extension CacheDirectory {
     guard let owned = openOwned(payload.treeName),
       let root = try? openWithPermissions(treeDirectory, in: owned.directory.handle)
     else { return nil }
+    let complete = timeOfCompletion(in: owned.directory.handle)
     ensureLease(in: owned.directory.handle)
     guard let use = takeLease(owned.release(), payload.treeName) else { return nil }
     let directory = use.directory.handle
@@ -111,7 +112,8 @@ extension CacheDirectory {
     timeline.begin(.seal)
     do throws(SystemError) {
       try seal(
-        root, of: manifest, payload, in: directory, isNew: false, isOnDisk: isOnDisk, sealing)
+        root, of: manifest, payload, in: directory, completeSince: complete, isOnDisk: isOnDisk,
+        sealing)
     } catch {
       // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
       // the way, or the tree was replaced meanwhile.
@@ -164,7 +166,7 @@ extension CacheDirectory {
       if replacing { inheritLease(of: payload.treeName, claimed.staging.directory.handle) }
       // Shared from here on: who finds the published tree must get the lease.
       let use = claimed.share()
-      guard try publish(staging, payload, replacing: replacing) else { return nil }
+      guard try publish(staging, payload, replacing: replacing, observer) else { return nil }
       return CachedTree(root: treePath(payload), wasUnpacked: true, use: use)
     } catch {
       request.observer.timeline.begin(.cleanUp)
@@ -228,15 +230,18 @@ extension CacheDirectory {
       timeline: request.observer.timeline)
     request.observer.timeline.begin(.seal)
     try system { () throws(SystemError) in
-      try seal(root, of: manifest, payload, in: handle, isNew: true, isOnDisk: false, request)
+      try seal(
+        root, of: manifest, payload, in: handle, completeSince: nil, isOnDisk: false, request)
     }
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
   }
 
-  /// Seals the tree in `root` as it is. `isNew`: as it was unpacked; `isOnDisk`: a power cut can't harm it any more.
+  /// Seals the tree in `root` as it is. `completeSince`: `timeOfCompletion`; nil: it was unpacked just now. `isOnDisk`: a power
+  /// cut can't harm it any more.
   private func seal(
     _ root: borrowing FileDescriptor, of manifest: Manifest, _ payload: Payload,
-    in directory: DirectoryHandle, isNew: Bool, isOnDisk: Bool, _ request: TreeRequest
+    in directory: DirectoryHandle, completeSince time: FileTime?, isOnDisk: Bool,
+    _ request: TreeRequest
   ) throws(SystemError) {
     let boot = currentBootID()
     // Where the system does not tell one boot from another, the data must be on the disk now.
@@ -247,16 +252,16 @@ extension CacheDirectory {
       name: record.name, version: record.version, bytes: manifest.contentLength,
       keepDays: record.keepDays ?? defaultKeepDays)
     let seal = try Seal(
-      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, isNew: isNew,
+      of: manifest, treeID: payload.treeID, owner: owner, in: root.handle, isNew: time == nil,
       place: place, bootID: boot, isDurable: isOnDisk || mustBeOnDisk)
-    try seal.write(in: directory)
+    try seal.write(in: directory, since: time)
   }
 
   /// Renames `staging` into place, and returns true; or removes it, where another instance was first, and
   /// returns false. `replacing`: what is there is damaged; otherwise it is another instance's, and as good.
-  private func publish(_ staging: Path, _ payload: Payload, replacing: Bool) throws(PayloadError)
-    -> Bool
-  {
+  private func publish(
+    _ staging: Path, _ payload: Payload, replacing: Bool, _ observer: CacheObserver
+  ) throws(PayloadError) -> Bool {
     let name = payload.treeName
     for _ in 0..<8 {
       do throws(SystemError) {
@@ -272,7 +277,7 @@ extension CacheDirectory {
         try? removeMarked(staging)
         return false
       }
-      if try replace(name, by: staging) { return true }
+      if try replace(name, by: staging, observer) { return true }
     }
     throw .system(SystemError("rename", path.appending(staging.bytes), .exists))
   }
@@ -280,35 +285,46 @@ extension CacheDirectory {
   /// Puts `staging` in the place of `name`, and removes what was there. Programs that run from there keep
   /// the files that they have open, and find equal ones under the old paths. Returns false where `name` is
   /// free now.
-  private func replace(_ name: Path, by staging: Path) throws(PayloadError) -> Bool {
+  private func replace(_ name: Path, by staging: Path, _ observer: CacheObserver)
+    throws(PayloadError) -> Bool
+  {
     do throws(SystemError) {
       try handle.exchange(staging, with: name)
     } catch {
       switch error.errno {
       case .noSuchFile, .staleHandle: return false
       case .otherFileSystem:
-        try system { () throws(SystemError) in try removeMarked(name) }
+        try system { () throws(SystemError) in try removeReplaced(name, observer) }
         return false
       case _ where error.errno.isUnknownRename:
-        return try replaceInTwoSteps(name, by: staging)
+        return try replaceInTwoSteps(name, by: staging, observer)
       default: throw .system(error)
       }
     }
-    try? removeMarked(staging)
+    try? removeReplaced(staging, observer)
     return true
   }
 
+  /// Removes a tree that was replaced, and tells what a program wrote into it.
+  private func removeReplaced(_ name: Path, _ observer: CacheObserver) throws(SystemError) {
+    var result = CleanUpResult()
+    defer { for item in result.kept { observer.moved(item) } }
+    try removeMarked(name, &result)
+  }
+
   /// `replace` on a file system without atomic exchange: there is a moment without a tree.
-  private func replaceInTwoSteps(_ name: Path, by staging: Path) throws(PayloadError) -> Bool {
+  private func replaceInTwoSteps(_ name: Path, by staging: Path, _ observer: CacheObserver)
+    throws(PayloadError) -> Bool
+  {
     let old = try system { () throws(SystemError) in
       let hidden = try hiddenName(for: name.bytes)
       do throws(SystemError) { try handle.rename(name, to: hidden) } catch {
         guard error.errno == .otherFileSystem else { throw error }
-        try removeMarked(name)
+        try removeReplaced(name, observer)
       }
       return hidden
     }
-    defer { try? removeMarked(old) }
+    defer { try? removeReplaced(old, observer) }
     // Where another instance is first, the caller looks again.
     return (try? handle.renameWithoutReplacing(staging, to: name)) != nil
   }

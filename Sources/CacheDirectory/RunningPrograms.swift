@@ -90,7 +90,7 @@ struct RunningPrograms {
     case .tree: break
     // A tree that was replaced meanwhile is hidden, and what its programs look for is in the new one.
     case .hidden: name = [UInt8](name[1...CacheName.treeNameLength])
-    case .lock, nil: return
+    case .lock, .kept, nil: return
     }
     if !names.contains(name) { names.append(name) }
   }

@@ -10,6 +10,8 @@ struct Seal {
   /// Whether the tree was checked in full after a reboot, or its data was written to the disk for sure.
   var isDurable: Bool
   var treeID: Digest
+  /// Whether a directory held other names than were packed when the tree was sealed anew: a program may have written files.
+  private(set) var hasOtherNames: Bool
   /// Of the onefile that sealed the tree; its name and version are read with the table only.
   var owner: TreeOwner
   /// Under which path, and by which user, all directories above the cache directory were found safe; zeros: none.
@@ -64,7 +66,9 @@ struct Seal {
     else { return nil }
     tableLength = Int(fields.unsafeLoad(fromByteOffset: 12, as: UInt32.self))
     guard tableLength <= Seal.longestTable else { return nil }
-    isDurable = fields.unsafeLoad(fromByteOffset: 6, as: UInt16.self) & 1 != 0
+    let flags = fields.unsafeLoad(fromByteOffset: 6, as: UInt16.self)
+    isDurable = flags & 1 != 0
+    hasOtherNames = flags & 2 != 0
     directoryCount = Int(fields.unsafeLoad(fromByteOffset: 8, as: UInt32.self))
     treeID = Digest(header, at: 16)
     bootID = []
@@ -129,11 +133,7 @@ struct Seal {
     var isSealed = true
     var offset = 0
     for _ in 0..<directoryCount {
-      guard let row = Row(table, at: offset) else { return false }
-      var path = Path([UInt8](self.table[row.path]))
-      path.truncate(to: path.count - 1)
-      if path.isEmpty { path = Path(".") }
-      guard let directory = try? FileDescriptor.open(path, in: root, .directory),
+      guard let row = Row(table, at: offset), let directory = open(row, in: root),
         let status = try? directory.status(), row.matches(status, user, withTimes: false),
         status.changed != row.changed,
         let names = NameList(of: directory.handle), names == row.names
@@ -145,6 +145,35 @@ struct Seal {
       offset = row.end
     }
     return offset == table.count && (isSealed || isCommon)
+  }
+
+  /// Whether the tree holds what was not packed and came after `time`, as far as names tell.
+  func holdsOthers(in root: DirectoryHandle, since time: FileTime) -> Bool {
+    if hasOtherNames { return true }
+    // Rows of older seals have no names.
+    guard !isOlder, let device = (try? root.status(of: Path(".")))?.device else { return false }
+    var offset = 0
+    for _ in 0..<directoryCount {
+      guard let row = Row(table.span, at: offset) else { return false }
+      offset = row.end
+      // What is mounted there is no part of the tree.
+      guard let directory = open(row, in: root), (try? directory.status())?.device == device,
+        let names = try? directory.handle.names(), NameList(names) != row.names
+      else { continue }
+      for name in names {
+        let status = try? directory.handle.status(of: Path(name))
+        if let status, status.changed.isLater(than: time) { return true }
+      }
+    }
+    return false
+  }
+
+  @inline(never)
+  private func open(_ row: Row, in root: DirectoryHandle) -> FileDescriptor? {
+    var path = Path([UInt8](table[row.path]))
+    path.truncate(to: path.count - 1)
+    if path.isEmpty { path = Path(".") }
+    return try? FileDescriptor.open(path, in: root, .directory)
   }
 
   /// `near` is the directory of the path that the table has at `base`; empty: none.
@@ -273,20 +302,24 @@ struct Seal {
     self.owner = owner
     self.bootID = bootID
     self.isDurable = isDurable
+    hasOtherNames = false
     table = []
     directoryCount = 0
     tableLength = 0
     nameLength = owner.name.count
     versionLength = owner.version.count
     bodyChecksum = 0
-    let packed = isNew ? NameList.all(of: manifest) : []
+    let packed = NameList.all(of: manifest)
     for index in 0..<manifest.entryCount {
       let entry = manifest.entry(index)
       guard entry.type == .directory else { continue }
       let path = Path(manifest.path(of: index))
       let status = try root.status(of: path)
-      let names =
-        isNew ? packed[index] : NameList(try root.names(in: path.isEmpty ? Path(".") : path))
+      var names = packed[index]
+      if !isNew {
+        names = NameList(try root.names(in: path.isEmpty ? Path(".") : path))
+        if names != packed[index] { hasOtherNames = true }
+      }
       append(status.modified)
       append(status.changed)
       append(UInt64(names.count), 4)
@@ -318,7 +351,7 @@ struct Seal {
     var bytes: [UInt8] = []
     Seal.append(UInt64(Seal.magic), 4, to: &bytes)
     Seal.append(UInt64(Seal.version), 2, to: &bytes)
-    Seal.append(isDurable ? 1 : 0, 2, to: &bytes)
+    Seal.append((isDurable ? 1 : 0) | (hasOtherNames ? 2 : 0), 2, to: &bytes)
     Seal.append(UInt64(directoryCount), 4, to: &bytes)
     Seal.append(UInt64(table.count), 4, to: &bytes)
     bytes.append(contentsOf: treeID.bytes)
@@ -336,13 +369,14 @@ struct Seal {
     return bytes
   }
 
-  /// Writes the seal anew in `directory`, and renames it into place.
-  func write(in directory: DirectoryHandle) throws(SystemError) {
+  /// Writes the seal anew in `directory`, and renames it into place. `time`: since when the tree is complete; nil: since now.
+  func write(in directory: DirectoryHandle, since time: FileTime? = nil) throws(SystemError) {
     let temporary = try hiddenName(for: Seal.fileName.bytes)
     do throws(SystemError) {
       let file = try FileDescriptor.open(temporary, in: directory, .createNew, mode: 0o644)
       try file.setMode(0o644)
       try file.write(encoded())
+      if let time { try file.setModificationTime(time) }
       try file.close()
       try directory.rename(temporary, to: Seal.fileName)
     } catch {

@@ -103,11 +103,15 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
       JSON.object([
         ("removed", .array(result.removed.map(json))),
         ("in_use", .array(result.inUse.map(json))),
+        ("kept", .array(result.kept.map(json))),
       ]).encoded)
   } else {
     let verb = cleanUp.isDryRun ? "would remove" : "removed"
     for item in result.removed { writeMessage("\(verb) \(item.title) in \(item.path.quoted)\n") }
     for item in result.inUse { writeMessage("in use: \(item.title) in \(item.path.quoted)\n") }
+    for item in result.kept {
+      writeMessage("moved files that the program wrote to \(item.path.quoted)\n")
+    }
     var bytes: UInt64 = 0
     for item in result.removed {
       // Seals may say anything.
@@ -128,6 +132,7 @@ extension CacheItem {
     switch kind {
     case .leftover: return isInUse ? "being unpacked" : "left by a launch that was killed"
     case .unsealed: return "a tree without a seal"
+    case .kept: return "files of a program: never removed"
     case .unknown: return "not recognised: never removed"
     case .tree:
       let name = escapedText(application).string
@@ -142,6 +147,7 @@ private func json(_ item: CacheItem) -> JSON {
     case .tree: "tree"
     case .unsealed: "unsealed"
     case .leftover: "leftover"
+    case .kept: "kept"
     case .unknown: "unknown"
     }
   return .object(

@@ -405,6 +405,11 @@ public struct FileTime: Equatable, Sendable {
     self.seconds = seconds
     self.nanoseconds = nanoseconds
   }
+
+  @inline(never)
+  public func isLater(than other: FileTime) -> Bool {
+    (seconds, nanoseconds) > (other.seconds, other.nanoseconds)
+  }
 }
 
 /// What `stat` says.

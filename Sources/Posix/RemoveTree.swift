@@ -2,49 +2,70 @@
 /// that `name` is on. What is already gone is no error.
 ///
 /// Directories that lack the owner's permissions get them first. At `deadline`, of `MonotonicClock`, it stops with
-/// `timedOut`, where it stands.
+/// `timedOut`, where it stands. `keeping`: what was made or changed after this time stays, below the directories that lead
+/// to it; nil: nothing stays.
 public func removeTree(
-  _ name: Path, in directory: DirectoryHandle, deadline: Int64 = .max
+  _ name: Path, in directory: DirectoryHandle, deadline: Int64 = .max, keeping time: FileTime? = nil
 ) throws(SystemError) {
   guard let status = try directory.statusIfExists(of: name) else { return }
   guard status.kind == .directory else {
     try ignoringMissing { () throws(SystemError) in try directory.removeFile(name) }
     return
   }
-  try removeDirectory(name, in: directory, device: status.device, deadline)
+  var removal = Removal(device: status.device, deadline: deadline, kept: time)
+  try removal.removeDirectory(name, in: directory)
 }
 
-private func removeDirectory(
-  _ name: Path, in directory: DirectoryHandle, device: UInt64, _ deadline: Int64
-) throws(SystemError) {
-  do throws(SystemError) {
-    let opened = try openWithPermissions(name, in: directory)
-    if deadline != .max && MonotonicClock.now > deadline {
-      throw SystemError("remove", opened.path, .timedOut)
-    }
-    if try opened.status().device != device {
-      throw SystemError("remove", opened.path, .notSupported)
-    }
-    let handle = opened.handle
-    for bytes in try handle.names() {
-      let child = Path(bytes)
-      // Most entries are files: trying costs less than asking first.
-      do throws(SystemError) {
-        try handle.removeFile(child)
-      } catch {
-        switch error.errno {
-        case .noSuchFile, .staleHandle: continue
-        case .isDirectory, .notPermitted:
-          try removeDirectory(child, in: handle, device: device, deadline)
-        default: throw error
+private struct Removal {
+  let device: UInt64
+  let deadline: Int64
+  let kept: FileTime?
+  /// Inodes of which one name was removed: that changed the file, which has further names.
+  var removedLinks: [UInt64] = []
+
+  mutating func removeDirectory(_ name: Path, in directory: DirectoryHandle) throws(SystemError) {
+    do throws(SystemError) {
+      let opened = try openWithPermissions(name, in: directory)
+      if deadline != .max && MonotonicClock.now > deadline {
+        throw SystemError("remove", opened.path, .timedOut)
+      }
+      if try opened.status().device != device {
+        throw SystemError("remove", opened.path, .notSupported)
+      }
+      let handle = opened.handle
+      for bytes in try handle.names() {
+        let child = Path(bytes)
+        if try isKept(child, in: handle) { continue }
+        // Most entries are files: trying costs less than asking first.
+        do throws(SystemError) {
+          try handle.removeFile(child)
+        } catch {
+          switch error.errno {
+          case .noSuchFile, .staleHandle: continue
+          case .isDirectory, .notPermitted: try removeDirectory(child, in: handle)
+          default: throw error
+          }
         }
       }
+    } catch {
+      if error.errno.isMissing { return }
+      throw error
     }
-  } catch {
-    if error.errno.isMissing { return }
-    throw error
+    do throws(SystemError) { try directory.removeDirectory(name) } catch {
+      if error.errno.isMissing || (kept != nil && error.errno == .notEmpty) { return }
+      throw error
+    }
   }
-  try ignoringMissing { () throws(SystemError) in try directory.removeDirectory(name) }
+
+  private mutating func isKept(_ name: Path, in directory: DirectoryHandle) throws(SystemError)
+    -> Bool
+  {
+    guard let kept, let status = try directory.statusIfExists(of: name), status.kind != .directory
+    else { return false }
+    if status.changed.isLater(than: kept) { return !removedLinks.contains(status.inode) }
+    if status.links > 1 { removedLinks.append(status.inode) }
+    return false
+  }
 }
 
 /// Opens a directory, and gives its owner the permissions that are missing: one whose content is about to be

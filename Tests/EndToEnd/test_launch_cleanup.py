@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from spec_support import paths
 from support import (
     AS_NOBODY,
     LEASE,
@@ -94,6 +95,86 @@ class AfterALaunch(CleanUpCase):
         # Version 0 was used last of the old ones.
         self.assertHolds(0, 3)
 
+    def own_files(self, number: int) -> Path:
+        """The tree of a version that a program has written into."""
+        tree = self.versions[number].tree(self.cache)
+        self.pass_tick()
+        (tree / "library/data").mkdir()
+        (tree / "library/data/app.db").write_text(f"rows {number}")
+        (tree / "empty/below").mkdir(parents=True)
+        (tree / "link").symlink_to("nowhere")
+        return tree
+
+    def pass_tick(self) -> None:
+        """Waits until the kernel's clock for files shows another time than that of the seal."""
+        time.sleep(0.02)
+
+    def moved(self) -> list[str]:
+        return [name for name in listing(self.cache) if re.fullmatch(r"[0-9a-f]{32}\.[0-9a-f]{16}", name)]
+
+    def assertMoved(self, result: Any, number: int, start: str = "") -> str:
+        """The directory in the cache that the files of this version are in now."""
+        name = self.versions[number].tree_name
+        kept = [moved for moved in self.moved() if moved.startswith(name)]
+        self.assertEqual(len(kept), 1, result)
+        line = f"{start}moved files that the program wrote to '{self.cache / kept[0]}'"
+        self.assertIn(line, result.stderr.decode().splitlines())
+        self.assertEqual(sorted(paths(self.cache / kept[0])), ["library/data/app.db", "link"])
+        self.assertEqual((self.cache / kept[0] / "library/data/app.db").read_text(), f"rows {number}")
+        return kept[0]
+
+    def test_what_a_program_wrote_is_moved(self) -> None:
+        self.unpack(0, 1, 2, days=40)
+        for number in (0, 1):
+            self.own_files(number)
+            self.age(self.versions[number].tree_name, 40 + number)
+        result = self.launch(3)
+        self.assertEqual(result.returncode, 0)
+        kept = self.assertMoved(result, 1, "onefold: ")
+        self.assertHolds(0, 3, others=(kept,))
+        # The person who cleans up is told as well, and nothing removes it.
+        self.assertMoved(self.versions[0].launch(cache=self.cache, verb="clean"), 0)
+        removed = self.cached("clear")
+        self.assertEqual((len(removed["removed"]), removed["kept"]), (1, []))
+        self.assertEqual([item["kind"] for item in self.cached("list")["items"]], ["kept", "kept"])
+
+    def test_a_tree_that_was_sealed_anew_or_repaired_keeps_them_too(self) -> None:
+        self.unpack(0, days=0)
+        tree = self.own_files(0)
+        sealed = os.stat(tree.parent / "seal").st_mtime_ns
+        # The default check finds other names, and seals the tree as it is.
+        self.assertLaunched(self.launch(0))
+        self.assertEqual(os.stat(tree.parent / "seal").st_mtime_ns, sealed)
+        # A cleaner removes what was packed.
+        (tree / "library/module.py").unlink()
+        self.assertLaunched(self.launch(0))
+        self.assertEqual(os.stat(tree.parent / "seal").st_mtime_ns, sealed)
+        result = self.versions[0].launch(cache=self.cache, verb="clean")
+        (kept,) = self.moved()
+        self.assertIn(f"wrote to '{self.cache / kept}'", result.stderr.decode())
+        self.assertTrue({"library/data/app.db", "link"} <= set(paths(self.cache / kept)))
+
+    def test_a_clean_up_that_was_killed_is_continued(self) -> None:
+        self.unpack(0, days=0)
+        tree = self.own_files(0)
+        # As it is after the renames, with half of what was packed gone.
+        hidden = self.cache / f".{tree.parent.name}.0123456789abcdef"
+        tree.parent.rename(hidden)
+        (hidden / "tree").rename(hidden / "others")
+        (hidden / "others/library/module.py").unlink()
+        self.assertMoved(self.versions[0].launch(cache=self.cache, verb="clean"), 0)
+        self.assertEqual(len(listing(self.cache)), 1)
+
+    def test_a_damaged_tree_or_one_without_its_seal_is_removed(self) -> None:
+        for damage in ("library/module.py", "../seal"):
+            with self.subTest(damage):
+                self.unpack(0, days=0)
+                tree = self.versions[0].tree(self.cache)
+                (tree / damage).unlink()
+                result = self.versions[0].launch(cache=self.cache, verb="clean")
+                self.assertEqual((result.returncode, result.stderr.count(b"\n")), (0, 1))
+                self.assertEqual(listing(self.cache), [])
+
     def test_versions_that_were_used_lately_are_kept(self) -> None:
         self.unpack(0, 1, 2, 3, days=29)
         self.assertLaunched(self.launch(4))
@@ -154,14 +235,17 @@ class AfterALaunch(CleanUpCase):
         outside = make_tree(self.work / "outside", {"file": b"precious"})
         state = tree_state(outside)
         self.unpack(0, 1, days=40)
+        self.pass_tick()
         (self.versions[1].tree(self.cache) / "added").symlink_to(outside)
         for name in ("c" * 32, f".{'c' * 32}.{'d' * 16}"):
             (self.cache / name).symlink_to(outside)
         self.unpack(2, days=30)
-        self.assertLaunched(self.launch(3))
+        self.assertEqual(self.launch(3).returncode, 0)
         self.assertNotIn(self.versions[1].tree_name, listing(self.cache))
+        (kept,) = self.moved()
+        self.assertTrue((self.cache / kept / "added").is_symlink())
         self.cached("clear")
-        self.assertHolds(others=("c" * 32, f".{'c' * 32}.{'d' * 16}"))
+        self.assertHolds(others=("c" * 32, f".{'c' * 32}.{'d' * 16}", kept))
         self.assertSameTree(outside, state)
 
     @needs_root

@@ -67,11 +67,15 @@ class _TreeFirst:
     def find_distributions(self, context=None):
         """The metadata of a distribution that is asked for by its name."""
         if context is None or context.name is None or context.path is not sys.path:
-            return ()
+            return
         inside, outside = self._split_path()
         if not outside:
-            return ()
-        return PathFinder.find_distributions(type(context)(name=context.name, path=inside))
+            return
+        context = type(context)(name=context.name, path=inside)
+        # The distribution importlib-metadata takes PathFinder's method away and adds a finder of its own.
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_distributions"):
+                yield from finder.find_distributions(context)
 
     def _find_portions(self, name, path):
         result = ModuleSpec(name, None)

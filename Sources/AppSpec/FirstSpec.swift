@@ -17,16 +17,18 @@ public struct FirstSpec: Sendable {
   public let advice: [String]
 
   /// Looks at the project in `directory`. `interpreter` is the version of the Python at hand, such as "3.11"; nil
-  /// where there is none; `node` is the Node.js program at hand. What `pyinstaller` says counts first. Fails where the
-  /// directory can't be read or its `pyproject.toml` is no TOML.
+  /// where there is none; `standardLibrary` has the names of the modules that come with it. `node` is the Node.js
+  /// program at hand. What `pyinstaller` says counts first. Fails where the directory can't be read or its
+  /// `pyproject.toml` is no TOML.
   public init(
-    for directory: Path, interpreter: String?, node: String? = nil,
-    pyinstaller: PyInstallerSpec? = nil
+    for directory: Path, interpreter: String?, standardLibrary: Set<String> = [],
+    node: String? = nil, pyinstaller: PyInstallerSpec? = nil
   ) throws(SpecError) {
     let scan = try ProjectScan(directory)
     let launch = FirstLaunch(scan, node: node)
     let isSame = pyinstaller?.script == nil || pyinstaller?.script == launch?.script
     var writer = FirstSpecWriter(scan, launch: isSame ? launch : nil, pyinstaller)
+    if !standardLibrary.isEmpty { writer.unprovided = scan.unprovidedModules(standardLibrary) }
     writer.write(interpreter: interpreter)
     text = writer.text
     found = pyinstaller.map { "\($0.file) of PyInstaller" } ?? writer.launch?.found
@@ -49,6 +51,8 @@ private struct FirstSpecWriter {
   let scan: ProjectScan
   let launch: FirstLaunch?
   let pyinstaller: PyInstallerSpec?
+  /// Modules that the code imports, and that no dependency provides.
+  var unprovided: [String] = []
   private(set) var text = ""
   private(set) var missing: [String] = []
   private(set) var advice: [String] = []
@@ -201,6 +205,7 @@ private struct FirstSpecWriter {
     }
     if scan.isInstallable {
       line("project = \".\"")
+      if ownScript == nil { writeUnprovided("pyproject.toml lists no dependency") }
     } else if scan.requirements.isEmpty && scan.lock == nil && ownScript == nil {
       writePackages()
     }
@@ -219,9 +224,26 @@ private struct FirstSpecWriter {
             + "requirements file")
       }
     } else {
+      let isSaid = writeUnprovided("no requirements file was found")
       suggest("dependencies", "requirements", "[\"requirements.txt\"]")
-      advice.append("[dependencies] no requirements file was found, so nothing is installed")
+      if isSaid {
+        suggest("dependencies", "packages", "[\"flask>=3\", \"pyyaml\"]")
+      } else {
+        advice.append("[dependencies] no requirements file was found, so nothing is installed")
+      }
     }
+  }
+
+  /// Says why modules that the code imports will be missing, if there are any. A module's name is often not that of its
+  /// distribution, so none is guessed: whoever installs a distribution by a guess may get anybody's.
+  @discardableResult private mutating func writeUnprovided(_ reason: String) -> Bool {
+    guard let last = unprovided.last else { return false }
+    let others = unprovided.dropLast()
+    let names = others.isEmpty ? last : "\(others.joined(separator: ", ")) and \(last)"
+    let cure = "name the distributions that have \(others.isEmpty ? "it" : "them")"
+    line("# The code imports \(names), which no dependency provides: \(cure).")
+    advice.append("[dependencies] \(reason), but the code imports \(names): \(cure)")
+    return true
   }
 
   private mutating func writeData() {

@@ -28,6 +28,10 @@ struct ProjectFile: Sendable {
   var version: String? { project?.string("version") ?? poetry?.string("version") }
   /// Whether the version is known only to what builds the project.
   var isVersionDynamic: Bool { project?.strings("dynamic").contains("version") ?? false }
+  /// Whether the dependencies are known only to what builds the project.
+  var areDependenciesDynamic: Bool {
+    project?.strings("dynamic").contains("dependencies") ?? false
+  }
   var requiredPython: String? {
     project?.string("requires-python") ?? poetry?.table("dependencies")?.string("python")
   }

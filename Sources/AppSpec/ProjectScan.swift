@@ -105,6 +105,21 @@ struct ProjectScan {
     }
   }
 
+  /// Modules that the code needs, and that are neither its own nor in `standardLibrary`, sorted; none where anything may
+  /// name the distributions that have them.
+  func unprovidedModules(_ standardLibrary: Set<String>) -> [String] {
+    let isUnknown = has("setup.py") || has("setup.cfg") || project?.areDependenciesDynamic == true
+    // Poetry lists Python's version among them.
+    guard distributions.isSubset(of: ["python"]), !isUnknown else { return [] }
+    let paths = sources.map(\.file) + names
+    let own = paths.flatMap { path in
+      path.split(separator: "/").map { String($0.hasSuffix(".py") ? $0.dropLast(3) : $0) }
+    }
+    let needed = sources.reduce(into: Set<String>()) { $0.formUnion($1.neededImports) }
+    return needed.subtracting(own).subtracting(standardLibrary).subtracting([".", "__main__"])
+      .sorted()
+  }
+
   // MARK: Node.js
 
   /// What `package.json` says is started: its script `start`, if that is `node FILE`, else `main`, else `server.js` or

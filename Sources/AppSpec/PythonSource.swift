@@ -21,6 +21,8 @@ struct PythonSource: Sendable {
   let hasMain: Bool
   /// Names at the top of the modules that it imports.
   let imports: Set<String>
+  /// Those of them that it can't do without.
+  let neededImports: Set<String>
   /// Paths that are asked for with GET and need nothing else, as far as they are known in full.
   let paths: [String]
   /// Whether FastAPI's description of itself is switched off.
@@ -41,6 +43,7 @@ struct PythonSource: Sendable {
     self.module = module
     hasMain = source.lines.contains { $0.hasPrefix("if __name__ ==") }
     imports = source.imports
+    neededImports = source.neededImports
     hidesDescription = source.contains("openapi_url=None")
     hasMetadata = text.split(whereSeparator: \.isNewline).contains("# /// script")
     let known = Framework.all.filter { !source.imports.isDisjoint(with: $0.modules) }

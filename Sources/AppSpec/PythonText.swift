@@ -4,25 +4,40 @@ struct PythonText {
   let code: String
   /// Names at the top of the modules that it imports, wherever it does; "." stands for its own package.
   let imports: Set<String>
+  /// Those of `imports` that it can't do without: not those that are tried, or that depend on a condition.
+  let neededImports: Set<String>
 
   init(_ text: String) {
     code = PythonText.withoutComments(text)
     var imports: Set<String> = []
+    var needed: Set<String> = []
+    // The lines that begin the blocks around a line, from the outermost to the innermost.
+    var blocks: [(indentation: Int, isOptional: Bool)] = []
     for line in code.split(whereSeparator: \.isNewline) {
-      let words = line.split(maxSplits: 1, whereSeparator: \.isWhitespace)
-      guard words.count == 2, words[0] == "import" || words[0] == "from" else { continue }
-      let names = words[0] == "from" ? [words[1]] : words[1].split(separator: ",")
-      for name in names {
-        let name = trimmed(name)
-        let top = name.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
-        if name.hasPrefix(".") {
-          imports.insert(".")
-        } else if !top.isEmpty {
-          imports.insert(String(top))
-        }
-      }
+      let indentation = line.prefix(while: \.isWhitespace).count
+      let statement = line.dropFirst(indentation)
+      guard !statement.isEmpty else { continue }
+      while let last = blocks.last, last.indentation >= indentation { blocks.removeLast() }
+      let names = PythonText.importedNames(statement)
+      imports.formUnion(names)
+      if !blocks.contains(where: \.isOptional) { needed.formUnion(names) }
+      let word = statement.prefix { $0.isLetter }
+      let isOptional = ["try", "except", "if", "elif", "else"].contains(word)
+      blocks.append((indentation, isOptional && !statement.hasPrefix("if __name__")))
     }
     self.imports = imports
+    neededImports = needed
+  }
+
+  private static func importedNames(_ statement: Substring) -> Set<String> {
+    let words = statement.split(maxSplits: 1, whereSeparator: \.isWhitespace)
+    guard words.count == 2, words[0] == "import" || words[0] == "from" else { return [] }
+    let names = words[0] == "from" ? [words[1]] : words[1].split(separator: ",")
+    let tops = names.map { name in
+      let name = trimmed(name)
+      return name.hasPrefix(".") ? "." : name.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+    }
+    return Set(tops.map(String.init).filter { !$0.isEmpty })
   }
 
   /// Lines, each with its indentation.

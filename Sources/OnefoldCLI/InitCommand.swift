@@ -37,8 +37,8 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
     let pyinstaller = try pyinstallerSpec(
       arguments.value("--pyinstaller"), in: directory, shown: start)
     spec = try FirstSpec(
-      for: directory, interpreter: interpreterVersion(), node: nodeProgram(),
-      pyinstaller: pyinstaller)
+      for: directory, interpreter: interpreterVersion(), standardLibrary: standardLibrary(),
+      node: nodeProgram(), pyinstaller: pyinstaller)
   } catch { throw .failed(error.description) }
   // A path beside the spec is right offline too, and for the version that wrote both.
   let heading = schema == nil ? "" : "#:schema ./\(schemaName)\n"
@@ -103,8 +103,24 @@ private func write(_ text: String, to path: Path) throws(CommandFailure) {
 
 /// Such as "3.11"; nil where there is no Python.
 func interpreterVersion() -> String? {
-  let code = "import sys; print('%d.%d' % sys.version_info[:2])"
-  return firstLine(findBesideOnefold("python3"), ["-I", "-c", code])
+  firstLine(of: "import sys; print('%d.%d' % sys.version_info[:2])")
+}
+
+/// The modules at the top level that come with Python; none where there is no Python.
+private func standardLibrary() -> Set<String> {
+  // Before Python 3.10 nothing lists them.
+  let code = [
+    "import sys, sysconfig, pkgutil",
+    "library = sysconfig.get_path('stdlib')",
+    "found = [one.name for one in pkgutil.iter_modules([library, library + '/lib-dynload'])]",
+    "print(*getattr(sys, 'stdlib_module_names', [*found, *sys.builtin_module_names]))",
+  ].joined(separator: "; ")
+  return Set((firstLine(of: code) ?? "").split(separator: " ").map(String.init))
+}
+
+/// What Python code prints first; nil where there is no Python.
+private func firstLine(of code: String) -> String? {
+  firstLine(findBesideOnefold("python3"), ["-I", "-c", code])
 }
 
 /// The path of the Node.js on the `PATH`; nil where there is none.

@@ -557,6 +557,77 @@ import Testing
     #expect(try directory.problems(text) == [])
   }
 
+  @Test func importsThatNoDependencyProvides() throws {
+    let code = [
+      "from __future__ import annotations",
+      "import os, yaml as y, numpy.linalg",
+      "from celery import (",
+      "    Celery,",
+      ")",
+      "from . import sibling",
+      "from helpers import x",
+      "import core.deep",
+      "\"\"\"",
+      "import docs",
+      "\"\"\"",
+      "try:",
+      "    import ujson",
+      "except ImportError:",
+      "    import simplejson",
+      "if os.name == \"nt\":",
+      "    import win32api",
+      "def later():",
+      "    import requests",
+      "    if True:",
+      "        import pandas",
+      "if __name__ == \"__main__\":",
+      "    import uvicorn",
+      "app = Celery(\"tasks\")",
+    ].joined(separator: "\n")
+    try write([
+      "tasks.py": code, "helpers.py": "import flask\n", "core/__init__.py": "",
+      "core/deep.py": "import near\n", "core/near.py": "",
+    ])
+    func first() throws -> FirstSpec {
+      try FirstSpec(
+        for: directory.path, interpreter: "3.11", standardLibrary: ["__future__", "os"])
+    }
+    let names = "celery, flask, numpy, requests, uvicorn and yaml"
+    let cure = "name the distributions that have them"
+    let found = try first()
+    #expect(found.missing == [])
+    #expect(
+      found.advice == [
+        "[dependencies] no requirements file was found, but the code imports \(names): \(cure)"
+      ])
+    let comment = "# The code imports \(names), which no dependency provides: \(cure).\n"
+    #expect(found.text.contains("\n[dependencies]\n\(comment)# requirements = "))
+    #expect(try directory.problems(found.text) == [])
+    // A list of dependencies, or a build that may know them, is believed.
+    try directory.write("requirements.txt", "celery\n")
+    #expect(try first().advice == [])
+    try directory.write("requirements.txt", "# none\n")
+    try directory.write("setup.py", "")
+    #expect(try first().advice == [])
+  }
+
+  @Test func aProjectThatListsNoDependency() throws {
+    let project = "[build-system]\nrequires = []\n[project]\nname = 'x'\nversion = '1'\n"
+    func advice(_ more: String) throws -> [String] {
+      try write(["pyproject.toml": project + more, "x/__init__.py": "import flask\n"])
+      return try FirstSpec(
+        for: directory.path, interpreter: "3.11", standardLibrary: ["os"]
+      ).advice
+    }
+    #expect(
+      try advice("") == [
+        "[dependencies] pyproject.toml lists no dependency, but the code imports flask: name the distributions that "
+          + "have it"
+      ])
+    #expect(try advice("dependencies = ['flask']\n") == [])
+    #expect(try advice("dynamic = ['dependencies']\n") == [])
+  }
+
   @Test(arguments: ["my server", "-x", "...", "\u{E9}t\u{E9}", "a"])
   func namesOfDirectories(_ name: String) throws {
     try directory.makeDirectory(name)

@@ -254,6 +254,9 @@ private struct SpecBuild {
     guard !report.pythonVersion.isEmpty else { return "" }
     var text = "  Python \(report.pythonVersion), \(report.distributions) distributions"
     text += report.reusedLayer ? " (staged before)\n" : "\n"
+    if !spec.dependencies.packages.isEmpty {
+      text += "  not locked: each build chooses the versions of dependencies anew\n"
+    }
     if !report.excluded.isEmpty {
       text += "  left out: \(report.excluded.joined(separator: ", "))\n"
     }

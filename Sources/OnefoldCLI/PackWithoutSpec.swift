@@ -124,7 +124,11 @@ private struct GivenApplication {
     // Nobody wrote it to be packed.
     spec.launch.mayBeFrozen = false
     let options = packages.map { "--package '\($0)'" }.joined(separator: " ")
-    spec.heading = ["What 'onefold pack \(options) --command \(command.name)' stands for."]
+    spec.heading = [
+      "What 'onefold pack \(options) --command \(command.name)' stands for.",
+      "Each build chooses the versions of dependencies anew, but for those that 'packages' fixes.",
+      "To fix all, lock them in a requirements file, and name that in 'requirements' instead.",
+    ]
   }
 
   /// Asks the index, in a directory that is removed.

@@ -92,10 +92,11 @@ class Packages(WithoutSpec):
 
         printed = succeed(self.pack("--print-spec", *options, *rest, level=False)).stdout
         self.assertIn(b'packages = ["my.tool[loud]==1.5", "loud"]\n', printed)
+        self.assertIn(b"# Each build chooses the versions of dependencies anew, but for those", printed)
         saved = self.work / "saved"
         write_files(saved, {"onefold.toml": printed})
-        again = onefold("pack", "--no-smoke", environment=pack_environment(), cwd=saved)
-        succeed(again)
+        again = succeed(onefold("pack", "--no-smoke", environment=pack_environment(), cwd=saved))
+        self.assertIn(b"\n  not locked: each build chooses the versions of dependencies anew\n", again.stderr)
         self.assertEqual((saved / "my-tool").read_bytes(), (self.place / "my-tool").read_bytes())
 
     def test_the_command_is_chosen(self) -> None:

@@ -128,8 +128,8 @@ def build(
             image.copy_in(copied, target)
             remove_tree(directory / "copied")
         elif instruction == "COPY":
-            assert words == [".", "."], rest
-            image.copy_in(context, image.place)
+            assert words == [".", "."] or (context / words[0]).is_file(), rest
+            image.copy_in(context / words[0], image.place if words[1] == "." else words[1])
         elif instruction == "RUN":
             image.run(["sh", "-ec", rest], *binds, **variables)
         elif instruction == "ENV":
@@ -138,7 +138,8 @@ def build(
             image.place = words[0]
             (image.upper / words[0].strip("/")).mkdir(parents=True, exist_ok=True)
         elif instruction == "USER":
-            image.user = words[0]
+            # A user that the image does not know is in root's group.
+            image.user = words[0] if ":" in words[0] else f"{words[0]}:0"
         elif instruction in ("ENTRYPOINT", "CMD"):
             setattr(image, "entry" if instruction == "ENTRYPOINT" else "arguments", json.loads(rest))
         else:

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from examples import EXAMPLES, GUIDES, Server, free_port
+from examples import EXAMPLES, GUIDES, Server, free_port, packed_example
 from images import PATH, Bind, Image, build, environment, root, run_patiently
 from spec_support import wheel
 from support import DIST, ONEFOLD, Case, needs_program, needs_root, run, succeed
@@ -174,6 +174,19 @@ class Guide(Case):
     def test_a_slim_image(self) -> None:
         image = self.built("debian:12-slim")
         self.assertEqual(image.user, "65534:65534")
+        self.check_container(image)
+
+    def test_an_image_for_random_users(self) -> None:
+        """That of docs/guides/privileges.md."""
+        context, place = self.work / "context", self.work / "images"
+        context.mkdir()
+        place.mkdir()
+        shutil.copy(packed_example("notify", "onefold.toml").path, context / "server")
+        [text] = blocks("privileges.md", "dockerfile")
+        image = build(text, context, place, {"debian:12-slim": self.debian}, [])
+        self.assertEqual(image.user, "1001:0")
+        image.user = "1000730000:0"
+        image.arguments = ["--port", "8000"]
         self.check_container(image)
 
     def test_from_scratch(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from examples import Server, free_port, pack_spec
+from privileges import Privileges
 from spec_support import SITE, SpecCase, application, pack_command
 from support import Onefile, scratch, succeed, wait_until
 
@@ -186,6 +187,7 @@ def warm() -> Path:
 class ServersCase(SpecCase):
     """A test that starts servers in a directory whose files have the names of modules of the tree."""
 
+    packed = staticmethod(packed)
     NAMES = ("app", "tasks", "json", "http", "socket", "flask", "uvicorn", "gunicorn", "asyncio", "celery")
 
     def setUp(self) -> None:
@@ -567,7 +569,7 @@ if __name__ == "__main__":
         self.assertSucceeded(result, b"2\n")
 
 
-class Servers(Isolation, Environment, Restarts, Frozen, ServersCase):
+class Servers(Isolation, Environment, Restarts, Frozen, Privileges, ServersCase):
     """All of them in one class, which runs in one process: each file is packed once."""
 
 

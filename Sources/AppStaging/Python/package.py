@@ -7,6 +7,7 @@ for each program "command NAME", followed by "function MODULE:NAME" if it is a c
 here, by its marker, has no version.
 """
 
+import csv
 import os
 import re
 import sys
@@ -29,13 +30,20 @@ def pinned(text, version):
     return "%s%s==%s%s" % (name, extras, version, marker)
 
 
+def recorded(distribution):
+    """The paths in its RECORD. From Python 3.12 on, `distribution.files` leaves out the programs, because --target puts them
+    elsewhere than RECORD says."""
+    rows = csv.reader((distribution.read_text("RECORD") or "").splitlines())
+    return [row[0] for row in rows if row]
+
+
 def commands(distribution):
     """The programs that pip puts beside the interpreter, by name, with the function that each calls."""
     found = {}
-    for file in distribution.files or ():
+    for file in recorded(distribution):
         # uv installs programs in the directory itself, where a package may be called "bin" as well.
-        path = re.fullmatch(r"(?:\.\./)*bin/([^/]+)", str(file))
-        if path and (str(file).startswith("..") or not path.group(1).endswith((".py", ".pyc"))):
+        path = re.fullmatch(r"(?:\.\./)*bin/([^/]+)", file)
+        if path and (file.startswith("..") or not path.group(1).endswith((".py", ".pyc"))):
             found[path.group(1)] = None
     for entry in distribution.entry_points:
         if entry.group in ("console_scripts", "gui_scripts"):

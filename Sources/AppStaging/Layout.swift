@@ -59,7 +59,6 @@ func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(StagingE
     let target = root.appending("include").appending(directory.lastComponent)
     try copyTree(directory, to: target, follow: true)
   }
-  try createDirectories(layout.standardLibraryPath.appending("site-packages"))
   return layout
 }
 

@@ -244,6 +244,8 @@ class _AmendingFinder:
 def _amendment(name):
     if name == "ctypes.util":
         return _find_libraries
+    if name in ("multiprocessing.context", "multiprocess.context"):
+        return _ignore_freeze_support
     # What starts processes must start the right ones although `sys.frozen` is set. For a frozen program, multiprocessing
     # would call `sys.executable --multiprocessing-fork`, and the program itself `sys.executable ARGUMENTS`. Both are right
     # for PyInstaller, whose sys.executable is the program.
@@ -257,6 +259,11 @@ def _amendment(name):
 def _thaw(module):
     if hasattr(module, "get_command_line"):
         module.sys = _Thawed()
+
+
+def _ignore_freeze_support(module):
+    """Some releases of Python 3.13 and 3.14 choose the start method in `freeze_support`, and then the program can't."""
+    module.BaseContext.freeze_support = lambda self: None
 
 
 def _find_libraries(module):

@@ -223,8 +223,7 @@ class PackedExample:
 
     @property
     def site_packages(self) -> Path:
-        [found] = self.tree.glob("lib/python3.*/site-packages")
-        return found
+        return self.packed.site(self.warm)
 
     # Each test has a home directory, a directory for temporary files and a working directory.
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import csv
+import ensurepip
 import functools
 import hashlib
 import json
 import os
 import shutil
+import site
 import sys
 import sysconfig
 import time
@@ -27,7 +29,8 @@ PREFIX = Path(sys.base_prefix)
 SHORT = "%d.%d" % sys.version_info[:2]
 VERSION = "%d.%d.%d" % sys.version_info[:3]
 LIBRARY = f"lib/python{SHORT}"
-SITE = f"{LIBRARY}/site-packages"
+#: Where this interpreter has distributions installed: Debian's in local/lib/python3.N/dist-packages.
+SITE = os.path.relpath(site.getsitepackages([os.fspath(PREFIX)])[0], PREFIX)
 TAG = f"cpython-{sys.version_info[0]}{sys.version_info[1]}"
 
 Content = Union[str, bytes]
@@ -89,6 +92,12 @@ def wheel(
             entry.external_attr = mode << 16
             archive.writestr(entry, content)
     return result
+
+
+def bundled_wheels() -> Path:
+    """The directory of ensurepip's wheels, which Debian has in a place of its own."""
+    place = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    return Path(place) if place else Path(ensurepip.__file__).with_name("_bundled")
 
 
 def record_hash(content: bytes) -> str:
@@ -354,12 +363,12 @@ def unpacked(onefile: Onefile, cache: Path) -> Path:
 
 def records_of(tree: Path) -> set[str]:
     """What the RECORD files list, from the tree's root; each must be there as it is listed."""
-    site = tree / SITE
+    place = tree / SITE
     listed = set()
-    for record in site.glob("*.dist-info/RECORD"):
+    for record in place.glob("*.dist-info/RECORD"):
         with open(record, newline="") as file:
             for path, digest, size in csv.reader(file):
-                full = site / path
+                full = place / path
                 if not full.is_file():
                     raise AssertionError(f"{record} lists {path}, which is not there")
                 if digest and f"{digest},{size}" != record_hash(full.read_bytes()):
@@ -424,7 +433,7 @@ class SpecCase(Case):
         return said
 
     def assertRecordsAreComplete(self, tree: Path, *more: str) -> None:
-        """Together they list all of site-packages but what is the packer's and the application's own,
+        """Together they list all of `SITE` but what is the packer's and the application's own,
         by names without suffixes."""
         own = {path for path in paths(tree) if path.startswith(SITE + "/")} - records_of(tree)
         names = {path.split("/")[-1].split(".")[0] for path in own}

@@ -333,6 +333,11 @@ class Onefile:
     def tree(self, cache: Path) -> Path:
         return cache / self.tree_name / "tree"
 
+    def site(self, cache: Path) -> Path:
+        """Where its tree has distributions and data files: as its interpreter has it, and Debian's has it elsewhere."""
+        [found] = self.tree(cache).rglob("__onefold__.pth")
+        return found.parent
+
     def copy(self, path: Path) -> Onefile:
         shutil.copy(self.path, path)
         return Onefile(path, self.summary)

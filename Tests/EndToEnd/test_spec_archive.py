@@ -13,6 +13,7 @@ from typing import Optional
 
 from spec_support import (
     SHORT,
+    SITE,
     VERSION,
     SpecCase,
     application,
@@ -41,7 +42,7 @@ class Archives(SpecCase):
         assert found, result.stderr
         tree = Path(os.fsdecode(found[1])) / "tree"
         (tree / "pyvenv.cfg").unlink()
-        for path in (tree / f"lib/python{SHORT}/site-packages").iterdir():
+        for path in (tree / SITE).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         (tree / NAMED_IN_UTF8).write_text("")
         cls.tar = cls.shared / "python.tar"

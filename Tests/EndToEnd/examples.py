@@ -62,7 +62,8 @@ ONEFOLD_VARIABLES = {
 @functools.lru_cache(maxsize=None)
 def packed_example(folder: str, spec: str) -> Onefile:
     output = scratch() / "examples" / f"{folder}-{Path(spec).stem}"
-    output.mkdir(parents=True)
+    # There is one already if an earlier call failed, or skipped its test.
+    output.mkdir(parents=True, exist_ok=True)
     return pack_spec(EXAMPLES / folder, output / folder, spec)
 
 

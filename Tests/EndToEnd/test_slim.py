@@ -17,8 +17,9 @@ import unittest
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
+import pip
 from examples import EXAMPLES
-from spec_support import SHORT, SpecCase
+from spec_support import SHORT, SpecCase, bundled_wheels
 from support import REPOSITORY, Case, needs_root, run, scratch, succeed
 from test_wheel import wheel
 
@@ -79,12 +80,16 @@ def python_root() -> Root:
     def left_out(directory: str, entries: list[str]) -> set[str]:
         # Images have pip alone, and neither tests nor what links an interpreter into programs.
         names = {"test", "tests", "idlelib", "lib2to3"} | {e for e in entries if e.startswith("config-")}
-        if directory.endswith("/site-packages"):
+        names.add("EXTERNALLY-MANAGED")
+        if directory.endswith(("/site-packages", "/dist-packages")):
             names |= {entry for entry in entries if not entry.startswith("pip")}
         return names & set(entries)
 
-    target = root.path / library.relative_to("/")
-    shutil.copytree(library, target, symlinks=True, ignore=left_out)
+    # Debian has pip and the wheels of ensurepip in places of their own.
+    for place in {library, Path(pip.__file__).parent.parent, bundled_wheels()}:
+        if place == library or not place.is_relative_to(library):
+            target = root.path / place.relative_to("/")
+            shutil.copytree(place, target, symlinks=True, ignore=left_out)
     for path in (*shared, *(PREFIX / "bin").glob("python3*"), *(PREFIX / "bin").glob("pip*")):
         place = root.path / path.relative_to("/")
         place.parent.mkdir(exist_ok=True)

@@ -212,7 +212,8 @@ class ClosedDescriptors(Case):
         self.onefile = pack(self.tree, self.work / "reference").path
 
     def closed(self, redirections: str, *command: StrPath) -> Result:
-        return run(["sh", "-c", f'exec "$@" {redirections}', "sh", ONEFOLD, *command])
+        shell = ["sh", "-c", f'exec "$@" {redirections}', "sh"]
+        return run([*shell, ONEFOLD, *command], environment={"ONEFOLD_CACHE": self.cache})
 
     def test_what_is_made_is_the_same(self) -> None:
         packing: list[StrPath] = ["pack", "--tree", self.tree, "--entry", "run", "--level", "1"]
@@ -230,6 +231,7 @@ class ClosedDescriptors(Case):
                 self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_data_that_cannot_be_written_is_a_failure(self) -> None:
+        succeed(self.onefile.launch(cache=self.cache, verb="prewarm"))
         output = self.work / "made"
         packing: list[StrPath] = ["pack", "--tree", self.tree, "--entry", "run", "-o", output]
         for command in (

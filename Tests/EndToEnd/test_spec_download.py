@@ -73,7 +73,8 @@ def certificates() -> Path:
     place.mkdir()
     openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     authority = [*openssl, "-subj", "/CN=authority", "-keyout", place / "ca.key", "-out", place / "ca.pem"]
-    succeed(run(authority))
+    # Python 3.13 refuses an authority that may not sign.
+    succeed(run([*authority, "-addext", "keyUsage=critical,keyCertSign,cRLSign"]))
     signed = [*openssl, "-CA", place / "ca.pem", "-CAkey", place / "ca.key", "-subj", "/CN=server"]
     signed += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false"]
     succeed(run([*signed, "-keyout", place / "key", "-out", place / "certificate"]))

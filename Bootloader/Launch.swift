@@ -7,7 +7,7 @@ import Posix
 func launch(
   _ own: OwnExecutable, _ arguments: [Path], _ parentDeath: Settings.ParentDeathSetting,
   _ report: Report
-) throws(LaunchError) {
+) throws(Failure) {
   var death: ParentDeath? = nil
   var watch: ParentWatch? = nil
   if case .always(let signal) = parentDeath {
@@ -56,7 +56,7 @@ extension CleanUp {
 
 /// Unpacks the tree, or finds it. `willRun`: it is to run on this system, now; otherwise it is prepared for later, and
 /// must be on the disk.
-func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(LaunchError) -> CachedTree {
+func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) -> CachedTree {
   report.start(payload.record)
   let check = try checkPolicy(payload.record)
   let name = escapedText(payload.record.name)
@@ -74,16 +74,14 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(LaunchErr
   request.precedesExec = true
   request.willRun = willRun
   request.isDurable = !willRun
-  do throws(CacheError) {
-    return try openTree(of: payload, request)
-  } catch { throw LaunchError(error) }
+  return try openTree(of: payload, request)
 }
 
 /// By the environment, else by the launch record.
-private func checkPolicy(_ record: LaunchRecord) throws(LaunchError) -> CheckPolicy {
+private func checkPolicy(_ record: LaunchRecord) throws(Failure) -> CheckPolicy {
   guard let value = ProcessContext.variable("ONEFOLD_CHECK") else { return record.check ?? .dirs }
   if let policy = CheckPolicy(named: value.bytes) { return policy }
-  throw LaunchError("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
+  throw .refused("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
 }
 
 /// How often an entry that is still open for writing somewhere is tried again, and how long between.
@@ -92,7 +90,7 @@ private let busyPause: UInt32 = 20
 
 extension Program {
   /// Returns only by an error.
-  fileprivate func execute() throws(LaunchError) {
+  fileprivate func execute() throws(Failure) {
     var error = ProcessContext.execute(entry, arguments: arguments, environment: environment)
     var attempt = 1
     while error.errno == .textFileBusy && attempt < busyAttempts {
@@ -101,13 +99,13 @@ extension Program {
       attempt += 1
     }
     guard error.errno == .noSuchFile else {
-      throw LaunchError(error.description, exitCode: ExitCode.cannotExecute)
+      throw .notExecutable(error.description)
     }
     if (try? DirectoryHandle.current.statusIfExists(of: entry, follow: true)) == nil {
-      throw LaunchError(error.description, exitCode: ExitCode.notFound)
+      throw .noEntry(error.description)
     }
-    throw LaunchError(
-      "cannot execute \(entry.quoted): the interpreter or loader that it names is not on this system",
-      exitCode: ExitCode.cannotExecute)
+    throw .notExecutable(
+      "cannot execute \(entry.quoted): the interpreter or loader that it names is not on this system"
+    )
   }
 }

@@ -18,7 +18,7 @@ public func main(
       "refused to run set-uid or with file capabilities: remove the bit and start it again")
   }
   let report = Report()
-  do throws(LaunchError) {
+  do throws(Failure) {
     try dispatch(own, arguments, report)
     report.writeTrace()
     return 0
@@ -32,14 +32,14 @@ public func main(
 /// Runs the verb that `ONEFOLD` names, or launches.
 private func dispatch(
   _ own: OwnExecutable, _ arguments: [Path], _ report: Report
-) throws(LaunchError) {
+) throws(Failure) {
   let name = ProcessContext.environment("ONEFOLD") ?? Path()
   let verb = Verb.allCases.first { name.elementsEqual(Path($0.name)) }
   try report.configure(always: verb == .trace)
   let parentDeath = try Settings.parentDeath()
   if let verb { return try run(verb, own, arguments, report) }
   guard name.isEmpty else {
-    throw LaunchError(
+    throw .refused(
       "unknown verb \(name.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
   }
   try launch(own, arguments, parentDeath, report)

@@ -13,23 +13,19 @@ struct OwnExecutable {
   private static var kernelName: Path { Path("/proc/self/exe") }
 
   /// Its trailer and launch record. The path is absolute: what `{exe}` stands for. To be called once.
-  func read() throws(LaunchError) -> Payload {
+  func read() throws(Failure) -> Payload {
     let path =
       (try? DirectoryHandle.current.symlinkTarget(of: OwnExecutable.kernelName))
       ?? ProcessContext.absolutePath(ProcessContext.executableName)
-    do throws(PayloadError) { return try Payload.read(try openFile(path), named: path) } catch {
-      throw LaunchError(error)
-    }
+    return try Payload.read(try openFile(path), named: path)
   }
 
   /// Messages about reading the file name `path`, and not the kernel's link to it.
-  private func openFile(_ path: Path) throws(PayloadError) -> FileDescriptor {
+  private func openFile(_ path: Path) throws(Failure) -> FileDescriptor {
     if result >= 0 { return FileDescriptor(owning: result, path: path) }
     let errno = Errno(rawValue: -result)
-    guard errno == .noSuchFile else { throw .system(SystemError("open", path, errno)) }
+    guard errno == .noSuchFile else { throw Failure("open", path, errno) }
     // No /proc in a bare chroot: the name it was started by is the next best.
-    do throws(SystemError) { return try FileDescriptor.open(path, .read) } catch {
-      throw .system(error)
-    }
+    return try FileDescriptor.open(path, .read)
   }
 }

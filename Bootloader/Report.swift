@@ -15,16 +15,16 @@ final class Report: @unchecked Sendable {
 
   /// Begins with the reading of the file, so that it belongs to the very start of the program. `always`: with
   /// a timeline, although there is no file for a trace.
-  func configure(always: Bool) throws(LaunchError) {
+  func configure(always: Bool) throws(Failure) {
     let file = Settings.trace
     if always || file != nil { timeline = Timeline(.read) }
     lines = try Settings.progress()
     if let file {
-      do throws(SystemError) {
+      do throws(Failure) {
         trace = try FileDescriptor.open(file, .overwrite, mode: 0o600)
       } catch {
         timeline = nil
-        throw LaunchError("\(error.description); set ONEFOLD_TRACE to a file that can be written")
+        throw .refused("\(error.description); set ONEFOLD_TRACE to a file that can be written")
       }
     }
   }
@@ -71,11 +71,11 @@ final class Report: @unchecked Sendable {
     do throws(Errno) {
       if try writeWithin(1000, bytes, to: file.rawValue) < bytes.count { throw .wouldBlock }
     } catch {
-      writeText("onefold: \(SystemError("write", file.path, error).description)\n", to: 2)
+      writeText("onefold: \(Failure("write", file.path, error).description)\n", to: 2)
     }
   }
 
-  func failed(_ error: LaunchError) {
+  func failed(_ error: Failure) {
     writeTrace()
     let signal = error.signal
     lines?.failed(

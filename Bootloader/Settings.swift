@@ -7,13 +7,13 @@ enum Settings {
   static var trace: Path? { ProcessContext.variable("ONEFOLD_TRACE") }
 
   /// Where progress is written as JSON; nil where it is not asked for.
-  static func progress() throws(LaunchError) -> ProgressLines? {
+  static func progress() throws(Failure) -> ProgressLines? {
     guard let value = ProcessContext.variable("ONEFOLD_PROGRESS") else { return nil }
     guard let descriptor = descriptor(value.bytes) else {
-      throw LaunchError("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
+      throw .refused("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
     }
     if let lines = ProgressLines(descriptor: descriptor) { return lines }
-    throw LaunchError(
+    throw .refused(
       "descriptor \(descriptor) is not open for writing, which ONEFOLD_PROGRESS names: open it first"
     )
   }
@@ -37,12 +37,12 @@ enum Settings {
     case always(signal: ParentDeath?)
   }
 
-  static func parentDeath() throws(LaunchError) -> ParentDeathSetting {
+  static func parentDeath() throws(Failure) -> ParentDeathSetting {
     guard let value = ProcessContext.variable("ONEFOLD_DIE_WITH_PARENT") else { return .byRecord }
     if value.elementsEqual(Path("0")) { return .never }
     if value.elementsEqual(Path("1")) { return .always(signal: nil) }
     if let signal = ParentDeath(named: value.bytes) { return .always(signal: signal) }
-    throw LaunchError(
+    throw .refused(
       "unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
   }
 }

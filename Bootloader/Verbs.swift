@@ -76,19 +76,19 @@ enum Verb: CaseIterable {
 
 func run(
   _ verb: Verb, _ own: OwnExecutable, _ arguments: [Path], _ report: Report
-) throws(LaunchError) {
+) throws(Failure) {
   let payload = try own.read()
   if verb == .extract {
     guard arguments.count == 2 else {
-      throw LaunchError("ONEFOLD=extract needs one argument, the directory to unpack to")
+      throw .refused("ONEFOLD=extract needs one argument, the directory to unpack to")
     }
   } else if arguments.count > 1 {
-    throw LaunchError("ONEFOLD=\(verb.name) takes no arguments")
+    throw .refused("ONEFOLD=\(verb.name) takes no arguments")
   }
   switch verb {
   case .help: try showHelp(payload)
   case .inspect:
-    let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
+    let manifest = try payload.readManifest()
     try writeData(inspectionText(payload, manifest).bytes)
   case .files: try listFiles(payload)
   case .verify: try verifyPayload(payload, report)
@@ -104,15 +104,13 @@ func run(
     report.writeTrace()
     if let timeline = report.timeline { try writeData(timeline.table.bytes) }
   case .path:
-    let path: Path
-    do throws(CacheError) { path = try treePath(of: payload) } catch { throw LaunchError(error) }
-    try writeLine(path)
+    try writeLine(try treePath(of: payload))
   case .clean: try clean(payload)
   case .gc: try collectGarbage(payload)
   }
 }
 
-private func showHelp(_ payload: Payload) throws(LaunchError) {
+private func showHelp(_ payload: Payload) throws(Failure) {
   let record = payload.record
   var title = escapedText(record.name)
   if !record.version.isEmpty { title += " \(escapedText(record.version))" }
@@ -120,8 +118,8 @@ private func showHelp(_ payload: Payload) throws(LaunchError) {
   try writeData(text.bytes)
 }
 
-private func listFiles(_ payload: Payload) throws(LaunchError) {
-  let manifest = try reading { () throws(PayloadError) in try payload.readManifest() }
+private func listFiles(_ payload: Payload) throws(Failure) {
+  let manifest = try payload.readManifest()
   // In parts, because memory must not grow with the tree.
   var text: Text = ""
   for index in 0..<manifest.entryCount {
@@ -134,12 +132,13 @@ private func listFiles(_ payload: Payload) throws(LaunchError) {
   try writeData(text.bytes)
 }
 
-private func verifyPayload(_ payload: Payload, _ report: Report) throws(LaunchError) {
+private func verifyPayload(_ payload: Payload, _ report: Report) throws(Failure) {
   report.start(payload.record)
   let name = escapedText(payload.record.name)
-  let manifest = try reading { () throws(PayloadError) in
+  let manifest: Manifest
+  do {
     defer { report.finish() }
-    return try verify(
+    manifest = try verify(
       payload, progress: { report.show(.checking, "verifying \(name)", done: $0, total: $1) },
       timeline: report.timeline)
   }
@@ -149,47 +148,47 @@ private func verifyPayload(_ payload: Payload, _ report: Report) throws(LaunchEr
 }
 
 private func extractPayload(_ payload: Payload, to target: Path, _ report: Report)
-  throws(LaunchError)
+  throws(Failure)
 {
   report.start(payload.record)
   TerminationSignals.hold()
   let name = escapedText(payload.record.name)
   let manifest: Manifest
-  do throws(PayloadError) {
+  do throws(Failure) {
     defer { report.finish() }
     manifest = try extract(
       payload, to: target,
       progress: { report.show(.unpacking, "unpacking \(name)", done: $0, total: $1) },
       timeline: report.timeline)
-  } catch { throw LaunchError(error, isExtracting: true) }
+  } catch { throw error.whileExtracting }
   report.ready(unpacked: true)
   let files = grouped(UInt64(manifest.fileCount))
   writeText("extracted to \(target.quoted): \(files) files\n", to: 2)
 }
 
 /// Removes this file's tree, and what launches that were killed left.
-private func clean(_ payload: Payload) throws(LaunchError) {
+private func clean(_ payload: Payload) throws(Failure) {
   var cleanUp = CleanUp()
   cleanUp.tree = payload.treeName
   let result = try run(cleanUp)
   if let item = result.inUse.first {
-    throw LaunchError("\(item.path.quoted) is in use by a running program; stop it first")
+    throw .refused("\(item.path.quoted) is in use by a running program; stop it first")
   }
 }
 
 /// Removes this application's trees that were not used for long.
-private func collectGarbage(_ payload: Payload) throws(LaunchError) {
+private func collectGarbage(_ payload: Payload) throws(Failure) {
   let result = try run(CleanUp(after: payload.record))
   for item in result.inUse { writeText("in use: \(item.path.quoted)\n", to: 2) }
 }
 
-private func run(_ cleanUp: CleanUp) throws(LaunchError) -> CleanUpResult {
+private func run(_ cleanUp: CleanUp) throws(Failure) -> CleanUpResult {
   let result = cleanUpCaches(cleanUp)
   for item in result.removed { writeText("removed \(item.path.quoted)\n", to: 2) }
   for item in result.kept {
     writeText("moved files that the program wrote to \(item.path.quoted)\n", to: 2)
   }
-  if let failure = result.failures.first { throw LaunchError(.system(failure)) }
+  if let failure = result.failures.first { throw failure }
   if result.removed.isEmpty && result.inUse.isEmpty {
     writeText("there is nothing to remove\n", to: 2)
   }
@@ -197,20 +196,14 @@ private func run(_ cleanUp: CleanUp) throws(LaunchError) -> CleanUpResult {
 }
 
 /// The path as it is, whatever its bytes, for a program that reads it.
-private func writeLine(_ path: Path) throws(LaunchError) {
+private func writeLine(_ path: Path) throws(Failure) {
   var line = [UInt8](path.bytes)
   line.append(UInt8(ascii: "\n"))
   try writeData(line)
 }
 
-private func writeData(_ bytes: [UInt8]) throws(LaunchError) {
+private func writeData(_ bytes: [UInt8]) throws(Failure) {
   if let errno = writeBytes(bytes, to: 1) {
-    throw LaunchError("cannot write to the standard output: \(errno.description)")
+    throw .refused("cannot write to the standard output: \(errno.description)")
   }
-}
-
-private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(LaunchError)
-  -> Result
-{
-  do throws(PayloadError) { return try body() } catch { throw LaunchError(error) }
 }

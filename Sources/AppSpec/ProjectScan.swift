@@ -21,7 +21,7 @@ struct ProjectScan {
 
   init(_ directory: Path) throws(SpecError) {
     self.directory = directory
-    do throws(SystemError) {
+    do throws(Failure) {
       // The final slash lets the directory be a symlink.
       let found = try DirectoryHandle.current.names(in: directory.appending(""))
       names = found.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasPrefix(".") }

@@ -82,7 +82,7 @@ func status(of path: Path) -> FileStatus? {
 
 /// A file's content, cut where it is larger than any TOML file may be; `shown` is how messages name it.
 func readBytes(_ path: Path, shown: String) throws(SpecError) -> [UInt8] {
-  do throws(SystemError) {
+  do throws(Failure) {
     return try FileDescriptor.open(path, .read).bytes(at: 0, count: TOMLTable.sizeLimit + 1)
   } catch {
     throw SpecError(

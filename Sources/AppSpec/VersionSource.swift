@@ -53,7 +53,7 @@ struct VersionSource {
       Path("describe"), Path("--tags"), Path("--always"), Path("--dirty"),
     ]
     let result: Subprocess.Result
-    do throws(SystemError) {
+    do throws(Failure) {
       result = try Subprocess(Path("git"), arguments, directory: directory, timeout: 60).run()
     } catch {
       let reason =

@@ -13,7 +13,7 @@ struct Application {
   static let smokeModule = "_onefold_smoke"
 
   /// Writes what the interpreter does first, and what it runs. `isFrozen`: whether `sys.frozen` is set.
-  func addRuntime(_ facts: Facts, isFrozen: Bool) throws(StagingError) {
+  func addRuntime(_ facts: Facts, isFrozen: Bool) throws(Failure) {
     let values = runtimeValues(facts, isFrozen: isFrozen)
     for (module, source) in [
       (Self.runtimeModule, Helper.runtime), (Self.restartModule, Helper.restart),
@@ -64,7 +64,7 @@ struct Application {
     ]
   }
 
-  private func mainSource() throws(StagingError) -> String? {
+  private func mainSource() throws(Failure) -> String? {
     switch spec.launch.program.value {
     case .module, .executable: return nil
     case .function(let module, let name):
@@ -87,7 +87,7 @@ struct Application {
   }
 
   /// What the launch executes: the entry from the tree's root, and the arguments before the user's.
-  func command() throws(StagingError) -> (entry: String, arguments: [String]) {
+  func command() throws(Failure) -> (entry: String, arguments: [String]) {
     var options = interpreterOptions
     switch spec.launch.program.value {
     case .module(let module): options += ["-m", module]
@@ -100,7 +100,7 @@ struct Application {
   }
 
   /// Whether the module that is launched is there, as the staged interpreter sees it.
-  func checkModule() throws(StagingError) {
+  func checkModule() throws(Failure) {
     let name: String
     switch spec.launch.program.value {
     case .module(let module), .function(let module, _): name = module
@@ -138,13 +138,11 @@ private let debianScripts = "local/bin/"
 
 /// Makes `local/bin` a link to `bin` for an interpreter that has scripts installed there: then each is in the same place, whoever
 /// made the interpreter.
-func linkScripts(_ layout: Layout) throws(StagingError) {
+func linkScripts(_ layout: Layout) throws(Failure) {
   let link = layout.root.appending("local/bin")
   guard layout.site.hasPrefix("local/"), !exists(link) else { return }
   try createDirectories(link.parent)
-  try system { () throws(SystemError) in
-    try DirectoryHandle.current.createSymlink(link, to: Path("../bin"))
-  }
+  try DirectoryHandle.current.createSymlink(link, to: Path("../bin"))
 }
 
 /// The path of an installed file without the link that `linkScripts` makes.
@@ -160,17 +158,13 @@ func isolatingOptions(_ version: PythonVersion) -> [String] {
 }
 
 /// Scripts of distributions name the interpreter by its absolute path; makes them find it beside themselves.
-func relocateScripts(_ layout: Layout) throws(StagingError) {
+func relocateScripts(_ layout: Layout) throws(Failure) {
   let directory = layout.root.appending("bin")
-  let names = try system { () throws(SystemError) in
-    try DirectoryHandle.current.names(in: directory)
-  }
+  let names = try DirectoryHandle.current.names(in: directory)
   let root = try realPath(layout.root)
   for name in names {
     let path = directory.appending(name)
-    let status = try system { () throws(SystemError) in
-      try DirectoryHandle.current.status(of: path)
-    }
+    let status = try DirectoryHandle.current.status(of: path)
     guard status.kind == .file, status.size < 1 << 20 else { continue }
     let bytes = try readFile(path)
     guard bytes.starts(with: "#!".utf8) else { continue }

@@ -23,7 +23,7 @@ struct ArchiveDownload {
   }
 
   /// The path of the archive, which is downloaded if it is not in the cache.
-  func path(_ progress: (String) -> Void) throws(StagingError) -> Path {
+  func path(_ progress: (String) -> Void) throws(Failure) -> Path {
     let directory = try storage()
     let path = directory.appending("\(sha256.value.lowercased())\(suffix)")
     // What has another content is replaced: a disk may have been full, or a person may have changed it.
@@ -36,13 +36,11 @@ struct ArchiveDownload {
     }
     progress("downloading \(source)")
     let name = path.lastComponent
-    let hidden = try system { () throws(SystemError) in try hiddenName(for: name) }
+    let hidden = try hiddenName(for: name)
     let temporary = directory.appending(hidden.bytes)
-    do throws(StagingError) {
+    do throws(Failure) {
       try download(to: temporary)
-      try system { () throws(SystemError) in
-        try DirectoryHandle.current.rename(temporary, to: path)
-      }
+      try DirectoryHandle.current.rename(temporary, to: path)
     } catch {
       try? removeIfPresent(temporary)
       throw error
@@ -51,14 +49,14 @@ struct ArchiveDownload {
     return path
   }
 
-  private func storage() throws(StagingError) -> Path {
+  private func storage() throws(Failure) -> Path {
     let directory = cache ?? scratch
-    do throws(StagingError) {
+    do throws(Failure) {
       try createDirectories(directory)
       return directory
     } catch {
       // As for layers: a cache that can't be used is none.
-      guard cache != nil, case .system = error else { throw error }
+      guard cache != nil, error.kind == .system else { throw error }
       try createDirectories(scratch)
       return scratch
     }
@@ -106,11 +104,11 @@ struct ArchiveDownload {
     return archiveSuffixes.first { path.hasSuffix($0) } ?? ""
   }
 
-  private func download(to path: Path) throws(StagingError) {
+  private func download(to path: Path) throws(Failure) {
     for python in helperPythons() {
       let arguments = [source, path.string, sha256.value.lowercased()].map { Path($0) }
       guard
-        let result = try ifInstalled({ () throws(StagingError) in
+        let result = try ifInstalled({ () throws(Failure) in
           try runHelper(python, Helper.download, arguments)
         })
       else { continue }
@@ -124,7 +122,7 @@ struct ArchiveDownload {
       "--output", path.string, source,
     ].map { Path($0) }
     guard
-      let result = try ifInstalled({ () throws(StagingError) in
+      let result = try ifInstalled({ () throws(Failure) in
         try runProgram(Path("curl"), arguments)
       })
     else {
@@ -139,7 +137,7 @@ struct ArchiveDownload {
     guard actual == sha256.value.lowercased() else { throw failure("HASH \(actual)") }
   }
 
-  private func failure(_ errors: String) -> StagingError {
+  private func failure(_ errors: String) -> Failure {
     let lines = errors.split(separator: "\n").map(String.init)
     // curl explains a certificate that it does not trust in further lines.
     let last = lines.first { $0.hasPrefix("curl: ") } ?? lines.last ?? "it failed"

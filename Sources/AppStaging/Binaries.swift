@@ -91,15 +91,13 @@ extension ElfFile {
 }
 
 /// Reads every program and library of the tree.
-func findBinaries(in request: RelocationRequest) throws(StagingError) -> TreeBinaries {
-  let root = try system { () throws(SystemError) in
-    try FileDescriptor.open(request.root, .directoryFollow)
-  }
+func findBinaries(in request: RelocationRequest) throws(Failure) -> TreeBinaries {
+  let root = try FileDescriptor.open(request.root, .directoryFollow)
   var files: [Path] = []
   try listFiles(Path(), root.handle, &files)
   let paths = files.sorted { $0.precedes($1) }
   let found = ParallelResults<Found>(count: paths.count)
-  try forEach(paths.count, request.workers) { index throws(StagingError) in
+  try forEach(paths.count, request.workers) { index throws(Failure) in
     found[index] = try examine(paths[index], in: request.root)
   }
   var result = TreeBinaries()
@@ -120,14 +118,12 @@ private enum Found: Sendable {
 }
 
 private func listFiles(_ directory: Path, _ root: DirectoryHandle, _ files: inout [Path])
-  throws(StagingError)
+  throws(Failure)
 {
-  let names = try system { () throws(SystemError) in
-    try root.names(in: directory.isEmpty ? Path(".") : directory)
-  }
+  let names = try root.names(in: directory.isEmpty ? Path(".") : directory)
   for name in names {
     let path = directory.appending(name)
-    let status = try system { () throws(SystemError) in try root.status(of: path) }
+    let status = try root.status(of: path)
     switch status.kind {
     case .directory: try listFiles(path, root, &files)
     case .file where status.size > 4: files.append(path)
@@ -136,26 +132,16 @@ private func listFiles(_ directory: Path, _ root: DirectoryHandle, _ files: inou
   }
 }
 
-private func examine(_ path: Path, in root: Path) throws(StagingError) -> Found? {
+private func examine(_ path: Path, in root: Path) throws(Failure) -> Found? {
   let full = root.appending(path.bytes)
   let elf: ElfFile?
-  do throws(ElfError) {
+  do throws(Failure) {
     elf = try ElfFile.read(full)
   } catch {
-    guard case .damaged(_, let what) = error else { throw StagingError(error) }
-    return .damaged("\(path.quoted) is a damaged ELF file and stays as it is: \(what)")
+    guard error.kind == .damaged else { throw error }
+    return .damaged("\(path.quoted) is a damaged ELF file and stays as it is: \(error.text)")
   }
   guard let elf, elf.kind == .executable || elf.kind == .shared else { return nil }
-  let status = try system { () throws(SystemError) in try DirectoryHandle.current.status(of: full) }
+  let status = try DirectoryHandle.current.status(of: full)
   return .binary(Binary(path: path, elf: elf, status: status))
-}
-
-extension StagingError {
-  init(_ error: ElfError) {
-    if case .system(let error) = error {
-      self = .system(error)
-    } else {
-      self = .failed(nil, error.description.string)
-    }
-  }
 }

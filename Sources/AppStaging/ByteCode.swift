@@ -27,7 +27,7 @@ extension ByteCodeForm {
 }
 
 /// The byte code in a tree, as paths from its root.
-func listByteCode(_ layout: Layout) throws(StagingError) -> Set<String> {
+func listByteCode(_ layout: Layout) throws(Failure) -> Set<String> {
   var result = Set<String>()
   for entry in try listTree(layout.root)
   where entry.status.kind == .file && entry.path.bytes.hasSuffix(".pyc") {
@@ -38,7 +38,7 @@ func listByteCode(_ layout: Layout) throws(StagingError) -> Set<String> {
 
 /// Removes byte code that came with what was installed, whatever version of Python made it: but for `ours`, and for modules that
 /// are shipped without their source.
-func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(StagingError) {
+func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(Failure) {
   for path in try listByteCode(layout).subtracting(ours) {
     let isCached = path.contains("__pycache__/")
     guard isCached || exists(layout.root.appending(String(path.dropLast()))) else { continue }
@@ -56,7 +56,7 @@ func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(StagingEr
 /// Each process therefore gets a fixed share of the sources, so that the same tree gives the same bytes.
 func compileByteCode(
   _ layout: Layout, _ form: ByteCodeForm, scratch: Path, workers: Int
-) throws(StagingError) -> [String] {
+) throws(Failure) -> [String] {
   guard let compiler = layout.compiler, !form.isDropped else { return [] }
   let suffix = form.suffix(layout.version)
   let sources = try listTree(layout.root).filter { $0.status.kind == .file }.map(\.path.string)
@@ -75,7 +75,7 @@ func compileByteCode(
     Array(missing[$0..<min($0 + share, missing.count)])
   }
   let failures = ParallelResults<[String]>(count: shares.count)
-  try forEach(shares.count, workers) { (number) throws(StagingError) in
+  try forEach(shares.count, workers) { (number) throws(Failure) in
     let list = scratch.appending("sources-\(number).txt")
     try writeFile(list, shares[number].joined(separator: "\n"))
     failures[number] = try compile(list, layout, form, with: compiler)
@@ -85,7 +85,7 @@ func compileByteCode(
 
 private func compile(
   _ list: Path, _ layout: Layout, _ form: ByteCodeForm, with compiler: Path
-) throws(StagingError) -> [String] {
+) throws(Failure) -> [String] {
   let result = try runProgram(
     compiler,
     [

@@ -70,7 +70,7 @@ struct CrossInstallation: Sendable {
   }
 
   /// Refuses a wheel whose name says that it is for something else.
-  func check(wheel path: Path, _ place: SpecPlace) throws(StagingError) {
+  func check(wheel path: Path, _ place: SpecPlace) throws(Failure) {
     let name = String(decoding: path.lastComponent, as: UTF8.self)
     let tag = name.dropLast(".whl".utf8.count).split(separator: "-").last ?? ""
     let suits = tag.split(separator: ".").contains {
@@ -82,7 +82,7 @@ struct CrossInstallation: Sendable {
   }
 
   /// Moves what was installed to `directory` into the tree, and removes the directory.
-  func merge(_ directory: Path, into layout: Layout) throws(StagingError) {
+  func merge(_ directory: Path, into layout: Layout) throws(Failure) {
     let result = try runHelper(
       layout.source, Helper.merge,
       [directory, layout.root].map { ProcessContext.absolutePath($0) }
@@ -94,7 +94,7 @@ struct CrossInstallation: Sendable {
   }
 
   /// What distributions in the tree require and it lacks.
-  func problems(in layout: Layout) throws(StagingError) -> [RequirementProblem] {
+  func problems(in layout: Layout) throws(Failure) -> [RequirementProblem] {
     let result = try runHelper(
       layout.source, Helper.missing,
       [layout.sitePath, Path(version.description), Path(target.processor)])
@@ -111,7 +111,7 @@ extension Installation {
   /// Installs, into the staged interpreter or, for another target, beside it first.
   func install(
     _ arguments: [String], _ place: SpecPlace, _ doing: String, variables: [String] = []
-  ) throws(StagingError) {
+  ) throws(Failure) {
     let variables = variables + (arguments.contains("--no-deps") ? [] : constraintVariables)
     guard let cross = installer.cross else {
       return try run(install + arguments, place, doing, variables: variables)

@@ -8,14 +8,14 @@ struct DataFiles {
   var root: Path
 
   /// Copies the spec's data files, and the script where that is what is launched.
-  func add() throws(StagingError) {
+  func add() throws(Failure) {
     for data in spec.data {
-      try located(data.source.place) { () throws(StagingError) in try add(data) }
+      try located(data.source.place) { () throws(Failure) in try add(data) }
     }
     if case .script(let path) = spec.launch.program.value {
       let source = spec.resolve(path)
       let target = root.appending(source.lastComponent)
-      try located(spec.launch.program.place) { () throws(StagingError) in
+      try located(spec.launch.program.place) { () throws(Failure) in
         guard exists(source) else {
           throw .failed(nil, "the script \(source.quoted) does not exist")
         }
@@ -25,7 +25,7 @@ struct DataFiles {
     }
   }
 
-  private func add(_ data: Spec.Data) throws(StagingError) {
+  private func add(_ data: Spec.Data) throws(Failure) {
     let source = spec.resolve(data.source.value)
     guard exists(source) else {
       throw .failed(nil, "the data source \(source.quoted) does not exist: correct data.source")
@@ -51,7 +51,7 @@ struct DataFiles {
 }
 
 /// Makes sure that `launch.executable` is in the tree.
-func checkExecutable(_ path: Path, in root: Path, _ spec: Spec) throws(StagingError) {
+func checkExecutable(_ path: Path, in root: Path, _ spec: Spec) throws(Failure) {
   guard exists(root.appending(path.bytes)) else {
     throw .failed(
       spec.launch.program.place,

@@ -24,7 +24,7 @@ struct Distribution: Sendable {
 }
 
 /// What is installed in the tree's site-packages.
-func listDistributions(_ layout: Layout) throws(StagingError) -> [Distribution] {
+func listDistributions(_ layout: Layout) throws(Failure) -> [Distribution] {
   let result = try runHelper(layout.source, Helper.distributions, [layout.sitePath])
   guard result.succeeded else {
     throw .failed(nil, "cannot list what is installed:\n\(lastLines(result.errors))")
@@ -88,7 +88,7 @@ struct Installer: Sendable {
   var cross: CrossInstallation?
 
   /// Chooses as the spec says.
-  init(_ spec: Spec, interpreter: Interpreter) throws(StagingError) {
+  init(_ spec: Spec, interpreter: Interpreter) throws(Failure) {
     try self.init(choosing: spec, interpreter)
     let most = spec.python?.maxGlibc.flatMap {
       GlibcVersion(parsing: [UInt8]($0.value.utf8).span)
@@ -97,7 +97,7 @@ struct Installer: Sendable {
     helper = interpreter.helper
   }
 
-  private init(choosing spec: Spec, _ interpreter: Interpreter) throws(StagingError) {
+  private init(choosing spec: Spec, _ interpreter: Interpreter) throws(Failure) {
     let wanted = spec.dependencies.installer
     let uv = findBesideOnefold("uv")
     if wanted != .pip, let version = try Self.version(uv, [Path("--version")]) {
@@ -152,13 +152,12 @@ struct Installer: Sendable {
     self.description = description
   }
 
-  private static func version(_ program: Path, _ arguments: [Path]) throws(StagingError) -> String?
-  {
+  private static func version(_ program: Path, _ arguments: [Path]) throws(Failure) -> String? {
     let result: Subprocess.Result
-    do throws(StagingError) {
+    do throws(Failure) {
       result = try runProgram(program, arguments, timeout: 60)
     } catch {
-      if case .interrupted = error { throw error }
+      if error.kind == .interrupted { throw error }
       return nil
     }
     guard result.succeeded else { return nil }
@@ -185,7 +184,7 @@ struct Installer: Sendable {
   func run(
     _ arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = [],
     place: SpecPlace, doing: String
-  ) throws(StagingError) {
+  ) throws(Failure) {
     let result = try result(of: arguments, for: interpreter, in: directory, variables: variables)
     guard result.succeeded else {
       // pip tells on stdout what it was doing, and on stderr what went wrong.
@@ -196,7 +195,7 @@ struct Installer: Sendable {
 
   /// Returns the problems that the installer finds with what is installed. Whatever else its check ends with is a failure: nothing
   /// is known to be complete then.
-  func check(_ interpreter: Path, in directory: Path, _ place: SpecPlace) throws(StagingError)
+  func check(_ interpreter: Path, in directory: Path, _ place: SpecPlace) throws(Failure)
     -> [RequirementProblem]
   {
     let result = try result(of: ["check"], for: interpreter, in: directory)
@@ -210,7 +209,7 @@ struct Installer: Sendable {
 
   private func failure(
     _ result: Subprocess.Result, saying text: [UInt8], _ place: SpecPlace, _ doing: String
-  ) -> StagingError {
+  ) -> Failure {
     let said = text.isEmpty ? " and said nothing" : ":\n" + lastLines(text)
     guard case .exited(let status) = result.end, status != 1 || text.isEmpty else {
       return .failed(place, "\(doing) failed (\(description))\(said)")
@@ -221,7 +220,7 @@ struct Installer: Sendable {
 
   private func result(
     of arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = []
-  ) throws(StagingError) -> Subprocess.Result {
+  ) throws(Failure) -> Subprocess.Result {
     let all = command(arguments, for: ProcessContext.absolutePath(interpreter))
     let environment = cleanEnvironment(
       adding: [

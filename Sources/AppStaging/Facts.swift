@@ -156,27 +156,27 @@ func cleanEnvironment(adding more: [String] = []) -> [Path] {
 func runProgram(
   _ program: Path, _ arguments: [Path], environment: [Path]? = nil, directory: Path? = nil,
   timeout: Int? = nil
-) throws(StagingError) -> Subprocess.Result {
+) throws(Failure) -> Subprocess.Result {
   let subprocess = Subprocess(
     program, arguments, environment: environment ?? cleanEnvironment(), directory: directory,
     timeout: timeout)
-  let result = try system { () throws(SystemError) in try subprocess.run() }
+  let result = try subprocess.run()
   if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
   return result
 }
 
 /// What running a program gives; nil if there is no such program.
-func ifInstalled(_ body: () throws(StagingError) -> Subprocess.Result) throws(StagingError)
+func ifInstalled(_ body: () throws(Failure) -> Subprocess.Result) throws(Failure)
   -> Subprocess.Result?
 {
-  do throws(StagingError) { return try body() } catch {
-    if case .system(let error) = error, error.errno == .noSuchFile { return nil }
+  do throws(Failure) { return try body() } catch {
+    if error.errno == .noSuchFile { return nil }
     throw error
   }
 }
 
 /// Runs a helper program with an interpreter.
-func runHelper(_ interpreter: Path, _ source: String, _ arguments: [Path] = []) throws(StagingError)
+func runHelper(_ interpreter: Path, _ source: String, _ arguments: [Path] = []) throws(Failure)
   -> Subprocess.Result
 {
   try runProgram(

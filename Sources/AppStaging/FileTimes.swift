@@ -24,7 +24,7 @@ enum FileTimes {
   /// own. Hence the same spec, saved to a file later, gives the same times.
   ///
   /// `output` may lie among the sources, from an earlier build, and is none.
-  static func ofSources(_ spec: Spec, in places: [Path], output: Path) throws(StagingError) -> (
+  static func ofSources(_ spec: Spec, in places: [Path], output: Path) throws(Failure) -> (
     time: Int64, warning: String?
   ) {
     let dependencies = spec.dependencies
@@ -61,13 +61,13 @@ enum FileTimes {
   }
 
   /// The first line that git prints, which may be empty; nil and why, if it fails.
-  private static func git(_ arguments: [String], _ spec: Spec) throws(StagingError) -> (
+  private static func git(_ arguments: [String], _ spec: Spec) throws(Failure) -> (
     output: String?, problem: String
   ) {
     let directory = ProcessContext.absolutePath(spec.directory)
     let all = ["--no-optional-locks", "-C", directory.string] + arguments
     guard
-      let result = try ifInstalled({ () throws(StagingError) in
+      let result = try ifInstalled({ () throws(Failure) in
         try runProgram(Path("git"), all.map { Path($0) })
       })
     else { return (nil, "git is not on the PATH") }
@@ -81,7 +81,7 @@ enum FileTimes {
     one.inode == other?.inode && one.device == other?.device
   }
 
-  private static func newestTime(_ places: [Path], except output: Path) throws(StagingError)
+  private static func newestTime(_ places: [Path], except output: Path) throws(Failure)
     -> Int64
   {
     let output = try? DirectoryHandle.current.statusIfExists(of: output, follow: true)
@@ -119,7 +119,7 @@ struct SettledFiles {
   /// Nothing.
   init() {}
 
-  init(_ root: Path) throws(StagingError) {
+  init(_ root: Path) throws(Failure) {
     for entry in try listTree(root) where entry.status.kind == .file {
       times[entry.status.inode] = entry.status.modified
     }
@@ -150,7 +150,7 @@ func settle(
   _ root: Path, _ distributions: [Distribution] = [], others: Int64,
   interpreter: (layout: Layout, time: Int64)? = nil,
   settled: SettledFiles = SettledFiles()
-) throws(StagingError) {
+) throws(Failure) {
   var times: [String: Int64] = [:]
   for distribution in distributions where !distribution.isLocal {
     let time = FileTimes.ofDistribution(
@@ -175,7 +175,7 @@ func settle(
   try setTime(root, FileTimes.earliest)
 }
 
-private func settle(_ path: Path, _ status: FileStatus, _ time: Int64) throws(StagingError) {
+private func settle(_ path: Path, _ status: FileStatus, _ time: Int64) throws(Failure) {
   if status.kind != .symlink {
     let executable = status.kind == .directory || status.mode & 0o100 != 0
     try setMode(path, executable ? 0o755 : 0o644)
@@ -183,9 +183,7 @@ private func settle(_ path: Path, _ status: FileStatus, _ time: Int64) throws(St
   try setTime(path, time)
 }
 
-private func setTime(_ path: Path, _ seconds: Int64) throws(StagingError) {
-  try system { () throws(SystemError) in
-    try DirectoryHandle.current.setModificationTime(
-      of: path, FileTime(seconds: seconds, nanoseconds: 0))
-  }
+private func setTime(_ path: Path, _ seconds: Int64) throws(Failure) {
+  try DirectoryHandle.current.setModificationTime(
+    of: path, FileTime(seconds: seconds, nanoseconds: 0))
 }

@@ -19,106 +19,92 @@ func isDirectory(_ path: Path) -> Bool {
   (try? current.statusIfExists(of: path, follow: true))?.kind == .directory
 }
 
-func readFile(_ path: Path) throws(StagingError) -> [UInt8] {
-  try system { () throws(SystemError) in
-    let file = try FileDescriptor.open(path, .read)
-    return try file.bytes(at: 0, count: Int(try file.status().size))
-  }
+func readFile(_ path: Path) throws(Failure) -> [UInt8] {
+  let file = try FileDescriptor.open(path, .read)
+  return try file.bytes(at: 0, count: Int(try file.status().size))
 }
 
 /// Makes or replaces a file.
-func writeFile(_ path: Path, _ bytes: [UInt8], mode: UInt32 = 0o644) throws(StagingError) {
+func writeFile(_ path: Path, _ bytes: [UInt8], mode: UInt32 = 0o644) throws(Failure) {
   try removeIfPresent(path)
-  try system { () throws(SystemError) in
-    let file = try FileDescriptor.open(path, .createNew, mode: 0o600)
-    try file.write(bytes)
-    try file.setMode(mode)
-    try file.close()
-  }
+  let file = try FileDescriptor.open(path, .createNew, mode: 0o600)
+  try file.write(bytes)
+  try file.setMode(mode)
+  try file.close()
 }
 
-func writeFile(_ path: Path, _ text: String, mode: UInt32 = 0o644) throws(StagingError) {
+func writeFile(_ path: Path, _ text: String, mode: UInt32 = 0o644) throws(Failure) {
   try writeFile(path, [UInt8](text.utf8), mode: mode)
 }
 
 /// Makes a directory and those above it, where they are missing.
-func createDirectories(_ path: Path) throws(StagingError) {
+func createDirectories(_ path: Path) throws(Failure) {
   if path.isEmpty || isDirectory(path) { return }
   try createDirectories(path.parent)
-  do throws(SystemError) { try current.createDirectory(path, mode: 0o755) } catch {
-    if error.errno != .exists { throw .system(error) }
+  do throws(Failure) { try current.createDirectory(path, mode: 0o755) } catch {
+    if error.errno != .exists { throw error }
   }
 }
 
 /// Removes a file, symlink or directory with all that it holds.
-func removeIfPresent(_ path: Path) throws(StagingError) {
-  let status = try system { () throws(SystemError) in try current.statusIfExists(of: path) }
+func removeIfPresent(_ path: Path) throws(Failure) {
+  let status = try current.statusIfExists(of: path)
   guard let status else { return }
-  try system { () throws(SystemError) in
-    if status.kind == .directory {
-      try removeTree(path, in: current)
-    } else {
-      try current.removeFile(path)
-    }
+  if status.kind == .directory {
+    try removeTree(path, in: current)
+  } else {
+    try current.removeFile(path)
   }
 }
 
 /// Copies a regular file, which nobody may change meanwhile, with its time to a new one, and returns the status of that; follows symlinks at `source`. Without `mode` it becomes 0755 or
 /// 0644, as the owner may execute the source or not.
 @discardableResult
-func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(StagingError)
+func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(Failure)
   -> FileStatus
 {
   // To open a FIFO would wait for a writer.
-  let kind = try system { () throws(SystemError) in
-    try current.status(of: source, follow: true).kind
-  }
+  let kind = try current.status(of: source, follow: true).kind
   guard kind == .file else {
     throw .failed(nil, "\(source.quoted) is \(kind.name): it can't be packed as a file")
   }
-  let (copied, isSame) = try system { () throws(SystemError) in
-    let input = try FileDescriptor.open(source, .read)
-    let status = try input.status()
-    let output = try FileDescriptor.open(target, .createNew, mode: 0o600)
-    let buffer = try Buffer(count: Int(max(1, min(status.size, 4 << 20))))
-    var offset: Int64 = 0
-    while true {
-      let count = try input.read(into: buffer.bytes, at: offset)
-      if count == 0 { break }
-      try output.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]))
-      offset += Int64(count)
-    }
-    try output.setMode(mode ?? (status.mode & 0o100 != 0 ? 0o755 : 0o644))
-    try output.setModificationTime(status.modified)
-    let now = try input.status()
-    let isSame = offset == status.size && now.size == offset && now.modified == status.modified
-    return (try output.status(), isSame)
+  let input = try FileDescriptor.open(source, .read)
+  let status = try input.status()
+  let output = try FileDescriptor.open(target, .createNew, mode: 0o600)
+  let buffer = try Buffer(count: Int(max(1, min(status.size, 4 << 20))))
+  var offset: Int64 = 0
+  while true {
+    let count = try input.read(into: buffer.bytes, at: offset)
+    if count == 0 { break }
+    try output.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]))
+    offset += Int64(count)
   }
-  guard isSame else {
+  try output.setMode(mode ?? (status.mode & 0o100 != 0 ? 0o755 : 0o644))
+  try output.setModificationTime(status.modified)
+  let now = try input.status()
+  guard offset == status.size, now.size == offset, now.modified == status.modified else {
     throw .failed(
       nil,
       "\(source.quoted) changed while it was being copied: pack again when nothing writes to it")
   }
-  return copied
+  return try output.status()
 }
 
 /// What is below `root`, directories before what they hold, in the order of their bytes.
 ///
 /// - Parameter enters: whether to list what a directory holds; called with its path from the root.
-func listTree(_ root: Path, enters: (Path) -> Bool = { _ in true }) throws(StagingError)
+func listTree(_ root: Path, enters: (Path) -> Bool = { _ in true }) throws(Failure)
   -> [TreeEntry]
 {
   var result: [TreeEntry] = []
   var waiting = [Path()]
   while let directory = waiting.popLast() {
     let full = directory.isEmpty ? root : root.appending(directory.bytes)
-    let names = try system { () throws(SystemError) in try listFollowing(full) }
+    let names = try listFollowing(full)
     var below: [Path] = []
     for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       let path = directory.appending(name)
-      let status = try system { () throws(SystemError) in
-        try current.status(of: root.appending(path.bytes))
-      }
+      let status = try current.status(of: root.appending(path.bytes))
       result.append(TreeEntry(path: path, status: status))
       if status.kind == .directory && enters(path) { below.append(path) }
     }
@@ -128,7 +114,7 @@ func listTree(_ root: Path, enters: (Path) -> Bool = { _ in true }) throws(Stagi
 }
 
 /// The names in a directory that may be reached through a symlink.
-func listFollowing(_ path: Path) throws(SystemError) -> [[UInt8]] {
+func listFollowing(_ path: Path) throws(Failure) -> [[UInt8]] {
   let directory = try FileDescriptor.open(path, .directoryFollow)
   return try directory.handle.names()
 }
@@ -144,25 +130,23 @@ func listFollowing(_ path: Path) throws(SystemError) -> [[UInt8]] {
 func copyTree(
   _ source: Path, to target: Path, follow: Bool, linking: Bool = false,
   takes: (Path) -> Bool = { _ in true }
-) throws(StagingError) {
+) throws(Failure) {
   if follow { try checkFollowedLinks(source, takes: takes) }
   try copyEntries(of: source, to: target, follow: follow, linking: linking, takes: takes)
 }
 
 private func copyEntries(
   of source: Path, to target: Path, follow: Bool, linking: Bool, takes: (Path) -> Bool
-) throws(StagingError) {
+) throws(Failure) {
   try createDirectories(target)
-  let names = try system { () throws(SystemError) in try listFollowing(source) }
+  let names = try listFollowing(source)
   for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
     let relative = Path(name)
     guard takes(relative) else { continue }
     let from = source.appending(name)
     let to = target.appending(name)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-    let status = try system { () throws(SystemError) in
-      try current.statusIfExists(of: from, follow: follow)
-    }
+    let status = try current.statusIfExists(of: from, follow: follow)
     guard let status else { continue }
     switch status.kind {
     case .directory:
@@ -175,9 +159,7 @@ private func copyEntries(
       try copyFile(from, to: to)
     case .symlink:
       try removeIfPresent(to)
-      try system { () throws(SystemError) in
-        try current.createSymlink(to, to: try current.symlinkTarget(of: from))
-      }
+      try current.createSymlink(to, to: try current.symlinkTarget(of: from))
     case .fifo, .socket, .device, .other:
       throw .failed(nil, "\(from.quoted) is \(status.kind.name): it can't be packed")
     }
@@ -185,10 +167,10 @@ private func copyEntries(
 }
 
 /// A hash of all that a tree has: paths, types, modes of files, contents and targets of symlinks. Times do not count.
-func treeDigest(_ root: Path, workers: Int) throws(StagingError) -> Digest {
+func treeDigest(_ root: Path, workers: Int) throws(Failure) -> Digest {
   let entries = try listTree(root)
   let hashes = ParallelResults<[UInt8]>(count: entries.count)
-  try forEach(entries.count, workers) { (index) throws(StagingError) in
+  try forEach(entries.count, workers) { (index) throws(Failure) in
     let entry = entries[index]
     let path = root.appending(entry.path.bytes)
     switch entry.status.kind {
@@ -196,7 +178,7 @@ func treeDigest(_ root: Path, workers: Int) throws(StagingError) -> Digest {
       let bytes = try readFile(path)
       hashes[index] = SHA256Hasher.digest(of: bytes.span).bytes
     case .symlink:
-      let target = try system { () throws(SystemError) in try current.symlinkTarget(of: path) }
+      let target = try current.symlinkTarget(of: path)
       hashes[index] = [UInt8](target.bytes)
     default: hashes[index] = []
     }

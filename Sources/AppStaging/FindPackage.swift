@@ -26,7 +26,7 @@ public struct FoundPackage: Sendable {
 /// - Parameters:
 ///   - scratch: a directory for what is downloaded, which the caller removes.
 /// - Returns: as many as there are requirements, in their order.
-public func findPackages(_ spec: Spec, scratch: Path) throws(StagingError) -> [FoundPackage] {
+public func findPackages(_ spec: Spec, scratch: Path) throws(Failure) -> [FoundPackage] {
   guard let python = spec.python else { return [] }
   let interpreter = try findInterpreter(python, of: spec, unpacked: nil)
   let installer = try Installer(spec, interpreter: interpreter)
@@ -73,7 +73,7 @@ extension FoundPackage {
 ///
 /// - Parameters:
 ///   - preferred: the version that is taken if it suits; nil for none. Of the others the newest is taken.
-public func choosePython(_ required: Located<String>?, preferred: String?) throws(StagingError)
+public func choosePython(_ required: Located<String>?, preferred: String?) throws(Failure)
   -> String
 {
   var tried: [PythonVersion] = []
@@ -96,14 +96,14 @@ public func choosePython(_ required: Located<String>?, preferred: String?) throw
 /// All versions that there may be, from 3.8 on.
 private var newerFirst: [String] { (8...29).reversed().map { "3.\($0)" } }
 
-private func lookUpIfThere(_ version: PythonVersion) throws(StagingError) -> Interpreter? {
-  do throws(StagingError) { return try lookUp(version, .none) } catch {
-    if case .interrupted = error { throw error }
+private func lookUpIfThere(_ version: PythonVersion) throws(Failure) -> Interpreter? {
+  do throws(Failure) { return try lookUp(version, .none) } catch {
+    if error.kind == .interrupted { throw error }
     return nil
   }
 }
 
-private func suits(_ interpreter: Interpreter, _ required: Located<String>?) throws(StagingError)
+private func suits(_ interpreter: Interpreter, _ required: Located<String>?) throws(Failure)
   -> Bool
 {
   guard let required else { return true }

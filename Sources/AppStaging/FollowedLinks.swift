@@ -11,7 +11,7 @@ private let mostRepeatedBytes: UInt64 = 16 << 30
 /// have one, but may multiply a few files to billions: what is copied more than once is bounded.
 ///
 /// - Parameter takes: whether an entry is copied, and what is below it; called with its path from `root`.
-func checkFollowedLinks(_ root: Path, takes: (Path) -> Bool) throws(StagingError) {
+func checkFollowedLinks(_ root: Path, takes: (Path) -> Bool) throws(Failure) {
   var check = FollowedLinks(root: root)
   try check.enter(Path(), takes)
 }
@@ -33,17 +33,15 @@ private struct FollowedLinks {
   init(root: Path) { self.root = root }
 
   mutating func enter(_ path: Path, isRepeated: Bool = false, _ takes: (Path) -> Bool)
-    throws(StagingError)
+    throws(Failure)
   {
     let full = path.isEmpty ? root : root.appending(path.bytes)
-    let status = try system { () throws(SystemError) in
-      try DirectoryHandle.current.status(of: full, follow: true)
-    }
+    let status = try DirectoryHandle.current.status(of: full, follow: true)
     let directory = Directory(device: status.device, inode: status.inode)
     guard !ancestors.contains(directory) else { throw endless(link ?? full) }
     let isRepeated = !known.insert(directory).inserted || isRepeated
     ancestors.append(directory)
-    let names = try system { () throws(SystemError) in try listFollowing(full) }
+    let names = try listFollowing(full)
     // So that the same symlink is named every time.
     for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       let entry = path.appending(name)
@@ -53,31 +51,23 @@ private struct FollowedLinks {
   }
 
   private mutating func look(at path: Path, _ isRepeated: Bool, _ takes: (Path) -> Bool)
-    throws(StagingError)
+    throws(Failure)
   {
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     let full = root.appending(path.bytes)
     let before = link
-    let found = try system { () throws(SystemError) -> FileStatus? in
-      let status = try DirectoryHandle.current.statusIfExists(of: full)
-      guard status?.kind == .symlink else { return status }
-      return try DirectoryHandle.current.statusIfExists(of: full, follow: true)
-    }
+    var found = try DirectoryHandle.current.statusIfExists(of: full)
+    let isLink = found?.kind == .symlink
+    if isLink { found = try DirectoryHandle.current.statusIfExists(of: full, follow: true) }
     guard let found else { return }
     if isRepeated { try count(found) }
     guard found.kind == .directory else { return }
-    if try isSymlink(full) { link = full }
+    if isLink { link = full }
     try enter(path, isRepeated: isRepeated, takes)
     link = before
   }
 
-  private func isSymlink(_ path: Path) throws(StagingError) -> Bool {
-    try system { () throws(SystemError) in
-      try DirectoryHandle.current.statusIfExists(of: path)?.kind == .symlink
-    }
-  }
-
-  private mutating func count(_ status: FileStatus) throws(StagingError) {
+  private mutating func count(_ status: FileStatus) throws(Failure) {
     repeatedEntries += 1
     if status.kind == .file { repeatedBytes += UInt64(max(0, status.size)) }
     guard repeatedEntries > mostRepeatedEntries || repeatedBytes > mostRepeatedBytes else { return }
@@ -89,7 +79,7 @@ private struct FollowedLinks {
     )
   }
 
-  private func endless(_ link: Path) -> StagingError {
+  private func endless(_ link: Path) -> Failure {
     .failed(
       nil,
       "the symlink \(link.quoted) leads to a directory that holds it, so that the copy would have no end: "

@@ -8,7 +8,7 @@ import Posix
 /// has the same format: where a distribution also has a binary for this processor, or none of its others is for
 /// a processor that runs Linux, they are only listed.
 func refuseForeign(_ binaries: inout TreeBinaries, _ request: RelocationRequest)
-  throws(StagingError)
+  throws(Failure)
 {
   let served = Set(binaries.native.map(\.distribution))
   for binary in binaries.others {

@@ -28,22 +28,22 @@ struct HostInterpreter: Sendable {
   /// Finds one of the same minor version, or else any.
   ///
   /// - Throws: the message, if there is none at all.
-  init(for version: PythonVersion, place: SpecPlace) throws(StagingError) {
-    do throws(StagingError) {
+  init(for version: PythonVersion, place: SpecPlace) throws(Failure) {
+    do throws(Failure) {
       let same = try lookUp(PythonVersion(version.short)!, place)
       executable = same.executable
       isSameMinor = true
       return
     } catch {
-      if case .interrupted = error { throw error }
+      if error.kind == .interrupted { throw error }
     }
     for program in helperPythons() + [Path("/usr/bin/python3")] {
-      do throws(StagingError) {
+      do throws(Failure) {
         executable = try Interpreter(probing: program).executable
         isSameMinor = false
         return
       } catch {
-        if case .interrupted = error { throw error }
+        if error.kind == .interrupted { throw error }
       }
     }
     throw .failed(
@@ -56,7 +56,7 @@ struct HostInterpreter: Sendable {
 extension Interpreter {
   /// Reads what the interpreter is; none of its code is executed.
   init(reading program: Path, for target: Target, spec: Spec, place: SpecPlace)
-    throws(StagingError)
+    throws(Failure)
   {
     guard let short = minorVersion(of: program) else {
       throw .failed(
@@ -110,12 +110,12 @@ extension Interpreter {
 }
 
 /// Refuses an interpreter for another target. A script, such as a shim of pyenv, is not judged for this machine.
-func checkArchitecture(_ program: Path, _ target: Target) throws(StagingError) {
+func checkArchitecture(_ program: Path, _ target: Target) throws(Failure) {
   let elf: ElfFile?
-  do throws(ElfError) { elf = try ElfFile.read(program) } catch {
+  do throws(Failure) { elf = try ElfFile.read(program) } catch {
     // Starting it will tell more.
     if target == .native { return }
-    throw StagingError(error)
+    throw error
   }
   guard let elf else {
     if target == .native { return }

@@ -10,7 +10,7 @@ struct GlibcLimit {
   var root: Path
 
   /// Nil if no file needs a newer one.
-  func message(_ binaries: [Binary]) throws(StagingError) -> String? {
+  func message(_ binaries: [Binary]) throws(Failure) -> String? {
     let late = binaries.filter { ($0.elf.glibc ?? most) > most }
     let worst = late.min { left, right in
       let (a, b) = (left.elf.glibc!, right.elf.glibc!)
@@ -36,16 +36,14 @@ struct GlibcLimit {
   }
 
   /// " (statx@GLIBC_2.28)".
-  private func why(_ binary: Binary, _ version: GlibcVersion, _ path: Path) throws(StagingError)
+  private func why(_ binary: Binary, _ version: GlibcVersion, _ path: Path) throws(Failure)
     -> String
   {
     let names = binary.elf.requiredVersions.flatMap(\.names)
     guard let name = names.first(where: { GlibcVersion(symbolVersion: $0) == version }) else {
       return " (for its DT_RELR relocations)"
     }
-    let symbol = try system { () throws(SystemError) in
-      try binary.elf.symbol(needing: name, in: path)
-    }
+    let symbol = try binary.elf.symbol(needing: name, in: path)
     return " (\(symbol.map { "symbol \($0)@" } ?? "symbol version ")\(name))"
   }
 
@@ -75,7 +73,7 @@ extension GlibcVersion {
 ///
 /// - Throws: if `most` is given and a file needs a newer one.
 public func glibcFloor(ofTree root: Path, most: GlibcVersion?, option: String, workers: Int)
-  throws(StagingError) -> GlibcRequirement?
+  throws(Failure) -> GlibcRequirement?
 {
   let found = try findBinaries(in: RelocationRequest(root: root, workers: workers))
   let all = (found.native + found.others).sorted { $0.path.precedes($1.path) }

@@ -17,18 +17,18 @@ struct Installation {
 
   func run(
     _ arguments: [String], _ place: SpecPlace, _ doing: String, variables: [String] = []
-  ) throws(StagingError) {
-    do throws(StagingError) {
+  ) throws(Failure) {
+    do throws(Failure) {
       try installer.run(
         arguments, for: layout.programPath, in: spec.directory,
         variables: ["SOURCE_DATE_EPOCH=\(epoch)"] + variables, place: place, doing: doing)
     } catch {
-      guard case .failed(let place, var message) = error else { throw error }
-      message = requirements.translated(message)
+      guard error.kind == .refused else { throw error }
+      var message = requirements.translated(error.text.string)
       if let cross = installer.cross {
         message += "\n  (wheels are needed for \(cross.description))"
       }
-      throw .failed(place, message)
+      throw Failure(.refused, Text(utf8: [UInt8](message.utf8)), subject: error.subject)
     }
   }
 
@@ -41,7 +41,7 @@ struct Installation {
   }
 
   /// Installs requirements that all have hashes.
-  func installLocked() throws(StagingError) {
+  func installLocked() throws(Failure) {
     guard requirements.count > 0 else { return }
     // The file names all that is needed, which is checked afterwards; nothing is to be resolved. uv looks no further than the
     // first index that knows a name, unless it is told that hashes decide.
@@ -51,7 +51,7 @@ struct Installation {
   }
 
   /// Installs what has no hash beside requirements that have: commits, the project, and other projects of this machine.
-  func installBesideLocked() throws(StagingError) {
+  func installBesideLocked() throws(Failure) {
     if let beside = requirements.beside {
       try install(["--no-deps", "-r", beside.string], place, "installing the requirements")
     }
@@ -62,7 +62,7 @@ struct Installation {
 
   /// Resolves requirements without hashes and those of the project, and installs them without what is excluded. Returns
   /// the names of what was left out.
-  func installLoose() throws(StagingError) -> [String] {
+  func installLoose() throws(Failure) -> [String] {
     var wanted = try buildLocals(resolving: true) + projectWheel()
     if requirements.count > 0 { wanted += ["-r", requirements.file.string] }
     guard !wanted.isEmpty else { return requirements.dropped }
@@ -74,7 +74,7 @@ struct Installation {
   }
 
   /// The project if it is a wheel, as the installer is to get it.
-  private func projectWheel() throws(StagingError) -> [String] {
+  private func projectWheel() throws(Failure) -> [String] {
     guard let project = spec.dependencies.project else { return [] }
     let path = ProcessContext.absolutePath(spec.resolve(project.value))
     guard !isDirectory(path) else { return [] }
@@ -83,7 +83,7 @@ struct Installation {
     return [extras.isEmpty ? path.string : "\(path.string)[\(extras.joined(separator: ","))]"]
   }
 
-  private func installWithoutExcluded(_ wanted: [String], _ place: SpecPlace) throws(StagingError)
+  private func installWithoutExcluded(_ wanted: [String], _ place: SpecPlace) throws(Failure)
     -> [String]
   {
     let excluded = spec.dependencies.exclude.map(\.value).joined(separator: ",")
@@ -125,7 +125,7 @@ struct Installation {
       + (installer.kind == .pip ? ["--only-binary", ":all:"] : [])
   }
 
-  private func requirementFacts(_ arguments: [String], _ place: SpecPlace) throws(StagingError)
+  private func requirementFacts(_ arguments: [String], _ place: SpecPlace) throws(Failure)
     -> Facts
   {
     let result = try runHelper(
@@ -137,7 +137,7 @@ struct Installation {
   }
 
   /// The arguments "-r FILE" and "PROJECT" as lines of a requirements file.
-  private func requirementLines(_ arguments: [String]) throws(StagingError) -> String {
+  private func requirementLines(_ arguments: [String]) throws(Failure) -> String {
     var text = ""
     var rest = arguments[...]
     while let argument = rest.popFirst() {
@@ -152,7 +152,7 @@ struct Installation {
 
   /// Makes sure that nothing is missing but what is excluded, and nothing there that is. Returns the versions that do not suit those
   /// who require them, a line each: a lock may know better than its distributions.
-  func check(dropped: [String]) throws(StagingError) -> [String] {
+  func check(dropped: [String]) throws(Failure) -> [String] {
     let installed = try listDistributions(layout)
     let names = Set(installed.map(\.name))
     for entry in spec.dependencies.exclude where names.contains(entry.value) {

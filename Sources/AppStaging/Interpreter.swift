@@ -60,7 +60,7 @@ struct Interpreter: Sendable {
   /// Asks the interpreter; nil where it can't be one.
   ///
   /// - Throws: where it can't be started, or says nothing that can be understood. `why` is the message.
-  init(probing program: Path) throws(StagingError) {
+  init(probing program: Path) throws(Failure) {
     let result = try runHelper(program, Helper.probe)
     let facts = Facts(result.output)
     guard result.succeeded, let executable = facts["executable"], let prefix = facts["prefix"],
@@ -113,7 +113,7 @@ struct Interpreter: Sendable {
 
   /// Refuses what can't be packed.
   static func check(_ program: Path, _ implementation: String?, _ version: PythonVersion)
-    throws(StagingError)
+    throws(Failure)
   {
     guard implementation == "cpython" else {
       throw .failed(
@@ -129,7 +129,7 @@ struct Interpreter: Sendable {
 
   /// What tells this interpreter from another or from itself after an update: paths, sizes and times of all
   /// that is copied from it.
-  func identity() throws(StagingError) -> Digest {
+  func identity() throws(Failure) -> Digest {
     var text = "\(version.description) \(executable.string) \(prefix.string) \(libraryName)\n"
     let entries = try listTree(standardLibrary) { path in
       let name = String(decoding: path.lastComponent, as: UTF8.self)
@@ -137,9 +137,7 @@ struct Interpreter: Sendable {
     }
     let programs = [executable] + (sharedLibrary.map { [$0] } ?? [])
     for program in programs {
-      let status = try system { () throws(SystemError) in
-        try DirectoryHandle.current.status(of: program, follow: true)
-      }
+      let status = try DirectoryHandle.current.status(of: program, follow: true)
       text += "\(status.size) \(status.modified.seconds) \(status.modified.nanoseconds)\n"
     }
     for entry in entries where entry.status.kind != .directory {
@@ -165,7 +163,7 @@ struct Interpreter: Sendable {
 /// Finds the interpreter that a spec names, by `prefix` or by `version`. An archive must have been unpacked, to
 /// `unpacked`.
 func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
-  throws(StagingError) -> Interpreter
+  throws(Failure) -> Interpreter
 {
   let wanted = python.version.flatMap { PythonVersion($0.value) }
   let interpreter: Interpreter
@@ -173,7 +171,7 @@ func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
     let origin =
       (unpacked == nil ? python.prefix : python.archive)?.place ?? python.archiveURL?.place
       ?? python.place
-    interpreter = try located(origin) { () throws(StagingError) in
+    interpreter = try located(origin) { () throws(Failure) in
       let program = try findProgram(below: place, version: wanted)
       try checkArchitecture(program, spec.target)
       if spec.target == .native { return try Interpreter(probing: program) }
@@ -201,20 +199,18 @@ func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
 }
 
 /// Adds the spec's line to an error that has none.
-func located<Result>(_ place: SpecPlace, _ body: () throws(StagingError) -> Result)
-  throws(StagingError) -> Result
+func located<Result>(_ place: SpecPlace, _ body: () throws(Failure) -> Result)
+  throws(Failure) -> Result
 {
-  do throws(StagingError) { return try body() } catch {
-    switch error {
-    case .failed(nil, let message): throw .failed(place, message)
-    case .system(let error): throw .failed(place, error.description.string)
-    case .failed, .interrupted: throw error
-    }
+  do throws(Failure) { return try body() } catch {
+    let hasPlace = error.kind == .refused && error.subject != nil
+    if hasPlace || error.kind == .interrupted { throw error }
+    throw .failed(place, error.description.string)
   }
 }
 
 /// The interpreter that `place` is, or that is installed there.
-private func findProgram(below place: Path, version: PythonVersion?) throws(StagingError) -> Path {
+private func findProgram(below place: Path, version: PythonVersion?) throws(Failure) -> Path {
   guard exists(place) else { throw .failed(nil, "\(place.quoted) does not exist") }
   guard isDirectory(place) else { return place }
   var names = ["bin/python3", "bin/python", "python/bin/python3", "install/bin/python3"]
@@ -227,13 +223,13 @@ private func findProgram(below place: Path, version: PythonVersion?) throws(Stag
 
 /// docs/packing.md, "The interpreter": the directories of pyenv and uv, then the `PATH`, the usual places, and the
 /// environment that has `onefold`. Of several of one place the newest patch release.
-func lookUp(_ wanted: PythonVersion, _ place: SpecPlace) throws(StagingError) -> Interpreter {
+func lookUp(_ wanted: PythonVersion, _ place: SpecPlace) throws(Failure) -> Interpreter {
   var found: [String] = []
   var failures: [String] = []
   for group in candidates(wanted) {
     var best: Interpreter? = nil
     for path in group where exists(path) {
-      do throws(StagingError) {
+      do throws(Failure) {
         let interpreter = try Interpreter(probing: path)
         guard wanted.accepts(interpreter.version) else {
           found.append("\(interpreter.version.description) (\(path.string))")
@@ -241,8 +237,8 @@ func lookUp(_ wanted: PythonVersion, _ place: SpecPlace) throws(StagingError) ->
         }
         if best.map({ $0.version < interpreter.version }) ?? true { best = interpreter }
       } catch {
-        if case .interrupted = error { throw error }
-        failures.append(error.description)
+        if error.kind == .interrupted { throw error }
+        failures.append(error.description.string)
       }
     }
     if let best { return best }

@@ -7,7 +7,7 @@ import Posix
 /// Unpacks an archive of an interpreter to a new directory: tar, not compressed or by gzip, zstd or xz.
 ///
 /// What would leave the directory is refused: absolute paths, "..", and links that point outside.
-func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) throws(StagingError) {
+func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) throws(Failure) {
   guard exists(path) else {
     throw .failed(nil, "the archive \(path.quoted) does not exist: correct python.archive")
   }
@@ -44,9 +44,7 @@ func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) thro
   for (place, existing) in hardLinks {
     try createParents(of: existing, in: target, path)
     let source = target.appending(existing.bytes)
-    let status = try system { () throws(SystemError) in
-      try DirectoryHandle.current.statusIfExists(of: source)
-    }
+    let status = try DirectoryHandle.current.statusIfExists(of: source)
     guard status?.kind == .file else {
       throw .failed(
         nil, "\(path.quoted) is refused: its hard link to \(existing.quoted) leads to no file")
@@ -59,7 +57,7 @@ func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) thro
 
 private func write(
   _ entry: OpaquePointer, _ archive: OpaquePointer, to place: Path, _ relative: Path, _ path: Path
-) throws(StagingError) {
+) throws(Failure) {
   switch archive_entry_filetype(entry) & UInt32(S_IFMT) {
   case UInt32(S_IFDIR): try createDirectories(place)
   case UInt32(S_IFLNK):
@@ -71,9 +69,7 @@ private func write(
         nil, "\(path.quoted) is refused: its symlink \(relative.quoted) leaves the archive")
     }
     try removeIfPresent(place)
-    try system { () throws(SystemError) in
-      try DirectoryHandle.current.createSymlink(place, to: target)
-    }
+    try DirectoryHandle.current.createSymlink(place, to: target)
   case UInt32(S_IFREG):
     var content: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
@@ -94,14 +90,11 @@ private func write(
 }
 
 /// Makes the directories above an entry. None of them may be a symlink of the archive, which could lead outside.
-private func createParents(of relative: Path, in target: Path, _ archive: Path) throws(StagingError)
-{
+private func createParents(of relative: Path, in target: Path, _ archive: Path) throws(Failure) {
   var place = target
   for part in relative.parent.bytes.split(separator: UInt8(ascii: "/")) {
     place = place.appending(part)
-    let status = try system { () throws(SystemError) in
-      try DirectoryHandle.current.statusIfExists(of: place)
-    }
+    let status = try DirectoryHandle.current.statusIfExists(of: place)
     if status?.kind == .symlink {
       throw .failed(
         nil, "\(archive.quoted) is refused: its path \(relative.quoted) goes through a symlink")
@@ -111,7 +104,7 @@ private func createParents(of relative: Path, in target: Path, _ archive: Path) 
 }
 
 /// Without "." and empty components; refuses what leaves the directory.
-private func checked(_ path: Path, in archive: Path) throws(StagingError) -> Path {
+private func checked(_ path: Path, in archive: Path) throws(Failure) -> Path {
   var result = Path()
   for part in path.bytes.split(separator: UInt8(ascii: "/")) where part != [UInt8(ascii: ".")] {
     guard part != [UInt8(ascii: "."), UInt8(ascii: ".")], !path.isAbsolute else {
@@ -122,7 +115,7 @@ private func checked(_ path: Path, in archive: Path) throws(StagingError) -> Pat
   return result
 }
 
-private func checkHash(_ path: Path, _ wanted: Located<String>) throws(StagingError) {
+private func checkHash(_ path: Path, _ wanted: Located<String>) throws(Failure) {
   let hash = try hash(of: path)
   guard hash == wanted.value.lowercased() else {
     throw .failed(
@@ -133,13 +126,13 @@ private func checkHash(_ path: Path, _ wanted: Located<String>) throws(StagingEr
 }
 
 /// The SHA-256 of a file, as hexadecimal digits.
-func hash(of path: Path) throws(StagingError) -> String {
-  let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
-  let size = try system { () throws(SystemError) in try file.status() }.size
+func hash(of path: Path) throws(Failure) -> String {
+  let file = try FileDescriptor.open(path, .read)
+  let size = try file.status().size
   var hasher = SHA256Hasher()
   var offset: Int64 = 0
   while offset < size {
-    let bytes = try system { () throws(SystemError) in try file.bytes(at: offset, count: 1 << 20) }
+    let bytes = try file.bytes(at: offset, count: 1 << 20)
     if bytes.isEmpty { break }
     hasher.update(bytes.span)
     offset += Int64(bytes.count)
@@ -147,7 +140,7 @@ func hash(of path: Path) throws(StagingError) -> String {
   return hexText(hasher.finish().bytes).string
 }
 
-private func damaged(_ path: Path, _ archive: OpaquePointer) -> StagingError {
+private func damaged(_ path: Path, _ archive: OpaquePointer) -> Failure {
   let text = archive_error_string(archive).map { Path(cString: $0).string } ?? "unknown"
   return .failed(nil, "cannot unpack \(path.quoted): \(text)")
 }

@@ -29,13 +29,13 @@ struct LayerCache {
 
   /// Makes `root`, which does not exist, of the layer. Returns the note that was kept with it, or nil where
   /// there is none.
-  func start(_ root: Path, from key: String) throws(StagingError) -> String? {
+  func start(_ root: Path, from key: String) throws(Failure) -> String? {
     guard let directory, isSafe(directory) else { return nil }
     removeLeftovers()
     let layer = directory.appending(key)
     guard exists(layer.appending("complete")) else { return nil }
     let note: String
-    do throws(StagingError) {
+    do throws(Failure) {
       let lease = try lock(layer, exclusive: false)
       defer { withExtendedLifetime(lease.rawValue) {} }
       note = String(decoding: try readFile(layer.appending("complete")), as: UTF8.self)
@@ -46,7 +46,7 @@ struct LayerCache {
       }
       try copyTree(tree, to: root, follow: false, linking: true)
     } catch {
-      if case .interrupted = error { throw error }
+      if error.kind == .interrupted { throw error }
       // A layer that is being removed, or can't be read, is none.
       try removeIfPresent(root)
       return nil
@@ -57,7 +57,7 @@ struct LayerCache {
     return note
   }
 
-  private func digest(_ tree: Path) throws(StagingError) -> String {
+  private func digest(_ tree: Path) throws(Failure) -> String {
     hexText(try treeDigest(tree, workers: workers).bytes).string
   }
 
@@ -68,32 +68,29 @@ struct LayerCache {
   }
 
   /// Keeps the tree `root` as a layer, with a note. That it can't be kept is no error.
-  func keep(_ root: Path, as key: String, note: String) throws(StagingError) {
+  func keep(_ root: Path, as key: String, note: String) throws(Failure) {
     guard let directory else { return }
-    do throws(StagingError) {
+    do throws(Failure) {
       try createDirectories(directory)
       guard isSafe(directory) else { return }
-      let hidden = try system { () throws(SystemError) in try hiddenName(for: Array(key.utf8)[...])
-      }
+      let hidden = try hiddenName(for: Array(key.utf8)[...])
       let staging = directory.appending(hidden.bytes)
-      do throws(StagingError) {
+      do throws(Failure) {
         try createDirectories(staging)
         let lease = try lock(staging, exclusive: true)
         defer { withExtendedLifetime(lease.rawValue) {} }
         let tree = staging.appending("tree")
         try copyTree(root, to: tree, follow: false, linking: true)
         try writeFile(staging.appending("complete"), "\(note)digest \(try digest(tree))\n")
-        try system { () throws(SystemError) in
-          try DirectoryHandle.current.renameWithoutReplacing(
-            staging, to: directory.appending(key))
-        }
+        try DirectoryHandle.current.renameWithoutReplacing(
+          staging, to: directory.appending(key))
       } catch {
         try? removeIfPresent(staging)
         throw error
       }
       prune()
     } catch {
-      if case .interrupted = error { throw error }
+      if error.kind == .interrupted { throw error }
     }
   }
 
@@ -136,13 +133,9 @@ struct LayerCache {
   }
 
   /// Holds a directory; fails where somebody else does.
-  private func lock(_ path: Path, exclusive: Bool) throws(StagingError) -> FileDescriptor {
-    let descriptor = try system { () throws(SystemError) in
-      try FileDescriptor.open(path, .directory)
-    }
-    let taken = try system { () throws(SystemError) in
-      try descriptor.lock(exclusive: exclusive, wait: false)
-    }
+  private func lock(_ path: Path, exclusive: Bool) throws(Failure) -> FileDescriptor {
+    let descriptor = try FileDescriptor.open(path, .directory)
+    let taken = try descriptor.lock(exclusive: exclusive, wait: false)
     guard taken else { throw .failed(nil, "\(path.quoted) is in use") }
     return descriptor
   }

@@ -37,16 +37,14 @@ extension Layout {
 
 /// Copies an interpreter to an empty directory: program, libpython, standard library, and the headers that building
 /// of extensions needs. What others installed into it stays behind.
-func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(StagingError) -> Layout {
+func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(Failure) -> Layout {
   let layout = Layout(root: root, interpreter)
   try createDirectories(root.appending("bin"))
   try createDirectories(root.appending("lib"))
   try copyFile(interpreter.executable, to: layout.programPath)
   let name = Path("python\(interpreter.version.short)")
-  try system { () throws(SystemError) in
-    try DirectoryHandle.current.createSymlink(root.appending("bin/python3"), to: name)
-    try DirectoryHandle.current.createSymlink(root.appending("bin/python"), to: name)
-  }
+  try DirectoryHandle.current.createSymlink(root.appending("bin/python3"), to: name)
+  try DirectoryHandle.current.createSymlink(root.appending("bin/python"), to: name)
   if let library = interpreter.sharedLibrary {
     let target = root.appending("lib").appending(library.lastComponent)
     try copyFile(library, to: target)
@@ -62,16 +60,13 @@ func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(StagingE
   return layout
 }
 
-func setMode(_ path: Path, _ mode: UInt32) throws(StagingError) {
-  try system { () throws(SystemError) in
-    try DirectoryHandle.current.setMode(of: path, mode)
-  }
+func setMode(_ path: Path, _ mode: UInt32) throws(Failure) {
+  try DirectoryHandle.current.setMode(of: path, mode)
 }
 
 /// Asks a staged interpreter where it is and where distributions go. It must not need the one that it was copied from.
 /// One for another target can't be asked; `foreign` is what its files say.
-func askStaged(_ layout: inout Layout, _ foreign: ForeignInterpreter?) throws(StagingError) -> Facts
-{
+func askStaged(_ layout: inout Layout, _ foreign: ForeignInterpreter?) throws(Failure) -> Facts {
   if let foreign {
     layout.site = foreign.site
     try createDirectories(layout.sitePath)
@@ -95,13 +90,9 @@ func askStaged(_ layout: inout Layout, _ foreign: ForeignInterpreter?) throws(St
 }
 
 /// The path without symlinks, which must exist.
-func realPath(_ path: Path) throws(StagingError) -> String {
-  let directory = try system { () throws(SystemError) in
-    try FileDescriptor.open(path, .directoryFollow)
-  }
+func realPath(_ path: Path) throws(Failure) -> String {
+  let directory = try FileDescriptor.open(path, .directoryFollow)
   var link = Path("/proc/self/fd/")
   link.append(contentsOf: Array("\(directory.rawValue)".utf8))
-  return try system { () throws(SystemError) in
-    try DirectoryHandle.current.symlinkTarget(of: link)
-  }.string
+  return try DirectoryHandle.current.symlinkTarget(of: link).string
 }

@@ -41,7 +41,7 @@ struct LibraryResolver {
   }
 
   /// Resolves every binary's names, those of copied libraries as well, and decides on the search paths.
-  mutating func resolveAll() throws(StagingError) -> RelocationReport {
+  mutating func resolveAll() throws(Failure) -> RelocationReport {
     try copyListed()
     var index = 0
     while index < binaries.count {
@@ -56,7 +56,7 @@ struct LibraryResolver {
     return report()
   }
 
-  private mutating func resolve(_ name: String, for index: Int) throws(StagingError) -> Resolution {
+  private mutating func resolve(_ name: String, for index: Int) throws(Failure) -> Resolution {
     if name.utf8.contains(UInt8(ascii: "/")) { return try resolvePath(name, for: index) }
     if isSystemLibrary(name) || request.systemLibraries.contains(name) { return .system }
     for directory in binaries[index].treeSearchPath {
@@ -79,7 +79,7 @@ struct LibraryResolver {
   }
 
   /// A name that is a path: of a library that was linked without a name of its own.
-  private mutating func resolvePath(_ path: String, for index: Int) throws(StagingError)
+  private mutating func resolvePath(_ path: String, for index: Int) throws(Failure)
     -> Resolution
   {
     guard path.hasPrefix("/"), let name = path.split(separator: "/").last.map(String.init) else {
@@ -110,7 +110,7 @@ struct LibraryResolver {
 
   /// Copies a library into the tree's `lib` under the name that it gives itself. What needs it by another name
   /// finds it through a symlink, so that it is loaded only once.
-  mutating func copy(_ library: MachineLibrary, as name: String) throws(StagingError) -> Int {
+  mutating func copy(_ library: MachineLibrary, as name: String) throws(Failure) -> Int {
     let directory = request.root.appending("lib")
     let own = library.elf.soname.flatMap { $0.utf8.contains(UInt8(ascii: "/")) ? nil : $0 } ?? name
     let index: Int
@@ -127,10 +127,8 @@ struct LibraryResolver {
       copied.append((own, library.path, index))
     }
     if own != name {
-      try system { () throws(SystemError) in
-        try DirectoryHandle.current.createSymlink(
-          directory.appending(name), to: Path(own))
-      }
+      try DirectoryHandle.current.createSymlink(
+        directory.appending(name), to: Path(own))
     }
     return index
   }

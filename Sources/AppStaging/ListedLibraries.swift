@@ -13,16 +13,16 @@ struct ListedLibrary {
 
   private var quotedName: String { Path(name).quoted.string }
 
-  private func failure(_ message: String) -> StagingError {
+  private func failure(_ message: String) -> Failure {
     .failed(place, "'python.libraries': \(message)")
   }
 
-  var belongsToGlibc: StagingError {
+  var belongsToGlibc: Failure {
     failure("\(quotedName) belongs to glibc, which is the target system's: remove it")
   }
 
   /// Neither the tree nor the build machine has it.
-  func missing() throws(StagingError) -> StagingError {
+  func missing() throws(Failure) -> Failure {
     if path.bytes.contains(UInt8(ascii: "/")) {
       return failure(
         "\(path.quoted.string) is no shared library for \(target.name): name another file")
@@ -38,18 +38,18 @@ struct ListedLibrary {
   }
 
   /// The package that should have it by Debian's rules for names, if the machine's package lists have that.
-  private func debianPackage() throws(StagingError) -> String? {
+  private func debianPackage() throws(Failure) -> String? {
     guard let range = name.firstRange(of: ".so."), name.hasPrefix("lib") else { return nil }
     let stem = name[..<range.lowerBound]
     let number = name[range.upperBound...].prefix { $0 != "." }
     let dash = stem.last?.isNumber == true ? "-" : ""
     let package = (stem + dash + number).lowercased().replacing("_", with: "-")
     let result: Subprocess.Result
-    do throws(StagingError) {
+    do throws(Failure) {
       result = try runProgram(
         Path("apt-cache"), [Path("pkgnames"), Path(package)], timeout: 30)
     } catch {
-      if case .interrupted = error { throw error }
+      if error.kind == .interrupted { throw error }
       return nil
     }
     guard result.succeeded else { return nil }
@@ -63,7 +63,7 @@ struct ListedLibrary {
 
 extension LibraryResolver {
   /// Copies the libraries that the spec lists to `lib`, where code finds them that asks for their names.
-  mutating func copyListed() throws(StagingError) {
+  mutating func copyListed() throws(Failure) {
     for item in request.libraries {
       let listed = ListedLibrary(
         path: item.value, place: item.place, target: request.target, systemRoot: request.systemRoot)
@@ -77,19 +77,17 @@ extension LibraryResolver {
 
 extension MachineLibraries {
   /// The library that a name or a path in `python.libraries` means.
-  func find(listed path: Path) throws(StagingError) -> MachineLibrary? {
+  func find(listed path: Path) throws(Failure) -> MachineLibrary? {
     path.bytes.contains(UInt8(ascii: "/"))
       ? try read(path) : try find(path.string, for: nil)
   }
 
   /// What changes if the listed libraries do, for a layer's key.
-  func identity(_ libraries: [Located<Path>]) throws(StagingError) -> String {
+  func identity(_ libraries: [Located<Path>]) throws(Failure) -> String {
     var text = ""
     for library in libraries {
       guard let found = try find(listed: library.value) else { continue }
-      let status = try system { () throws(SystemError) in
-        try DirectoryHandle.current.status(of: found.path, follow: true)
-      }
+      let status = try DirectoryHandle.current.status(of: found.path, follow: true)
       text += "\(library.value.string) \(found.path.string) \(status.size) "
       text += "\(status.modified.seconds) \(status.modified.nanoseconds)\n"
     }

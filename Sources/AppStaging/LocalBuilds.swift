@@ -9,7 +9,7 @@ import Posix
 /// file holds a path that leads there from the project's directory alone.
 extension Installation {
   /// The file of settings for setuptools, and the path that leads to it from `project`.
-  private func buildSettings(_ project: Path, in directory: Path) throws(StagingError) -> String {
+  private func buildSettings(_ project: Path, in directory: Path) throws(Failure) -> String {
     let base = directory.appending("build")
     try createDirectories(base)
     try writeFile(
@@ -28,7 +28,7 @@ extension Installation {
   ///
   /// - Parameter resolving: whether the installer is to find out what they need. Projects of this machine that their metadata name are
   ///   built as well then.
-  func buildLocals(resolving: Bool) throws(StagingError) -> [String] {
+  func buildLocals(resolving: Bool) throws(Failure) -> [String] {
     var waiting = requirements.locals
     var known = Set(waiting.map(\.path.string))
     var result: [String] = []
@@ -48,7 +48,7 @@ extension Installation {
   }
 
   /// Builds one, and returns the wheel and the projects of this machine that its metadata names.
-  private func build(_ local: LocalProject, number: Int) throws(StagingError) -> (
+  private func build(_ local: LocalProject, number: Int) throws(Failure) -> (
     wheel: Path, needs: [LocalProject]
   ) {
     let directory = ProcessContext.absolutePath(scratch).appending(Path("local/\(number)").bytes)
@@ -74,9 +74,7 @@ extension Installation {
     let doing = isProject ? "the project" : "'\(local.path.string)' (\(local.place))"
     let place = isProject ? projectPlace : requirements.place
     try run(arguments + [local.path.string], place, "building \(doing)", variables: variables)
-    let names = try system { () throws(SystemError) in
-      try DirectoryHandle.current.names(in: wheels)
-    }
+    let names = try DirectoryHandle.current.names(in: wheels)
     guard let name = names.first(where: { $0.hasSuffix(".whl") }) else {
       throw .failed(place, "building \(doing) made no wheel")
     }
@@ -86,7 +84,7 @@ extension Installation {
   }
 
   private func refuseForeign(_ wheel: Path, _ doing: String, _ place: SpecPlace)
-    throws(StagingError)
+    throws(Failure)
   {
     let name = String(decoding: wheel.lastComponent, as: UTF8.self)
     guard !name.hasSuffix("-any.whl") else { return }
@@ -97,8 +95,7 @@ extension Installation {
   }
 
   /// Takes the paths of this machine out of a wheel's metadata, and returns the projects that they were of.
-  private func localNeeds(of wheel: Path, _ place: SpecPlace) throws(StagingError) -> [LocalProject]
-  {
+  private func localNeeds(of wheel: Path, _ place: SpecPlace) throws(Failure) -> [LocalProject] {
     let result = try runHelper(layout.source, Helper.localWheel, [wheel])
     guard result.succeeded else {
       throw .failed(place, "cannot read \(wheel.quoted):\n\(lastLines(result.errors, count: 1))")
@@ -124,7 +121,7 @@ extension Installation {
     ProcessContext.absolutePath(scratch).appending("local.constraints")
   }
 
-  private func addConstraint(_ line: String) throws(StagingError) {
+  private func addConstraint(_ line: String) throws(Failure) {
     let before = exists(constraints) ? try readFile(constraints) : []
     try writeFile(constraints, before + [UInt8]("\(line)\n".utf8))
   }
@@ -140,7 +137,7 @@ extension Installation {
   }
 
   /// The options of the requirements files that `uv build` has no file for. An argument would show passwords to others.
-  private func indexVariables() throws(StagingError) -> [String] {
+  private func indexVariables() throws(Failure) -> [String] {
     let words = String(decoding: try readFile(requirements.options), as: UTF8.self)
       .split { " \n=".contains($0) }.map { String($0.filter { $0 != "'" && $0 != "\"" }) }
     var values: [String: [String]] = [:]

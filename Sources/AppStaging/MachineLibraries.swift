@@ -54,7 +54,7 @@ struct MachineLibraries: Sendable {
 
   /// The library of that name which `binary`, or without one any program, would have got on this machine; nil if there
   /// is none for this processor.
-  func find(_ name: String, for binary: Binary?) throws(StagingError) -> MachineLibrary? {
+  func find(_ name: String, for binary: Binary?) throws(Failure) -> MachineLibrary? {
     var candidates: [Path] = []
     for entry in binary?.elf.searchPath ?? [] {
       if entry.hasPrefix("/") && !entry.contains("$") {
@@ -74,15 +74,15 @@ struct MachineLibraries: Sendable {
   }
 
   /// The library that the system has at an absolute path; nil if there is none for the target's processor.
-  func find(at path: String) throws(StagingError) -> MachineLibrary? {
+  func find(at path: String) throws(Failure) -> MachineLibrary? {
     guard let path = inSystem(path) else { return nil }
     return try read(path)
   }
 
   /// The library at `path`; nil if there is none for the target's processor.
-  func read(_ path: Path) throws(StagingError) -> MachineLibrary? {
+  func read(_ path: Path) throws(Failure) -> MachineLibrary? {
     let elf: ElfFile?
-    do throws(ElfError) {
+    do throws(Failure) {
       elf = try ElfFile.read(path)
     } catch {
       // What can't be opened or read is nothing to a loader either, which goes on with its search.

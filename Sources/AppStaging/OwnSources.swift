@@ -13,7 +13,7 @@ struct OwnSources {
   /// Looks at all sources in `places`, which are files, wheels and directories as the spec names them. If none of them is
   /// the package of the function that is launched, that is looked at as it is installed. `helper` is an interpreter of
   /// this machine.
-  init(_ spec: Spec, _ places: [Path], installed site: Path, helper: Path) throws(StagingError) {
+  init(_ spec: Spec, _ places: [Path], installed site: Path, helper: Path) throws(Failure) {
     let sources = places.filter { place in
       let path = spec.resolve(place)
       return isDirectory(path)
@@ -38,7 +38,7 @@ struct OwnSources {
 
   private static func look(
     _ sources: [Path], _ spec: Spec, _ helper: Path, in directory: Path
-  ) throws(StagingError) -> [UInt8] {
+  ) throws(Failure) -> [UInt8] {
     if sources.isEmpty { return [] }
     let arguments = [Path("-I"), Path("-B"), Path("-c"), Path(Helper.ownSources)] + sources
     let result = try runProgram(helper, arguments, directory: directory)

@@ -11,7 +11,7 @@ struct PackedSources {
   private(set) var tkinterModules: [String] = []
 
   /// Reads all sources but tests and those in `passing`, which are paths from the root.
-  init(_ layout: Layout, passing: Set<String>, workers: Int) throws(StagingError) {
+  init(_ layout: Layout, passing: Set<String>, workers: Int) throws(Failure) {
     let site = layout.site
     let sources = try listTree(layout.sitePath).filter { entry in
       entry.status.kind == .file && entry.path.bytes.hasSuffix(".py")
@@ -19,7 +19,7 @@ struct PackedSources {
     }
     let found = ParallelResults<(compiles: Bool, windows: Bool)>(count: sources.count)
     let root = layout.sitePath
-    try forEach(sources.count, workers) { index throws(StagingError) in
+    try forEach(sources.count, workers) { index throws(Failure) in
       let source = try readFile(root.appending(sources[index].path.bytes))
       found[index] = (asksForHeaders(source), needsTkinter(source))
     }

@@ -2,11 +2,11 @@ import Posix
 
 /// Calls `body` with 0 to `count` - 1 on at most `workers` threads, and throws the first error.
 func forEach(
-  _ count: Int, _ workers: Int, _ body: @escaping @Sendable (Int) throws(StagingError) -> Void
-) throws(StagingError) {
-  let work = SharedWork<StagingError>(count: count) { .interrupted(signal: $0) }
+  _ count: Int, _ workers: Int, _ body: @escaping @Sendable (Int) throws(Failure) -> Void
+) throws(Failure) {
+  let work = SharedWork(count: count)
   runWorkers(max(1, min(workers, count))) { _ in
-    do throws(StagingError) {
+    do throws(Failure) {
       while let index = work.take() { try body(index) }
     } catch { work.fail(error) }
   }

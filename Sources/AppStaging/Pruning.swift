@@ -45,7 +45,7 @@ struct Pruner {
   private var keep: [Pattern] { spec.prune.keep.map { Pattern($0.value) } }
 
   /// Removes, and says how much. `distributions` are those in the tree.
-  func prune(_ distributions: [Distribution]) throws(StagingError) -> PruningReport {
+  func prune(_ distributions: [Distribution]) throws(Failure) -> PruningReport {
     let entries = try listTree(layout.root)
     var doomed = Set<String>()
     let distributionFiles = try doomedDistributions(distributions)
@@ -141,7 +141,7 @@ struct Pruner {
   /// Files of installers that nobody asks for: neither a person nor a distribution, with whatever extra. An extra that
   /// was not chosen does no harm: its requirement would not be in the tree. Installers name each other in extras for their
   /// own tests.
-  func doomedDistributions(_ distributions: [Distribution]) throws(StagingError) -> Set<
+  func doomedDistributions(_ distributions: [Distribution]) throws(Failure) -> Set<
     String
   > {
     guard spec.prune.installers else { return [] }
@@ -169,7 +169,7 @@ struct Pruner {
 
   /// Directories with the tests of a package, each with a "/" at its end: named `tests` or `test`, with test modules, and imported by
   /// nothing outside of such directories.
-  private func unusedTests(_ entries: [TreeEntry]) throws(StagingError) -> [String] {
+  private func unusedTests(_ entries: [TreeEntry]) throws(Failure) -> [String] {
     let site = layout.site + "/"
     var candidates = Set<String>()
     for entry in entries where entry.status.kind == .file {
@@ -240,7 +240,7 @@ func contains(_ bytes: [UInt8], _ text: String) -> Bool {
 extension Pruner {
   /// Removes directories that hold nothing any more; those that held nothing before stay.
   private func removeEmptyDirectories(_ entries: [TreeEntry], _ doomed: Set<String>)
-    throws(StagingError)
+    throws(Failure)
   {
     var touched = Set<String>()
     for path in doomed {
@@ -253,8 +253,8 @@ extension Pruner {
     for entry in entries.reversed()
     where entry.status.kind == .directory && touched.contains(entry.path.string) {
       let path = layout.root.appending(entry.path.bytes)
-      do throws(SystemError) { try DirectoryHandle.current.removeDirectory(path) } catch {
-        if error.errno != .notEmpty && error.errno != .exists { throw .system(error) }
+      do throws(Failure) { try DirectoryHandle.current.removeDirectory(path) } catch {
+        if error.errno != .notEmpty && error.errno != .exists { throw error }
       }
     }
   }

@@ -5,10 +5,9 @@ public import Posix
 ///
 /// - Parameter project: the directory from which paths are seen.
 /// - Throws: if it can't be read, is not valid Python, or makes no program. The message names file and line.
-public func readPyInstallerSpec(_ file: Path, project: Path) throws(StagingError) -> PyInstallerSpec
-{
+public func readPyInstallerSpec(_ file: Path, project: Path) throws(Failure) -> PyInstallerSpec {
   for python in helperPythons() {
-    let found = try ifInstalled { () throws(StagingError) in
+    let found = try ifInstalled { () throws(Failure) in
       try runHelper(python, Helper.pyinstallerSpec, [file, project])
     }
     guard let found else { continue }

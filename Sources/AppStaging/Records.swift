@@ -7,15 +7,15 @@ import Posix
 /// the installer that tell of the build machine are removed.
 func rewriteRecords(
   _ layout: Layout, _ distributions: [Distribution], _ form: ByteCodeForm, workers: Int
-) throws(StagingError) {
-  try forEach(distributions.count, workers) { (index) throws(StagingError) in
+) throws(Failure) {
+  try forEach(distributions.count, workers) { (index) throws(Failure) in
     try rewriteRecord(layout, distributions[index], form)
   }
 }
 
 private func rewriteRecord(
   _ layout: Layout, _ distribution: Distribution, _ form: ByteCodeForm
-) throws(StagingError) {
+) throws(Failure) {
   let directory = "\(layout.site)/\(distribution.directory)"
   for name in ["direct_url.json", "REQUESTED", "uv_cache.json", "uv_build.json"] {
     try removeIfPresent(layout.root.appending("\(directory)/\(name)"))
@@ -39,7 +39,7 @@ private func rewriteRecord(
     layout.root.appending(record), lines.sorted().joined(separator: "\n") + "\n")
 }
 
-private func line(_ file: String, _ path: Path, _ layout: Layout) throws(StagingError) -> String {
+private func line(_ file: String, _ path: Path, _ layout: Layout) throws(Failure) -> String {
   let bytes = try readFile(path)
   let hash = base64(SHA256Hasher.digest(of: bytes.span).bytes)
   return "\(quoted(relative(file, to: layout.site))),sha256=\(hash),\(bytes.count)"

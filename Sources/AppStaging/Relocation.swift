@@ -154,7 +154,7 @@ public struct RelocationReport: Sendable {
 /// Strips symbols where asked, copies the libraries that neither the tree nor every system has to the tree's
 /// `lib`, and gives programs and libraries a search path relative to themselves, only where they need one:
 /// docs/decisions/0009-relocation.md says how and why. The same tree and the same machine give the same bytes.
-public func makeRelocatable(_ request: RelocationRequest) throws(StagingError) -> RelocationReport {
+public func makeRelocatable(_ request: RelocationRequest) throws(Failure) -> RelocationReport {
   var binaries = try findBinaries(in: request)
   try refuseForeign(&binaries, request)
   var resolver = LibraryResolver(request, binaries.native)

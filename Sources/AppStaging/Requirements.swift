@@ -98,7 +98,7 @@ struct LocalProject: Sendable {
 
 /// Reads what the spec says is to be installed. A lock beside a spec that says nothing is a warning.
 func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
-  throws(StagingError) -> Requirements
+  throws(Failure) -> Requirements
 {
   let given = spec.dependencies
   let places =

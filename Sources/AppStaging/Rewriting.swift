@@ -6,12 +6,12 @@ import Posix
 /// A file is never changed in place: installers make hard links to their caches.
 func rewrite(
   _ binaries: [Binary], _ request: RelocationRequest, _ report: inout RelocationReport
-) throws(StagingError) {
+) throws(Failure) {
   let work = binaries.filter { $0.isToStrip(request) || $0.isToRelink }
   guard !work.isEmpty else { return }
   let patchelf = work.contains(where: \.isToRelink) ? try PatchelfProgram() : nil
   let results = ParallelResults<RewriteResult>(count: work.count)
-  try forEach(work.count, request.workers) { index throws(StagingError) in
+  try forEach(work.count, request.workers) { index throws(Failure) in
     results[index] = try rewrite(work[index], request, patchelf)
   }
   for (index, binary) in work.enumerated() {
@@ -46,7 +46,7 @@ extension Binary {
 
 private func rewrite(
   _ binary: Binary, _ request: RelocationRequest, _ patchelf: PatchelfProgram?
-) throws(StagingError) -> RewriteResult {
+) throws(Failure) -> RewriteResult {
   let original = request.root.appending(binary.path.bytes)
   let temporary = TemporaryFiles()
   var current = original
@@ -66,11 +66,9 @@ private func rewrite(
     current = try relink(binary, original, current, patchelf, temporary)
   }
   guard !current.elementsEqual(original) else { return result }
-  try system { () throws(SystemError) in
-    try DirectoryHandle.current.setMode(of: current, binary.status.mode)
-    try DirectoryHandle.current.setModificationTime(of: current, binary.status.modified)
-    try DirectoryHandle.current.rename(current, to: original)
-  }
+  try DirectoryHandle.current.setMode(of: current, binary.status.mode)
+  try DirectoryHandle.current.setModificationTime(of: current, binary.status.modified)
+  try DirectoryHandle.current.rename(current, to: original)
   return result
 }
 
@@ -79,8 +77,8 @@ private final class TemporaryFiles {
   private var paths: [Path] = []
 
   /// A new name beside `path`.
-  func name(beside path: Path) throws(StagingError) -> Path {
-    let hidden = try system { () throws(SystemError) in try hiddenName(for: path.lastComponent) }
+  func name(beside path: Path) throws(Failure) -> Path {
+    let hidden = try hiddenName(for: path.lastComponent)
     paths.append(path.parent.appending(hidden.bytes))
     return paths[paths.count - 1]
   }
@@ -88,23 +86,18 @@ private final class TemporaryFiles {
   deinit { for path in paths { try? DirectoryHandle.current.removeFile(path) } }
 }
 
-private func size(of path: Path) throws(StagingError) -> Int64 {
-  try system { () throws(SystemError) in try DirectoryHandle.current.status(of: path).size }
+private func size(of path: Path) throws(Failure) -> Int64 {
+  try DirectoryHandle.current.status(of: path).size
 }
 
 /// Writes the file without symbols that no loader reads. Returns why it can't be, or nil if it was.
-private func strip(_ binary: Binary, _ path: Path, to output: Path) throws(StagingError) -> String?
-{
-  let reason = try system { () throws(SystemError) in
-    try binary.elf.writeStripped(path, to: output)
-  }
+private func strip(_ binary: Binary, _ path: Path, to output: Path) throws(Failure) -> String? {
+  let reason = try binary.elf.writeStripped(path, to: output)
   if let reason { return reason }
   guard let stripped = try? ElfFile.read(output), stripped.segments == binary.elf.segments,
     stripped.loadsLike(binary.elf), stripped.searchPath == binary.elf.searchPath,
     stripped.requiredVersions == binary.elf.requiredVersions,
-    try system({ () throws(SystemError) in
-      try loadedBytesAreEqual(path, output, binary.elf.segments)
-    })
+    try loadedBytesAreEqual(path, output, binary.elf.segments)
   else { return "would not load as before" }
   return nil
 }
@@ -123,7 +116,7 @@ extension ElfFile {
 /// Whether both files have the same bytes in all loaded segments, but for the ELF header, which says where
 /// the sections are.
 private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFile.Segment])
-  throws(SystemError) -> Bool
+  throws(Failure) -> Bool
 {
   let left = try FileDescriptor.open(left, .read)
   let right = try FileDescriptor.open(right, .read)
@@ -146,10 +139,10 @@ private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFi
 private func relink(
   _ binary: Binary, _ original: Path, _ current: Path, _ patchelf: PatchelfProgram,
   _ temporary: TemporaryFiles
-) throws(StagingError) -> Path {
+) throws(Failure) -> Path {
   let names = binary.renames.flatMap { ["--replace-needed", $0.from, $0.to] }
   var output = current
-  func patch(_ arguments: [String]) throws(StagingError) {
+  func patch(_ arguments: [String]) throws(Failure) {
     let input = output
     output = try temporary.name(beside: original)
     try patchelf.run(arguments, input, output, for: binary.path)
@@ -177,29 +170,25 @@ private func relink(
 }
 
 /// Why `output` is not what `binary` was to become; nil if it is. `input` is what it was made of.
-private func damage(of binary: Binary, _ input: Path, _ output: Path) throws(StagingError)
+private func damage(of binary: Binary, _ input: Path, _ output: Path) throws(Failure)
   -> String?
 {
   let before: ElfFile?
   let after: ElfFile?
-  do throws(ElfError) {
+  do throws(Failure) {
     before = try ElfFile.read(input)
     after = try ElfFile.read(output)
   } catch {
-    guard case .damaged(_, let what) = error else { throw StagingError(error) }
-    return "is no ELF file any more: \(what)"
+    guard error.kind == .damaged else { throw error }
+    return "is no ELF file any more: \(error.text)"
   }
   guard let before, let after else { return "is no ELF file any more" }
-  try system { () throws(SystemError) in
-    try before.correctProperties(original: input, rewritten: output, after)
-  }
+  try before.correctProperties(original: input, rewritten: output, after)
   guard let after = try? ElfFile.read(output) else { return "is no ELF file any more" }
   guard after.isRelinked(from: binary) else {
     return "does not have the search path that it should"
   }
-  return try system { () throws(SystemError) in
-    try before.difference(original: input, rewritten: output, after)
-  }
+  return try before.difference(original: input, rewritten: output, after)
 }
 
 extension ElfFile {

@@ -10,7 +10,7 @@ extension SmokeTest {
   /// Imports the modules of all distributions, those of each by themselves, and returns how many they were. A warning is for
   /// each that lacks a module which no distribution of the tree has: its author made that optional without a word, and it
   /// would lack it in a virtual environment as well.
-  func importModules(_ progress: (String) -> Void) throws(StagingError)
+  func importModules(_ progress: (String) -> Void) throws(Failure)
     -> (count: Int, warnings: [String])
   {
     let skipped = Set(smoke.skipImports.map(\.value))
@@ -58,7 +58,7 @@ extension SmokeTest {
   }
 
   /// The modules that could be imported at once, by processes that are forked from others.
-  private func importTogether(_ skipped: Set<String>) throws(StagingError) -> Set<String> {
+  private func importTogether(_ skipped: Set<String>) throws(Failure) -> Set<String> {
     let plan = ProcessContext.absolutePath(request.scratch).appending("imports")
     var text = ""
     var count = 1
@@ -83,7 +83,7 @@ extension SmokeTest {
 
   /// Why a module can't be imported in a process of its own, and the module at the top level that is missing, if that is why;
   /// nil if it can.
-  private func importAlone(_ name: String) throws(StagingError)
+  private func importAlone(_ name: String) throws(Failure)
     -> (text: String, lacking: String?)?
   {
     let result = try runStaged(
@@ -118,7 +118,7 @@ extension SmokeTest {
   // MARK: The application
 
   /// Imports what is launched, as far as that runs nothing of it yet. Returns false if there was nothing to import.
-  func importApplication(_ progress: (String) -> Void) throws(StagingError) -> Bool {
+  func importApplication(_ progress: (String) -> Void) throws(Failure) -> Bool {
     guard request.staged.interpreter != nil else { return false }
     switch request.spec.launch.program.value {
     case .executable: return false
@@ -149,7 +149,7 @@ extension SmokeTest {
   /// Imports what a source imports when it is launched. Returns false if it imports nothing that can be tried.
   private func importWhatIsImported(
     by program: String, _ arguments: [String], _ progress: (String) -> Void
-  ) throws(StagingError) -> Bool {
+  ) throws(Failure) -> Bool {
     guard smoke.imports else { return false }
     progress("smoke test: importing what \(program) imports")
     let result = try runStaged(
@@ -184,7 +184,7 @@ extension SmokeTest {
   /// Runs a helper program with the unpacked interpreter, as the launch runs it.
   private func runStaged(
     _ helper: String, _ arguments: [String], timeout: Int
-  ) throws(StagingError) -> Subprocess.Result {
+  ) throws(Failure) -> Subprocess.Result {
     let variables = request.staged.variables.map { variable in
       let expanded = LaunchRecord.expandVariable(
         Array("\(variable.name)=\(variable.value)".utf8), root: tree.bytes,

@@ -47,16 +47,16 @@ public struct SmokeReport: Sendable {
 ///
 /// An emulator such as qemu-user can, if the kernel starts programs of the target with it (binfmt_misc) and the loader of such
 /// programs is at hand.
-public func whyUntestable(_ request: SmokeRequest) throws(StagingError) -> String? {
+public func whyUntestable(_ request: SmokeRequest) throws(Failure) -> String? {
   let target = request.spec.target
   guard target != .native else { return nil }
-  do throws(SystemError) {
+  do throws(Failure) {
     let process = Subprocess(
       ProcessContext.absolutePath(request.onefile), [],
       environment: cleanEnvironment(adding: ["ONEFOLD=help"]), timeout: 60)
     _ = try process.run()
   } catch {
-    guard error.errno == .execFormat else { throw .system(error) }
+    guard error.errno == .execFormat else { throw error }
     return
       "this machine does not start \(target.processor) programs; qemu-user with binfmt_misc does"
   }
@@ -82,7 +82,7 @@ private func emulatorPrefix(_ staged: StagedApplication) -> Path? {
 
 /// Runs the spec's smoke tests from the packed file, which unpacks itself to a cache of its own first. Every failure of
 /// imports is reported, else the first.
-public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) throws(StagingError)
+public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) throws(Failure)
   -> SmokeReport
 {
   var report = SmokeReport()
@@ -117,7 +117,7 @@ struct SmokeTest {
 
   var smoke: Spec.Smoke { request.spec.smoke }
 
-  init(_ request: SmokeRequest) throws(StagingError) {
+  init(_ request: SmokeRequest) throws(Failure) {
     self.request = request
     onefile = ProcessContext.absolutePath(request.onefile)
     let scratch = ProcessContext.absolutePath(request.scratch)
@@ -158,9 +158,9 @@ struct SmokeTest {
 
   // MARK: Commands
 
-  func run(_ command: Spec.Smoke.Command) throws(StagingError) {
+  func run(_ command: Spec.Smoke.Command) throws(Failure) {
     let process = start(command.arguments, timeout: smoke.timeout)
-    let result = try system { () throws(SystemError) in try process.run() }
+    let result = try process.run()
     let text = command.arguments.joined(separator: " ")
     if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
     guard result.end == .exited(Int32(command.status)) else {
@@ -189,13 +189,13 @@ struct SmokeTest {
 
   // MARK: HTTP
 
-  func ask(_ http: Spec.Smoke.HTTP) throws(StagingError) {
+  func ask(_ http: Spec.Smoke.HTTP) throws(Failure) {
     let free: Subprocess.Result
-    do throws(StagingError) {
+    do throws(Failure) {
       let wanted = http.port.map { [Path("\($0)")] } ?? []
       free = try runHelper(request.staged.helper, Helper.request, [Path("port")] + wanted)
     } catch {
-      guard case .system(let system) = error, system.errno == .noSuchFile else { throw error }
+      guard error.errno == .noSuchFile else { throw error }
       throw .failed(
         http.place,
         "smoke.http asks the server with python3, and there is none beside onefold or on the PATH: install it "
@@ -218,11 +218,11 @@ struct SmokeTest {
     let variables = http.environment.map { "\($0.name)=\(filled($0.value, values))" }
     let program = start(
       http.arguments.map { filled($0, values) }, adding: variables, timeout: nil)
-    var server = try system { () throws(SystemError) in try program.start() }
+    var server = try program.start()
     let problem = try poll(http, "http://127.0.0.1:\(port)\(http.path)", &server)
     watch.noteLibraries(ofGroup: server.group)
-    let ended = try system { () throws(SystemError) in try server.terminate(within: 10) }
-    let result = try system { () throws(SystemError) in try server.result(.exited(ended ?? 0)) }
+    let ended = try server.terminate(within: 10)
+    let result = try server.result(.exited(ended ?? 0))
     if let problem {
       throw .failed(
         http.place,
@@ -239,13 +239,13 @@ struct SmokeTest {
 
   /// Asks until there is an answer; returns what is wrong with it.
   private func poll(_ http: Spec.Smoke.HTTP, _ url: String, _ server: inout RunningProcess)
-    throws(StagingError) -> String?
+    throws(Failure) -> String?
   {
     let end = MonotonicClock.now + Int64(smoke.timeout) * 1_000_000_000
     var last = "no answer"
     while MonotonicClock.now < end {
       if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-      if let status = try system({ () throws(SystemError) in try server.poll() }) {
+      if let status = try server.poll() {
         return "it \(AppStaging.endText(status))"
       }
       let left = max(1, (end - MonotonicClock.now) / 1_000_000_000)

@@ -42,7 +42,7 @@ final class TreeWatch {
   /// What starts the runtime module in the tree; it starts the watching module as well.
   private static let startFile = "__onefold__.pth"
 
-  init(_ request: SmokeRequest, tree: Path) throws(StagingError) {
+  init(_ request: SmokeRequest, tree: Path) throws(Failure) {
     staged = request.staged
     self.tree = tree
     let place = ProcessContext.absolutePath(request.scratch)
@@ -55,7 +55,7 @@ final class TreeWatch {
 
   /// Has each interpreter of the tree execute the watching module. The file that names it is changed in place, so that every
   /// directory of the tree stays as it was sealed.
-  private func install(_ place: Path) throws(StagingError) {
+  private func install(_ place: Path) throws(Failure) {
     guard let site = staged.site else { return }
     let module = place.appending("watch.py")
     let values = ["@LOG@": hexText(log.bytes).string, "@SITE@": pythonText(site)]
@@ -64,17 +64,15 @@ final class TreeWatch {
     let line =
       "import sys; exec(compile(open(bytes.fromhex('\(hexText(module.bytes).string)'), 'rb').read(), 'onefold-watch', 'exec'), {})\n"
     let text = try readFile(start) + Array(line.utf8)
-    try system { () throws(SystemError) in
-      let file = try FileDescriptor.open(start, .write)
-      try file.write(text)
-      try file.close()
-    }
+    let file = try FileDescriptor.open(start, .write)
+    try file.write(text)
+    try file.close()
   }
 
   // MARK: Files
 
   /// What was written below the tree and is still there, by path.
-  func writtenFiles() throws(StagingError) -> [WrittenFile] {
+  func writtenFiles() throws(Failure) -> [WrittenFile] {
     var writers: [String: [String]] = [:]
     for value in Facts((try? readFile(log)) ?? []).all("writes") {
       let parts = value.split(separator: "\t").map(String.init)

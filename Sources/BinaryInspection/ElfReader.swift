@@ -6,33 +6,20 @@ extension ElfFile {
   ///
   /// Hostile bytes give an error, never a trap. Follows symlinks. Of a file in another byte order than this
   /// machine's, only the headers are read.
-  public static func read(_ name: Path, in directory: DirectoryHandle = .current) throws(ElfError)
+  public static func read(_ name: Path, in directory: DirectoryHandle = .current) throws(Failure)
     -> ElfFile?
   {
-    let file = try reporting { () throws(SystemError) in
-      try FileDescriptor.open(name, in: directory, .read)
-    }
-    let size = try reporting { () throws(SystemError) -> UInt64? in
-      guard try file.bytes(at: 0, count: 4) == [0x7F, 0x45, 0x4C, 0x46] else { return nil }
-      return UInt64(try file.status().size)
-    }
-    guard let size else { return nil }
+    let file = try FileDescriptor.open(name, in: directory, .read)
+    guard try file.bytes(at: 0, count: 4) == [0x7F, 0x45, 0x4C, 0x46] else { return nil }
+    let size = UInt64(try file.status().size)
     var result = try ElfReader(file, size: size).file()
     // patchelf 0.19 writes a NUL behind the last segment.
     let tail = size - min(result.unclaimedStart, size)
     if tail > 0 && tail <= 4096 {
-      let bytes = try reporting { () throws(SystemError) in
-        try file.bytes(at: Int64(size - tail), count: Int(tail))
-      }
+      let bytes = try file.bytes(at: Int64(size - tail), count: Int(tail))
       if bytes.allSatisfy({ $0 == 0 }) { result.hasAppendedData = false }
     }
     return result
-  }
-
-  private static func reporting<Value: ~Copyable>(_ body: () throws(SystemError) -> Value)
-    throws(ElfError) -> Value
-  {
-    do throws(SystemError) { return try body() } catch { throw .system(error) }
   }
 }
 
@@ -46,10 +33,10 @@ private struct ElfReader: ~Copyable {
   private var strings: UnsafeMutablePointer<Elf_Data>?
 
   /// libelf reads through `file`, which must stay open.
-  init(_ file: borrowing FileDescriptor, size: UInt64) throws(ElfError) {
-    guard elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE) else { throw .library }
+  init(_ file: borrowing FileDescriptor, size: UInt64) throws(Failure) {
+    guard elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE) else { throw .noLibelf }
     guard let elf = elf_begin(file.rawValue, ELF_C_READ, nil) else {
-      throw .damaged(file.path, "libelf refuses it")
+      throw .damaged(elf: file.path, "libelf refuses it")
     }
     self.elf = elf
     self.size = size
@@ -58,7 +45,7 @@ private struct ElfReader: ~Copyable {
 
   deinit { elf_end(elf) }
 
-  consuming func file() throws(ElfError) -> ElfFile {
+  consuming func file() throws(Failure) -> ElfFile {
     let header = try readHeader()
     try readSegments(header)
     readSections(header)
@@ -66,9 +53,9 @@ private struct ElfReader: ~Copyable {
     return result
   }
 
-  private func damaged(_ what: StaticString) -> ElfError { .damaged(path, what) }
+  private func damaged(_ what: StaticString) -> Failure { .damaged(elf: path, what) }
 
-  private mutating func readHeader() throws(ElfError) -> GElf_Ehdr {
+  private mutating func readHeader() throws(Failure) -> GElf_Ehdr {
     var header = GElf_Ehdr()
     guard elf_kind(elf) == ELF_K_ELF, gelf_getehdr(elf, &header) != nil else {
       throw damaged("its header is cut or unknown")
@@ -86,7 +73,7 @@ private struct ElfReader: ~Copyable {
     return header
   }
 
-  private mutating func readSegments(_ header: GElf_Ehdr) throws(ElfError) {
+  private mutating func readSegments(_ header: GElf_Ehdr) throws(Failure) {
     var count = 0
     // libelf counts none where the table is cut.
     guard elf_getphdrnum(elf, &count) == 0,
@@ -152,7 +139,7 @@ private struct ElfReader: ~Copyable {
     return true
   }
 
-  private mutating func readDynamicSection() throws(ElfError) {
+  private mutating func readDynamicSection() throws(Failure) {
     for segment in result.segments where segment.type == UInt32(PT_INTERP) {
       guard let data = chunk(segment.offset, segment.fileSize, ELF_T_BYTE) else { continue }
       if let path = bytes(of: data, from: 0) { result.interpreter = Path([UInt8](path)) }
@@ -176,7 +163,7 @@ private struct ElfReader: ~Copyable {
     try interpret(entries)
   }
 
-  private mutating func interpret(_ entries: [GElf_Dyn]) throws(ElfError) {
+  private mutating func interpret(_ entries: [GElf_Dyn]) throws(Failure) {
     func value(_ tag: Int32) -> UInt64? { entries.first { $0.d_tag == Int64(tag) }?.d_un.d_val }
     if let address = value(DT_STRTAB), let length = value(DT_STRSZ) {
       guard let offset = offset(of: address), let data = chunk(offset, length, ELF_T_BYTE) else {
@@ -199,7 +186,7 @@ private struct ElfReader: ~Copyable {
     }
   }
 
-  private mutating func readVersions(at address: UInt64, count: UInt64) throws(ElfError) {
+  private mutating func readVersions(at address: UInt64, count: UInt64) throws(Failure) {
     // Its size is not recorded; no real one comes near this.
     guard let offset = offset(of: address),
       let data = chunk(offset, min(size - offset, 1 << 20), ELF_T_VNEED)
@@ -220,7 +207,7 @@ private struct ElfReader: ~Copyable {
 
   /// The names of one library's versions, without weak ones.
   private func versions(_ data: UnsafeMutablePointer<Elf_Data>, at start: Int, count: Int)
-    throws(ElfError) -> [String]
+    throws(Failure) -> [String]
   {
     var names: [String] = []
     var position = start
@@ -237,11 +224,11 @@ private struct ElfReader: ~Copyable {
     return names
   }
 
-  private func directories(_ offset: UInt64) throws(ElfError) -> [String] {
+  private func directories(_ offset: UInt64) throws(Failure) -> [String] {
     try text(offset).split(separator: ":").map(String.init)
   }
 
-  private func text(_ offset: UInt64) throws(ElfError) -> String {
+  private func text(_ offset: UInt64) throws(Failure) -> String {
     guard let strings, let offset = Int(exactly: offset),
       let bytes = bytes(of: strings, from: offset)
     else { throw damaged("a name lies outside of its dynamic strings") }

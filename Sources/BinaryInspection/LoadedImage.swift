@@ -87,14 +87,14 @@ struct LoadedFile: ~Copyable {
   let image: LoadedImage
 
   /// Up to `count` bytes from a file offset; zeros follow the end of the file, as in its last page.
-  func bytes(at offset: UInt64, count: Int) throws(SystemError) -> [UInt8] {
+  func bytes(at offset: UInt64, count: Int) throws(Failure) -> [UInt8] {
     var bytes = try file.bytes(at: Int64(offset), count: count)
     bytes += [UInt8](repeating: 0, count: count - bytes.count)
     return bytes
   }
 
   /// The loaded bytes at `addresses`; nil if they are not all mapped, or are too many for a table.
-  func bytes(_ addresses: Range<UInt64>) throws(SystemError) -> [UInt8]? {
+  func bytes(_ addresses: Range<UInt64>) throws(Failure) -> [UInt8]? {
     guard addresses.count < 1 << 30, let pieces = image.pieces(in: addresses) else { return nil }
     var result: [UInt8] = []
     for piece in pieces {

@@ -49,7 +49,7 @@ struct LoaderTables {
   /// Nil if something lies outside of what is loaded.
   ///
   /// - Parameter dynamic: the addresses of `PT_DYNAMIC`.
-  init?(_ file: borrowing LoadedFile, dynamic: Range<UInt64>) throws(SystemError) {
+  init?(_ file: borrowing LoadedFile, dynamic: Range<UInt64>) throws(Failure) {
     guard let section = try file.bytes(dynamic) else { return nil }
     var position = 0
     while let tag: UInt64 = section.number(at: position),
@@ -84,7 +84,7 @@ struct LoaderTables {
 
   private mutating func addTable(
     _ tag: UInt64, _ start: UInt64, _ size: UInt64, _ file: borrowing LoadedFile
-  ) throws(SystemError) -> [UInt8]? {
+  ) throws(Failure) -> [UInt8]? {
     guard start < 1 << 60, size < 1 << 30, let bytes = try file.bytes(start..<start + size) else {
       return nil
     }
@@ -93,7 +93,7 @@ struct LoaderTables {
   }
 
   /// Adds the hash tables, and returns how many symbols they know of.
-  private mutating func hashTables(_ file: borrowing LoadedFile) throws(SystemError) -> UInt64? {
+  private mutating func hashTables(_ file: borrowing LoadedFile) throws(Failure) -> UInt64? {
     var count: UInt64 = 0
     if let start = value(Tag.hash) {
       guard let head = try file.bytes(start..<start &+ 8),
@@ -110,7 +110,7 @@ struct LoaderTables {
   }
 
   private mutating func gnuHashTable(_ start: UInt64, _ file: borrowing LoadedFile)
-    throws(SystemError) -> UInt64?
+    throws(Failure) -> UInt64?
   {
     guard let head = try file.bytes(start..<start &+ 16),
       let buckets: UInt32 = head.number(at: 0), let first: UInt32 = head.number(at: 4),
@@ -137,7 +137,7 @@ struct LoaderTables {
   }
 
   private mutating func readSymbols(_ count: UInt64, _ file: borrowing LoadedFile)
-    throws(SystemError) -> Bool
+    throws(Failure) -> Bool
   {
     guard let start = value(Tag.symbols), count > 0 else { return true }
     guard let bytes = try addTable(Tag.symbols, start, 24 * count, file) else { return false }
@@ -161,7 +161,7 @@ struct LoaderTables {
   }
 
   /// One word for each symbol; definitions and needs are lists whose size is known by their links alone.
-  private mutating func versionTables(_ file: borrowing LoadedFile) throws(SystemError) -> Bool {
+  private mutating func versionTables(_ file: borrowing LoadedFile) throws(Failure) -> Bool {
     if let start = value(Tag.versions) {
       guard try addTable(Tag.versions, start, 2 * UInt64(symbols.count), file) != nil else {
         return false

@@ -15,7 +15,7 @@ extension ElfFile {
   ///   - original: the path of the file that `self` was read from.
   ///   - rewritten: the path of the other file.
   ///   - new: the other file, as it was read.
-  public func difference(original: Path, rewritten: Path, _ new: ElfFile) throws(SystemError)
+  public func difference(original: Path, rewritten: Path, _ new: ElfFile) throws(Failure)
     -> String?
   {
     guard is64Bit, isLittleEndian, new.is64Bit, new.isLittleEndian else {
@@ -75,7 +75,7 @@ private struct Comparison: ~Copyable {
 
   private typealias Kind = ElfFile.Segment.Kind
 
-  func difference() throws(SystemError) -> String? {
+  func difference() throws(Failure) -> String? {
     let addresses = new.segments.lazy.filter(\.isLoaded).map(\.address)
     guard zip(addresses, addresses.dropFirst()).allSatisfy({ $0 < $1 }) else {
       return "has segments that are not in the order of their addresses"
@@ -150,7 +150,7 @@ private struct Comparison: ~Copyable {
   }
 
   /// Segments that are not loaded on their own: as they were, or with the same content elsewhere.
-  private func segmentDifference() throws(SystemError) -> String? {
+  private func segmentDifference() throws(Failure) -> String? {
     func others(_ elf: ElfFile) -> [ElfFile.Segment] { elf.segments.filter { !$0.isLoaded } }
     let (before, after) = (others(old), others(new))
     for type in Set(before.map(\.type) + after.map(\.type)) {
@@ -186,7 +186,7 @@ private struct Comparison: ~Copyable {
 
   /// The notes of some segments, each with its header; System V ABI, "Note Section".
   private func notes(_ segments: [ElfFile.Segment], _ file: borrowing LoadedFile)
-    throws(SystemError) -> Set<[UInt8]>
+    throws(Failure) -> Set<[UInt8]>
   {
     var result: Set<[UInt8]> = []
     for segment in segments {
@@ -216,7 +216,7 @@ private struct Comparison: ~Copyable {
     return nil
   }
 
-  private func tableDifference(_ old: LoaderTables, _ new: LoaderTables) throws(SystemError)
+  private func tableDifference(_ old: LoaderTables, _ new: LoaderTables) throws(Failure)
     -> String?
   {
     func fixed(_ tables: LoaderTables) -> [[UInt64]] {
@@ -237,7 +237,7 @@ private struct Comparison: ~Copyable {
     return nil
   }
 
-  private func memoryDifference(except tables: [Range<UInt64>]) throws(SystemError) -> String? {
+  private func memoryDifference(except tables: [Range<UInt64>]) throws(Failure) -> String? {
     for segment in old.segments where segment.isLoaded {
       for range in rest(of: segment.addresses, without: tables) {
         guard let before = oldFile.image.pieces(in: range),
@@ -256,7 +256,7 @@ private struct Comparison: ~Copyable {
     return nil
   }
 
-  private func firstDifference(_ piece: LoadedImage.Piece) throws(SystemError) -> UInt64? {
+  private func firstDifference(_ piece: LoadedImage.Piece) throws(Failure) -> UInt64? {
     for other in newFile.image.pieces(in: piece.addresses) ?? [] {
       let part = piece.cut(to: other.addresses)
       if part.offset == nil && other.offset == nil { continue }
@@ -306,7 +306,7 @@ extension ElfFile {
   /// Corrects the place of `PT_GNU_PROPERTY` in `rewritten`, which patchelf before 0.16 leaves behind when it moves the
   /// note: Linux refuses a program for arm64 without it. Does nothing if the segment is right or the note is gone.
   public func correctProperties(original: Path, rewritten: Path, _ new: ElfFile)
-    throws(SystemError)
+    throws(Failure)
   {
     let type = Segment.Kind.property
     guard is64Bit, isLittleEndian, let wanted = segments.first(where: { $0.type == type }),
@@ -327,7 +327,7 @@ extension ElfFile {
       for number in [segment.offset, segment.address, segment.address] {
         values.append(little: number)
       }
-      try values.span.withUnsafeBytes { (buffer) throws(SystemError) -> Void in
+      try values.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in
         let place = Int64(table) + 56 * Int64(index) + 8
         try FileDescriptor.open(rewritten, .write).write(buffer, at: place)
       }

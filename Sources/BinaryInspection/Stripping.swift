@@ -10,7 +10,7 @@ extension ElfFile {
   ///
   /// Returns nil if `output` was written, else why the file has to stay as it is; nothing was written then. The text
   /// completes a sentence that begins with the file's name.
-  public func writeStripped(_ path: Path, to output: Path) throws(SystemError) -> String? {
+  public func writeStripped(_ path: Path, to output: Path) throws(Failure) -> String? {
     guard is64Bit, isLittleEndian else { return "is not a 64-bit little-endian file" }
     guard !hasAppendedData else { return "has data appended" }
     let file = try FileDescriptor.open(path, .read)
@@ -95,7 +95,7 @@ private struct SectionTable {
   var fixedEnd: UInt64 = 0
   var size: UInt64 = 0
 
-  static func read(_ file: borrowing FileDescriptor, _ elf: ElfFile) throws(SystemError) -> Result {
+  static func read(_ file: borrowing FileDescriptor, _ elf: ElfFile) throws(Failure) -> Result {
     var table = SectionTable()
     guard try table.readHeaders(file, elf), table.sections.count > 1 else {
       return .refused("has section headers that can't be read")
@@ -107,7 +107,7 @@ private struct SectionTable {
     return .table(table)
   }
 
-  private static func programHeadersEnd(_ file: borrowing FileDescriptor) throws(SystemError)
+  private static func programHeadersEnd(_ file: borrowing FileDescriptor) throws(Failure)
     -> UInt64
   {
     let header = try file.bytes(at: 0, count: 64)
@@ -118,7 +118,7 @@ private struct SectionTable {
   }
 
   private mutating func readHeaders(_ file: borrowing FileDescriptor, _ elf: ElfFile)
-    throws(SystemError) -> Bool
+    throws(Failure) -> Bool
   {
     size = UInt64(try file.status().size)
     let header = try file.bytes(at: 0, count: 64)
@@ -182,7 +182,7 @@ private struct SectionTable {
   }
 
   /// Whether every byte behind the segments belongs to a section or to the headers, or is 0.
-  func hasNoOrphans(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
+  func hasNoOrphans(_ file: borrowing FileDescriptor) throws(Failure) -> Bool {
     let ranges = sections.map { $0.offset..<max($0.end, $0.offset) } + [headers]
     var next = fixedEnd
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) + [size..<size] {
@@ -307,7 +307,7 @@ private struct StrippedLayout {
   }
 
   func write(from file: borrowing FileDescriptor, to output: borrowing FileDescriptor)
-    throws(SystemError)
+    throws(Failure)
   {
     try copy(0..<fixedEnd, to: 0, file, output)
     for move in moves { try copy(move.from, to: move.to, file, output) }
@@ -325,7 +325,7 @@ private struct StrippedLayout {
   private func copy(
     _ range: Range<UInt64>, to place: UInt64, _ file: borrowing FileDescriptor,
     _ output: borrowing FileDescriptor
-  ) throws(SystemError) {
+  ) throws(Failure) {
     var done: UInt64 = 0
     while done < UInt64(range.count) {
       let bytes = try file.bytes(
@@ -337,9 +337,9 @@ private struct StrippedLayout {
   }
 
   private func write(_ bytes: [UInt8], at place: UInt64, _ output: borrowing FileDescriptor)
-    throws(SystemError)
+    throws(Failure)
   {
-    try bytes.span.withUnsafeBytes { (buffer) throws(SystemError) -> Void in
+    try bytes.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in
       try output.write(buffer, at: Int64(place))
     }
   }

@@ -5,7 +5,7 @@ extension ElfFile {
   /// if there is none, or if the file is not ELF64 in little-endian order.
   ///
   /// - Parameter path: where `self` was read from.
-  public func symbol(needing version: String, in path: Path) throws(SystemError) -> String? {
+  public func symbol(needing version: String, in path: Path) throws(Failure) -> String? {
     guard is64Bit, isLittleEndian, let dynamic = segments.first(where: { $0.type == 2 }),
       let image = LoadedImage(segments, pageSize: 4096)
     else { return nil }
@@ -18,7 +18,7 @@ extension ElfFile {
 
 extension LoaderTables {
   fileprivate func symbol(needing version: [UInt8], _ file: borrowing LoadedFile)
-    throws(SystemError) -> String?
+    throws(Failure) -> String?
   {
     guard let place = tables[0x6fff_fffe], let needs = try file.bytes(place),
       let numbers = tables[0x6fff_fff0], let indexes = try file.bytes(numbers)

@@ -32,7 +32,7 @@ private struct AncestorWalk {
 
   mutating func refusal() -> CacheRefusal? {
     let current = DirectoryHandle.current
-    do throws(SystemError) {
+    do throws(Failure) {
       var above = try current.status(of: place)
       guard isOurs(above) else { return belongsToAnother }
       while let name = components.popLast() {
@@ -50,7 +50,7 @@ private struct AncestorWalk {
         }
         guard let status else { return nil }
         if status.kind == .symlink {
-          guard linksLeft > 0 else { throw SystemError("open", next, .symlinkLoop) }
+          guard linksLeft > 0 else { throw Failure("open", next, .symlinkLoop) }
           linksLeft -= 1
           let target = try current.symlinkTarget(of: next)
           push(target)

@@ -88,22 +88,20 @@ let treeDirectory = Path("tree")
 /// Finds the tree of `payload` in a cache directory, or unpacks it there.
 ///
 /// The first candidate that holds the tree or can be written to is used. Termination signals are held while
-/// something is written: where one comes, what was begun is removed and `PayloadError.interrupted` thrown.
-public func openTree(of payload: Payload, _ request: TreeRequest) throws(CacheError) -> CachedTree {
+/// something is written: where one comes, what was begun is removed and `Failure.interrupted` is thrown.
+public func openTree(of payload: Payload, _ request: TreeRequest) throws(Failure) -> CachedTree {
   let timeline = request.observer.timeline
   timeline.begin(.find)
   var search = CacheSearch(create: true, room: payload.programPathLength)
   while let cache = search.next() {
     timeline.begin(.check)
     var refusal: CacheRefusal? = nil
-    do throws(PayloadError) {
-      if let tree = try cache.makeReady(payload, request, &refusal) {
-        if tree.wasUnpacked, let shared = search.sharedTree(payload.treeName) {
-          request.observer.refusedShared(shared)
-        }
-        return tree
+    if let tree = try cache.makeReady(payload, request, &refusal) {
+      if tree.wasUnpacked, let shared = search.sharedTree(payload.treeName) {
+        request.observer.refusedShared(shared)
       }
-    } catch { throw .payload(error) }
+      return tree
+    }
     if refusal == nil && !cache.isWritable
       && (try? cache.handle.status(of: payload.treeName)) != nil
     {
@@ -116,7 +114,7 @@ public func openTree(of payload: Payload, _ request: TreeRequest) throws(CacheEr
 }
 
 /// Where the tree of `payload` is, or would be unpacked to.
-public func treePath(of payload: Payload) throws(CacheError) -> Path {
+public func treePath(of payload: Payload) throws(Failure) -> Path {
   var search = CacheSearch(create: true, room: payload.programPathLength)
   while let cache = search.next() {
     guard cache.isWritable || cache.holds(payload) else { continue }
@@ -143,7 +141,7 @@ extension CacheDirectory {
   /// `refusal` says why it must not be.
   fileprivate func makeReady(
     _ payload: Payload, _ request: TreeRequest, _ refusal: inout CacheRefusal?
-  ) throws(PayloadError) -> CachedTree? {
+  ) throws(Failure) -> CachedTree? {
     if let tree = try lookUp(payload, request, &refusal) { return tree }
     guard refusal == nil, isWritable else { return nil }
     if !isNew { refusal = ancestorRefusal(of: path) }
@@ -167,7 +165,7 @@ extension CacheDirectory {
   }
 
   /// `lookUp`, where everything above the cache directory is known to be safe.
-  func lookUp(_ payload: Payload, _ request: TreeRequest) throws(PayloadError) -> CachedTree? {
+  func lookUp(_ payload: Payload, _ request: TreeRequest) throws(Failure) -> CachedTree? {
     var refusal: CacheRefusal? = nil
     return try lookUp(payload, request, &refusal)
   }
@@ -175,7 +173,7 @@ extension CacheDirectory {
   /// The tree, if it is there and passes the check. Writes nothing, so that a read-only cache will do.
   private func lookUp(
     _ payload: Payload, _ request: TreeRequest, _ refusal: inout CacheRefusal?
-  ) throws(PayloadError) -> CachedTree? {
+  ) throws(Failure) -> CachedTree? {
     let check = request.check
     let precedesExec = request.precedesExec
     guard
@@ -285,7 +283,7 @@ private let leaseAttempts = 200
 private let leasePause: UInt32 = 5
 
 extension TreeUse {
-  borrowing func keepAcrossExec() throws(SystemError) {
+  borrowing func keepAcrossExec() throws(Failure) {
     try directory.keepAcrossExec()
     try lease?.file.keepAcrossExec()
   }

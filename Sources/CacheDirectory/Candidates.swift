@@ -101,9 +101,9 @@ struct CacheRefusal: ExpressibleByStringLiteral {
   /// To be read after the path: "is on a noexec mount".
   var text: Text
   /// Where the system failed, and the directory may do another time.
-  var error: SystemError?
+  var error: Failure?
 
-  init(_ text: Text, _ error: SystemError? = nil) {
+  init(_ text: Text, _ error: Failure? = nil) {
     self.text = text
     self.error = error
   }
@@ -125,7 +125,7 @@ struct CacheSearch {
   /// Those that did not pass, and those that the search went on from.
   private(set) var skipped: [SkippedCandidate] = []
   /// What kept it from opening one, where that is not what stands there.
-  private(set) var failures: [SystemError] = []
+  private(set) var failures: [Failure] = []
 
   /// - Parameters:
   ///   - given: this directory alone; nil: those that a launch tries.
@@ -192,7 +192,7 @@ extension CacheDirectory {
       return nil
     }
     let status: FileStatus
-    do throws(SystemError) { status = try directory.status() } catch {
+    do throws(Failure) { status = try directory.status() } catch {
       reason = CacheRefusal("can't be examined", error)
       return nil
     }
@@ -222,7 +222,7 @@ extension CacheDirectory {
     _ path: Path, create: inout Bool, reason: inout CacheRefusal
   ) -> FileDescriptor? {
     while true {
-      do throws(SystemError) {
+      do throws(Failure) {
         return try FileDescriptor.open(path, .directory)
       } catch {
         switch error.errno {
@@ -256,7 +256,7 @@ extension CacheDirectory {
       if (try? DirectoryHandle.current.statusIfExists(of: next, follow: true)) != nil { break }
     }
     for directory in missing.reversed() {
-      do throws(SystemError) {
+      do throws(Failure) {
         try DirectoryHandle.current.createDirectory(directory, mode: 0o700)
       } catch {
         switch error.errno {

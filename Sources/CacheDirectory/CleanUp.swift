@@ -91,17 +91,17 @@ public struct CleanUpResult: Sendable {
   public var inUse: [CacheItem] = []
   /// Files of programs, which were moved out of removed trees.
   public var kept: [CacheItem] = []
-  public var failures: [SystemError] = []
+  public var failures: [Failure] = []
 
   public init() {}
 }
 
 /// What is in the cache directories of this user, and in the one that all users share, or in `directory` alone; and what
 /// kept it from looking at the rest.
-public func listCaches(in directory: Path? = nil) -> (items: [CacheItem], failures: [SystemError]) {
+public func listCaches(in directory: Path? = nil) -> (items: [CacheItem], failures: [Failure]) {
   var items: [CacheItem] = []
   var search = CacheSearch(given: directory, create: false)
-  var failures: [SystemError] = []
+  var failures: [Failure] = []
   while let cache = search.next() {
     items += cache.items(&failures, RunningPrograms(in: cache))
   }
@@ -137,11 +137,11 @@ extension CacheDirectory {
 
   /// Everything in the directory but lock files, and but what could not be looked at. Takes no lock. `running`: programs
   /// that tell what is in use although they hold no lease.
-  func items(_ failures: inout [SystemError], _ running: RunningPrograms?) -> [CacheItem] {
+  func items(_ failures: inout [Failure], _ running: RunningPrograms?) -> [CacheItem] {
     var items: [CacheItem] = []
-    do throws(SystemError) {
+    do throws(Failure) {
       for name in try handle.names() {
-        do throws(SystemError) {
+        do throws(Failure) {
           if let item = try item(Path(name), running) { items.append(item) }
         } catch { failures.append(error) }
       }
@@ -151,8 +151,8 @@ extension CacheDirectory {
 
   /// Opens a directory that Onefold may have made; nil where there is none, or it is another user's to open.
   @inline(never)
-  private func openItem(_ name: Path) throws(SystemError) -> FileDescriptor? {
-    do throws(SystemError) {
+  private func openItem(_ name: Path) throws(Failure) -> FileDescriptor? {
+    do throws(Failure) {
       return try FileDescriptor.open(name, in: handle, .directory)
     } catch {
       // What is no directory any more is nothing of ours either.
@@ -164,7 +164,7 @@ extension CacheDirectory {
   }
 
   /// What `name` is; nil for the lock file of a launch, and for what is gone.
-  private func item(_ name: Path, _ running: RunningPrograms?) throws(SystemError) -> CacheItem? {
+  private func item(_ name: Path, _ running: RunningPrograms?) throws(Failure) -> CacheItem? {
     guard let status = try handle.statusIfExists(of: name) else { return nil }
     let unknown = CacheItem(.unknown, name: name, directory: path, status: status)
     switch CacheName([UInt8](name.bytes)) {
@@ -197,8 +197,8 @@ extension CacheDirectory {
   @inline(never)
   private func mark(
     in directory: DirectoryHandle, _ options: OpenOptions = .readNoFollow
-  ) throws(SystemError) -> Lease? {
-    do throws(SystemError) {
+  ) throws(Failure) -> Lease? {
+    do throws(Failure) {
       let lease = Lease(try FileDescriptor.open(Lease.fileName, in: directory, options))
       return try lease.isMark() ? lease : nil
     } catch {
@@ -219,7 +219,7 @@ extension CacheDirectory {
 
   /// Whether a hidden directory has nothing in it yet, or no more, but perhaps a lease without its mark: nothing is lost with
   /// it.
-  private func isBare(_ directory: borrowing FileDescriptor) throws(SystemError) -> Bool {
+  private func isBare(_ directory: borrowing FileDescriptor) throws(Failure) -> Bool {
     let names = try directory.handle.names()
     if names.isEmpty { return true }
     guard names.count == 1, names[0].elementsEqual(Lease.fileName.bytes) else { return false }
@@ -243,7 +243,7 @@ extension CacheDirectory {
       guard MonotonicClock.now <= cleanUp.deadline else { return }
       var removal = item.isInUse ? Removal.inUse : .removed
       if !item.isInUse && !cleanUp.isDryRun {
-        do throws(SystemError) { removal = try remove(item, cleanUp, &running, &result) } catch {
+        do throws(Failure) { removal = try remove(item, cleanUp, &running, &result) } catch {
           if error.errno != .timedOut { result.failures.append(error) }
           continue
         }
@@ -261,7 +261,7 @@ extension CacheDirectory {
   private func remove(
     _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?,
     _ result: inout CleanUpResult
-  ) throws(SystemError) -> Removal {
+  ) throws(Failure) -> Removal {
     if item.kind == .leftover {
       return try removeLeftover(item.name, deadline: cleanUp.deadline, &result)
     }
@@ -275,7 +275,7 @@ extension CacheDirectory {
   private func removeUnused(
     _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?,
     _ result: inout CleanUpResult
-  ) throws(SystemError) -> Removal {
+  ) throws(Failure) -> Removal {
     let deadline = cleanUp.deadline
     let name = item.name
     // Nobody else may put another tree in its place from before it is opened. Where the lock file can't be made the
@@ -295,7 +295,7 @@ extension CacheDirectory {
     guard directory.isNamed(name, in: handle), !programs.use(name) else { return .inUse }
     // From here on nobody finds it, and nobody who has found it takes it for a tree.
     let hidden = try hiddenName(for: name.bytes)
-    do throws(SystemError) { try handle.rename(name, to: hidden) } catch {
+    do throws(Failure) { try handle.rename(name, to: hidden) } catch {
       // An overlay file system does not rename a directory of a lower layer: without its seal it is no tree either.
       guard error.errno == .otherFileSystem else { throw error }
       try removeMarked(name, deadline: deadline, &result)
@@ -324,7 +324,7 @@ extension CacheDirectory {
   @inline(never)
   private func removeLeftover(
     _ name: Path, deadline: Int64 = .max, _ result: inout CleanUpResult
-  ) throws(SystemError) -> Removal {
+  ) throws(Failure) -> Removal {
     guard let directory = try openItem(name) else { return .notThere }
     let status = try directory.status()
     guard status.user == ProcessContext.owner else { return .notThere }
@@ -348,7 +348,7 @@ extension CacheDirectory {
 
   /// `removeMarked`, for callers that tell nobody what was kept.
   @inline(never)
-  func removeMarked(_ name: Path) throws(SystemError) {
+  func removeMarked(_ name: Path) throws(Failure) {
     var result = CleanUpResult()
     try removeMarked(name, &result)
   }
@@ -357,7 +357,7 @@ extension CacheDirectory {
   /// that it is no tree from then on, and its mark is last, so that what a kill leaves is known to be Onefold's.
   @inline(never)
   func removeMarked(_ name: Path, deadline: Int64 = .max, _ result: inout CleanUpResult)
-    throws(SystemError)
+    throws(Failure)
   {
     if let directory = try? openWithPermissions(name, in: handle) {
       try moveOthers(out: directory, named: name, deadline, &result)

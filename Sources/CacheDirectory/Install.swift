@@ -7,7 +7,7 @@ internal import Posix
 
 extension CacheDirectory {
   /// `install`, so that no signal ends the process before what was begun is removed, and none is lost.
-  func installHoldingSignals(_ payload: Payload, _ request: TreeRequest) throws(PayloadError)
+  func installHoldingSignals(_ payload: Payload, _ request: TreeRequest) throws(Failure)
     -> CachedTree
   {
     TerminationSignals.hold()
@@ -16,7 +16,7 @@ extension CacheDirectory {
       ProcessContext.setFileModeMask(mask)
       TerminationSignals.release()
     }
-    do throws(PayloadError) { return try install(payload, request) } catch {
+    do throws(Failure) { return try install(payload, request) } catch {
       guard error.isWantOfRoom, let manifest = try? payload.readManifest() else { throw error }
       throw roomError(needed: manifest.allocatedLength)
     }
@@ -24,7 +24,7 @@ extension CacheDirectory {
 
   /// Makes the tree ready: unpacks it, or, where it is there and did not pass its check, confirms, repairs
   /// or replaces it.
-  private func install(_ payload: Payload, _ request: TreeRequest) throws(PayloadError)
+  private func install(_ payload: Payload, _ request: TreeRequest) throws(Failure)
     -> CachedTree
   {
     let check = request.check
@@ -58,13 +58,13 @@ extension CacheDirectory {
       if let tree = try unpack(payload, manifest, replacing: isPresent, request) { return tree }
       if let tree = try lookUp(payload, request) { return tree }
     }
-    throw .system(SystemError("open", treePath(payload), .noSuchFile))
+    throw Failure("open", treePath(payload), .noSuchFile)
   }
 
   /// Compares a tree that did not pass its check, repairs it if it is damaged, and seals it anew.
   /// Returns nil where it must be replaced.
   private func confirm(_ payload: Payload, _ manifest: Manifest, _ request: TreeRequest)
-    throws(PayloadError) -> CachedTree?
+    throws(Failure) -> CachedTree?
   {
     guard let owned = openOwned(payload.treeName),
       let root = try? openWithPermissions(treeDirectory, in: owned.directory.handle)
@@ -110,7 +110,7 @@ extension CacheDirectory {
       }
     }
     timeline.begin(.seal)
-    do throws(SystemError) {
+    do throws(Failure) {
       try seal(
         root, of: manifest, payload, in: directory, completeSince: complete, isOnDisk: isOnDisk,
         sealing)
@@ -126,14 +126,14 @@ extension CacheDirectory {
   /// now stays.
   @inline(never)
   private func ensureLease(in directory: DirectoryHandle) {
-    do throws(SystemError) {
+    do throws(Failure) {
       let file = try FileDescriptor.open(Lease.fileName, in: directory, .readNoFollow)
       if try Lease(file).isMark() { return }
     } catch {
       guard error.errno == .noSuchFile || error.errno == .symlinkLoop else { return }
     }
     guard let name = try? hiddenName(for: Lease.fileName.bytes) else { return }
-    do throws(SystemError) {
+    do throws(Failure) {
       _ = try Lease.create(in: directory, named: name)
       if try directory.statusIfExists(of: Lease.fileName)?.kind == .directory {
         try removeTree(Lease.fileName, in: directory)
@@ -148,13 +148,13 @@ extension CacheDirectory {
   /// first, whose tree is as good.
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
-  ) throws(PayloadError) -> CachedTree? {
+  ) throws(Failure) -> CachedTree? {
     let timeline = request.observer.timeline
     timeline.begin(.plan)
     try requireRoom(for: UnpackedSize(manifest), in: directory)
     let claimed = try claimStaging(payload.treeName)
     let staging = claimed.staging.name
-    do throws(PayloadError) {
+    do throws(Failure) {
       timeline.begin(.unpack)
       let observer = request.observer
       try fill(
@@ -162,7 +162,7 @@ extension CacheDirectory {
         replacing ? observer.repairing : observer.unpacking, request)
       timeline.begin(.publish)
       // Who may enter the cache directory may use what is in it: a tree that root prewarmed serves all.
-      try system { () throws(SystemError) in try claimed.staging.directory.setMode(0o755) }
+      try claimed.staging.directory.setMode(0o755)
       if replacing { inheritLease(of: payload.treeName, claimed.staging.directory.handle) }
       // Shared from here on: who finds the published tree must get the lease.
       let use = claimed.share()
@@ -181,7 +181,7 @@ extension CacheDirectory {
     guard let directory = try? FileDescriptor.open(treeName, in: handle, .directory),
       let name = try? hiddenName(for: Lease.fileName.bytes)
     else { return }
-    do throws(SystemError) {
+    do throws(Failure) {
       try staging.createHardLink(name, to: Lease.fileName, in: directory.handle)
       try staging.rename(name, to: Lease.fileName)
     } catch { try? staging.removeFile(name) }
@@ -191,11 +191,11 @@ extension CacheDirectory {
 
   /// Makes a staging directory and holds its lease alone, which tells who cleans up that somebody is at work there.
   @inline(never)
-  func claimStaging(_ treeName: Path) throws(PayloadError) -> ClaimedStaging {
+  func claimStaging(_ treeName: Path) throws(Failure) -> ClaimedStaging {
     while true {
       let staging = try makeStaging(named: treeName.bytes, in: handle)
       let name = staging.name
-      do throws(SystemError) {
+      do throws(Failure) {
         let lease = try Lease.create(in: staging.directory.handle)
         // For older launchers, which clean up by it.
         _ = try? staging.directory.lock(exclusive: true, wait: false)
@@ -205,23 +205,21 @@ extension CacheDirectory {
         try? removeMarked(name)
       } catch {
         try? removeMarked(name)
-        if !error.errno.isMissing { throw .system(error) }
+        if !error.errno.isMissing { throw error }
       }
     }
   }
 
   /// Makes the directory in a staging directory that a tree is unpacked to.
-  func makeTreeDirectory(in staging: DirectoryHandle) throws(PayloadError) -> FileDescriptor {
-    try system { () throws(SystemError) in
-      try staging.createDirectory(treeDirectory, mode: 0o700)
-      return try FileDescriptor.open(treeDirectory, in: staging, .directory)
-    }
+  func makeTreeDirectory(in staging: DirectoryHandle) throws(Failure) -> FileDescriptor {
+    try staging.createDirectory(treeDirectory, mode: 0o700)
+    return try FileDescriptor.open(treeDirectory, in: staging, .directory)
   }
 
   private func fill(
     _ staging: borrowing FileDescriptor, _ payload: Payload, _ manifest: Manifest,
     _ progress: @escaping UnpackProgress, _ request: TreeRequest
-  ) throws(PayloadError) {
+  ) throws(Failure) {
     let handle = staging.handle
     let root = try makeTreeDirectory(in: handle)
     try unpackTree(
@@ -229,10 +227,8 @@ extension CacheDirectory {
       workers: workerCount(for: manifest), progress: progress,
       timeline: request.observer.timeline)
     request.observer.timeline.begin(.seal)
-    try system { () throws(SystemError) in
-      try seal(
-        root, of: manifest, payload, in: handle, completeSince: nil, isOnDisk: false, request)
-    }
+    try seal(
+      root, of: manifest, payload, in: handle, completeSince: nil, isOnDisk: false, request)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
   }
 
@@ -242,7 +238,7 @@ extension CacheDirectory {
     _ root: borrowing FileDescriptor, of manifest: Manifest, _ payload: Payload,
     in directory: DirectoryHandle, completeSince time: FileTime?, isOnDisk: Bool,
     _ request: TreeRequest
-  ) throws(SystemError) {
+  ) throws(Failure) {
     let boot = currentBootID()
     // Where the system does not tell one boot from another, the data must be on the disk now.
     let mustBeOnDisk = request.isDurable || boot.allSatisfy { $0 == 0 }
@@ -261,16 +257,16 @@ extension CacheDirectory {
   /// returns false. `replacing`: what is there is damaged; otherwise it is another instance's, and as good.
   private func publish(
     _ staging: Path, _ payload: Payload, replacing: Bool, _ observer: CacheObserver
-  ) throws(PayloadError) -> Bool {
+  ) throws(Failure) -> Bool {
     let name = payload.treeName
     for _ in 0..<8 {
-      do throws(SystemError) {
+      do throws(Failure) {
         try handle.renameWithoutReplacing(staging, to: name)
         return true
       } catch {
         switch error.errno {
         case .exists, .notEmpty, .notDirectory: break
-        default: throw .system(error)
+        default: throw error
         }
       }
       if !replacing && holds(payload) {
@@ -279,26 +275,26 @@ extension CacheDirectory {
       }
       if try replace(name, by: staging, observer) { return true }
     }
-    throw .system(SystemError("rename", path.appending(staging.bytes), .exists))
+    throw Failure("rename", path.appending(staging.bytes), .exists)
   }
 
   /// Puts `staging` in the place of `name`, and removes what was there. Programs that run from there keep
   /// the files that they have open, and find equal ones under the old paths. Returns false where `name` is
   /// free now.
   private func replace(_ name: Path, by staging: Path, _ observer: CacheObserver)
-    throws(PayloadError) -> Bool
+    throws(Failure) -> Bool
   {
-    do throws(SystemError) {
+    do throws(Failure) {
       try handle.exchange(staging, with: name)
     } catch {
       switch error.errno {
       case .noSuchFile, .staleHandle: return false
       case .otherFileSystem:
-        try system { () throws(SystemError) in try removeReplaced(name, observer) }
+        try removeReplaced(name, observer)
         return false
       case _ where error.errno.isUnknownRename:
         return try replaceInTwoSteps(name, by: staging, observer)
-      default: throw .system(error)
+      default: throw error
       }
     }
     try? removeReplaced(staging, observer)
@@ -306,7 +302,7 @@ extension CacheDirectory {
   }
 
   /// Removes a tree that was replaced, and tells what a program wrote into it.
-  private func removeReplaced(_ name: Path, _ observer: CacheObserver) throws(SystemError) {
+  private func removeReplaced(_ name: Path, _ observer: CacheObserver) throws(Failure) {
     var result = CleanUpResult()
     defer { for item in result.kept { observer.moved(item) } }
     try removeMarked(name, &result)
@@ -314,15 +310,12 @@ extension CacheDirectory {
 
   /// `replace` on a file system without atomic exchange: there is a moment without a tree.
   private func replaceInTwoSteps(_ name: Path, by staging: Path, _ observer: CacheObserver)
-    throws(PayloadError) -> Bool
+    throws(Failure) -> Bool
   {
-    let old = try system { () throws(SystemError) in
-      let hidden = try hiddenName(for: name.bytes)
-      do throws(SystemError) { try handle.rename(name, to: hidden) } catch {
-        guard error.errno == .otherFileSystem else { throw error }
-        try removeReplaced(name, observer)
-      }
-      return hidden
+    let old = try hiddenName(for: name.bytes)
+    do throws(Failure) { try handle.rename(name, to: old) } catch {
+      guard error.errno == .otherFileSystem else { throw error }
+      try removeReplaced(name, observer)
     }
     defer { try? removeReplaced(old, observer) }
     // Where another instance is first, the caller looks again.
@@ -330,7 +323,7 @@ extension CacheDirectory {
   }
 
   /// A failed write for want of room, as what it means for the person who can make some: `needed` bytes.
-  func roomError(needed: UInt64) -> PayloadError {
+  func roomError(needed: UInt64) -> Failure {
     let available = (try? directory.volume())?.bytesAvailable ?? 0
     return .noSpace(directory: path, needed: needed, available: available)
   }

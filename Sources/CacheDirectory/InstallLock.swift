@@ -21,13 +21,13 @@ struct InstallLock: ~Copyable {
 
   /// Opens the lock file of a tree, which is made where it is missing.
   @inline(never)
-  init(in directory: DirectoryHandle, _ treeName: Path) throws(SystemError) {
+  init(in directory: DirectoryHandle, _ treeName: Path) throws(Failure) {
     name = InstallLock.name(treeName)
     self.directory = directory
     file = try InstallLock.open(name, in: directory)
   }
 
-  private static func open(_ name: Path, in directory: DirectoryHandle) throws(SystemError)
+  private static func open(_ name: Path, in directory: DirectoryHandle) throws(Failure)
     -> FileDescriptor
   {
     try FileDescriptor.open(name, in: directory, .createLock, mode: mode)

@@ -34,7 +34,7 @@ final class Lease: Sendable {
   /// Makes the lease in `directory`, which has none.
   static func create(
     in directory: DirectoryHandle, named name: Path = Lease.fileName
-  ) throws(SystemError) -> Lease {
+  ) throws(Failure) -> Lease {
     let file = try FileDescriptor.open(name, in: directory, .createNewToUpdate, mode: 0o644)
     // Who may enter the cache directory may use what is in it.
     try file.setMode(0o644)
@@ -53,7 +53,7 @@ final class Lease: Sendable {
 
   /// Whether the file holds the mark, and is the owner's alone to change.
   @inline(never)
-  func isMark() throws(SystemError) -> Bool {
+  func isMark() throws(Failure) -> Bool {
     let status = try file.status()
     // What else stands there can't always be read.
     guard status.kind == .file && status.isOnlyOurs else { return false }

@@ -13,7 +13,7 @@ extension CacheDirectory {
   func moveOthers(
     out directory: borrowing FileDescriptor, named name: Path, _ deadline: Int64,
     _ result: inout CleanUpResult
-  ) throws(SystemError) {
+  ) throws(Failure) {
     let others = Path("others")
     let holder = directory.handle
     let time = timeOfCompletion(in: holder)

@@ -23,12 +23,12 @@ extension CacheDirectory {
   func repair(
     _ damaged: EntrySet, of root: DirectoryHandle, in directory: borrowing FileDescriptor,
     _ payload: Payload, _ manifest: Manifest, _ observer: CacheObserver
-  ) throws(PayloadError) -> Bool {
+  ) throws(Failure) -> Bool {
     guard !damaged.contains(0) else { return false }
     let repair = TreeRepair(manifest: manifest, damaged: damaged, root: root)
     let size = UnpackedSize(manifest, only: repair.unpacked)
     observer.timeline.begin(.plan)
-    do throws(PayloadError) {
+    do throws(Failure) {
       try requireRoom(for: size, in: self.directory)
       let claimed = try claimStaging(payload.treeName)
       let name = claimed.staging.name
@@ -43,20 +43,18 @@ extension CacheDirectory {
         timeline: observer.timeline)
       observer.timeline.begin(.publish)
       if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-      try system { () throws(SystemError) in
-        try removeSeal(in: directory, payload)
-        try repair.replaceEntries(staged: staged.handle, staging: staging)
-      }
+      try removeSeal(in: directory, payload)
+      try repair.replaceEntries(staged: staged.handle, staging: staging)
       return true
     } catch {
       if error.isWantOfRoom { throw roomError(needed: size.bytesNeeded) }
-      guard case .system = error else { throw error }
+      guard error.kind == .system else { throw error }
       return false
     }
   }
 
   private func removeSeal(in directory: borrowing FileDescriptor, _ payload: Payload)
-    throws(SystemError)
+    throws(Failure)
   {
     let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
     try removeTree(Seal.fileName, in: directory.handle)
@@ -88,7 +86,7 @@ private struct TreeRepair {
   }
 
   /// Moves what was unpacked to `staged`, a directory of `staging`, into the tree.
-  func replaceEntries(staged: DirectoryHandle, staging: DirectoryHandle) throws(SystemError) {
+  func replaceEntries(staged: DirectoryHandle, staging: DirectoryHandle) throws(Failure) {
     var index = 1
     while index < manifest.entryCount {
       if isMoved(index) { index = try moveSiblings(of: index, from: staged) } else { index += 1 }
@@ -113,8 +111,7 @@ private struct TreeRepair {
 
   /// Moves the entry `first` and those of the same directory that follow it, which mostly are all: the
   /// directory is opened once for them. Returns the index of the next that may have to be moved.
-  private func moveSiblings(of first: Int, from staged: DirectoryHandle) throws(SystemError) -> Int
-  {
+  private func moveSiblings(of first: Int, from staged: DirectoryHandle) throws(Failure) -> Int {
     let parent = manifest.entry(first).parent
     let source = try openDirectory(parent, of: manifest, below: staged)
     let target = try openToChange(parent)
@@ -129,7 +126,7 @@ private struct TreeRepair {
 
   /// Makes `entry` a name of its file, which must be in place.
   private func makeHardLink(_ entry: Manifest.Entry, _ staging: DirectoryHandle)
-    throws(SystemError)
+    throws(Failure)
   {
     let file = manifest.entry(entry.hardLinkTarget)
     let name = Path([UInt8](manifest.name(of: entry)))
@@ -150,12 +147,12 @@ private struct TreeRepair {
       // Renaming one name of a file over another does nothing, and a directory may have been exchanged.
       try removeTree(temporary, in: staging)
     }
-    throw SystemError("create the hard link", name, .exists)
+    throw Failure("create the hard link", name, .exists)
   }
 
   /// Opens a directory of the tree, and gives its owner the permissions that the manifest does not. It has
   /// its own mode again when all directories are settled.
-  private func openToChange(_ index: Int) throws(SystemError) -> FileDescriptor {
+  private func openToChange(_ index: Int) throws(Failure) -> FileDescriptor {
     let directory = try openDirectory(index, of: manifest, below: root)
     let mode = cachedModes.mode(of: manifest.entry(index))
     if mode & 0o700 != 0o700 { try directory.setMode(mode | 0o700) }
@@ -167,10 +164,10 @@ private struct TreeRepair {
 /// was there is in the staging directory then.
 private func put(
   _ name: Path, in staging: DirectoryHandle, as newName: Path, in directory: DirectoryHandle
-) throws(SystemError) {
+) throws(Failure) {
   // More than one round only where another instance does the same at the same time.
   for _ in 0..<8 {
-    do throws(SystemError) {
+    do throws(Failure) {
       return try staging.rename(name, to: newName, in: directory)
     } catch {
       switch error.errno {
@@ -178,7 +175,7 @@ private func put(
       default: throw error
       }
     }
-    do throws(SystemError) {
+    do throws(Failure) {
       // A directory can't be renamed to another parent without the right to write to it.
       if try directory.status(of: newName).kind == .directory {
         _ = try openWithPermissions(newName, in: directory)
@@ -197,14 +194,14 @@ private func put(
       }
     }
   }
-  throw SystemError("rename", newName, .exists)
+  throw Failure("rename", newName, .exists)
 }
 
 // MARK: Directories
 
 /// Opens the directory entry `index`, which is reached from `root` through its parents and no symlink.
 private func openDirectory(_ index: Int, of manifest: Manifest, below root: DirectoryHandle)
-  throws(SystemError) -> FileDescriptor
+  throws(Failure) -> FileDescriptor
 {
   if index == 0 { return try FileDescriptor.open(Path("."), in: root, .directory) }
   let entry = manifest.entry(index)
@@ -229,7 +226,7 @@ func restoreDirectoryModes(of root: DirectoryHandle, _ manifest: Manifest) {
 /// Gives the directories of a tree in which every entry is right the modes and times of the manifest,
 /// children before their parents. One that holds further names keeps its time: it tells programs which keep a
 /// list of the directory that theirs is out of date.
-func settleDirectories(of root: DirectoryHandle, _ manifest: Manifest) throws(SystemError) {
+func settleDirectories(of root: DirectoryHandle, _ manifest: Manifest) throws(Failure) {
   var names = [Int](repeating: 0, count: manifest.entryCount)
   for index in 1..<max(1, manifest.entryCount) { names[manifest.entry(index).parent] += 1 }
   var index = manifest.entryCount - 1
@@ -251,7 +248,7 @@ func settleDirectories(of root: DirectoryHandle, _ manifest: Manifest) throws(Sy
 
 private func setDirectoryMode(
   _ index: Int, _ status: FileStatus, of root: DirectoryHandle, _ manifest: Manifest
-) throws(SystemError) {
+) throws(Failure) {
   let entry = manifest.entry(index)
   let mode = cachedModes.mode(of: entry)
   guard status.kind == .directory, status.mode & 0o777 != mode else { return }

@@ -295,7 +295,7 @@ struct Seal {
   init(
     of manifest: Manifest, treeID: Digest, owner: TreeOwner, in root: DirectoryHandle, isNew: Bool,
     place: Place, bootID: [UInt8], isDurable: Bool
-  ) throws(SystemError) {
+  ) throws(Failure) {
     layout = Seal.version
     self.place = place
     self.treeID = treeID
@@ -370,9 +370,9 @@ struct Seal {
   }
 
   /// Writes the seal anew in `directory`, and renames it into place. `time`: since when the tree is complete; nil: since now.
-  func write(in directory: DirectoryHandle, since time: FileTime? = nil) throws(SystemError) {
+  func write(in directory: DirectoryHandle, since time: FileTime? = nil) throws(Failure) {
     let temporary = try hiddenName(for: Seal.fileName.bytes)
-    do throws(SystemError) {
+    do throws(Failure) {
       let file = try FileDescriptor.open(temporary, in: directory, .createNew, mode: 0o644)
       try file.setMode(0o644)
       try file.write(encoded())

@@ -14,7 +14,7 @@ enum Hashing {
 /// Whether a tree is what its manifest says, as `damagedEntries` compares them. Stops at the first difference.
 func treeMatches(
   _ root: DirectoryHandle, _ manifest: Manifest, hashing: Hashing, progress: UnpackProgress?
-) throws(PayloadError) -> Bool {
+) throws(Failure) -> Bool {
   try damagedEntries(
     of: root, manifest, hashing: hashing, stoppingAtFirst: true, progress: progress
   ).isEmpty
@@ -30,33 +30,27 @@ func treeMatches(
 func damagedEntries(
   of root: DirectoryHandle, _ manifest: Manifest, hashing: Hashing, stoppingAtFirst: Bool = false,
   progress: UnpackProgress?
-) throws(PayloadError) -> EntrySet {
+) throws(Failure) -> EntrySet {
   SHA256Hasher.prepareForBulk()
   let user = ProcessContext.owner
-  let work = SharedWork<TreeCheckEnd>(count: manifest.entryCount) { .interrupted(signal: $0) }
+  let work = SharedWork(count: manifest.entryCount)
   let found = ParallelResults<Bool>(count: manifest.entryCount)
   // Who shows it may come to no entry before the others have had all.
   if let progress { progress(0, manifest.contentLength) }
   runWorkers(ProcessContext.processorCount) { number in
-    do throws(TreeCheckEnd) {
-      let buffer = try allocate(count: 256 << 10)
+    do throws(Failure) {
+      let buffer = try Buffer(count: 256 << 10)
       while let index = work.take() {
         if !entryMatches(root, user, manifest, index, hashing, buffer.bytes, work) {
           found[index] = true
-          if stoppingAtFirst { throw .damaged }
+          if stoppingAtFirst { return work.stop() }
         }
         if number == 0, let progress { progress(work.bytesDone, manifest.contentLength) }
       }
     } catch { work.fail(error) }
   }
-  do throws(TreeCheckEnd) { try work.finish() } catch {
-    switch error {
-    case .damaged: break
-    case .interrupted(let signal): throw .interrupted(signal: signal)
-    case .system(let error): throw .system(error)
-    }
-    if let progress { progress(work.bytesDone, manifest.contentLength) }
-  }
+  try work.finish()
+  if work.isFailing, let progress { progress(work.bytesDone, manifest.contentLength) }
   var damaged = EntrySet(count: manifest.entryCount)
   for index in 0..<manifest.entryCount {
     // Parents come before their children. The root's own damage is its mode, which hides nothing.
@@ -69,30 +63,20 @@ func damagedEntries(
 /// No entry of a cached tree can be written to by others.
 let cachedModes = EntryModes.cached
 
-private enum TreeCheckEnd: Error {
-  case damaged
-  case interrupted(signal: Int32)
-  case system(SystemError)
-}
-
-private func allocate(count: Int) throws(TreeCheckEnd) -> Buffer {
-  do throws(SystemError) { return try Buffer(count: count) } catch { throw .system(error) }
-}
-
 /// Whether an entry can be read and is what the manifest says.
 private func entryMatches(
   _ root: DirectoryHandle, _ user: UInt32, _ manifest: Manifest, _ index: Int,
-  _ hashing: Hashing, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork<TreeCheckEnd>
+  _ hashing: Hashing, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork
 ) -> Bool {
-  do throws(SystemError) {
+  do throws(Failure) {
     return try compareEntry(root, user, manifest, index, hashing, buffer, work)
   } catch { return false }
 }
 
 private func compareEntry(
   _ root: DirectoryHandle, _ user: UInt32, _ manifest: Manifest, _ index: Int,
-  _ hashing: Hashing, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork<TreeCheckEnd>
-) throws(SystemError) -> Bool {
+  _ hashing: Hashing, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork
+) throws(Failure) -> Bool {
   let entry = manifest.entry(index)
   let path = Path(manifest.path(of: index))
   let status = try root.status(of: path)

@@ -1,10 +1,10 @@
 import PayloadFormat
 import PayloadReader
-import Posix
+public import Posix
 
 /// Measures what the settings name, and removes everything it made. Termination signals must be held
 /// (`TerminationSignals.hold`). `progress` is told what is done now.
-public func measure(_ settings: BenchSettings, progress: (String) -> Void) throws(BenchError)
+public func measure(_ settings: BenchSettings, progress: (String) -> Void) throws(Failure)
   -> BenchReport
 {
   let directory = settings.directory ?? defaultDirectory()
@@ -54,7 +54,7 @@ private struct Benchmark {
   // MARK: Preparation
 
   init(_ settings: BenchSettings, _ workspace: Workspace, _ progress: (String) -> Void)
-    throws(BenchError)
+    throws(Failure)
   {
     self.settings = settings
     self.workspace = workspace
@@ -68,15 +68,11 @@ private struct Benchmark {
     nameApart()
   }
 
-  private mutating func add(onefile given: Path, _ progress: (String) -> Void) throws(BenchError) {
+  private mutating func add(onefile given: Path, _ progress: (String) -> Void) throws(Failure) {
     progress("preparing \(escapedText(given.bytes))")
     let path = try realPath(given)
-    let payload: Payload
-    let manifest: Manifest
-    do throws(PayloadError) {
-      payload = try Payload.open(path)
-      manifest = try payload.readManifest()
-    } catch { throw .failed(error.description.string) }
+    let payload = try Payload.open(path)
+    let manifest = try payload.readManifest()
     let cache = try workspace.makeDirectory("warm-\(contenders.count)")
     let name = escapedText(given.lastComponent).string
     let tree = try unpack(path, name, cache)
@@ -104,7 +100,7 @@ private struct Benchmark {
         program: path, arguments: settings.arguments, facts: facts, warmCache: cache))
   }
 
-  private mutating func add(command: [Path], _ progress: (String) -> Void) throws(BenchError) {
+  private mutating func add(command: [Path], _ progress: (String) -> Void) throws(Failure) {
     var contender = Contender(
       name: escapedText(command[0].lastComponent).string, kind: .command, program: command[0],
       arguments: Array(command.dropFirst()) + settings.arguments, facts: [], warmCache: nil)
@@ -123,11 +119,11 @@ private struct Benchmark {
 
   /// Launches once, as its user does, and returns the directory of the tree. (`ONEFOLD=prewarm` would mark the tree as
   /// durable: later launches would have less to do than those of most users.)
-  private func unpack(_ onefile: Path, _ name: String, _ cache: Path) throws(BenchError) -> Path {
+  private func unpack(_ onefile: Path, _ name: String, _ cache: Path) throws(Failure) -> Path {
     let environment = self.environment(cache: cache)
     _ = try launcher.launch(name, onefile, settings.arguments, environment)
     let command = Subprocess(onefile, [], environment: environment + [Path("ONEFOLD=path")])
-    let result = try system { () throws(SystemError) in try command.run() }
+    let result = try command.run()
     if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
     guard result.succeeded, let line = result.output.split(separator: UInt8(ascii: "\n")).first
     else {
@@ -137,12 +133,10 @@ private struct Benchmark {
   }
 
   /// What `{exe}` of a launch is: no symlink.
-  private func realPath(_ path: Path) throws(BenchError) -> Path {
-    try system { () throws(SystemError) in
-      let file = try FileDescriptor.open(path, .read)
-      let link = Path("/proc/self/fd/\(file.rawValue)")
-      return try DirectoryHandle.current.symlinkTarget(of: link)
-    }
+  private func realPath(_ path: Path) throws(Failure) -> Path {
+    let file = try FileDescriptor.open(path, .read)
+    let link = Path("/proc/self/fd/\(file.rawValue)")
+    return try DirectoryHandle.current.symlinkTarget(of: link)
   }
 
   /// Names are unique: those that are not get a number.
@@ -163,7 +157,7 @@ private struct Benchmark {
 
   // MARK: Rounds
 
-  mutating func run(_ progress: (String) -> Void) throws(BenchError) -> BenchReport {
+  mutating func run(_ progress: (String) -> Void) throws(Failure) -> BenchReport {
     let loadBefore = loadAverage()
     let machine = machineFacts(directory: workspace.path)
     for round in 0..<settings.warmUp + settings.rounds {
@@ -189,7 +183,7 @@ private struct Benchmark {
     return makeReport(machine, loadBefore)
   }
 
-  private mutating func measureRound(_ index: Int, _ round: Int) throws(BenchError)
+  private mutating func measureRound(_ index: Int, _ round: Int) throws(Failure)
     -> [String: Double]
   {
     let contender = contenders[index]
@@ -266,7 +260,7 @@ private struct Benchmark {
   /// Launches with this cache; nil where nobody knows how to give it one.
   @discardableResult
   private func launch(_ contender: Contender, cache: Path?, countsCalls: Bool = false)
-    throws(BenchError) -> Launcher.Outcome
+    throws(Failure) -> Launcher.Outcome
   {
     var variables = environment
     if contender.isOnefile {
@@ -274,10 +268,8 @@ private struct Benchmark {
     } else if let cache {
       for (number, name) in settings.cacheVariables.enumerated() {
         let directory = cache.appending("\(number)")
-        try system { () throws(SystemError) in
-          if try DirectoryHandle.current.statusIfExists(of: directory) == nil {
-            try DirectoryHandle.current.createDirectory(directory, mode: 0o700)
-          }
+        if try DirectoryHandle.current.statusIfExists(of: directory) == nil {
+          try DirectoryHandle.current.createDirectory(directory, mode: 0o700)
         }
         variables.setVariable(name.appendingBytes("=".utf8).appendingBytes(directory.bytes))
       }
@@ -287,26 +279,23 @@ private struct Benchmark {
   }
 
   /// nil for a onefile whose bootloader is older than traces.
-  private mutating func trace(_ contender: Contender, cache: Path) throws(BenchError)
+  private mutating func trace(_ contender: Contender, cache: Path) throws(Failure)
     -> LaunchTrace?
   {
     let file = workspace.path.appending("trace")
-    try system { () throws(SystemError) in try removeTree(file, in: .current) }
+    try removeTree(file, in: .current)
     let variable = Path("ONEFOLD_TRACE=" as StaticString).appendingBytes(file.bytes)
     _ = try launcher.launch(
       contender.name, contender.program, contender.arguments,
       environment(cache: cache) + [variable])
-    let bytes = try system { () throws(SystemError) -> [UInt8]? in
-      if try DirectoryHandle.current.statusIfExists(of: file) == nil { return nil }
-      let opened = try FileDescriptor.open(file, .read)
-      return try opened.bytes(at: 0, count: Int(try opened.status().size))
-    }
-    guard let bytes else {
+    guard try DirectoryHandle.current.statusIfExists(of: file) != nil else {
       let note =
         "Phases of \(contender.name) are missing: its bootloader writes no trace. Pack it again."
       if !notes.contains(note) { notes.append(note) }
       return nil
     }
+    let opened = try FileDescriptor.open(file, .read)
+    let bytes = try opened.bytes(at: 0, count: Int(try opened.status().size))
     guard let trace = LaunchTrace(parsing: bytes) else {
       throw .failed("\(contender.name) wrote a trace that can't be read")
     }
@@ -314,11 +303,11 @@ private struct Benchmark {
   }
 
   /// What precedes a cold launch beside an empty cache.
-  private mutating func makeCold(_ contender: Contender) throws(BenchError) {
+  private mutating func makeCold(_ contender: Contender) throws(Failure) {
     if let reset = settings.reset, !contender.isOnefile {
       let command = Subprocess(
         Path("/bin/sh"), [Path("-c"), reset], environment: environment, timeout: settings.timeout)
-      let result = try system { () throws(SystemError) in try command.run() }
+      let result = try command.run()
       switch result.end {
       case .exited(0): break
       case .interrupted(let signal): throw .interrupted(signal: signal)
@@ -328,13 +317,13 @@ private struct Benchmark {
       }
     }
     guard settings.dropsPageCache else { return }
-    do throws(SystemError) {
+    do throws(Failure) {
       try PageCache.dropAll()
       pageCache = "dropped before each cold launch, all of it (/proc/sys/vm/drop_caches)"
     } catch {
       guard contender.isOnefile else { return }
       // Without the right to it: at least the file itself.
-      try system { () throws(SystemError) in try PageCache.drop(contender.program) }
+      try PageCache.drop(contender.program)
       let left = (try? PageCache.cachedBytes(of: contender.program)) ?? 0
       pageCache =
         "of the onefile alone dropped before each cold launch (posix_fadvise), "
@@ -345,12 +334,12 @@ private struct Benchmark {
   // MARK: System calls
 
   /// Once for each kind of launch: a count varies little, and a traced launch is slow.
-  private mutating func countCalls(_ progress: (String) -> Void) throws(BenchError) {
+  private mutating func countCalls(_ progress: (String) -> Void) throws(Failure) {
     for index in contenders.indices {
       let contender = contenders[index]
       progress("counting system calls: \(contender.name)")
       var samples: [String: Double] = [:]
-      do throws(BenchError) {
+      do throws(Failure) {
         if canBeCold(contender) {
           let cache = try workspace.makeDirectory("cold")
           try makeCold(contender)
@@ -367,7 +356,7 @@ private struct Benchmark {
           samples.add(calls: "direct", direct.usage, false)
         }
       } catch {
-        guard case .failed(Launcher.noTracing) = error else { throw error }
+        guard error.description.string == Launcher.noTracing else { throw error }
         notes.append("System calls are missing: this process may not trace others here (ptrace).")
         return
       }

@@ -21,13 +21,13 @@ struct Launcher {
   func launch(
     _ name: String, _ program: Path, _ given: [Path], _ environment: [Path],
     countsCalls: Bool = false
-  ) throws(BenchError) -> Outcome {
+  ) throws(Failure) -> Outcome {
     let port = try settings.http == nil ? 0 : choosePort()
     let command = Subprocess(
       program, given.map { filled($0, port) },
       environment: environment.map { filled($0, port) })
-    let output = try system { () throws(SystemError) in try FileDescriptor.inMemory("stdout") }
-    let errors = try system { () throws(SystemError) in try FileDescriptor.inMemory("stderr") }
+    let output = try FileDescriptor.inMemory("stdout")
+    let errors = try FileDescriptor.inMemory("stderr")
     var process = try start(command, countsCalls, output, errors)
     func said() -> String {
       let bytes = errors.content
@@ -50,13 +50,13 @@ struct Launcher {
   private func start(
     _ command: Subprocess, _ countsCalls: Bool, _ output: borrowing FileDescriptor,
     _ errors: borrowing FileDescriptor
-  ) throws(BenchError) -> MeasuredProcess {
-    do throws(SystemError) {
+  ) throws(Failure) -> MeasuredProcess {
+    do throws(Failure) {
       return try MeasuredProcess(
         command, countsCalls: countsCalls, output: output, errors: errors)
     } catch {
       if countsCalls && error.errno == .noSystemCall { throw .failed(Launcher.noTracing) }
-      throw .failed(error.description.string)
+      throw error
     }
   }
 
@@ -66,7 +66,7 @@ struct Launcher {
   private func waitForAnswer(
     _ path: String, _ port: Int, _ process: inout MeasuredProcess, _ name: String,
     _ said: () -> String
-  ) throws(BenchError) -> Int64 {
+  ) throws(Failure) -> Int64 {
     var request = HealthRequest(path: path, port: port)
     let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
     while true {
@@ -88,7 +88,7 @@ struct Launcher {
 
   private func waitForEnd(
     _ process: inout MeasuredProcess, _ name: String, _ said: () -> String
-  ) throws(BenchError) -> Usage {
+  ) throws(Failure) -> Usage {
     let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
     while true {
       if let usage = try step(&process, microseconds: 100_000, -1, false) { return usage }
@@ -101,16 +101,14 @@ struct Launcher {
 
   private func step(
     _ process: inout MeasuredProcess, microseconds: Int64, _ connection: Int32, _ writes: Bool
-  ) throws(BenchError) -> Usage? {
+  ) throws(Failure) -> Usage? {
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-    do throws(SystemError) {
-      return try process.wait(microseconds: microseconds, orFor: connection, writes: writes)
-    } catch { throw .failed(error.description.string) }
+    return try process.wait(microseconds: microseconds, orFor: connection, writes: writes)
   }
 
-  private func choosePort() throws(BenchError) -> Int {
+  private func choosePort() throws(Failure) -> Int {
     if let port = settings.port { return port }
-    return try system { () throws(SystemError) in try LocalConnection.freePort() }
+    return try LocalConnection.freePort()
   }
 
   private func filled(_ text: Path, _ port: Int) -> Path {

@@ -1,46 +1,27 @@
 import Posix
 
-/// Why nothing was measured.
-public enum BenchError: Error {
-  case failed(String)
-  /// This process got a signal that ends it; everything that was begun is removed.
-  case interrupted(signal: Int32)
-}
-
-func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(BenchError)
-  -> Result
-{
-  do throws(SystemError) { return try body() } catch {
-    throw .failed(error.description.string)
-  }
-}
-
 /// A directory for the caches of everything that is measured, removed with all that is in it when its owner ends.
 final class Workspace {
   private let stage: Stage
   var path: Path { stage.path }
 
   /// Also removes what a killed benchmark left in the same directory.
-  init(in directory: Path) throws(BenchError) {
+  init(in directory: Path) throws(Failure) {
     let parent = ProcessContext.absolutePath(directory)
     Stage.reclaim(in: parent)
-    stage = try system { () throws(SystemError) in
-      try Stage(in: parent, named: Path("onefold-bench").bytes)
-    }
+    stage = try Stage(in: parent, named: Path("onefold-bench").bytes)
   }
 
   /// Removes it, and reports where that fails.
-  func remove() throws(BenchError) {
-    try system { () throws(SystemError) in try stage.remove() }
+  func remove() throws(Failure) {
+    try stage.remove()
   }
 
   /// An empty directory in it.
-  func makeDirectory(_ name: String) throws(BenchError) -> Path {
+  func makeDirectory(_ name: String) throws(Failure) -> Path {
     let made = path.appending(name)
-    try system { () throws(SystemError) in
-      try removeTree(made, in: .current)
-      try DirectoryHandle.current.createDirectory(made, mode: 0o700)
-    }
+    try removeTree(made, in: .current)
+    try DirectoryHandle.current.createDirectory(made, mode: 0o700)
     return made
   }
 }
@@ -50,20 +31,16 @@ struct Written: Equatable {
   var files = 0
   var bytes: Int64 = 0
 
-  init(below path: Path) throws(BenchError) {
+  init(below path: Path) throws(Failure) {
     var seen: Set<[UInt64]> = []
     try count(path, &seen)
   }
 
-  private mutating func count(_ path: Path, _ seen: inout Set<[UInt64]>) throws(BenchError) {
-    let names = try system { () throws(SystemError) in
-      try DirectoryHandle.current.names(in: path)
-    }
+  private mutating func count(_ path: Path, _ seen: inout Set<[UInt64]>) throws(Failure) {
+    let names = try DirectoryHandle.current.names(in: path)
     for name in names {
       let entry = path.appending(name)
-      let status = try system { () throws(SystemError) in
-        try DirectoryHandle.current.status(of: entry)
-      }
+      let status = try DirectoryHandle.current.status(of: entry)
       switch status.kind {
       case .directory: try count(entry, &seen)
       case .file where status.links == 1 || seen.insert([status.device, status.inode]).inserted:

@@ -88,22 +88,21 @@ func runBench(_ arguments: Arguments) throws(CommandFailure) {
   TerminationSignals.hold()
   let progress = newProgress()
   let report: BenchReport
-  do throws(BenchError) {
+  do throws(Failure) {
     defer { progress?.finish() }
     report = try measure(settings) { progress?.show(Text(utf8: [UInt8]($0.utf8))) }
   } catch {
-    switch error {
-    case .failed(let message): throw .failed(message)
-    case .interrupted(let signal):
+    if let signal = error.signal {
       // Nobody else removes what it has begun.
       page = nil
       TerminationSignals.endProcess(by: signal)
     }
+    throw .failed(error.description.string)
   }
   let now = WallClock.seconds(since: FileTime(seconds: 0, nanoseconds: 0))
   if let page {
     let text = report.html(heading: "onefold bench \(version), \(utcText(now))")
-    try writing { () throws(SystemError) in
+    try reporting { () throws(Failure) in
       try page.write([UInt8](text.utf8))
       try page.publish()
     }
@@ -130,11 +129,10 @@ private func limits(_ arguments: Arguments) throws(CommandFailure) -> [Limit] {
 }
 
 private func readBaseline(_ path: Path) throws(CommandFailure) -> Baseline {
-  let bytes: [UInt8]
-  do throws(SystemError) {
+  let bytes = try reporting { () throws(Failure) in
     let file = try FileDescriptor.open(path, .read)
-    bytes = try file.bytes(at: 0, count: Int(try file.status().size))
-  } catch { throw .failed(error.description.string) }
+    return try file.bytes(at: 0, count: Int(try file.status().size))
+  }
   guard let baseline = Baseline(parsing: bytes) else {
     throw .failed("\(path.quoted) is no report of 'onefold bench --json'")
   }

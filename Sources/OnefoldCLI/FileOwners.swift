@@ -20,7 +20,7 @@ struct FileOwners {
   /// Directories that hold `lib/pythonX.Y`, and "python X.Y".
   private var interpreters: [(prefix: [UInt8], library: [UInt8], name: [UInt8])] = []
 
-  init(_ payload: Payload, _ manifest: Manifest) throws(PayloadError) {
+  init(_ payload: Payload, _ manifest: Manifest) throws(Failure) {
     var lists: [(entry: Int, distribution: Int, site: [UInt8])] = []
     for index in 0..<manifest.entryCount {
       let entry = manifest.entry(index)
@@ -210,7 +210,7 @@ private let mostRead: UInt64 = 64 << 20
 
 /// The contents of some files. Decodes only the frames that hold them, each once.
 private func readFiles(_ entries: [Int], of payload: Payload, _ manifest: Manifest)
-  throws(PayloadError) -> [[UInt8]]
+  throws(Failure) -> [[UInt8]]
 {
   struct Piece {
     var file: Int

@@ -87,15 +87,15 @@ private func pyinstallerSpec(_ given: Path?, in directory: Path, shown: Path) th
         + "name one with --pyinstaller")
   }
   guard let file = given ?? found.first else { return nil }
-  do throws(StagingError) { return try readPyInstallerSpec(file, project: directory) } catch {
-    throw SpecError(.none, error.description)
+  do throws(Failure) { return try readPyInstallerSpec(file, project: directory) } catch {
+    throw SpecError(.none, error.description.string)
   }
 }
 
 /// Makes a new file, or none.
 private func write(_ text: String, to path: Path) throws(CommandFailure) {
   let file = try openOutput(try outputPlace(path), mode: 0o666)
-  try writing { () throws(SystemError) in
+  try reporting { () throws(Failure) in
     try file.write([UInt8](text.utf8))
     try file.publish(replaces: false)
   }

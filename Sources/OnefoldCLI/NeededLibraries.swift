@@ -7,14 +7,13 @@ import Posix
 /// path. Unpacks the tree to a temporary directory, which it removes.
 func neededLibraries(of payload: Payload) throws(CommandFailure) -> [Path] {
   let place = ProcessContext.variable("TMPDIR") ?? Path("/tmp")
-  let directory: Path
-  do throws(SystemError) {
-    directory = place.appending(try hiddenName(for: Path("onefold-inspect").bytes[...]).bytes)
-  } catch { throw .failed(error.description.string) }
+  let directory = try reporting { () throws(Failure) in
+    place.appending(try hiddenName(for: Path("onefold-inspect").bytes[...]).bytes)
+  }
   defer { try? removeTree(directory, in: .current) }
   let manifest: Manifest
-  do throws(PayloadError) { manifest = try extract(payload, to: directory) } catch {
-    if case .interrupted(let signal) = error {
+  do throws(Failure) { manifest = try extract(payload, to: directory) } catch {
+    if let signal = error.signal {
       try? removeTree(directory, in: .current)
       TerminationSignals.endProcess(by: signal)
     }
@@ -33,7 +32,7 @@ private func readNeeds(of manifest: Manifest, in directory: Path) throws(Command
     let path = Path(manifest.path(of: index))
     held.insert([UInt8](path.lastComponent))
     guard manifest.entry(index).type == .file else { continue }
-    do throws(ElfError) {
+    do throws(Failure) {
       guard let elf = try ElfFile.read(directory.appending(path.bytes)), elf.isDynamic else {
         continue
       }

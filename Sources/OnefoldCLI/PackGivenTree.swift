@@ -14,15 +14,11 @@ func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   let progress = newProgress()
   TerminationSignals.hold()
   Stage.reclaim(in: try outputPlace(request.output).path.parent)
-  let summary: PackSummary
-  do throws(PackError) {
+  let summary = try reporting { () throws(Failure) in
     defer { progress?.finish() }
-    summary = try packTree(request) { phase, done, total in
+    return try packTree(request) { phase, done, total in
       progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }
-  } catch {
-    if case .interrupted(let signal) = error { TerminationSignals.endProcess(by: signal) }
-    throw .failed(error.description.string)
   }
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   for warning in summary.warnings { writeWarning("onefold pack", "\(warning)") }
@@ -48,13 +44,13 @@ private func glibcFloor(_ request: PackRequest, _ arguments: Arguments) throws(C
       throw .usage("option '--max-glibc' needs a version such as 2.31, not \(given.quoted)")
     }
   }
-  do throws(StagingError) {
+  do throws(Failure) {
     return try glibcFloor(
       ofTree: request.tree, most: most, option: "--max-glibc", workers: request.workers)
   } catch {
     // packTree says better why a tree can't be read.
     if most == nil { return nil }
-    throw .failed(error.description)
+    throw .failed(error.description.string)
   }
 }
 
@@ -81,7 +77,7 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
   var entry = [UInt8](given.bytes)
   while entry.starts(with: [UInt8(ascii: "."), UInt8(ascii: "/")]) { entry.removeFirst(2) }
   guard PathRules.isPath(entry.span) else {
-    throw .failed(PackError.entryPath(given).description.string)
+    throw .failed(Failure.entryPath(given).description.string)
   }
 
   let name = arguments.value("--name").map { [UInt8]($0.bytes) } ?? defaultName(entry)

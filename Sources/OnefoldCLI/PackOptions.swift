@@ -96,7 +96,7 @@ func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) 
     return bootloader
   }
   let program: Path
-  do throws(SystemError) {
+  do throws(Failure) {
     program = try DirectoryHandle.current.symlinkTarget(of: Path("/proc/self/exe"))
   } catch { throw .failed("\(error.description); give the bootloader with --bootloader") }
   let name = (target ?? .native).name
@@ -120,7 +120,5 @@ func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) 
 }
 
 private func read(_ path: Path) throws(CommandFailure) -> Bootloader {
-  do throws(PackError) { return try Bootloader(path) } catch {
-    throw .failed(error.description.string)
-  }
+  try reporting { () throws(Failure) in try Bootloader(path) }
 }

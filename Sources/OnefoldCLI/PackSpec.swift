@@ -32,43 +32,26 @@ func pack(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) {
   TerminationSignals.hold()
   let start = MonotonicClock.now
   Stage.reclaim(in: build.place.path.parent)
-  let stage = try writing { () throws(SystemError) in
+  let stage = try reporting { () throws(Failure) in
     try Stage(beside: build.place.path, mode: 0o755)
   }
   let result: SpecBuild.Result
-  do throws(BuildFailure) {
+  do throws(Failure) {
     result = try build.run(in: stage.path)
   } catch {
     finish(stage, keep: arguments.has("--keep-stage"))
-    switch error {
-    case .interrupted(let signal): TerminationSignals.endProcess(by: signal)
-    case .message(let message): throw .failed(message)
-    }
+    if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
+    throw .failed(error.description.string)
   }
   finish(stage, keep: arguments.has("--keep-stage"))
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   try build.report(result, milliseconds)
 }
 
-/// Why a build ended.
-private enum BuildFailure: Error {
-  case interrupted(signal: Int32)
-  case message(String)
-}
-
 private func reading<Result>(_ body: () throws(SpecError) -> Result) throws(CommandFailure)
   -> Result
 {
   do throws(SpecError) { return try body() } catch { throw .failed(error.description) }
-}
-
-private func staging<Result>(_ body: () throws(StagingError) -> Result) throws(BuildFailure)
-  -> Result
-{
-  do throws(StagingError) { return try body() } catch {
-    if case .interrupted(let signal) = error { throw .interrupted(signal: signal) }
-    throw .message(error.description)
-  }
 }
 
 private func finish(_ stage: Stage, keep: Bool) {
@@ -134,14 +117,12 @@ private struct SpecBuild {
 
   // MARK: Building
 
-  func run(in work: Path) throws(BuildFailure) -> Result {
-    let staged = try staging { () throws(StagingError) in
-      try stage(
-        StagingRequest(
-          spec: spec, directory: work, layers: cache?.appending("layers"), workers: workers,
-          epoch: epoch, output: place.path, packer: "onefold \(version)"),
-        progress: say)
-    }
+  func run(in work: Path) throws(Failure) -> Result {
+    let staged = try stage(
+      StagingRequest(
+        spec: spec, directory: work, layers: cache?.appending("layers"), workers: workers,
+        epoch: epoch, output: place.path, packer: "onefold \(version)"),
+      progress: say)
     let name = Path([UInt8](output.lastComponent))
     let packed = work.appending("packed").appending(name.bytes)
     let summary = try pack(staged, to: packed)
@@ -149,35 +130,26 @@ private struct SpecBuild {
     try checkSize(summary, sizes)
     let (smoke, untested) = try test(packed, staged, work)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-    do throws(SystemError) {
-      try place.checkAgain()
-      try DirectoryHandle.current.rename(packed, to: place.path)
-    } catch { throw .message(error.description.string) }
+    try place.checkAgain()
+    try DirectoryHandle.current.rename(packed, to: place.path)
     return Result(staged: staged, summary: summary, sizes: sizes, smoke: smoke, untested: untested)
   }
 
   private func say(_ text: String) { writeMessage("onefold pack: \(text)\n") }
 
-  private func pack(_ staged: StagedApplication, to packed: Path) throws(BuildFailure)
+  private func pack(_ staged: StagedApplication, to packed: Path) throws(Failure)
     -> PackSummary
   {
-    do throws(SystemError) {
-      try DirectoryHandle.current.createDirectory(packed.parent, mode: 0o755)
-    } catch { throw .message(error.description.string) }
+    try DirectoryHandle.current.createDirectory(packed.parent, mode: 0o755)
     say("compressing")
     let progress = newProgress()
     defer { progress?.finish() }
-    do throws(PackError) {
-      return try packTree(
-        PackRequest(
-          tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
-          compression: compression, workers: workers, frameCache: cache?.appending("frames"))
-      ) { phase, done, total in
-        progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
-      }
-    } catch {
-      if case .interrupted(let signal) = error { throw .interrupted(signal: signal) }
-      throw .message(error.description.string)
+    return try packTree(
+      PackRequest(
+        tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
+        compression: compression, workers: workers, frameCache: cache?.appending("frames"))
+    ) { phase, done, total in
+      progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }
   }
 
@@ -196,33 +168,30 @@ private struct SpecBuild {
     return record
   }
 
-  private func measure(_ packed: Path) throws(BuildFailure) -> [SizeRow] {
-    do throws(PayloadError) {
-      let payload = try Payload.open(packed)
-      return try sizeTable(of: payload, manifest: try payload.readManifest())
-    } catch { throw .message(error.description.string) }
+  private func measure(_ packed: Path) throws(Failure) -> [SizeRow] {
+    let payload = try Payload.open(packed)
+    return try sizeTable(of: payload, manifest: try payload.readManifest())
   }
 
-  private func checkSize(_ summary: PackSummary, _ sizes: [SizeRow]) throws(BuildFailure) {
+  private func checkSize(_ summary: PackSummary, _ sizes: [SizeRow]) throws(Failure) {
     guard let most = spec.archive.maxSize, summary.bytesOut > most.value else { return }
     writeNotice(text(sizes, all: false))
-    throw .message(
-      "\(most.place.description): the packed file has \(grouped(summary.bytesOut)) bytes, more than "
+    throw .failed(
+      most.place,
+      "the packed file has \(grouped(summary.bytesOut)) bytes, more than "
         + "archive.max-size allows (\(grouped(most.value))): see what is large above, and exclude or prune it"
     )
   }
 
   /// What was tested, or why nothing was.
-  private func test(_ packed: Path, _ staged: StagedApplication, _ work: Path) throws(BuildFailure)
+  private func test(_ packed: Path, _ staged: StagedApplication, _ work: Path) throws(Failure)
     -> (SmokeReport?, untested: String?)
   {
     guard !arguments.has("--no-smoke") else { return (nil, "--no-smoke") }
     let request = SmokeRequest(
       spec: spec, onefile: packed, staged: staged, scratch: work.appending("smoke"))
-    return try staging { () throws(StagingError) in
-      if let why = try whyUntestable(request) { return (nil, why) }
-      return (try runSmokeTests(request, progress: say), nil)
-    }
+    if let why = try whyUntestable(request) { return (nil, why) }
+    return (try runSmokeTests(request, progress: say), nil)
   }
 
   // MARK: Report

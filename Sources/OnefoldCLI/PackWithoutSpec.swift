@@ -75,10 +75,7 @@ private struct GivenApplication {
   private static func place(of script: Path) throws(CommandFailure) -> (
     directory: Path, relative: String, isHere: Bool
   ) {
-    let here: Path
-    do throws(SystemError) { here = try ProcessContext.workingDirectory() } catch {
-      throw .failed(error.description.string)
-    }
+    let here = try reporting { () throws(Failure) in try ProcessContext.workingDirectory() }
     let path = ProcessContext.absolutePath(script).string
     let parts = path.split(separator: "/").filter { $0 != "." }
     let above = here.string.split(separator: "/")
@@ -136,16 +133,15 @@ private struct GivenApplication {
     TerminationSignals.hold()
     let place = ProcessContext.variable("TMPDIR") ?? Path("/tmp")
     Stage.reclaim(in: place)
-    let stage: Stage
-    do throws(SystemError) {
-      stage = try Stage(in: place, named: Path("onefold-package").bytes[...])
-    } catch { throw .failed(error.description.string) }
+    let stage = try reporting { () throws(Failure) in
+      try Stage(in: place, named: Path("onefold-package").bytes[...])
+    }
     defer { try? stage.remove() }
     let spec: Spec
     do throws(SpecError) {
       spec = try readSpec(text: self.spec.text, shown: shown, directory: directory)
     } catch { throw .failed(error.description) }
-    return try asking(removing: stage) { () throws(StagingError) in
+    return try asking(removing: stage) { () throws(Failure) in
       try findPackages(spec, scratch: stage.path)
     }
   }
@@ -246,20 +242,19 @@ private func choosePython(_ arguments: Arguments, _ required: Located<String>?)
   }
   TerminationSignals.hold()
   return .version(
-    try asking { () throws(StagingError) in
+    try asking { () throws(Failure) in
       try choosePython(required, preferred: interpreterVersion())
     })
 }
 
 /// What staging says, before a build has begun. `stage` is removed first if a signal ends the process.
 private func asking<Result>(
-  removing stage: Stage? = nil, _ body: () throws(StagingError) -> Result
+  removing stage: Stage? = nil, _ body: () throws(Failure) -> Result
 ) throws(CommandFailure) -> Result {
-  do throws(StagingError) { return try body() } catch {
-    if case .interrupted(let signal) = error {
-      try? stage?.remove()
-      TerminationSignals.endProcess(by: signal)
+  try reporting { () throws(Failure) in
+    do throws(Failure) { return try body() } catch {
+      if error.kind == .interrupted { try? stage?.remove() }
+      throw error
     }
-    throw .failed(error.description)
   }
 }

@@ -49,14 +49,14 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
   if arguments.has("--libraries") {
     try refuse(["--files", "--sizes"], in: arguments, "does not go with '--libraries'")
   }
-  let (payload, manifest) = try reading { () throws(PayloadError) in
+  let (payload, manifest) = try reporting { () throws(Failure) in
     let payload = try Payload.open(arguments.positional[0])
     return (payload, try payload.readManifest())
   }
   if arguments.has("--libraries") { return try listLibraries(payload, arguments) }
   let sizes =
     arguments.has("--sizes")
-    ? try reading { () throws(PayloadError) in try sizeTable(of: payload, manifest: manifest) }
+    ? try reporting { () throws(Failure) in try sizeTable(of: payload, manifest: manifest) }
     : nil
   if arguments.has("--json") {
     var members = members(payload, manifest)
@@ -88,7 +88,7 @@ private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(Co
 
 func runVerify(_ arguments: Arguments) throws(CommandFailure) {
   let progress = newProgress()
-  let (payload, manifest) = try reading { () throws(PayloadError) in
+  let (payload, manifest) = try reporting { () throws(Failure) in
     defer { progress?.finish() }
     let payload = try Payload.open(arguments.positional[0])
     let manifest = try verify(payload) { done, total in
@@ -103,7 +103,7 @@ func runExtract(_ arguments: Arguments) throws(CommandFailure) {
   if arguments.has("--json") { try requireStandardOutput() }
   let progress = newProgress()
   TerminationSignals.hold()
-  let (payload, manifest) = try reading { () throws(PayloadError) in
+  let (payload, manifest) = try reporting { () throws(Failure) in
     defer { progress?.finish() }
     let payload = try Payload.open(arguments.positional[0])
     let manifest = try extract(payload, to: arguments.positional[1]) { done, total in
@@ -112,15 +112,6 @@ func runExtract(_ arguments: Arguments) throws(CommandFailure) {
     return (payload, manifest)
   }
   try report(payload, manifest, "extracted", arguments)
-}
-
-private func reading<Result>(_ body: () throws(PayloadError) -> Result) throws(CommandFailure)
-  -> Result
-{
-  do throws(PayloadError) { return try body() } catch {
-    if case .interrupted(let signal) = error { TerminationSignals.endProcess(by: signal) }
-    throw .failed(error.description.string)
-  }
 }
 
 private func report(

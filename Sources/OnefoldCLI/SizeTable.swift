@@ -1,6 +1,6 @@
 public import PayloadFormat
 public import PayloadReader
-import Posix
+public import Posix
 
 /// What one distribution, the interpreter or a directory weighs in a onefile.
 public struct SizeRow: Equatable, Sendable {
@@ -19,7 +19,7 @@ public struct SizeRow: Equatable, Sendable {
 /// and the bytes of all frames.
 ///
 /// Decodes the frames that hold distributions' lists of files.
-public func sizeTable(of payload: Payload, manifest: Manifest) throws(PayloadError) -> [SizeRow] {
+public func sizeTable(of payload: Payload, manifest: Manifest) throws(Failure) -> [SizeRow] {
   let owners = try FileOwners(payload, manifest)
   var rows: [SizeRow] = []
   var numbers: [[UInt8]: Int] = [:]

@@ -64,20 +64,22 @@ func newProgress() -> TerminalProgress? {
 
 /// Where a file can be written; nothing is done yet.
 func outputPlace(_ path: Path) throws(CommandFailure) -> OutputPlace {
-  do throws(OutputPlace.Refusal) { return try OutputPlace(path) } catch {
-    throw .failed(error.description.string)
-  }
+  try reporting { () throws(Failure) in try OutputPlace(path) }
 }
 
 func openOutput(_ place: OutputPlace, mode: UInt32) throws(CommandFailure) -> OutputFile {
-  try writing { () throws(SystemError) in try OutputFile(place, mode: mode) }
+  try reporting { () throws(Failure) in try OutputFile(place, mode: mode) }
 }
 
-/// Turns a failed system call into a failure of the command.
-func writing<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(CommandFailure)
+/// Turns a failure of another module into one of the command. A signal that was held ends the process: what was begun is
+/// removed by then.
+func reporting<Result: ~Copyable>(_ body: () throws(Failure) -> Result) throws(CommandFailure)
   -> Result
 {
-  do throws(SystemError) { return try body() } catch { throw .failed(error.description.string) }
+  do throws(Failure) { return try body() } catch {
+    if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
+    throw .failed(error.description.string)
+  }
 }
 
 /// For commands that change something before they write data: fails where they could not.

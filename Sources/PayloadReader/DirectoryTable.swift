@@ -15,17 +15,17 @@ final class DirectoryTable: Sendable {
   /// entries.
   init(
     _ manifest: Manifest, only: EntrySet? = nil, root: DirectoryHandle, mostOpen: Int
-  ) throws(SystemError) {
+  ) throws(Failure) {
     self.root = root
     var descriptors = [Int32](repeating: -1, count: manifest.entryCount)
     var opened = 0
-    var failure: SystemError? = nil
+    var failure: Failure? = nil
     var name = Path()
     for index in 1..<max(1, manifest.entryCount) {
       let entry = manifest.entry(index)
       guard entry.type == .directory, only?.contains(index) ?? true else { continue }
       let parent = DirectoryTable.locate(entry, manifest, descriptors, root, &name)
-      do throws(SystemError) {
+      do throws(Failure) {
         try parent.createDirectory(name, mode: 0o700)
         if opened < mostOpen {
           let directory = try FileDescriptor.open(name, in: parent, .directory)
@@ -85,7 +85,7 @@ final class DirectoryTable: Sendable {
 
   /// Gives every directory its mode, which is `mode` of its entry, and its time, children before their parents, the root
   /// last.
-  func finish(_ manifest: Manifest, mode: (Manifest.Entry) -> UInt32) throws(SystemError) {
+  func finish(_ manifest: Manifest, mode: (Manifest.Entry) -> UInt32) throws(Failure) {
     var index = manifest.entryCount - 1
     while index >= 0 {
       let entry = manifest.entry(index)
@@ -96,7 +96,7 @@ final class DirectoryTable: Sendable {
 
   private func finish(
     _ index: Int, _ entry: Manifest.Entry, _ manifest: Manifest, _ mode: UInt32
-  ) throws(SystemError) {
+  ) throws(Failure) {
     if index == 0 { return try root.settle(entry.modified, mode) }
     if descriptors[index] >= 0 {
       return try root.below(borrowing: descriptors[index]).settle(entry.modified, mode)

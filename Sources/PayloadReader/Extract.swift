@@ -16,15 +16,15 @@ private let removalDescriptors = 16
 /// descriptors than it takes to remove what could not be finished. A file system that does not say how much it
 /// has is believed to have enough: a failed write tells then.
 public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDescriptor)
-  throws(PayloadError)
+  throws(Failure)
 {
   let path = directory.path
   guard
     Int(directory.rawValue) + removalDescriptors
       <= ProcessContext.raiseDescriptorLimit(most: 0).current
-  else { throw .system(SystemError("open", path, .tooManyOpenFiles)) }
+  else { throw Failure("open", path, .tooManyOpenFiles) }
   let volume: VolumeStatus
-  do throws(SystemError) { volume = try directory.volume() } catch { return }
+  do throws(Failure) { volume = try directory.volume() } catch { return }
   let needed = size.bytesNeeded
   guard volume.bytesAvailable >= needed || volume.bytesAvailable == 0 && volume.nodesTotal == 0
   else {
@@ -42,27 +42,23 @@ public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDesc
 /// where it fails, or where a held termination signal comes.
 public func extract(
   _ payload: Payload, to target: Path, progress: UnpackProgress? = nil, timeline: Timeline? = nil
-) throws(PayloadError) -> Manifest {
+) throws(Failure) -> Manifest {
   timeline.begin(.plan)
   try payload.verifyPrefix()
   let manifest = try payload.readManifest()
-  let existing = try system { () throws(SystemError) in
-    try DirectoryHandle.current.statusIfExists(of: target)
-  }
+  let existing = try DirectoryHandle.current.statusIfExists(of: target)
   guard existing == nil || existing?.kind == .directory else { throw .occupied(target) }
   // A directory that is there stays the one that it is: it may be somebody's working directory, or a mount.
-  let place = try system { () throws(SystemError) in
-    try FileDescriptor.open(existing == nil ? target.parent : target, .directoryFollow)
-  }
+  let place = try FileDescriptor.open(existing == nil ? target.parent : target, .directoryFollow)
   let handle = place.handle
   if existing != nil {
-    let names = try system { () throws(SystemError) in try handle.names() }
+    let names = try handle.names()
     guard names.isEmpty else { throw .occupied(target) }
   }
   try requireRoom(for: UnpackedSize(manifest), in: place)
 
   let staging = try makeStaging(named: target.lastComponent, in: handle)
-  do throws(PayloadError) {
+  do throws(Failure) {
     timeline.begin(.unpack)
     try unpackTree(
       of: payload, manifest, into: staging.directory.handle, modes: .archived,
@@ -83,17 +79,17 @@ public func extract(
 
 private func publish(
   _ staging: borrowing StagingDirectory, as name: Path, in parent: DirectoryHandle, _ target: Path
-) throws(PayloadError) {
-  do throws(SystemError) {
+) throws(Failure) {
+  do throws(Failure) {
     // Who owns the directory above may rename what is in it, and put something else there.
     guard staging.directory.isNamed(staging.name, in: parent) else {
-      throw SystemError("rename", staging.directory.path, .noSuchFile)
+      throw Failure("rename", staging.directory.path, .noSuchFile)
     }
     try parent.renameWithoutReplacing(staging.name, to: name)
   } catch {
     switch error.errno {
     case .exists, .notEmpty, .notDirectory: throw .occupied(target)
-    default: throw .system(error)
+    default: throw error
     }
   }
 }
@@ -101,27 +97,25 @@ private func publish(
 /// Moves what is in `staging`, a directory in `target`, up into `target`, which gets the root's mode and time.
 private func moveContent(
   of staging: borrowing StagingDirectory, to target: borrowing FileDescriptor, _ manifest: Manifest
-) throws(PayloadError) {
+) throws(Failure) {
   let handle = target.handle
   let root = staging.directory.handle
-  try system { () throws(SystemError) in
-    // The root's own mode may forbid to rename what is in it.
-    try staging.directory.setMode(0o700)
-    var moved: [Path] = []
-    do throws(SystemError) {
-      for name in try root.names() {
-        let child = Path(name)
-        try root.rename(child, to: child, in: handle)
-        moved.append(child)
-      }
-    } catch {
-      for child in moved { try? removeTree(child, in: handle) }
-      throw error
+  // The root's own mode may forbid to rename what is in it.
+  try staging.directory.setMode(0o700)
+  var moved: [Path] = []
+  do throws(Failure) {
+    for name in try root.names() {
+      let child = Path(name)
+      try root.rename(child, to: child, in: handle)
+      moved.append(child)
     }
-    try handle.removeDirectory(staging.name)
-    let entry = manifest.entry(0)
-    try handle.settle(entry.modified, UInt32(entry.mode))
+  } catch {
+    for child in moved { try? removeTree(child, in: handle) }
+    throw error
   }
+  try handle.removeDirectory(staging.name)
+  let entry = manifest.entry(0)
+  try handle.settle(entry.modified, UInt32(entry.mode))
 }
 
 /// A directory that something is made in before it gets its name.
@@ -135,7 +129,7 @@ public struct StagingDirectory: ~Copyable {
 
   /// Removes it with all that is in it. Only what is below the open directory, and an empty directory of that name: who
   /// may write to the directory above may have put something else in its place.
-  public borrowing func remove(in parent: DirectoryHandle) throws(SystemError) {
+  public borrowing func remove(in parent: DirectoryHandle) throws(Failure) {
     try? directory.setMode(0o700)
     for name in try directory.handle.names() { try removeTree(Path(name), in: directory.handle) }
     try parent.removeDirectory(name)
@@ -145,19 +139,17 @@ public struct StagingDirectory: ~Copyable {
 /// Makes a directory that nobody else can enter. What is made in it has the mode that it is made with, whatever access
 /// control lists the directory above gives on.
 public func makeStaging(named name: ArraySlice<UInt8>, in parent: DirectoryHandle)
-  throws(PayloadError) -> StagingDirectory
+  throws(Failure) -> StagingDirectory
 {
-  try system { () throws(SystemError) in
-    let staging = try hiddenName(for: name)
-    try parent.createDirectory(staging, mode: 0o700)
-    do throws(SystemError) {
-      let directory = try FileDescriptor.open(staging, in: parent, .directory)
-      directory.removeAccessControlLists()
-      try directory.setMode(0o700)
-      return StagingDirectory(name: staging, directory: directory)
-    } catch {
-      try? parent.removeDirectory(staging)
-      throw error
-    }
+  let staging = try hiddenName(for: name)
+  try parent.createDirectory(staging, mode: 0o700)
+  do throws(Failure) {
+    let directory = try FileDescriptor.open(staging, in: parent, .directory)
+    directory.removeAccessControlLists()
+    try directory.setMode(0o700)
+    return StagingDirectory(name: staging, directory: directory)
+  } catch {
+    try? parent.removeDirectory(staging)
+    throw error
   }
 }

@@ -15,9 +15,9 @@ public struct FrameDecoder: ~Copyable {
   private let context: OpaquePointer
 
   /// A decoder for frames up to these lengths in bytes.
-  public init(longestStored: Int, longestRaw: Int) throws(PayloadError) {
-    let stored = try system { () throws(SystemError) in try Buffer(count: longestStored) }
-    let raw = try system { () throws(SystemError) in try Buffer(count: longestRaw) }
+  public init(longestStored: Int, longestRaw: Int) throws(Failure) {
+    let stored = try Buffer(count: longestStored)
+    let raw = try Buffer(count: longestRaw)
     guard let context = ZSTD_createDCtx() else {
       throw .outOfMemory
     }
@@ -32,7 +32,7 @@ public struct FrameDecoder: ~Copyable {
   /// before a byte of them is decoded. `timeline` gets the steps of the frame, which it must end.
   public func decode(
     _ index: Int, of payload: Payload, _ manifest: Manifest, _ timeline: WorkerTimeline? = nil
-  ) throws(PayloadError) -> UnsafeRawBufferPointer {
+  ) throws(Failure) -> UnsafeRawBufferPointer {
     timeline.begin(frame: index)
     let frame = manifest.frame(index)
     let source = UnsafeMutableRawBufferPointer(rebasing: stored.bytes[..<frame.storedLength])
@@ -64,7 +64,7 @@ public struct FrameDecoder: ~Copyable {
   static func decompress(
     _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
     context: OpaquePointer? = nil
-  ) throws(PayloadError) -> Bool {
+  ) throws(Failure) -> Bool {
     switch codec {
     case .store:
       guard source.count == target.count else { return false }
@@ -106,7 +106,7 @@ private func isStandardZstd(_ source: UnsafeRawBufferPointer) -> Bool {
 /// MiB that the format allows, and the decoder's own state.
 private func decompressXZ(
   _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
-) throws(PayloadError) -> Bool {
+) throws(Failure) -> Bool {
   var memoryLimit: UInt64 = 17 << 20
   var read = 0
   var written = 0
@@ -117,9 +117,9 @@ private func decompressXZ(
   return result == LZMA_OK && read == source.count && written == target.count
 }
 
-extension PayloadError {
+extension Failure {
   @inline(never)
-  fileprivate static var outOfMemory: PayloadError {
-    .system(SystemError("allocate memory", Path(), .outOfMemory))
+  fileprivate static var outOfMemory: Failure {
+    Failure("allocate memory", Path(), .outOfMemory)
   }
 }

@@ -30,7 +30,7 @@ public final class Payload: Sendable {
   }
 
   /// Takes `file`, and reads and verifies its trailer and launch record. Messages call it `path`.
-  public static func read(_ file: consuming FileDescriptor, named path: Path) throws(PayloadError)
+  public static func read(_ file: consuming FileDescriptor, named path: Path) throws(Failure)
     -> Payload
   {
     let tail = try readTail(file, path)
@@ -47,13 +47,13 @@ public final class Payload: Sendable {
   }
 
   /// Opens the file at `path`, following symlinks.
-  public static func open(_ path: Path) throws(PayloadError) -> Payload {
+  public static func open(_ path: Path) throws(Failure) -> Payload {
     try read(
-      try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }, named: path)
+      try FileDescriptor.open(path, .read), named: path)
   }
 
   private static func parseTrailer(_ bytes: [UInt8], at position: UInt64, _ path: Path)
-    throws(PayloadError) -> Trailer
+    throws(Failure) -> Trailer
   {
     let trailer: Trailer
     do throws(FormatError) { trailer = try Trailer(parsing: bytes.span, at: position) } catch {
@@ -65,7 +65,7 @@ public final class Payload: Sendable {
   }
 
   private static func parseRecord(_ bytes: [UInt8], _ trailer: Trailer, _ path: Path)
-    throws(PayloadError) -> LaunchRecord
+    throws(Failure) -> LaunchRecord
   {
     guard SHA256Hasher.digest(of: bytes.span) == trailer.recordHash else {
       throw .damaged(.record, path)
@@ -76,16 +76,16 @@ public final class Payload: Sendable {
   }
 
   /// Reads and verifies the manifest, and decodes it. Checks that it fits the trailer.
-  public func readManifest() throws(PayloadError) -> Manifest {
+  public func readManifest() throws(Failure) -> Manifest {
     let stored = try Payload.bytes(
       of: file, path, at: trailer.manifestOffset, count: Int(trailer.manifestStoredLength))
     guard SHA256Hasher.digest(of: stored.span) == trailer.manifestHash else {
       throw .damaged(.manifest, path)
     }
     var raw = [UInt8](repeating: 0, count: Int(trailer.manifestRawLength))
-    let decoded = try raw.withUnsafeMutableBufferPointer { (buffer) throws(PayloadError) -> Bool in
+    let decoded = try raw.withUnsafeMutableBufferPointer { (buffer) throws(Failure) -> Bool in
       let target = UnsafeMutableRawBufferPointer(buffer)
-      return try stored.span.withUnsafeBytes { (source) throws(PayloadError) -> Bool in
+      return try stored.span.withUnsafeBytes { (source) throws(Failure) -> Bool in
         try FrameDecoder.decompress(trailer.manifestCodec, source, into: target)
       }
     }
@@ -100,7 +100,7 @@ public final class Payload: Sendable {
   }
 
   /// Checks the hash of the bootloader and its padding.
-  public func verifyPrefix() throws(PayloadError) {
+  public func verifyPrefix() throws(Failure) {
     SHA256Hasher.prepareForBulk()
     var hasher = SHA256Hasher()
     var offset: UInt64 = 0
@@ -115,19 +115,15 @@ public final class Payload: Sendable {
   }
 
   /// Fills `buffer` from the file.
-  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(PayloadError) {
-    let count = try system { () throws(SystemError) in
-      try file.read(into: buffer, at: Int64(offset))
-    }
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Failure) {
+    let count = try file.read(into: buffer, at: Int64(offset))
     guard count == buffer.count else { throw .format(FormatError(.trailerOffset), path) }
   }
 
   private static func bytes(
     of file: borrowing FileDescriptor, _ path: Path, at offset: UInt64, count: Int
-  ) throws(PayloadError) -> [UInt8] {
-    let bytes = try system { () throws(SystemError) in
-      try file.bytes(at: Int64(offset), count: count)
-    }
+  ) throws(Failure) -> [UInt8] {
+    let bytes = try file.bytes(at: Int64(offset), count: count)
     guard bytes.count == count else { throw .format(FormatError(.trailerOffset), path) }
     return bytes
   }
@@ -140,10 +136,10 @@ public final class Payload: Sendable {
     var trailer: Int
   }
 
-  private static func readTail(_ file: borrowing FileDescriptor, _ path: Path) throws(PayloadError)
+  private static func readTail(_ file: borrowing FileDescriptor, _ path: Path) throws(Failure)
     -> Tail
   {
-    let status = try system { () throws(SystemError) in try file.status() }
+    let status = try file.status()
     guard status.kind == .file else { throw .noPayload(path) }
     let size = UInt64(status.size)
 

@@ -6,7 +6,7 @@ public import Posix
 ///
 /// - Parameter root: the root directory, for tests.
 public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
-  throws(PayloadError)
+  throws(Failure)
 {
   guard let needed = record.glibc else { return }
   var newest: GlibcVersion? = nil
@@ -23,7 +23,7 @@ public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
     // A loader without a library where we look: a system of another layout, or another C library that
     // stands in for glibc.
     let loader = root.appending(loaderPath)
-    do throws(SystemError) {
+    do throws(Failure) {
       if try DirectoryHandle.current.statusIfExists(of: loader, follow: true) != nil { return }
     } catch { return }
   }
@@ -57,7 +57,7 @@ private enum FoundLibrary {
 /// Looks for the release only if the names of versions do not reach `needed`.
 private func readGlibc(_ path: Path, _ needed: GlibcVersion) -> FoundLibrary {
   let status: FileStatus?
-  do throws(SystemError) {
+  do throws(Failure) {
     status = try DirectoryHandle.current.statusIfExists(of: path, follow: true)
   } catch { return error.errno == .notDirectory ? .none : .unreadable }
   guard let status else { return .none }

@@ -38,7 +38,7 @@ public enum EntryModes: Sendable {
 public func unpackTree(
   of payload: Payload, _ manifest: Manifest, only: EntrySet? = nil, into root: DirectoryHandle,
   modes: EntryModes, workers: Int, progress: UnpackProgress? = nil, timeline: Timeline? = nil
-) throws(PayloadError) {
+) throws(Failure) {
   SHA256Hasher.prepareForBulk()
   let mask = ProcessContext.setFileModeMask(0)
   let limit = ProcessContext.raiseDescriptorLimit(most: manifest.directoryCount + 256)
@@ -52,7 +52,7 @@ public func unpackTree(
   let unpacker = TreeUnpacker(
     payload: payload, manifest: manifest, only: only, root: root, modes: modes, mostOpen: mostOpen)
   try unpacker.writeFrames(workers: workers, progress: progress, timeline: timeline)
-  try system { () throws(SystemError) in try unpacker.finish() }
+  try unpacker.finish()
 }
 
 private final class TreeUnpacker: Sendable {
@@ -81,7 +81,7 @@ private final class TreeUnpacker: Sendable {
   private func isWanted(_ index: Int) -> Bool { only?.contains(index) ?? true }
 
   /// Makes all directories, and the files that several workers may write to.
-  private func prepare() throws(SystemError) -> DirectoryTable {
+  private func prepare() throws(Failure) -> DirectoryTable {
     var made: DirectoryTable? = nil
     defer { directories.set(made) }
     let table = try DirectoryTable(
@@ -93,7 +93,7 @@ private final class TreeUnpacker: Sendable {
 
   /// Makes the files that no single piece of a frame fills: empty ones, and those of several segments,
   /// which any worker may then write to.
-  private func prepareFiles(in directories: DirectoryTable) throws(SystemError) {
+  private func prepareFiles(in directories: DirectoryTable) throws(Failure) {
     var name = Path()
     for index in 0..<manifest.entryCount where isWanted(index) {
       let entry = manifest.entry(index)
@@ -128,22 +128,22 @@ private final class TreeUnpacker: Sendable {
 
   /// Prepares, and writes all content, a frame at a time.
   func writeFrames(workers: Int, progress: UnpackProgress?, timeline: Timeline?)
-    throws(PayloadError)
+    throws(Failure)
   {
     let frames = plan.frames
-    let work = SharedWork<PayloadError>(count: frames.count) { .interrupted(signal: $0) }
+    let work = SharedWork(count: frames.count)
     let total = UnpackedSize(manifest, only: only).bytes
     if let progress { progress(0, total) }
     let count = max(1, min(workers, frames.count))
     let timelines = timeline.makeWorkers(count)
     runWorkers(count) { number in
       let timeline = timelines[number]
-      do throws(PayloadError) {
+      do throws(Failure) {
         var prepared: DirectoryTable? = nil
         // Meanwhile the others decode what they will write.
         if number == 0 {
           timeline.begin(frame: -1)
-          prepared = try system { () throws(SystemError) in try self.prepare() }
+          prepared = try self.prepare()
           timeline.end(.prepare, bytes: 0)
         }
         let decoder = try FrameDecoder(
@@ -157,9 +157,7 @@ private final class TreeUnpacker: Sendable {
             timeline.end(.prepare, bytes: 0)
           }
           guard let directories = prepared else { return }
-          try system { () throws(SystemError) in
-            try self.write(frame, bytes, in: directories, work)
-          }
+          try self.write(frame, bytes, in: directories, work)
           timeline.endFrame(.write, bytes: bytes.count)
           if number == 0, let progress { progress(work.bytesDone, total) }
         }
@@ -171,9 +169,9 @@ private final class TreeUnpacker: Sendable {
 
   private func write(
     _ frame: Int, _ bytes: UnsafeRawBufferPointer, in directories: DirectoryTable,
-    _ work: SharedWork<PayloadError>
+    _ work: SharedWork
   )
-    throws(SystemError)
+    throws(Failure)
   {
     var name = Path()
     for piece in plan.pieces(of: frame) {
@@ -198,7 +196,7 @@ private final class TreeUnpacker: Sendable {
 
   /// Gives files of several segments their mode and time, makes links, and last, from the deepest up,
   /// gives directories theirs.
-  func finish() throws(SystemError) {
+  func finish() throws(Failure) {
     guard let directories = directories.value else { return }
     var name = Path()
     var targetName = Path()

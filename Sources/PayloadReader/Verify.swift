@@ -6,7 +6,7 @@ public import Posix
 /// frame, that it decodes to what it should hold, and the hash of each file's content. Writes nothing.
 public func verify(
   _ payload: Payload, progress: UnpackProgress? = nil, timeline: Timeline? = nil
-) throws(PayloadError) -> Manifest {
+) throws(Failure) -> Manifest {
   timeline.begin(.check)
   try payload.verifyPrefix()
   let manifest = try payload.readManifest()
@@ -58,16 +58,16 @@ private final class Verifier: Sendable {
     self.frames = frames
   }
 
-  func run(workers: Int, progress: UnpackProgress?, timeline: Timeline?) throws(PayloadError) {
+  func run(workers: Int, progress: UnpackProgress?, timeline: Timeline?) throws(Failure) {
     // Large files first, because they take longest.
     let count = largeFiles.count + frames.count
-    let work = SharedWork<PayloadError>(count: count) { .interrupted(signal: $0) }
+    let work = SharedWork(count: count)
     let threads = max(1, min(workers, count))
     let timelines = timeline.makeWorkers(threads)
     if let progress { progress(0, manifest.allocatedLength) }
     runWorkers(threads) { number in
       let timeline = timelines[number]
-      do throws(PayloadError) {
+      do throws(Failure) {
         let decoder = try FrameDecoder(
           longestStored: self.manifest.longestStoredFrame, longestRaw: self.manifest.longestRawFrame
         )
@@ -86,9 +86,9 @@ private final class Verifier: Sendable {
   }
 
   private func check(
-    frame: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>,
+    frame: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork,
     _ timeline: WorkerTimeline?
-  ) throws(PayloadError) {
+  ) throws(Failure) {
     let bytes = try decoder.decode(frame, of: payload, manifest, timeline)
     for piece in plan.pieces(of: frame) {
       let entry = manifest.entry(Int(piece.entry))
@@ -104,9 +104,9 @@ private final class Verifier: Sendable {
   }
 
   private func check(
-    file index: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork<PayloadError>,
+    file index: Int, _ decoder: borrowing FrameDecoder, _ work: SharedWork,
     _ timeline: WorkerTimeline?
-  ) throws(PayloadError) {
+  ) throws(Failure) {
     let entry = manifest.entry(index)
     var hasher = SHA256Hasher()
     var decoded = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -144,7 +144,7 @@ private final class Verifier: Sendable {
     guard hasher.finish() == entry.hash else { throw wrongContent(index) }
   }
 
-  private func wrongContent(_ index: Int) -> PayloadError {
+  private func wrongContent(_ index: Int) -> Failure {
     .damaged(.content(path: manifest.path(of: index)), payload.path)
   }
 }

@@ -10,15 +10,13 @@ public struct Bootloader: Sendable {
   private let machine: UInt16
 
   /// Reads the executable at `path`.
-  public init(_ path: Path) throws(PackError) {
-    let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
-    let size = try system { () throws(SystemError) in try file.status() }.size
+  public init(_ path: Path) throws(Failure) {
+    let file = try FileDescriptor.open(path, .read)
+    let size = try file.status().size
     guard size >= 64 && size <= 64 << 20 else {
       throw .bootloader(path, "is not a program of a sensible size")
     }
-    let bytes = try system { () throws(SystemError) in
-      try file.bytes(at: 0, count: Int(size))
-    }
+    let bytes = try file.bytes(at: 0, count: Int(size))
     guard let machine = elfMachine(bytes), let target = Bootloader.targets[machine] else {
       throw .bootloader(path, "is not a Linux program for a processor that Onefold knows")
     }

@@ -67,16 +67,16 @@ struct ContentIndex: Sendable {
 
   /// Reads every file of `tree` once, on all cores.
   init(_ tree: ScannedTree, frameSize: Int, workers: Int, progress: PackProgress?)
-    throws(PackError)
+    throws(Failure)
   {
     self.frameSize = frameSize
     let count = tree.entries.count
     let results = ParallelResults<Content>(count: count)
     let total = tree.entries.reduce(UInt64(0)) { $0 + ($1.kind == .file ? $1.size : 0) }
-    let work = SharedWork<PackError>(count: count) { .interrupted(signal: $0) }
+    let work = SharedWork(count: count)
     runWorkers(workers) { number in
-      do throws(PackError) {
-        let buffer = try system { () throws(SystemError) in try Buffer(count: hashChunk) }
+      do throws(Failure) {
+        let buffer = try Buffer(count: hashChunk)
         while let index = work.take() {
           guard tree.entries[index].kind == .file else { continue }
           results[index] = try examine(tree, index, frameSize, buffer.bytes, work)
@@ -111,8 +111,8 @@ private let holeBlock = 64 << 10
 
 private func examine(
   _ tree: ScannedTree, _ index: Int, _ frameSize: Int, _ buffer: UnsafeMutableRawBufferPointer,
-  _ work: SharedWork<PackError>
-) throws(PackError) -> Content {
+  _ work: SharedWork
+) throws(Failure) -> Content {
   let size = tree.entries[index].size
   let file = try openUnchanged(tree, index)
   var hasher = SHA256Hasher()
@@ -123,8 +123,7 @@ private func examine(
   while offset < size {
     let wanted = Int(min(UInt64(buffer.count), size - offset))
     let chunk = UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted])
-    let read = try system { () throws(SystemError) in try file.read(into: chunk, at: Int64(offset))
-    }
+    let read = try file.read(into: chunk, at: Int64(offset))
     guard read == wanted else { throw .changed(tree.path(index)) }
     hasher.update(UnsafeRawBufferPointer(chunk))
     if offset == 0 { kind = Content.Kind(of: chunk) }
@@ -212,11 +211,11 @@ private func isZero(_ block: UnsafeRawBufferPointer) -> Bool {
 ///
 /// A program that writes by mmap(2), or restores the time, is found by the checksums. The change time would find it too,
 /// but it also changes when another pack makes a hard link to a file of the same layer.
-func openUnchanged(_ tree: ScannedTree, _ index: Int) throws(PackError) -> FileDescriptor {
+func openUnchanged(_ tree: ScannedTree, _ index: Int) throws(Failure) -> FileDescriptor {
   let entry = tree.entries[index]
   let path = tree.path(index)
-  let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .readNoFollow) }
-  let status = try system { () throws(SystemError) in try file.status() }
+  let file = try FileDescriptor.open(path, .readNoFollow)
+  let status = try file.status()
   guard status.kind == .file, status.device == entry.device, status.inode == entry.inode,
     status.modified == entry.modified, UInt64(status.size) == entry.size
   else { throw .changed(path) }

@@ -21,7 +21,7 @@ final class FrameCache: Sendable {
   private struct State {
     var hasNewEntries = false
     /// Why nothing is added any more.
-    var failure: SystemError? = nil
+    var failure: Failure? = nil
   }
 
   /// Opens the directory, and makes it where it is missing. `problem` says why where it can't be used.
@@ -30,7 +30,7 @@ final class FrameCache: Sendable {
   static func open(_ path: Path, capacity: UInt64 = FrameCache.capacity, problem: inout Text?)
     -> FrameCache?
   {
-    do throws(SystemError) {
+    do throws(Failure) {
       try makeDirectories(path)
       let directory = try FileDescriptor.open(path, .directory)
       guard try directory.status().isOnlyOurs else {
@@ -109,8 +109,8 @@ final class FrameCache: Sendable {
     let header = Header(
       key: key, rawLength: UInt64(rawLength), codec: frame.codec, filter: frame.filter,
       hash: frame.hash)
-    var failure: SystemError? = nil
-    do throws(SystemError) {
+    var failure: Failure? = nil
+    do throws(Failure) {
       try makeSubdirectory(key)
       try write(header.encoded(), frame.bytes, to: path.appending(name(key).bytes))
     } catch { failure = error }
@@ -120,13 +120,13 @@ final class FrameCache: Sendable {
     }
   }
 
-  private func write(_ header: [UInt8], _ bytes: [UInt8], to path: Path) throws(SystemError) {
+  private func write(_ header: [UInt8], _ bytes: [UInt8], to path: Path) throws(Failure) {
     let current = DirectoryHandle.current
     // What it leads to is not the cache's.
     if try current.statusIfExists(of: path)?.kind == .symlink { try current.removeFile(path) }
     let place: OutputPlace
-    do throws(OutputPlace.Refusal) { place = try OutputPlace(path, followsLinks: false) } catch {
-      if case .system(let error) = error { throw error }
+    do throws(Failure) { place = try OutputPlace(path, followsLinks: false) } catch {
+      if error.kind == .system { throw error }
       // What is no file stays, and its frame is compressed anew every time.
       return
     }
@@ -141,8 +141,8 @@ final class FrameCache: Sendable {
     return Path([UInt8](digits[..<2])).appending(digits)
   }
 
-  private func makeSubdirectory(_ key: Digest) throws(SystemError) {
-    do throws(SystemError) {
+  private func makeSubdirectory(_ key: Digest) throws(Failure) {
+    do throws(Failure) {
       try directory.handle.createDirectory(name(key).parent, mode: 0o700)
     } catch {
       if error.errno != .exists { throw error }
@@ -263,11 +263,11 @@ extension FileTime {
 }
 
 /// Makes `path` and the directories above it where they are missing, for their owner alone.
-private func makeDirectories(_ path: Path) throws(SystemError) {
+private func makeDirectories(_ path: Path) throws(Failure) {
   if try DirectoryHandle.current.statusIfExists(of: path, follow: true) != nil { return }
   let parent = path.parent
   if !parent.elementsEqual(path) && parent.count < path.count { try makeDirectories(parent) }
-  do throws(SystemError) { try DirectoryHandle.current.createDirectory(path, mode: 0o700) } catch {
+  do throws(Failure) { try DirectoryHandle.current.createDirectory(path, mode: 0o700) } catch {
     if error.errno != .exists { throw error }
   }
 }

@@ -50,9 +50,9 @@ struct FrameEncoder: ~Copyable {
   private let output: Buffer
 
   /// For sources up to `longest` bytes.
-  init(_ compression: Compression, longest: Int) throws(PackError) {
+  init(_ compression: Compression, longest: Int) throws(Failure) {
     let bound = max(ZSTD_compressBound(longest), lzma_stream_buffer_bound(longest))
-    let output = try system { () throws(SystemError) in try Buffer(count: bound) }
+    let output = try Buffer(count: bound)
     guard let context = ZSTD_createCCtx(), let trial = ZSTD_createCCtx() else {
       throw .compression("no memory")
     }
@@ -71,7 +71,7 @@ struct FrameEncoder: ~Copyable {
 
   /// The stored bytes of `source`, their codec and filter, valid until the next call. What compression
   /// does not make smaller is stored. `filter` is applied, to `source` itself, where that helps.
-  func encode(_ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter) throws(PackError) -> (
+  func encode(_ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter) throws(Failure) -> (
     bytes: UnsafeRawBufferPointer, codec: Codec, filter: FrameFilter
   ) {
     let raw = UnsafeRawBufferPointer(source)
@@ -92,7 +92,7 @@ struct FrameEncoder: ~Copyable {
   /// Filters `source` where zstd at its first level says that it compresses better then: data in between
   /// may look like machine code.
   private func apply(_ filter: FrameFilter, to source: UnsafeMutableRawBufferPointer)
-    throws(PackError) -> FrameFilter
+    throws(Failure) -> FrameFilter
   {
     if filter == .none { return .none }
     let raw = UnsafeRawBufferPointer(source)
@@ -116,7 +116,7 @@ struct FrameEncoder: ~Copyable {
   }
 
   private func encodeZstd(_ source: UnsafeRawBufferPointer, _ context: OpaquePointer)
-    throws(PackError) -> Int
+    throws(Failure) -> Int
   {
     let result = ZSTD_compress2(
       context, output.bytes.baseAddress, output.bytes.count, source.baseAddress, source.count)
@@ -124,7 +124,7 @@ struct FrameEncoder: ~Copyable {
     return result
   }
 
-  private func encodeXZ(_ source: UnsafeRawBufferPointer) throws(PackError) -> Int {
+  private func encodeXZ(_ source: UnsafeRawBufferPointer) throws(Failure) -> Int {
     var options = lzma_options_lzma()
     guard lzma_lzma_preset(&options, UInt32(compression.level)) == 0 else {
       throw .compression("xz: level")

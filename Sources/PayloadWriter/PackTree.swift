@@ -66,7 +66,7 @@ public struct PackSummary: Sendable {
 
 /// Packs a tree into a onefile. The same tree and request give the same bytes (for the same versions of
 /// the compression libraries). Nothing is left behind where it fails.
-public func packTree(_ request: PackRequest, progress: PackProgress? = nil) throws(PackError)
+public func packTree(_ request: PackRequest, progress: PackProgress? = nil) throws(Failure)
   -> PackSummary
 {
   let record = try checkRecord(request)
@@ -78,7 +78,7 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
     tree, frameSize: request.compression.frameSize, workers: request.workers, progress: progress)
   let layout = FrameLayout(tree, index)
 
-  let output = try system { () throws(SystemError) in try OutputFile(place) }
+  let output = try OutputFile(place)
   let prefix = paddedPrefix(request.bootloader)
   try write(prefix, to: output)
   var warning: Text? = nil
@@ -108,15 +108,15 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   result.treeID = trailer.manifestHash
   result.framesFromCache = sink.fromCache
   if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-  try system { () throws(SystemError) in try output.publish() }
+  try output.publish()
   cache?.prune()
   if let problem = warning ?? cache?.problem { result.warnings.append(problem) }
   if let open = warningOfOpenModes(tree) { result.warnings.append(open) }
   return result
 }
 
-private func write(_ bytes: [UInt8], to output: OutputFile) throws(PackError) {
-  try system { () throws(SystemError) in try output.write(bytes) }
+private func write(_ bytes: [UInt8], to output: OutputFile) throws(Failure) {
+  try output.write(bytes)
 }
 
 /// Says how many entries others than their owner may write to, as on a machine with another umask; nil: none.
@@ -137,7 +137,7 @@ private func openCache(_ request: PackRequest, warning: inout Text?) -> FrameCac
 
 // MARK: Checks
 
-private func checkRecord(_ request: PackRequest) throws(PackError) -> [UInt8] {
+private func checkRecord(_ request: PackRequest) throws(Failure) -> [UInt8] {
   var record = request.record
   record.target = ("\(request.bootloader.target)" as Text).bytes
   let bytes = record.encoded()
@@ -151,22 +151,17 @@ private func checkRecord(_ request: PackRequest) throws(PackError) -> [UInt8] {
   return bytes
 }
 
-private func outputPlace(_ request: PackRequest) throws(PackError) -> OutputPlace {
-  let place: OutputPlace
-  do throws(OutputPlace.Refusal) { place = try OutputPlace(request.output) } catch {
-    throw .place(error)
-  }
+private func outputPlace(_ request: PackRequest) throws(Failure) -> OutputPlace {
+  let place = try OutputPlace(request.output)
   let current = DirectoryHandle.current
   let tree = try treeStatus(request.tree)
   // From the output's directory upwards: does one of them be the tree?
   var directory = place.path.parent
   for _ in 0..<4096 {
-    let status = try system { () throws(SystemError) in
-      try current.status(of: directory, follow: true)
-    }
+    let status = try current.status(of: directory, follow: true)
     if status.isSameFile(as: tree) { throw .output(request.output, inside: request.tree) }
     let above = directory.appending("..")
-    let next = try system { () throws(SystemError) in try current.status(of: above, follow: true) }
+    let next = try current.status(of: above, follow: true)
     if next.isSameFile(as: status) { break }
     directory = above
   }
@@ -174,7 +169,7 @@ private func outputPlace(_ request: PackRequest) throws(PackError) -> OutputPlac
 }
 
 /// Before a byte is read: to hash a tree that is too large takes long.
-private func checkSize(_ tree: ScannedTree) throws(PackError) {
+private func checkSize(_ tree: ScannedTree) throws(Failure) {
   var left = Limits.treeBytes
   for entry in tree.entries where entry.kind == .file {
     guard entry.size <= left else {
@@ -184,22 +179,22 @@ private func checkSize(_ tree: ScannedTree) throws(PackError) {
   }
 }
 
-private func checkEntry(_ request: PackRequest) throws(PackError) {
+private func checkEntry(_ request: PackRequest) throws(Failure) {
   let entry = Path(request.record.entry)
   let path = request.tree.appending(entry.bytes)
   let status: FileStatus
-  do throws(SystemError) {
+  do throws(Failure) {
     status = try DirectoryHandle.current.status(of: path, follow: true)
   } catch {
     switch error.errno {
     case .noSuchFile, .notDirectory: throw .entryMissing(entry, tree: request.tree)
-    default: throw .system(error)
+    default: throw error
     }
   }
   guard status.kind == .file else { throw .entryNotFile(entry) }
   guard status.mode & 0o111 != 0 else { throw .entryNotExecutable(entry) }
-  let file = try system { () throws(SystemError) in try FileDescriptor.open(path, .read) }
-  let head = try system { () throws(SystemError) in try file.bytes(at: 0, count: 20) }
+  let file = try FileDescriptor.open(path, .read)
+  let head = try file.bytes(at: 0, count: 20)
   if request.bootloader.isForeign(head) {
     throw .entryArchitecture(
       entry, target: "\(request.bootloader.target)", own: Bootloader.target(of: head))
@@ -226,7 +221,7 @@ private struct FrameSink: Sendable {
   /// Takes frame `item`, and writes all whose turn it is.
   mutating func add(
     _ item: Int, _ encoded: EncodedFrame, rawLength: Int, isFromCache: Bool, to output: OutputFile
-  ) throws(PackError) {
+  ) throws(Failure) {
     let frame = Manifest.Frame(
       offset: 0, storedLength: encoded.bytes.count, rawLength: rawLength, codec: encoded.codec,
       filter: encoded.filter, hash: encoded.hash)
@@ -245,24 +240,24 @@ private struct FrameSink: Sendable {
 private func writeFrames(
   _ request: PackRequest, _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout,
   _ output: OutputFile, _ cache: FrameCache?, _ progress: PackProgress?
-) throws(PackError) -> FrameSink {
+) throws(Failure) -> FrameSink {
   let total = layout.frames.reduce(UInt64(0)) { sum, frame in
     sum + UInt64(frame.last.map { $0.start + $0.length } ?? 0)
   }
-  let work = SharedWork<PackError>(count: layout.frames.count) { .interrupted(signal: $0) }
+  let work = SharedWork(count: layout.frames.count)
   let sink = Mutex(FrameSink())
   let mostAhead = request.workers * 4
   let frameSize = request.compression.frameSize
   runWorkers(max(1, min(request.workers, layout.frames.count))) { number in
-    do throws(PackError) {
-      let raw = try system { () throws(SystemError) in try Buffer(count: frameSize) }
+    do throws(Failure) {
+      let raw = try Buffer(count: frameSize)
       let encoder = try FrameEncoder(request.compression, longest: frameSize)
       while let item = work.take() {
         let pieces = layout.frames[item]
         let source = try fill(raw.bytes, pieces, tree, index)
         let filter = pieces.first.map { index.contents[$0.content].kind.filter } ?? .none
         let (frame, isFromCache) = try encode(source, filter, request.compression, encoder, cache)
-        try sink.withLock { (sink) throws(PackError) in
+        try sink.withLock { (sink) throws(Failure) in
           try sink.add(
             item, frame, rawLength: source.count, isFromCache: isFromCache, to: output)
         }
@@ -283,7 +278,7 @@ private func writeFrames(
 private func encode(
   _ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter, _ compression: Compression,
   _ encoder: borrowing FrameEncoder, _ cache: FrameCache?
-) throws(PackError) -> (frame: EncodedFrame, isFromCache: Bool) {
+) throws(Failure) -> (frame: EncodedFrame, isFromCache: Bool) {
   let key =
     cache == nil
     ? Digest.zero : FrameCache.key(UnsafeRawBufferPointer(source), filter, compression)
@@ -301,7 +296,7 @@ private func encode(
 private func fill(
   _ buffer: UnsafeMutableRawBufferPointer, _ pieces: [FrameLayout.Piece], _ tree: ScannedTree,
   _ index: ContentIndex
-) throws(PackError) -> UnsafeMutableRawBufferPointer {
+) throws(Failure) -> UnsafeMutableRawBufferPointer {
   var used = 0
   for piece in pieces {
     let entry = index.contents[piece.content].entry
@@ -310,9 +305,7 @@ private func fill(
     UnsafeMutableRawBufferPointer(rebasing: buffer[used..<piece.start])
       .initializeMemory(as: UInt8.self, repeating: 0)
     let target = UnsafeMutableRawBufferPointer(rebasing: buffer[piece.start..<end])
-    let read = try system { () throws(SystemError) in
-      try file.read(into: target, at: Int64(piece.offset))
-    }
+    let read = try file.read(into: target, at: Int64(piece.offset))
     guard read == piece.length, checksum(UnsafeRawBufferPointer(target)) == piece.checksum else {
       throw .changed(tree.path(entry))
     }
@@ -379,7 +372,7 @@ extension FileTime {
 private let manifestLevel: Int32 = 9
 
 /// The manifest's stored bytes.
-private func compressManifest(_ raw: [UInt8]) throws(PackError) -> [UInt8] {
+private func compressManifest(_ raw: [UInt8]) throws(Failure) -> [UInt8] {
   guard raw.count <= Limits.manifestLength else { throw .tooLarge("too many entries") }
   do throws(FormatError) { _ = try Manifest(parsing: raw) } catch {
     // What the scan accepts the format holds, but for its limits.

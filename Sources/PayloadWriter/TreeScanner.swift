@@ -46,22 +46,20 @@ struct ScannedTree: Sendable {
 }
 
 /// The status of the tree's own directory, which may be reached through a symlink.
-func treeStatus(_ root: Path) throws(PackError) -> FileStatus {
-  do throws(SystemError) {
+func treeStatus(_ root: Path) throws(Failure) -> FileStatus {
+  do throws(Failure) {
     let status = try DirectoryHandle.current.status(of: root, follow: true)
     if status.kind == .directory { return status }
   } catch {
-    guard error.errno == .noSuchFile || error.errno == .notDirectory else { throw .system(error) }
+    guard error.errno == .noSuchFile || error.errno == .notDirectory else { throw error }
   }
   throw .notDirectory(root)
 }
 
 /// Lists the tree below `root`, which may be reached through a symlink. Reads no file's content.
-func scanTree(_ root: Path) throws(PackError) -> ScannedTree {
+func scanTree(_ root: Path) throws(Failure) -> ScannedTree {
   let status = try treeStatus(root)
-  let descriptor = try system { () throws(SystemError) in
-    try FileDescriptor.open(root, .directoryFollow)
-  }
+  let descriptor = try FileDescriptor.open(root, .directoryFollow)
   var scanner = TreeScanner(tree: ScannedTree(root: root, entries: []))
   try scanner.scan(descriptor.handle, status)
   return scanner.tree
@@ -80,7 +78,7 @@ private struct TreeScanner {
   init(tree: ScannedTree) { self.tree = tree }
 
   /// Breadth first, because entries are sorted by their parent's index.
-  mutating func scan(_ root: DirectoryHandle, _ status: FileStatus) throws(PackError) {
+  mutating func scan(_ root: DirectoryHandle, _ status: FileStatus) throws(Failure) {
     tree.entries.append(
       ScannedTree.Entry(
         parent: 0, name: [], kind: .directory, mode: UInt16(status.mode & 0o777),
@@ -89,9 +87,7 @@ private struct TreeScanner {
     while index < tree.entries.count {
       if tree.entries[index].kind == .directory {
         let directory = tree.relativePath(index)
-        let names = try system { () throws(SystemError) in
-          try root.names(in: directory.isEmpty ? Path(".") : directory)
-        }
+        let names = try root.names(in: directory.isEmpty ? Path(".") : directory)
         for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
           try add(name, to: index, directory.appending(name), root)
         }
@@ -101,11 +97,11 @@ private struct TreeScanner {
   }
 
   private mutating func add(_ name: [UInt8], to parent: Int, _ path: Path, _ root: DirectoryHandle)
-    throws(PackError)
+    throws(Failure)
   {
     let full = tree.root.appending(path.bytes)
     guard path.count <= Limits.pathLength else { throw .pathTooLong(full) }
-    let status = try system { () throws(SystemError) in try root.status(of: path) }
+    let status = try root.status(of: path)
     var entry = ScannedTree.Entry(
       parent: parent, name: name, kind: .directory, mode: UInt16(status.mode & 0o777),
       modified: status.modified, size: 0, device: status.device, inode: status.inode)
@@ -124,7 +120,7 @@ private struct TreeScanner {
         }
       }
     case .symlink:
-      let target = try system { () throws(SystemError) in try root.symlinkTarget(of: path) }
+      let target = try root.symlinkTarget(of: path)
       let bytes = [UInt8](target.bytes)
       guard PathRules.staysInside(bytes.span, depth: depth(of: parent)) else {
         throw .symlinkLeaves(full, target: target)

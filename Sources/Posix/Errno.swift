@@ -48,27 +48,6 @@ public struct Errno: Error, Equatable, Sendable {
   }
 }
 
-/// A system call that failed: what was tried, on which path, and why.
-public final class SystemError: Error, Sendable {
-  /// What was tried, to be read after "cannot": "open", "create the directory".
-  public let operation: StaticString
-  /// The path as far as it is known; may be empty.
-  public let path: Path
-  public let errno: Errno
-
-  public init(_ operation: StaticString, _ path: Path, _ errno: Errno) {
-    self.operation = operation
-    self.path = path
-    self.errno = errno
-  }
-
-  /// "cannot open '/x': No such file or directory".
-  public var description: Text {
-    let place: Text = path.isEmpty ? "" : " \(path.quoted)"
-    return "cannot \(operation)\(place): \(errno.description)"
-  }
-}
-
 /// The only EINTR loop: repeats `call` while it fails with EINTR, and turns the wrapper's `-errno` into
 /// an error.
 @inline(always)

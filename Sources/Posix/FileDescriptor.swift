@@ -78,17 +78,17 @@ public struct DirectoryHandle: Sendable {
   /// Gives the directory itself a modification time and a mode. The corresponding C functions are `futimens` and
   /// `fchmod`.
   @inline(never)
-  public func settle(_ modified: FileTime, _ mode: UInt32) throws(SystemError) {
+  public func settle(_ modified: FileTime, _ mode: UInt32) throws(Failure) {
     do throws(Errno) {
       _ = try retrying { cposix_futimens(rawValue, modified.seconds, modified.nanoseconds) }
-    } catch { throw SystemError("set the time of", path, error) }
+    } catch { throw Failure("set the time of", path, error) }
     do throws(Errno) { _ = try retrying { cposix_fchmod(rawValue, mode) } } catch {
-      throw SystemError("set the mode of", path, error)
+      throw Failure("set the mode of", path, error)
     }
   }
 
-  func error(_ operation: StaticString, _ name: Path, _ errno: Errno) -> SystemError {
-    SystemError(operation, name.isAbsolute ? name : path.appending(name.bytes), errno)
+  func error(_ operation: StaticString, _ name: Path, _ errno: Errno) -> Failure {
+    Failure(operation, name.isAbsolute ? name : path.appending(name.bytes), errno)
   }
 }
 
@@ -127,11 +127,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// Closes, and reports what `close` says: a file system may report a failed write only here.
   @inline(never)
-  public consuming func close() throws(SystemError) {
+  public consuming func close() throws(Failure) {
     let result = cposix_close(rawValue)
     rawValue = -1
     if result < 0 && result != Int(-EINTR) {
-      throw SystemError("close", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
+      throw Failure("close", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
     }
   }
 
@@ -142,7 +142,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   public static func open(
     _ name: Path, in directory: DirectoryHandle = .current, _ options: OpenOptions,
     mode: UInt32 = 0
-  ) throws(SystemError) -> FileDescriptor {
+  ) throws(Failure) -> FileDescriptor {
     do throws(Errno) {
       let raw = try retrying {
         name.withCString {
@@ -159,7 +159,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// has it: fails with `notSupported` or `isDirectory` there.
   ///
   /// The corresponding C function is `openat` with `O_TMPFILE`.
-  public static func openUnnamed(in directory: Path, mode: UInt32) throws(SystemError)
+  public static func openUnnamed(in directory: Path, mode: UInt32) throws(Failure)
     -> FileDescriptor
   {
     do throws(Errno) {
@@ -167,7 +167,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
         directory.withCString { cposix_open_unnamed(CPOSIX_AT_FDCWD, $0, mode) }
       }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: directory)
-    } catch { throw SystemError("create a file in", directory, error) }
+    } catch { throw Failure("create a file in", directory, error) }
   }
 
   /// This directory as the start of relative paths; the owner must stay alive.
@@ -179,7 +179,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   ///
   /// The corresponding C function is `pread`.
   @inline(never)
-  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError)
+  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Failure)
     -> Int
   {
     var done = 0
@@ -190,7 +190,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
           cposix_pread(
             rawValue, buffer.baseAddress! + done, buffer.count - done, offset + Int64(done))
         }
-      } catch { throw SystemError("read", path, error) }
+      } catch { throw Failure("read", path, error) }
       if count == 0 { break }
       done += count
     }
@@ -199,10 +199,10 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// Reads `count` bytes from `offset`, or fewer where the file ends.
   @inline(never)
-  public func bytes(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
-    var failure: SystemError?
+  public func bytes(at offset: Int64, count: Int) throws(Failure) -> [UInt8] {
+    var failure: Failure?
     let result = [UInt8](unsafeUninitializedCapacity: count) { buffer, length in
-      do throws(SystemError) {
+      do throws(Failure) {
         length = try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
       } catch { failure = error }
     }
@@ -214,14 +214,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
   ///
   /// The corresponding C function is `write`.
   @inline(never)
-  public func write(_ buffer: UnsafeRawBufferPointer) throws(SystemError) {
+  public func write(_ buffer: UnsafeRawBufferPointer) throws(Failure) {
     var done = 0
     while done < buffer.count {
       do throws(Errno) {
         done += try retrying {
           cposix_write(rawValue, buffer.baseAddress! + done, buffer.count - done)
         }
-      } catch { throw SystemError("write", path, error) }
+      } catch { throw Failure("write", path, error) }
     }
   }
 
@@ -229,7 +229,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   ///
   /// The corresponding C function is `pwrite`.
   @inline(never)
-  public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(SystemError) {
+  public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(Failure) {
     var done = 0
     while done < buffer.count {
       do throws(Errno) {
@@ -237,17 +237,17 @@ public struct FileDescriptor: ~Copyable, Sendable {
           cposix_pwrite(
             rawValue, buffer.baseAddress! + done, buffer.count - done, offset + Int64(done))
         }
-      } catch { throw SystemError("write", path, error) }
+      } catch { throw Failure("write", path, error) }
     }
   }
 
   @inline(never)
-  public func write(_ bytes: [UInt8]) throws(SystemError) {
-    try bytes.span.withUnsafeBytes { (buffer) throws(SystemError) -> Void in try write(buffer) }
+  public func write(_ bytes: [UInt8]) throws(Failure) {
+    try bytes.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in try write(buffer) }
   }
 
   /// Sets the size in bytes; a longer file gets a hole. The corresponding C function is `ftruncate`.
-  public func resize(to size: Int64) throws(SystemError) {
+  public func resize(to size: Int64) throws(Failure) {
     try call("resize") { cposix_ftruncate(rawValue, size) }
   }
 
@@ -261,37 +261,37 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// The corresponding C function is `fchmod`.
   @inline(never)
-  public func setMode(_ mode: UInt32) throws(SystemError) {
+  public func setMode(_ mode: UInt32) throws(Failure) {
     try call("set the mode of") { cposix_fchmod(rawValue, mode) }
   }
 
   /// Sets the modification time (seconds since 1970 and nanoseconds below 1,000,000,000). The
   /// corresponding C function is `futimens`.
   @inline(never)
-  public func setModificationTime(_ time: FileTime) throws(SystemError) {
+  public func setModificationTime(_ time: FileTime) throws(Failure) {
     try call("set the time of") { cposix_futimens(rawValue, time.seconds, time.nanoseconds) }
   }
 
   /// Sets the modification time to the current one. The corresponding C function is `futimens`.
-  public func setModificationTimeToNow() throws(SystemError) {
+  public func setModificationTimeToNow() throws(Failure) {
     try call("set the time of") { cposix_futimens(rawValue, 0, CPOSIX_UTIME_NOW) }
   }
 
   /// Writes the whole file system's changes to its disk. The corresponding C function is `syncfs`.
   @inline(never)
-  public func synchronizeVolume() throws(SystemError) {
+  public func synchronizeVolume() throws(Failure) {
     try call("write to the disk") { cposix_syncfs(rawValue) }
   }
 
   /// Writes this file, or the names in this directory, to the disk. The corresponding C function is `fsync`.
   @inline(never)
-  public func synchronize() throws(SystemError) {
+  public func synchronize() throws(Failure) {
     try call("write to the disk") { cposix_fsync(rawValue) }
   }
 
   /// The corresponding C function is `fstat`.
   @inline(never)
-  public func status() throws(SystemError) -> FileStatus {
+  public func status() throws(Failure) -> FileStatus {
     var info = cposix_stat_t()
     try call("read the status of") { cposix_fstat(rawValue, &info) }
     return FileStatus(info)
@@ -299,7 +299,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// The corresponding C function is `fstatvfs`.
   @inline(never)
-  public func volume() throws(SystemError) -> VolumeStatus {
+  public func volume() throws(Failure) -> VolumeStatus {
     var info = cposix_volume_t()
     try call("read the file system of") { cposix_fstatvfs(rawValue, &info) }
     return VolumeStatus(info)
@@ -309,7 +309,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   ///
   /// The corresponding C function is `flock`.
   @inline(never)
-  public func lock(exclusive: Bool, wait: Bool) throws(SystemError) -> Bool {
+  public func lock(exclusive: Bool, wait: Bool) throws(Failure) -> Bool {
     let operation =
       (exclusive ? CPOSIX_LOCK_EX : CPOSIX_LOCK_SH) | (wait ? 0 : CPOSIX_LOCK_NB)
     do throws(Errno) {
@@ -317,7 +317,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
       return true
     } catch {
       if error == .wouldBlock { return false }
-      throw SystemError("lock", path, error)
+      throw Failure("lock", path, error)
     }
   }
 
@@ -328,22 +328,22 @@ public struct FileDescriptor: ~Copyable, Sendable {
   ///
   /// The corresponding C function is `fcntl` with `F_OFD_SETLK`.
   @inline(never)
-  public func lockRecord(exclusive: Bool) throws(SystemError) -> Bool {
+  public func lockRecord(exclusive: Bool) throws(Failure) -> Bool {
     do throws(Errno) {
       _ = try retrying { cposix_lock_record(rawValue, exclusive ? 1 : 0) }
       return true
     } catch {
       if error == .wouldBlock || error == .accessDenied { return false }
-      throw SystemError("lock", path, error)
+      throw Failure("lock", path, error)
     }
   }
 
   /// Whether another open file has a lock of `lockRecord`. Takes none, so that it disturbs nobody.
   ///
   /// The corresponding C function is `fcntl` with `F_OFD_GETLK`.
-  public func isRecordLocked() throws(SystemError) -> Bool {
+  public func isRecordLocked() throws(Failure) -> Bool {
     do throws(Errno) { return try retrying { cposix_is_record_locked(rawValue) } != 0 } catch {
-      throw SystemError("lock", path, error)
+      throw Failure("lock", path, error)
     }
   }
 
@@ -352,13 +352,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
   public func removeAccessControlLists() { cposix_remove_acls(rawValue) }
 
   /// `setMode` of what was opened by `pathOnly`. The corresponding C function is `chmod`.
-  func setModeOfPath(_ mode: UInt32) throws(SystemError) {
+  func setModeOfPath(_ mode: UInt32) throws(Failure) {
     try call("set the mode of") { cposix_chmod_of_path(rawValue, mode) }
   }
 
   /// Whether `name` still stands for this file. Where that can't be found out, nothing says that it doesn't.
   public func isNamed(_ name: Path, in directory: DirectoryHandle) -> Bool {
-    do throws(SystemError) {
+    do throws(Failure) {
       let own = try status()
       return try directory.statusIfExists(of: name)?.isSameFile(as: own) ?? false
     } catch { return true }
@@ -366,7 +366,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// Keeps the descriptor open across `execve`.
   @inline(never)
-  public func keepAcrossExec() throws(SystemError) {
+  public func keepAcrossExec() throws(Failure) {
     try call("keep open") { cposix_set_close_on_exec(rawValue, 0) }
   }
 
@@ -378,7 +378,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Gives a file that was opened by `openUnnamed` a name, which must not exist.
-  public func link(as name: Path, in directory: DirectoryHandle = .current) throws(SystemError) {
+  public func link(as name: Path, in directory: DirectoryHandle = .current) throws(Failure) {
     do throws(Errno) {
       _ = try retrying {
         ownName.withCString { from in
@@ -389,9 +389,9 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   @inline(__always)
-  private func call(_ operation: StaticString, _ body: () -> Int) throws(SystemError) {
+  private func call(_ operation: StaticString, _ body: () -> Int) throws(Failure) {
     do throws(Errno) { _ = try retrying(body) } catch {
-      throw SystemError(operation, path, error)
+      throw Failure(operation, path, error)
     }
   }
 }

@@ -4,7 +4,7 @@ internal import CPosix
 extension DirectoryHandle {
   /// The corresponding C function is `fstatat`; `follow` resolves a final symlink.
   @inline(never)
-  public func status(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus {
+  public func status(of name: Path, follow: Bool = false) throws(Failure) -> FileStatus {
     var info = cposix_stat_t()
     try call("read the status of", name) { cposix_fstatat(rawValue, $0, follow ? 1 : 0, &info) }
     return FileStatus(info)
@@ -12,9 +12,8 @@ extension DirectoryHandle {
 
   /// `status(of:)`, or nil where there is no such file.
   @inline(never)
-  public func statusIfExists(of name: Path, follow: Bool = false) throws(SystemError) -> FileStatus?
-  {
-    do throws(SystemError) {
+  public func statusIfExists(of name: Path, follow: Bool = false) throws(Failure) -> FileStatus? {
+    do throws(Failure) {
       return try status(of: name, follow: follow)
     } catch {
       if error.errno.isMissing { return nil }
@@ -35,13 +34,13 @@ extension DirectoryHandle {
 
   /// The corresponding C function is `mkdirat`.
   @inline(never)
-  public func createDirectory(_ name: Path, mode: UInt32) throws(SystemError) {
+  public func createDirectory(_ name: Path, mode: UInt32) throws(Failure) {
     try call("create the directory", name) { cposix_mkdirat(rawValue, $0, mode) }
   }
 
   /// The corresponding C function is `symlinkat`.
   @inline(never)
-  public func createSymlink(_ name: Path, to target: Path) throws(SystemError) {
+  public func createSymlink(_ name: Path, to target: Path) throws(Failure) {
     try call("create the symlink", name) { pointer in
       target.withCString { cposix_symlinkat($0, rawValue, pointer) }
     }
@@ -50,7 +49,7 @@ extension DirectoryHandle {
   /// Makes `name` another name of the file `existing`. The corresponding C function is `linkat`.
   @inline(never)
   public func createHardLink(_ name: Path, to existing: Path, in other: DirectoryHandle)
-    throws(SystemError)
+    throws(Failure)
   {
     try call("create the hard link", name) { pointer in
       existing.withCString { cposix_linkat(other.rawValue, $0, rawValue, pointer, 0) }
@@ -59,19 +58,19 @@ extension DirectoryHandle {
 
   /// The corresponding C function is `unlinkat`.
   @inline(never)
-  public func removeFile(_ name: Path) throws(SystemError) {
+  public func removeFile(_ name: Path) throws(Failure) {
     try call("remove", name) { cposix_unlinkat(rawValue, $0, 0) }
   }
 
   /// Removes an empty directory. The corresponding C function is `unlinkat` with `AT_REMOVEDIR`.
   @inline(never)
-  public func removeDirectory(_ name: Path) throws(SystemError) {
+  public func removeDirectory(_ name: Path) throws(Failure) {
     try call("remove the directory", name) { cposix_unlinkat(rawValue, $0, 1) }
   }
 
   /// Sets the mode of what `name` stands for, whatever its own permissions are. Fails where it is a symlink. The
   /// corresponding C functions are `openat` with `O_PATH` and `chmod`.
-  public func setMode(of name: Path, _ mode: UInt32) throws(SystemError) {
+  public func setMode(of name: Path, _ mode: UInt32) throws(Failure) {
     try FileDescriptor.open(name, in: self, .pathOnly).setModeOfPath(mode)
   }
 
@@ -83,7 +82,7 @@ extension DirectoryHandle {
 
   /// The corresponding C function is `utimensat`.
   @inline(never)
-  public func setModificationTime(of name: Path, _ time: FileTime) throws(SystemError) {
+  public func setModificationTime(of name: Path, _ time: FileTime) throws(Failure) {
     try call("set the time of", name) {
       cposix_utimensat(rawValue, $0, time.seconds, time.nanoseconds)
     }
@@ -91,7 +90,7 @@ extension DirectoryHandle {
 
   /// The target of a symlink. The corresponding C function is `readlinkat`.
   @inline(never)
-  public func symlinkTarget(of name: Path) throws(SystemError) -> Path {
+  public func symlinkTarget(of name: Path) throws(Failure) -> Path {
     var capacity = 256
     while true {
       var buffer = [UInt8](repeating: 0, count: capacity)
@@ -112,7 +111,7 @@ extension DirectoryHandle {
   /// corresponding C function is `renameat`.
   @inline(never)
   public func rename(_ name: Path, to newName: Path, in other: DirectoryHandle? = nil)
-    throws(SystemError)
+    throws(Failure)
   {
     try call("rename", name) { old in
       newName.withCString { cposix_renameat(rawValue, old, (other ?? self).rawValue, $0) }
@@ -123,8 +122,8 @@ extension DirectoryHandle {
   /// something. Where the file system has no `RENAME_NOREPLACE`, plain `rename` has the same effect on a
   /// directory that is not empty.
   @inline(never)
-  public func renameWithoutReplacing(_ name: Path, to newName: Path) throws(SystemError) {
-    do throws(SystemError) {
+  public func renameWithoutReplacing(_ name: Path, to newName: Path) throws(Failure) {
+    do throws(Failure) {
       try call("rename", name) { old in
         newName.withCString {
           cposix_renameat2(rawValue, old, rawValue, $0, 0)
@@ -141,7 +140,7 @@ extension DirectoryHandle {
   @inline(never)
   public func exchange(
     _ name: Path, with otherName: Path, in other: DirectoryHandle? = nil
-  ) throws(SystemError) {
+  ) throws(Failure) {
     try call("exchange", name) { old in
       otherName.withCString {
         cposix_renameat2(rawValue, old, (other ?? self).rawValue, $0, 1)
@@ -162,12 +161,12 @@ extension DirectoryHandle {
   ///
   /// The corresponding C function is `readdir`.
   @inline(never)
-  public func names(in name: Path = Path(".")) throws(SystemError) -> [[UInt8]] {
+  public func names(in name: Path = Path(".")) throws(Failure) -> [[UInt8]] {
     let descriptor = try FileDescriptor.open(name, in: self, .directory)
     let full = descriptor.path
     var status = 0
     guard let stream = cposix_fdopendir(descriptor.release(), &status) else {
-      throw SystemError("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -status)))
+      throw Failure("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -status)))
     }
     defer { closedir(stream) }
     var result: [[UInt8]] = []
@@ -175,7 +174,7 @@ extension DirectoryHandle {
       var pointer: UnsafePointer<CChar>? = nil
       let length = cposix_readdir(stream, &pointer)
       if length < 0 {
-        throw SystemError("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -length)))
+        throw Failure("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -length)))
       }
       guard length > 0, let pointer else { return result }
       let bytes = [UInt8](
@@ -189,7 +188,7 @@ extension DirectoryHandle {
   @inline(__always)
   private func call(
     _ operation: StaticString, _ name: Path, _ body: (UnsafePointer<CChar>) -> Int
-  ) throws(SystemError) {
+  ) throws(Failure) {
     do throws(Errno) {
       _ = try retrying { name.withCString(body) }
     } catch { throw self.error(operation, name, error) }
@@ -199,7 +198,7 @@ extension DirectoryHandle {
 /// A name for what is not there yet, or no more: `.<name>.<16 hexadecimal digits>`, of which the digits are
 /// random and `name` is cut to 200 bytes.
 @inline(never)
-public func hiddenName(for name: ArraySlice<UInt8>) throws(SystemError) -> Path {
+public func hiddenName(for name: ArraySlice<UInt8>) throws(Failure) -> Path {
   var hidden = Path(hiddenPrefix(for: name))
   hidden.append(contentsOf: hexText(try randomBytes(8)).bytes)
   return hidden

@@ -36,10 +36,10 @@ public struct MeasuredProcess: ~Copyable {
   public init(
     _ command: Subprocess, countsCalls: Bool = false, output: borrowing FileDescriptor,
     errors: borrowing FileDescriptor
-  ) throws(SystemError) {
+  ) throws(Failure) {
     let size = MemoryLayout<cposix_measured_t>.size
     guard let memory = cposix_map_shared(size) else {
-      throw SystemError("measure", command.program, .outOfMemory)
+      throw Failure("measure", command.program, .outOfMemory)
     }
     let measured = memory.bindMemory(to: cposix_measured_t.self, capacity: 1)
     let out = output.rawValue
@@ -56,7 +56,7 @@ public struct MeasuredProcess: ~Copyable {
     }
     guard started > 0 else {
       cposix_unmap(memory, size)
-      throw SystemError(
+      throw Failure(
         "measure", command.program, Errno(rawValue: Int32(truncatingIfNeeded: -started)))
     }
     let number = Int32(truncatingIfNeeded: started)
@@ -85,25 +85,25 @@ public struct MeasuredProcess: ~Copyable {
   /// or a signal comes. Returns what the process took where it has ended.
   public mutating func wait(
     microseconds: Int64, orFor connection: Int32 = -1, writes: Bool = false
-  ) throws(SystemError) -> Usage? {
+  ) throws(Failure) -> Usage? {
     if !isTraced {
       var longest = microseconds
       if descriptor.rawValue < 0 { longest = min(longest, 200) }
       let ready = cposix_wait_for_any(descriptor.rawValue, connection, writes ? 1 : 0, longest)
       if ready < 0 && ready != Int(-EINTR) {
-        throw SystemError("wait for", program, Errno(rawValue: Int32(truncatingIfNeeded: -ready)))
+        throw Failure("wait for", program, Errno(rawValue: Int32(truncatingIfNeeded: -ready)))
       }
     }
     let result =
       isTraced ? cposix_trace_step(number, measured) : cposix_reap_measured(number, measured)
     if result < 0 {
-      throw SystemError("wait for", program, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
+      throw Failure("wait for", program, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
     }
     guard result > 0 else { return nil }
     hasEnded = true
     let found = measured.pointee
     if found.failure != 0 {
-      throw SystemError(
+      throw Failure(
         "execute", program, Errno(rawValue: Int32(truncatingIfNeeded: -found.failure)))
     }
     return Usage(
@@ -126,10 +126,10 @@ public struct LocalConnection: ~Copyable {
   public var descriptor: Int32 { socket.rawValue }
 
   /// A TCP port of 127.0.0.1 that nobody listens at.
-  public static func freePort() throws(SystemError) -> Int {
+  public static func freePort() throws(Failure) -> Int {
     let port = cposix_free_port()
     guard port > 0 else {
-      throw SystemError(
+      throw Failure(
         "find a free port", Path(), Errno(rawValue: Int32(truncatingIfNeeded: -port)))
     }
     return Int(port)
@@ -173,26 +173,26 @@ public struct LocalConnection: ~Copyable {
 /// What the kernel keeps of files in memory.
 public enum PageCache {
   /// Lets go of everything that is on the disk. Only root may, and not in every container.
-  public static func dropAll() throws(SystemError) {
+  public static func dropAll() throws(Failure) {
     cposix_sync()
     let file = try FileDescriptor.open(Path("/proc/sys/vm/drop_caches"), .write)
     try file.write([UInt8]("3\n".utf8))
   }
 
   /// Lets go of one file, where it is written to the disk and nobody maps it.
-  public static func drop(_ path: Path) throws(SystemError) {
+  public static func drop(_ path: Path) throws(Failure) {
     let file = try FileDescriptor.open(path, .read)
     do throws(Errno) { _ = try retrying { cposix_forget_pages(file.rawValue) } } catch {
-      throw SystemError("drop from the page cache", path, error)
+      throw Failure("drop from the page cache", path, error)
     }
   }
 
   /// Bytes of a file that are in memory.
-  public static func cachedBytes(of path: Path) throws(SystemError) -> UInt64 {
+  public static func cachedBytes(of path: Path) throws(Failure) -> UInt64 {
     let file = try FileDescriptor.open(path, .read)
     let size = try file.status().size
     do throws(Errno) {
       return UInt64(try retrying { cposix_cached_bytes(file.rawValue, Int(size)) })
-    } catch { throw SystemError("ask for the page cache of", path, error) }
+    } catch { throw Failure("ask for the page cache of", path, error) }
   }
 }

@@ -7,9 +7,9 @@ public struct Buffer: ~Copyable {
   public let bytes: UnsafeMutableRawBufferPointer
 
   /// - Parameter count: the size in bytes; 0 is taken as 1.
-  public init(count: Int) throws(SystemError) {
+  public init(count: Int) throws(Failure) {
     guard let address = cposix_map_anonymous(max(count, 1)) else {
-      throw SystemError("allocate memory", Path(), .outOfMemory)
+      throw Failure("allocate memory", Path(), .outOfMemory)
     }
     bytes = UnsafeMutableRawBufferPointer(start: address, count: max(count, 1))
   }

@@ -13,11 +13,11 @@ public final class OutputFile: @unchecked Sendable {
   public private(set) var length: UInt64 = 0
 
   /// `mode` is less the umask.
-  public init(_ place: OutputPlace, mode: UInt32 = 0o777) throws(SystemError) {
+  public init(_ place: OutputPlace, mode: UInt32 = 0o777) throws(Failure) {
     self.place = place
     let opened: FileDescriptor
     var stage: Stage? = nil
-    do throws(SystemError) {
+    do throws(Failure) {
       opened = try FileDescriptor.openUnnamed(in: place.path.parent, mode: mode)
     } catch {
       switch error.errno {
@@ -26,7 +26,7 @@ public final class OutputFile: @unchecked Sendable {
         opened = try FileDescriptor.open(
           OutputFile.name(in: made), .createNew, mode: mode)
         stage = made
-      default: throw SystemError("create", place.path, error.errno)
+      default: throw Failure("create", place.path, error.errno)
       }
     }
     file = opened
@@ -36,21 +36,21 @@ public final class OutputFile: @unchecked Sendable {
   private static func name(in stage: Stage) -> Path { stage.path.appending("complete") }
 
   /// Appends.
-  public func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
-    do throws(SystemError) { try file.write(bytes) } catch {
-      throw SystemError("write", place.path, error.errno)
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    do throws(Failure) { try file.write(bytes) } catch {
+      throw Failure("write", place.path, error.errno)
     }
     length += UInt64(bytes.count)
   }
 
-  public func write(_ bytes: [UInt8]) throws(SystemError) {
-    try bytes.span.withUnsafeBytes { (buffer) throws(SystemError) -> Void in try write(buffer) }
+  public func write(_ bytes: [UInt8]) throws(Failure) {
+    try bytes.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in try write(buffer) }
   }
 
   /// Puts the file under its name, over one that is there if `replaces` is true; otherwise fails with `exists`.
-  public func publish(replaces: Bool = true) throws(SystemError) {
+  public func publish(replaces: Bool = true) throws(Failure) {
     if stage == nil {
-      do throws(SystemError) {
+      do throws(Failure) {
         try file.link(as: place.path)
         return
       } catch {

@@ -9,36 +9,8 @@ public struct OutputPlace: Sendable {
   /// The file itself, which may not exist yet.
   public let path: Path
 
-  /// Why nothing can be written there.
-  public enum Refusal: Error, Sendable {
-    case system(SystemError)
-    /// What is there is no regular file.
-    case occupied(Path, FileStatus.Kind)
-    /// The path ends with a slash, or is empty.
-    case noFileName(Path)
-    /// There is no directory to make it in.
-    case noDirectory(Path)
-    /// It leads to an open file of a process.
-    case openFile(Path)
-
-    /// One line without a final full stop.
-    public var description: Text {
-      switch self {
-      case .system(let error): return error.description
-      case .occupied(let path, let kind):
-        return "the output \(path.quoted) is \(kind.name): give the path of a regular file"
-      case .noFileName(let path):
-        return "the output \(path.quoted) does not end with a file's name: give one"
-      case .noDirectory(let path):
-        return "the directory of the output \(path.quoted) does not exist: make it first"
-      case .openFile(let path):
-        return "the output \(path.quoted) stands for an open file: give the path of a regular file"
-      }
-    }
-  }
-
   /// Looks at what is there, and changes nothing. `followsLinks`: otherwise a symlink is refused.
-  public init(_ given: Path, followsLinks: Bool = true) throws(Refusal) {
+  public init(_ given: Path, followsLinks: Bool = true) throws(Failure) {
     self.given = given
     var path = given
     // The kernel follows as many (path_resolution(7)).
@@ -49,23 +21,23 @@ public struct OutputPlace: Sendable {
       }
       path = next
     }
-    throw .system(SystemError("follow the symlink", given, .symlinkLoop))
+    throw Failure("follow the symlink", given, .symlinkLoop)
   }
 
   /// Fails where something stands there by now that must not be replaced: for just before the file is renamed.
-  public func checkAgain(replaces: Bool = true) throws(SystemError) {
+  public func checkAgain(replaces: Bool = true) throws(Failure) {
     guard let status = try DirectoryHandle.current.statusIfExists(of: path) else { return }
-    guard replaces, status.kind == .file else { throw SystemError("replace", path, .exists) }
+    guard replaces, status.kind == .file else { throw Failure("replace", path, .exists) }
   }
 
   /// What the symlink at `path` leads to; nil where a file can be made or replaced there.
-  private static func next(_ path: Path, _ given: Path, _ followsLinks: Bool) throws(Refusal)
+  private static func next(_ path: Path, _ given: Path, _ followsLinks: Bool) throws(Failure)
     -> Path?
   {
     guard let last = path.bytes.last, last != UInt8(ascii: "/") else { throw .noFileName(given) }
     guard let status = try status(of: path) else {
       guard try self.status(of: path.parent, follow: true)?.kind == .directory else {
-        throw .noDirectory(given)
+        throw .noOutputDirectory(given)
       }
       return nil
     }
@@ -73,18 +45,14 @@ public struct OutputPlace: Sendable {
     case .file: return nil
     case .symlink where followsLinks:
       guard !isOfProcessFileSystem(status) else { throw .openFile(given) }
-      do throws(SystemError) {
-        let target = try DirectoryHandle.current.symlinkTarget(of: path)
-        return target.isAbsolute ? target : path.parent.appending(target.bytes)
-      } catch { throw .system(error) }
-    default: throw .occupied(given, status.kind)
+      let target = try DirectoryHandle.current.symlinkTarget(of: path)
+      return target.isAbsolute ? target : path.parent.appending(target.bytes)
+    default: throw .notRegularOutput(given, status.kind)
     }
   }
 
-  private static func status(of path: Path, follow: Bool = false) throws(Refusal) -> FileStatus? {
-    do throws(SystemError) {
-      return try DirectoryHandle.current.statusIfExists(of: path, follow: follow)
-    } catch { throw .system(error) }
+  private static func status(of path: Path, follow: Bool = false) throws(Failure) -> FileStatus? {
+    try DirectoryHandle.current.statusIfExists(of: path, follow: follow)
   }
 
   private static func isOfProcessFileSystem(_ status: FileStatus) -> Bool {
@@ -93,6 +61,33 @@ public struct OutputPlace: Sendable {
       return false
     }
     return own.kind == .symlink && own.device == status.device
+  }
+}
+
+// Why nothing can be written to an output.
+extension Failure {
+  /// What is there is no regular file.
+  public static func notRegularOutput(_ path: Path, _ kind: FileStatus.Kind) -> Failure {
+    Failure(
+      .refused, "the output \(path.quoted) is \(kind.name): give the path of a regular file")
+  }
+
+  /// The path ends with a slash, or is empty.
+  public static func noFileName(_ path: Path) -> Failure {
+    Failure(.refused, "the output \(path.quoted) does not end with a file's name: give one")
+  }
+
+  /// There is no directory to make it in.
+  public static func noOutputDirectory(_ path: Path) -> Failure {
+    Failure(
+      .refused, "the directory of the output \(path.quoted) does not exist: make it first")
+  }
+
+  /// It leads to an open file of a process.
+  public static func openFile(_ path: Path) -> Failure {
+    Failure(
+      .refused,
+      "the output \(path.quoted) stands for an open file: give the path of a regular file")
   }
 }
 

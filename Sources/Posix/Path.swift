@@ -35,12 +35,12 @@ public struct Path: Sendable {
   public var isAbsolute: Bool { storage[0] == UInt8(ascii: "/") }
 
   /// Calls `body` with the NUL-terminated bytes, which are valid only until it returns.
-  public func withCString<Result, Failure: Error>(
-    _ body: (UnsafePointer<CChar>) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    try storage.withUnsafeBufferPointer { (buffer) throws(Failure) -> Result in
+  public func withCString<Result, Reason: Error>(
+    _ body: (UnsafePointer<CChar>) throws(Reason) -> Result
+  ) throws(Reason) -> Result {
+    try storage.withUnsafeBufferPointer { (buffer) throws(Reason) -> Result in
       try buffer.baseAddress!.withMemoryRebound(to: CChar.self, capacity: buffer.count) {
-        (pointer) throws(Failure) -> Result in
+        (pointer) throws(Reason) -> Result in
         try body(pointer)
       }
     }

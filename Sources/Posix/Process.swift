@@ -78,9 +78,9 @@ public enum ProcessContext {
 
   /// Lets the kernel send `signal` when the thread that started this process ends. Kept across `execve`,
   /// not inherited by children. The corresponding C function is `prctl` with `PR_SET_PDEATHSIG`.
-  public static func signalAtParentDeath(_ signal: Int32) throws(SystemError) {
+  public static func signalAtParentDeath(_ signal: Int32) throws(Failure) {
     do throws(Errno) { _ = try retrying { cposix_signal_at_parent_death(signal) } } catch {
-      throw SystemError("ask for a signal at the parent's death", Path(), error)
+      throw Failure("ask for a signal at the parent's death", Path(), error)
     }
   }
 
@@ -111,22 +111,22 @@ public enum ProcessContext {
   }
 
   /// Replaces the program; returns only on failure. The corresponding C function is `execve`.
-  public static func execute(_ path: Path, arguments: [Path], environment: [Path]) -> SystemError {
+  public static func execute(_ path: Path, arguments: [Path], environment: [Path]) -> Failure {
     let result = path.withCString { path in
       withPointers(arguments) { arguments in
         withPointers(environment) { cposix_execve(path, arguments, $0) }
       }
     }
-    return SystemError("execute", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
+    return Failure("execute", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
   }
 
   /// Ends at once, without running exit handlers. The corresponding C function is `_exit`.
   public static func exit(_ status: Int32) -> Never { _exit(status) }
 
   /// The working directory, absolute. The corresponding C function is `getcwd`.
-  public static func workingDirectory() throws(SystemError) -> Path {
+  public static func workingDirectory() throws(Failure) -> Path {
     guard let pointer = getcwd(nil, 0) else {
-      throw SystemError("find the working directory", Path(), .noSuchFile)
+      throw Failure("find the working directory", Path(), .noSuchFile)
     }
     defer { free(pointer) }
     return Path(cString: pointer)
@@ -209,11 +209,11 @@ public enum WallClock {
 }
 
 /// Bytes from the kernel's random generator (getrandom(2)).
-public func randomBytes(_ count: Int) throws(SystemError) -> [UInt8] {
+public func randomBytes(_ count: Int) throws(Failure) -> [UInt8] {
   var result = [UInt8](repeating: 0, count: count)
   do throws(Errno) {
     _ = try retrying { result.withUnsafeMutableBytes { cposix_random($0.baseAddress!, $0.count) } }
-  } catch { throw SystemError("read random bytes", Path(), error) }
+  } catch { throw Failure("read random bytes", Path(), error) }
   return result
 }
 

@@ -6,10 +6,10 @@
 /// to it; nil: nothing stays.
 public func removeTree(
   _ name: Path, in directory: DirectoryHandle, deadline: Int64 = .max, keeping time: FileTime? = nil
-) throws(SystemError) {
+) throws(Failure) {
   guard let status = try directory.statusIfExists(of: name) else { return }
   guard status.kind == .directory else {
-    try ignoringMissing { () throws(SystemError) in try directory.removeFile(name) }
+    try ignoringMissing { () throws(Failure) in try directory.removeFile(name) }
     return
   }
   var removal = Removal(device: status.device, deadline: deadline, kept: time)
@@ -23,21 +23,21 @@ private struct Removal {
   /// Inodes of which one name was removed: that changed the file, which has further names.
   var removedLinks: [UInt64] = []
 
-  mutating func removeDirectory(_ name: Path, in directory: DirectoryHandle) throws(SystemError) {
-    do throws(SystemError) {
+  mutating func removeDirectory(_ name: Path, in directory: DirectoryHandle) throws(Failure) {
+    do throws(Failure) {
       let opened = try openWithPermissions(name, in: directory)
       if deadline != .max && MonotonicClock.now > deadline {
-        throw SystemError("remove", opened.path, .timedOut)
+        throw Failure("remove", opened.path, .timedOut)
       }
       if try opened.status().device != device {
-        throw SystemError("remove", opened.path, .notSupported)
+        throw Failure("remove", opened.path, .notSupported)
       }
       let handle = opened.handle
       for bytes in try handle.names() {
         let child = Path(bytes)
         if try isKept(child, in: handle) { continue }
         // Most entries are files: trying costs less than asking first.
-        do throws(SystemError) {
+        do throws(Failure) {
           try handle.removeFile(child)
         } catch {
           switch error.errno {
@@ -51,13 +51,13 @@ private struct Removal {
       if error.errno.isMissing { return }
       throw error
     }
-    do throws(SystemError) { try directory.removeDirectory(name) } catch {
+    do throws(Failure) { try directory.removeDirectory(name) } catch {
       if error.errno.isMissing || (kept != nil && error.errno == .notEmpty) { return }
       throw error
     }
   }
 
-  private mutating func isKept(_ name: Path, in directory: DirectoryHandle) throws(SystemError)
+  private mutating func isKept(_ name: Path, in directory: DirectoryHandle) throws(Failure)
     -> Bool
   {
     guard let kept, let status = try directory.statusIfExists(of: name), status.kind != .directory
@@ -70,10 +70,10 @@ private struct Removal {
 
 /// Opens a directory, and gives its owner the permissions that are missing: one whose content is about to be
 /// changed. It has mode 0700 then, if any was missing.
-public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) throws(SystemError)
+public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) throws(Failure)
   -> FileDescriptor
 {
-  do throws(SystemError) {
+  do throws(Failure) {
     let opened = try FileDescriptor.open(name, in: directory, .directory)
     // Whoever may remove entries without that may do it where modes can't be changed.
     if try opened.status().mode & 0o700 != 0o700 { try? opened.setMode(0o700) }
@@ -87,8 +87,8 @@ public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) thr
   }
 }
 
-private func ignoringMissing(_ body: () throws(SystemError) -> Void) throws(SystemError) {
-  do throws(SystemError) { try body() } catch {
+private func ignoringMissing(_ body: () throws(Failure) -> Void) throws(Failure) {
+  do throws(Failure) { try body() } catch {
     if !error.errno.isMissing { throw error }
   }
 }

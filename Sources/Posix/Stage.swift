@@ -15,17 +15,17 @@ public final class Stage: @unchecked Sendable {
   private static let markContent = Array("onefold stage 1\n".utf8)
 
   /// Makes a stage beside the file `output`, which gives it its name. `mode` is less the umask.
-  public convenience init(beside output: Path, mode: UInt32 = 0o700) throws(SystemError) {
+  public convenience init(beside output: Path, mode: UInt32 = 0o700) throws(Failure) {
     try self.init(in: output.parent, named: output.lastComponent, mode: mode)
   }
 
   public init(in directory: Path, named name: ArraySlice<UInt8>, mode: UInt32 = 0o700)
-    throws(SystemError)
+    throws(Failure)
   {
     let path = directory.appending(try hiddenName(for: name).bytes)
     try DirectoryHandle.current.createDirectory(path, mode: mode)
     self.path = path
-    do throws(SystemError) { mark = try Stage.makeMark(in: path) } catch {
+    do throws(Failure) { mark = try Stage.makeMark(in: path) } catch {
       try? removeTree(path, in: .current)
       throw error
     }
@@ -34,7 +34,7 @@ public final class Stage: @unchecked Sendable {
   deinit { try? remove() }
 
   /// Removes the stage now, and reports where that fails.
-  public func remove() throws(SystemError) {
+  public func remove() throws(Failure) {
     if !isKept { try Stage.remove(path, in: .current) }
   }
 
@@ -72,7 +72,7 @@ public final class Stage: @unchecked Sendable {
   // MARK: Mark
 
   /// Nobody sees the mark before it is locked.
-  private static func makeMark(in path: Path) throws(SystemError) -> FileDescriptor? {
+  private static func makeMark(in path: Path) throws(Failure) -> FileDescriptor? {
     let name = path.appending(markName.bytes)
     let hidden = path.appending(newMarkName.bytes)
     let file = try FileDescriptor.open(hidden, .createNew, mode: 0o600)
@@ -117,7 +117,7 @@ public final class Stage: @unchecked Sendable {
   }
 
   /// Removes the mark last, so that a removal that is interrupted can be finished by another process.
-  private static func remove(_ name: Path, in directory: DirectoryHandle) throws(SystemError) {
+  private static func remove(_ name: Path, in directory: DirectoryHandle) throws(Failure) {
     guard try directory.statusIfExists(of: name) != nil else { return }
     let opened = try openWithPermissions(name, in: directory)
     let device = try opened.status().device
@@ -125,7 +125,7 @@ public final class Stage: @unchecked Sendable {
     for bytes in try handle.names() where bytes[...] != markName.bytes {
       let child = Path(bytes)
       guard try handle.status(of: child).device == device else {
-        throw SystemError("remove", opened.path.appending(bytes), .notSupported)
+        throw Failure("remove", opened.path.appending(bytes), .notSupported)
       }
       try removeTree(child, in: handle)
     }

@@ -4,6 +4,13 @@
     public var string: String { String(decoding: bytes, as: UTF8.self) }
   }
 
+  extension Failure {
+    /// What can't be done, said by one line.
+    public static func failed(_ message: String) -> Failure {
+      Failure(.refused, Text(utf8: [UInt8](message.utf8)))
+    }
+  }
+
   extension DefaultStringInterpolation {
     public mutating func appendInterpolation(_ text: Text) { appendLiteral(text.string) }
   }

@@ -45,7 +45,7 @@ public struct Subprocess: Sendable {
   /// Runs the program to its end, with an empty standard input. What it writes is kept in memory. It and
   /// whatever it started are killed when the time is over, or when a termination signal comes that is
   /// held (`TerminationSignals.hold`).
-  public func run() throws(SystemError) -> Result {
+  public func run() throws(Failure) -> Result {
     var process = try start()
     let start = MonotonicClock.now
     var pause: UInt32 = 1
@@ -66,7 +66,7 @@ public struct Subprocess: Sendable {
   }
 
   /// Starts the program and does not wait for it. `timeout` does not count.
-  public func start() throws(SystemError) -> RunningProcess {
+  public func start() throws(Failure) -> RunningProcess {
     let output = try FileDescriptor.inMemory("stdout")
     let errors = try FileDescriptor.inMemory("stderr")
     let number = program.withCString { path in
@@ -83,7 +83,7 @@ public struct Subprocess: Sendable {
       }
     }
     guard number > 0 else {
-      throw SystemError("run", program, Errno(rawValue: Int32(truncatingIfNeeded: -number)))
+      throw Failure("run", program, Errno(rawValue: Int32(truncatingIfNeeded: -number)))
     }
     return RunningProcess(
       program: program, number: Int32(truncatingIfNeeded: number), output: output, errors: errors,
@@ -93,11 +93,11 @@ public struct Subprocess: Sendable {
 
 extension FileDescriptor {
   /// An unnamed file in memory, for reading and writing. The corresponding C function is `memfd_create`.
-  public static func inMemory(_ name: StaticString) throws(SystemError) -> FileDescriptor {
+  public static func inMemory(_ name: StaticString) throws(Failure) -> FileDescriptor {
     do throws(Errno) {
       let raw = try retrying { Path(name).withCString { cposix_memory_file($0) } }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path(name))
-    } catch { throw SystemError("create a file in memory for", Path(name), error) }
+    } catch { throw Failure("create a file in memory for", Path(name), error) }
   }
 }
 
@@ -155,17 +155,17 @@ public struct RunningProcess: ~Copyable {
   }
 
   /// The exit status (128 + N where signal N ended it), or nil while it runs.
-  public mutating func poll() throws(SystemError) -> Int32? {
+  public mutating func poll() throws(Failure) -> Int32? {
     if let status { return status }
     var now: Int32 = 0
     do throws(Errno) {
       if try retrying({ cposix_reap(number, &now) }) > 0 { status = now }
-    } catch { throw SystemError("wait for", program, error) }
+    } catch { throw Failure("wait for", program, error) }
     return status
   }
 
   /// Asks it to end (SIGTERM), and waits. Returns nil where it still runs after `seconds`.
-  public mutating func terminate(within seconds: Int) throws(SystemError) -> Int32? {
+  public mutating func terminate(within seconds: Int) throws(Failure) -> Int32? {
     _ = cposix_signal_group(number, SIGTERM)
     let end = MonotonicClock.now + Int64(seconds) * 1_000_000_000
     while MonotonicClock.now < end {
@@ -176,17 +176,17 @@ public struct RunningProcess: ~Copyable {
   }
 
   /// Ends it and its group by SIGKILL, and waits.
-  public mutating func kill() throws(SystemError) {
+  public mutating func kill() throws(Failure) {
     _ = cposix_signal_group(number, SIGKILL)
     while try poll() == nil { MonotonicClock.sleep(milliseconds: 1) }
   }
 
   /// What it wrote until now.
-  public func result(_ end: Subprocess.Result.End) throws(SystemError) -> Subprocess.Result {
+  public func result(_ end: Subprocess.Result.End) throws(Failure) -> Subprocess.Result {
     Subprocess.Result(end: end, output: try content(output), errors: try content(errors))
   }
 
-  private func content(_ file: borrowing FileDescriptor) throws(SystemError) -> [UInt8] {
+  private func content(_ file: borrowing FileDescriptor) throws(Failure) -> [UInt8] {
     try file.bytes(at: 0, count: Int(try file.status().size))
   }
 }

@@ -42,46 +42,44 @@ private func startThread(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRaw
 
 /// Work that several threads share: numbered items, the first error, and a count of bytes done.
 ///
-/// Where termination signals are held, one of them ends the work with the error that `interrupted` makes
-/// of its number.
-public final class SharedWork<Failure: Error>: Sendable {
+/// If termination signals are held, one of them ends the work with `Failure.interrupted`.
+public final class SharedWork: Sendable {
   private let next = Atomic<Int>(0)
-  private let hasFailed = Atomic<Bool>(false)
+  private let isStopped = Atomic<Bool>(false)
   private let done = Atomic<Int>(0)
   private let count: Int
-  private let interrupted: @Sendable (Int32) -> Failure
-  // Written once, by whoever sets `hasFailed`; read after all threads have ended.
+  // Written once, by whoever sets `isStopped`; read after all threads have ended.
   nonisolated(unsafe) private var error: Failure? = nil
 
-  public init(count: Int, interrupted: @escaping @Sendable (Int32) -> Failure) {
-    self.count = count
-    self.interrupted = interrupted
-  }
+  public init(count: Int) { self.count = count }
 
-  /// The next item, 0 to `count` - 1, or nil where none is left or another worker has failed.
+  /// The next item, 0 to `count` - 1, or nil if none is left or the work is stopped.
   public func take() -> Int? {
     guard !mustStop() else { return nil }
     let item = next.wrappingAdd(1, ordering: .relaxed).oldValue
     return item < count ? item : nil
   }
 
-  /// Whether an item that takes long is to be left unfinished: a worker has failed, or a held signal came.
+  /// Whether an item that takes long is to be left unfinished: the work is stopped, or a held signal came.
   public func mustStop() -> Bool {
-    if hasFailed.load(ordering: .relaxed) { return true }
+    if isStopped.load(ordering: .relaxed) { return true }
     guard let signal = TerminationSignals.pending else { return false }
-    fail(interrupted(signal))
+    fail(.interrupted(signal: signal))
     return true
   }
 
   /// Keeps the first error and stops all workers.
   public func fail(_ error: Failure) {
-    let exchange = hasFailed.compareExchange(
+    let exchange = isStopped.compareExchange(
       expected: false, desired: true, ordering: .acquiringAndReleasing)
     if exchange.exchanged { self.error = error }
   }
 
-  /// Whether a worker has failed.
-  public var isFailing: Bool { hasFailed.load(ordering: .relaxed) }
+  /// Stops all workers without an error: what they were to find is found.
+  public func stop() { isStopped.store(true, ordering: .relaxed) }
+
+  /// Whether the work is stopped, because a worker has failed or by `stop`.
+  public var isFailing: Bool { isStopped.load(ordering: .relaxed) }
 
   public func add(bytes: Int) { done.wrappingAdd(bytes, ordering: .relaxed) }
   public var bytesDone: UInt64 { UInt64(done.load(ordering: .relaxed)) }

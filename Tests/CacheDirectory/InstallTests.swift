@@ -174,14 +174,11 @@ private struct Scenarios {
     #expect(try isFound(.full))
     // A whole tree can't be had from it, so that none is tried.
     try damage("big")
-    do throws(PayloadError) {
+    do throws(Failure) {
       _ = try cache.installHoldingSignals(damaged, request(.full))
       Issue.record("it was installed")
     } catch {
-      guard case .damaged(.frame(1), _) = error else {
-        Issue.record("\(error.description.string)")
-        return
-      }
+      #expect(error == .damaged(.frame(1), damaged.path))
     }
     #expect(try place.list("cache") == [name])
   }
@@ -270,14 +267,11 @@ private struct Scenarios {
     onefile.frames[1].hash = .zero
     let damaged = try Payload.open(try place.write("damaged", onefile.encoded()))
     let cache = try open()
-    do throws(PayloadError) {
+    do throws(Failure) {
       _ = try cache.installHoldingSignals(damaged, request())
       Issue.record("it was installed")
     } catch {
-      guard case .damaged(.frame(1), _) = error else {
-        Issue.record("\(error.description.string)")
-        return
-      }
+      #expect(error == .damaged(.frame(1), damaged.path))
     }
     #expect(try place.list("cache") == [])
   }
@@ -395,7 +389,7 @@ private struct Scenarios {
   }
 
   @Test func errorsNameEveryDirectory() {
-    let error = CacheError.noDirectory([
+    let error = Failure.noDirectory([
       SkippedCandidate(path: Path("/a\n"), reason: "is on a noexec mount"),
       SkippedCandidate(path: Path("/b"), reason: "belongs to another user"),
     ])

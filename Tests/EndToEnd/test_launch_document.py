@@ -103,6 +103,9 @@ def literals(path: Path) -> Iterator[Literal]:
         names = [next(filter(None, found), "") for found in FUNCTION.findall(before)]
         cases = CASE.findall(before)
         labels = re.findall(r"\.(\w+)", cases[-1]) if cases else []
+        if path.name.endswith("Failures.swift") and not labels:
+            # A function there makes the failure of the kind that it is named after.
+            labels = names[-1:]
         yield Literal(
             path.name, names[-1] if names else "", before[-200:].rstrip(), frozenset(labels), tuple(parts)
         )
@@ -143,15 +146,15 @@ class Sources:
         ]
         self.errors = [
             literal
-            for literal in self.of("PayloadError.swift", "CacheError.swift")
-            if literal.function == "description" and str(literal) != UNSAID
+            for literal in self.of("PayloadFailures.swift", "CacheFailures.swift")
+            if literal.function != "describe"
         ]
         #: They say what to do, after the text of an error with one of their labels.
-        self.advice = [literal for literal in self.of("LaunchError.swift") if literal.has_words]
+        self.advice = [literal for literal in self.of("LaunchFailures.swift") if literal.has_words]
         advised = {label for literal in self.advice for label in literal.labels}
-        self.failures = [literal for literal in self.of("Errno.swift") if literal.parts[0] == "cannot "]
+        self.failures = [literal for literal in self.of("Failure.swift") if literal.parts[0] == "cannot "]
         self.messages = [
-            *self.before(r"\b(LaunchError|fail)\(|message\[\] ="),
+            *self.before(r"(\bfail|\.(refused|notExecutable))\(|message\[\] ="),
             *self.advice,
             *(literal for literal in self.errors if not literal.labels & advised),
             *self.failures,
@@ -164,7 +167,7 @@ class Sources:
         ]
         places = self.of("Candidates.swift", "Ancestors.swift")
         self.reasons = [literal for literal in places if literal.has_words]
-        self.damage = [literal for literal in self.of("PayloadError.swift") if literal.function == "describe"]
+        self.damage = [literal for literal in self.of("PayloadFailures.swift") if literal.function == "describe"]
         self.faults = [
             literal
             for literal in self.of("FormatError.swift")
@@ -174,7 +177,7 @@ class Sources:
         program = BOOTLOADER.read_bytes()
         self.operations = [
             literal
-            for literal in self.before(r"\b(SystemError|error|call)\(")
+            for literal in self.before(r"\b(Failure|error|call)\(")
             if f"{literal}\0".encode() in program
         ]
 

@@ -16,7 +16,7 @@ public func checkArchive(_ bytes: [UInt8]) {
   guard let payload = try? Payload.open(place("onefile")) else { return }
 
   let manifest: Manifest
-  do throws(PayloadError) { manifest = try payload.readManifest() } catch {
+  do throws(Failure) { manifest = try payload.readManifest() } catch {
     // As all readers: the same error, and no trace.
     precondition(isFormatError(error) && extractionError(payload, place) != nil)
     place.requireNothingElse(["onefile"])
@@ -25,7 +25,7 @@ public func checkArchive(_ bytes: [UInt8]) {
   // More would only take time.
   guard manifest.contentLength <= 1 << 24 else { return }
   var isVerified = false
-  do throws(PayloadError) {
+  do throws(Failure) {
     _ = try verify(payload)
     isVerified = true
   } catch { precondition(isFormatError(error)) }
@@ -41,15 +41,15 @@ public func checkArchive(_ bytes: [UInt8]) {
   }
 }
 
-private func extractionError(_ payload: Payload, _ place: Workshop) -> PayloadError? {
-  do throws(PayloadError) {
+private func extractionError(_ payload: Payload, _ place: Workshop) -> Failure? {
+  do throws(Failure) {
     _ = try extract(payload, to: place("target"))
     return nil
   } catch { return error }
 }
 
-private func isFormatError(_ error: PayloadError) -> Bool {
-  switch error {
+private func isFormatError(_ error: Failure) -> Bool {
+  switch error.kind {
   case .format, .damaged: true
   default: false
   }
@@ -115,7 +115,7 @@ final class Workshop: Sendable {
 
   private init() {
     let parent = ProcessContext.environment("TMPDIR") ?? Path("/tmp")
-    do throws(SystemError) {
+    do throws(Failure) {
       path = parent.appending(try hiddenName(for: Path("onefold-fuzz").bytes).bytes)
       try DirectoryHandle.current.createDirectory(path, mode: 0o700)
       try DirectoryHandle.current.createDirectory(self("canary"), mode: 0o700)
@@ -128,7 +128,7 @@ final class Workshop: Sendable {
   func callAsFunction(_ name: String) -> Path { path.appending(name.utf8) }
 
   func write(_ bytes: [UInt8], to name: String) {
-    do throws(SystemError) {
+    do throws(Failure) {
       let current = DirectoryHandle.current
       if try current.statusIfExists(of: self(name)) != nil { try current.removeFile(self(name)) }
       try FileDescriptor.open(self(name), .createNew, mode: 0o600).write(bytes)
@@ -136,7 +136,7 @@ final class Workshop: Sendable {
   }
 
   func remove(_ name: String) {
-    do throws(SystemError) { try removeTree(self(name), in: .current) } catch {
+    do throws(Failure) { try removeTree(self(name), in: .current) } catch {
       preconditionFailure("\(error.description.string)")
     }
   }

@@ -13,8 +13,12 @@ public func checkSystemGlibc(_ bytes: [UInt8]) {
   place.write(bytes, to: "root/lib/libc.so.6")
   var record = LaunchRecord(name: [0x61], entry: [0x61], target: [0x61])
   record.glibc = GlibcVersion(2, 36).map { GlibcRequirement(version: $0, file: [0x61]) }
-  do throws(PayloadError) { try requireGlibc(for: record, below: place("root")) } catch {
-    guard case .glibc(_, let found) = error else { preconditionFailure("another error") }
+  do throws(Failure) { try requireGlibc(for: record, below: place("root")) } catch {
+    guard case .glibc = error.kind else { preconditionFailure("another error") }
+    // The version that was found is the last word.
+    let found = error.text.bytes.split(separator: UInt8(ascii: " ")).last.flatMap {
+      GlibcVersion(parsing: Array($0).span)
+    }
     if let found, let needed = record.glibc { precondition(found < needed.version) }
   }
 }

@@ -17,7 +17,7 @@ public func checkSeal(_ bytes: [UInt8]) {
 
   let place = Workshop.shared
   place.write(bytes, to: "seal")
-  do throws(SystemError) {
+  do throws(Failure) {
     let directory = try FileDescriptor.open(place(""), .directory)
     let treeID = Digest(bytes.span, at: 16)
     let seal = Seal.read(in: directory.handle, treeID: treeID, withTable: true)

@@ -161,7 +161,7 @@ import Testing
 
   @Test func exitCodesOfTheLaunchAreDocumented() throws {
     let document = try Repository.text("docs/launch.md")
-    let source = try Repository.text("Bootloader/LaunchError.swift")
+    let source = try Repository.text("Bootloader/LaunchFailures.swift")
     let codes = source.matches(of: #/Int32 \{ (1[0-9]{2}) \}/#).map { String($0.output.1) }
     #expect(codes == ["125", "126", "127"])
     for code in codes { #expect(document.contains("| \(code) |")) }

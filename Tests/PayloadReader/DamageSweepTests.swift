@@ -194,7 +194,7 @@ private final class DamageSweep: Sendable {
     case .flip(let offset, let mask): try file.write([bytes[offset] ^ mask], at: offset)
     case .cut(let length): try file.resize(to: Int64(length))
     }
-    let outcome = failure { () throws(PayloadError) in try verify(try Payload.open(path)) }
+    let outcome = failure { () throws(Failure) in try verify(try Payload.open(path)) }
     if case .flip(let offset, _) = damage { try file.write([bytes[offset]], at: offset) }
     return outcome
   }

@@ -17,7 +17,7 @@ import Testing
   private func failure(_ onefile: Onefile, to target: String = "out/tree") throws -> String {
     let payload = try onefile.open(in: directory)
     defer { try? directory.remove("onefile") }
-    return PayloadReaderTests.failure { () throws(PayloadError) in
+    return PayloadReaderTests.failure { () throws(Failure) in
       try extract(payload, to: directory(target))
     }
   }
@@ -208,7 +208,7 @@ import Testing
       TerminationSignals.hold()
       kill(getpid(), SIGTERM)
       while TerminationSignals.pending == nil { MonotonicClock.sleep(milliseconds: 1) }
-      let found = PayloadReaderTests.failure { () throws(PayloadError) in
+      let found = PayloadReaderTests.failure { () throws(Failure) in
         try extract(payload, to: directory("tree"))
       }
       try #require(found == "signal \(SIGTERM)")

@@ -2,6 +2,7 @@ import CFilter
 import CLZMA
 import PayloadFormat
 import PayloadReader
+import Posix
 import TestSupport
 import Testing
 
@@ -28,7 +29,7 @@ import Testing
     let payload = try onefile.open(in: directory)
     let manifest = try payload.readManifest()
     var bytes: [UInt8] = []
-    let refusal = failure { () throws(PayloadError) in
+    let refusal = failure { () throws(Failure) in
       let decoder = try FrameDecoder(
         longestStored: manifest.longestStoredFrame, longestRaw: manifest.longestRawFrame)
       bytes = Array(try decoder.decode(0, of: payload, manifest))
@@ -264,7 +265,7 @@ import Testing
     for index in (0..<20).reversed() where index != 9 {
       #expect(Array(try decoder.decode(index, of: payload, manifest)) == contents[index])
     }
-    #expect(throws: PayloadError.self) { try decoder.decode(9, of: payload, manifest) }
+    #expect(throws: Failure.self) { try decoder.decode(9, of: payload, manifest) }
     #expect(Array(try decoder.decode(10, of: payload, manifest)) == contents[10])
   }
 }

@@ -76,9 +76,8 @@ import Testing
     #expect(try directory.list("out") == ["directory", "empty", "program"])
     try directory.remove("out")
     try directory.remove("onefile")
-    let failed = failure { () throws(PayloadError) in
-      do { try unpack(["big"], of: onefile) } catch let error as PayloadError { throw error } catch
-      {}
+    let failed = failure { () throws(Failure) in
+      do { try unpack(["big"], of: onefile) } catch let error as Failure { throw error } catch {}
     }
     #expect(failed == "frame 1")
   }

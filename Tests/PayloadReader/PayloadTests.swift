@@ -14,12 +14,12 @@ import Testing
   private func failure(reading bytes: [UInt8]) throws -> String {
     let path = try directory.write("file", bytes)
     defer { try? directory.remove("file") }
-    return failure { () throws(PayloadError) in
+    return failure { () throws(Failure) in
       _ = try Payload.open(path).readManifest()
     }
   }
 
-  private func failure(_ body: () throws(PayloadError) -> Void) -> String {
+  private func failure(_ body: () throws(Failure) -> Void) -> String {
     PayloadReaderTests.failure(body)
   }
 
@@ -43,12 +43,12 @@ import Testing
 
   @Test func whatIsNoFileHoldsNoPayload() throws {
     #expect(
-      failure { () throws(PayloadError) in _ = try Payload.open(directory.path) } == "no payload")
+      failure { () throws(Failure) in _ = try Payload.open(directory.path) } == "no payload")
     #expect(
-      failure { () throws(PayloadError) in _ = try Payload.open(Path("/dev/null")) } == "no payload"
+      failure { () throws(Failure) in _ = try Payload.open(Path("/dev/null")) } == "no payload"
     )
     #expect(
-      failure { () throws(PayloadError) in _ = try Payload.open(directory("none")) } == "system 2")
+      failure { () throws(Failure) in _ = try Payload.open(directory("none")) } == "system 2")
   }
 
   @Test func everyCutIsRefused() throws {
@@ -179,7 +179,7 @@ import Testing
     var onefile = Onefile.sample()
     onefile.editTrailer = { $0.prefixHash = .zero }
     let payload = try onefile.open(in: directory)
-    #expect(failure { () throws(PayloadError) in try payload.verifyPrefix() } == "bootloader")
+    #expect(failure { () throws(Failure) in try payload.verifyPrefix() } == "bootloader")
   }
 
   // MARK: The manifest's codec
@@ -216,7 +216,7 @@ import Testing
 
   @Test func messagesNameTheFileAndEscapeIt() throws {
     let path = try directory.write("evil\u{1B}[2J", [])
-    do throws(PayloadError) {
+    do throws(Failure) {
       _ = try Payload.open(path)
       Issue.record("it was read")
     } catch {

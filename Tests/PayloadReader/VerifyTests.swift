@@ -16,7 +16,7 @@ import Testing
   private func failure(of bytes: [UInt8]) throws -> String {
     let path = try directory.write("file", bytes)
     defer { try? directory.remove("file") }
-    return PayloadReaderTests.failure { () throws(PayloadError) in
+    return PayloadReaderTests.failure { () throws(Failure) in
       try verify(try Payload.open(path))
     }
   }

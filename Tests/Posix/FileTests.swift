@@ -9,7 +9,7 @@ import Testing
 
   /// What opening fails with; nil where it does not.
   private func failure(_ name: String, _ options: OpenOptions) -> Errno? {
-    do throws(SystemError) {
+    do throws(Failure) {
       _ = try FileDescriptor.open(directory(name), options, mode: 0o600)
       return nil
     } catch { return error.errno }
@@ -43,7 +43,7 @@ import Testing
 
   @Test func errorsNameTheWholePath() throws {
     let opened = try FileDescriptor.open(directory.path, .directory)
-    do throws(SystemError) {
+    do throws(Failure) {
       _ = try FileDescriptor.open(Path("a/b"), in: opened.handle, .read)
       Issue.record("it opened")
     } catch {
@@ -130,7 +130,7 @@ import Testing
     }
     #expect(try readFile(directory("named")) == [5, 6])
     let other = try FileDescriptor.openUnnamed(in: directory.path, mode: 0o600)
-    do throws(SystemError) {
+    do throws(Failure) {
       try other.link(as: directory("named"))
       Issue.record("it replaced the file")
     } catch { #expect(error.errno == .exists) }
@@ -176,7 +176,7 @@ import Testing
     try directory.makeDirectory("a")
     try directory.write("b/file")
     let opened = try FileDescriptor.open(directory.path, .directory)
-    do throws(SystemError) {
+    do throws(Failure) {
       try opened.handle.renameWithoutReplacing(Path("a"), to: Path("b"))
       Issue.record("it replaced the directory")
     } catch { #expect(error.errno == .exists || error.errno == .notEmpty) }

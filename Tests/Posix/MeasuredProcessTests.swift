@@ -84,7 +84,7 @@ import Testing
     let null = try FileDescriptor.open(Path("/dev/null"), .overwrite)
     var process = try MeasuredProcess(
       Subprocess(Path("/nowhere/program"), []), output: null, errors: null)
-    let error = #expect(throws: SystemError.self) {
+    let error = #expect(throws: Failure.self) {
       while try process.wait(microseconds: 10_000) == nil {}
     }
     #expect(error?.errno == .noSuchFile)
@@ -112,7 +112,7 @@ import Testing
     await #expect(processExitsWith: .exitCode(0)) {
       let test = try MeasuredProcessTests()
       let usage: Usage
-      do { usage = try test.run("c", countsCalls: true) } catch let error as SystemError {
+      do { usage = try test.run("c", countsCalls: true) } catch let error as Failure {
         // A container may forbid it; then it must say this.
         exit(error.errno == .noSystemCall ? 0 : 2)
       }

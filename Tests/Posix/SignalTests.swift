@@ -3,8 +3,6 @@ import Posix
 import TestSupport
 import Testing
 
-private enum Failure: Error, Equatable { case signal(Int32) }
-
 /// Sends `number` to this process, and waits until it is noted or, at most ten seconds, ends the process.
 /// (The threads that tests run on block signals, so that `raise` would do nothing.)
 private func send(_ number: Int32) {
@@ -38,11 +36,11 @@ private func send(_ number: Int32) {
   @Test func aHeldSignalEndsTheWork() async {
     await #expect(processExitsWith: .exitCode(0)) {
       TerminationSignals.hold()
-      let work = SharedWork<Failure>(count: 10) { .signal($0) }
+      let work = SharedWork(count: 10)
       try #require(work.take() == 0)
       send(SIGINT)
       try #require(work.take() == nil)
-      #expect(throws: Failure.signal(SIGINT)) { try work.finish() }
+      #expect(throws: Failure.interrupted(signal: SIGINT)) { try work.finish() }
       exit(0)
     }
   }
@@ -76,7 +74,7 @@ private func send(_ number: Int32) {
       try #require(pipe(&ends) == 0)
       let writer = FileDescriptor(owning: ends[1], path: Path("pipe"))
       close(ends[0])
-      do throws(SystemError) {
+      do throws(Failure) {
         try writer.write([1])
         exit(1)
       } catch { try #require(error.errno.rawValue == EPIPE) }

@@ -47,9 +47,9 @@ import Testing
   }
 
   @Test func errorsSayWhatWhereAndWhy() {
-    let error = SystemError("open", Path("/x\n"), .noSuchFile)
+    let error = Failure("open", Path("/x\n"), .noSuchFile)
     #expect(error.description.string == "cannot open '/x\\x0a': No such file or directory")
-    let nowhere = SystemError("allocate memory", Path(), .outOfMemory)
+    let nowhere = Failure("allocate memory", Path(), .outOfMemory)
     #expect(nowhere.description.string == "cannot allocate memory: Cannot allocate memory")
   }
 }

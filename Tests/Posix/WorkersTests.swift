@@ -3,9 +3,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-private enum Failure: Error, Equatable {
-  case number(Int)
-  case signal(Int32)
+extension Failure {
+  fileprivate static func number(_ number: Int) -> Failure { .failed("\(number)") }
 }
 
 @Suite struct WorkersTests {
@@ -24,7 +23,7 @@ private enum Failure: Error, Equatable {
   }
 
   @Test func everyItemIsTakenOnce() throws {
-    let work = SharedWork<Failure>(count: 1000) { .signal($0) }
+    let work = SharedWork(count: 1000)
     let seen = Mutex<[Int]>([])
     runWorkers(4) { _ in
       while let item = work.take() {
@@ -39,13 +38,13 @@ private enum Failure: Error, Equatable {
   }
 
   @Test func noItems() throws {
-    let work = SharedWork<Failure>(count: 0) { .signal($0) }
+    let work = SharedWork(count: 0)
     #expect(work.take() == nil)
     try work.finish()
   }
 
   @Test func theFirstErrorIsKeptAndEndsTheWork() {
-    let work = SharedWork<Failure>(count: 10) { .signal($0) }
+    let work = SharedWork(count: 10)
     #expect(work.take() == 0)
     work.fail(.number(1))
     work.fail(.number(2))
@@ -55,7 +54,7 @@ private enum Failure: Error, Equatable {
   }
 
   @Test func oneOfManyErrorsIsThrown() {
-    let work = SharedWork<Failure>(count: 100_000) { .signal($0) }
+    let work = SharedWork(count: 100_000)
     let taken = Atomic<Int>(0)
     runWorkers(4) { _ in
       while let item = work.take() {

@@ -1,7 +1,7 @@
 // What Swift can't import from the C library: variadic calls, errno, macros.
 //
 // Every call that can fail returns its result, or -errno. `Sources/Posix` is the only client; it owns the
-// EINTR loop and turns negative results into `SystemError`. The bodies are in a C file because they need
+// EINTR loop and turns negative results into `Failure`. The bodies are in a C file because they need
 // _GNU_SOURCE, which headers that Swift imports must not define: its Glibc module does not either.
 
 #ifndef ONEFOLD_CPOSIX_H

@@ -1,0 +1,95 @@
+public import Posix
+
+// Why a tree can't be packed. Each message says what to do if that is not plain.
+extension Failure {
+  /// A socket, device, FIFO or the like.
+  public static func unsupported(_ path: Path, _ kind: FileStatus.Kind) -> Failure {
+    Failure(
+      .refused, "\(path.quoted) is \(kind.name): only files, directories and links can be packed")
+  }
+
+  /// A file with a set-uid, set-gid or sticky bit.
+  public static func specialBits(_ path: Path) -> Failure {
+    Failure(
+      .refused,
+      "\(path.quoted) has its set-uid, set-gid or sticky bit set, which a onefile does not carry: "
+        + "remove the bit (chmod ug-s,-t) or the file")
+  }
+
+  /// A symlink whose target is absolute or climbs out of the tree.
+  public static func symlinkLeaves(_ path: Path, target: Path) -> Failure {
+    Failure(
+      .refused,
+      "the symlink \(path.quoted) leaves the tree (its target is \(target.quoted)): "
+        + "copy what it points to into the tree, or make it relative")
+  }
+
+  /// A path that is longer than the format carries.
+  public static func pathTooLong(_ path: Path) -> Failure {
+    Failure(
+      .refused, "\(path.quoted) is longer than the 3072 bytes that a path in a onefile can have")
+  }
+
+  /// The tree is not a directory.
+  public static func notDirectory(_ path: Path) -> Failure {
+    Failure(.refused, "\(path.quoted) is not a directory")
+  }
+
+  /// A file whose size, time or content changed while it was packed.
+  public static func changed(_ path: Path) -> Failure {
+    Failure(
+      .refused,
+      "\(path.quoted) changed while it was being packed: pack again when nothing writes to it")
+  }
+
+  /// The entry's path is not one in a tree.
+  public static func entryPath(_ path: Path) -> Failure {
+    Failure(
+      .refused, "the entry \(path.quoted) is not a path in the tree: give it relative to the tree")
+  }
+
+  public static func entryMissing(_ path: Path, tree: Path) -> Failure {
+    Failure(.refused, "the entry \(path.quoted) is not in \(tree.quoted)")
+  }
+
+  public static func entryNotFile(_ path: Path) -> Failure {
+    Failure(.refused, "the entry \(path.quoted) is not a file")
+  }
+
+  public static func entryNotExecutable(_ path: Path) -> Failure {
+    Failure(.refused, "the entry \(path.quoted) is not executable: chmod +x it")
+  }
+
+  /// `own` is the target that the entry is for, if there is a bootloader for it.
+  public static func entryArchitecture(_ path: Path, target: Text, own: StaticString?) -> Failure {
+    guard let own else {
+      return Failure(
+        .refused, "the entry \(path.quoted) is a program for another processor than \(target)")
+    }
+    return Failure(
+      .refused,
+      "the entry \(path.quoted) is a program for \(own), not for \(target): pack with --target \(own)"
+    )
+  }
+
+  public static func output(_ path: Path, inside tree: Path) -> Failure {
+    Failure(
+      .refused, "the output \(path.quoted) lies in the tree \(tree.quoted): give another with -o")
+  }
+
+  /// `why` is read after the bootloader's path.
+  public static func bootloader(_ path: Path, _ why: StaticString) -> Failure {
+    Failure(.refused, "the bootloader \(path.quoted) \(why)")
+  }
+
+  /// What the launch record can't hold; a sentence.
+  public static func record(_ why: Text) -> Failure { Failure(.refused, why) }
+
+  public static func compression(_ what: StaticString) -> Failure {
+    Failure(.refused, "compression failed: \(what)")
+  }
+
+  public static func tooLarge(_ what: StaticString) -> Failure {
+    Failure(.refused, "the tree is too large for the format: \(what)")
+  }
+}

@@ -40,7 +40,7 @@ extension Failure {
       "\(description): use a newer system, or ask for a file built on an older one"
     case .noDirectory:
       "\(description); set ONEFOLD_CACHE to a directory of yours that allows execution"
-    case .system, .interrupted, .occupied, .notExecutable, .noEntry, .refused:
+    case .system, .interrupted, .occupied, .notExecutable, .noEntry, .usage, .refused:
       description
     }
   }

@@ -69,43 +69,32 @@ let benchCommand = Command(
   rest: Argument("ARGS...", "arguments for all programs", .file),
   repeatsLastArgument: true)
 
-func runBench(_ arguments: Arguments) throws(CommandFailure) {
+func runBench(_ arguments: Arguments) throws(Failure) {
   let settings = try benchSettings(arguments)
   let format = try outputFormat(arguments)
   let limits = try limits(arguments)
-  let tolerance = try usage { () throws(UsageError) in
-    try arguments.number("--tolerance", in: 0...1000)
-  }
+  let tolerance = try arguments.number("--tolerance", in: 0...1000)
   if tolerance != nil, !arguments.has("--baseline") {
     throw .usage("option '--tolerance' goes with '--baseline' only")
   }
   // All before hours of measuring.
   try requireStandardOutput()
   let baseline = try arguments.value("--baseline").map(readBaseline)
-  var page = try arguments.value("--html").map { (path) throws(CommandFailure) in
-    try openOutput(try outputPlace(path), mode: 0o666)
+  let page = try arguments.value("--html").map { (path) throws(Failure) in
+    try OutputFile(try OutputPlace(path), mode: 0o666)
   }
   TerminationSignals.hold()
   let progress = newProgress()
   let report: BenchReport
-  do throws(Failure) {
+  do {
     defer { progress?.finish() }
     report = try measure(settings) { progress?.show(Text(utf8: [UInt8]($0.utf8))) }
-  } catch {
-    if let signal = error.signal {
-      // Nobody else removes what it has begun.
-      page = nil
-      TerminationSignals.endProcess(by: signal)
-    }
-    throw .failed(error.description.string)
   }
   let now = WallClock.seconds(since: FileTime(seconds: 0, nanoseconds: 0))
   if let page {
     let text = report.html(heading: "onefold bench \(version), \(utcText(now))")
-    try reporting { () throws(Failure) in
-      try page.write([UInt8](text.utf8))
-      try page.publish()
-    }
+    try page.write([UInt8](text.utf8))
+    try page.publish()
   }
   switch format {
   case "--json": try writeData(json(report, seconds: now).encoded)
@@ -118,7 +107,7 @@ func runBench(_ arguments: Arguments) throws(CommandFailure) {
 
 // MARK: Limits
 
-private func limits(_ arguments: Arguments) throws(CommandFailure) -> [Limit] {
+private func limits(_ arguments: Arguments) throws(Failure) -> [Limit] {
   var limits: [Limit] = []
   for value in arguments.all("--fail-over") {
     do throws(Limit.Invalid) { limits.append(try Limit(value.string)) } catch {
@@ -128,11 +117,9 @@ private func limits(_ arguments: Arguments) throws(CommandFailure) -> [Limit] {
   return limits
 }
 
-private func readBaseline(_ path: Path) throws(CommandFailure) -> Baseline {
-  let bytes = try reporting { () throws(Failure) in
-    let file = try FileDescriptor.open(path, .read)
-    return try file.bytes(at: 0, count: Int(try file.status().size))
-  }
+private func readBaseline(_ path: Path) throws(Failure) -> Baseline {
+  let file = try FileDescriptor.open(path, .read)
+  let bytes = try file.bytes(at: 0, count: Int(try file.status().size))
   guard let baseline = Baseline(parsing: bytes) else {
     throw .failed("\(path.quoted) is no report of 'onefold bench --json'")
   }
@@ -142,7 +129,7 @@ private func readBaseline(_ path: Path) throws(CommandFailure) -> Baseline {
 /// Fails with a line for each limit that is exceeded.
 private func judge(
   _ report: BenchReport, _ limits: [Limit], _ baseline: Baseline?, tolerance: Double
-) throws(CommandFailure) {
+) throws(Failure) {
   var problems = limits.flatMap { $0.problems(in: report) }
   if let baseline {
     for line in baseline.differences(from: report) {
@@ -156,7 +143,7 @@ private func judge(
 
 // MARK: Options
 
-private func benchSettings(_ arguments: Arguments) throws(CommandFailure) -> BenchSettings {
+private func benchSettings(_ arguments: Arguments) throws(Failure) -> BenchSettings {
   var settings = BenchSettings(onefiles: arguments.positional)
   for value in arguments.all("--against") {
     guard let command = words(of: value) else {
@@ -183,20 +170,17 @@ private func benchSettings(_ arguments: Arguments) throws(CommandFailure) -> Ben
   settings.arguments = arguments.rest
   settings.directory = arguments.value("--directory")
   settings.countsCalls = arguments.has("--count-calls")
-  try usage { () throws(UsageError) in
-    settings.rounds = try arguments.number("--runs", in: 1...1000) ?? settings.rounds
-    settings.warmUp = try arguments.number("--warm-up", in: 0...100) ?? settings.warmUp
-    settings.timeout = try arguments.number("--timeout", in: 1...3600) ?? settings.timeout
-    settings.port = try arguments.number("--port", in: 1...65_535)
-    settings.status = Int32(try arguments.number("--status", in: 0...255) ?? 0)
-    settings.dropsPageCache = try arguments.word("--page-cache") == "drop"
-  }
+  settings.rounds = try arguments.number("--runs", in: 1...1000) ?? settings.rounds
+  settings.warmUp = try arguments.number("--warm-up", in: 0...100) ?? settings.warmUp
+  settings.timeout = try arguments.number("--timeout", in: 1...3600) ?? settings.timeout
+  settings.port = try arguments.number("--port", in: 1...65_535)
+  settings.status = Int32(try arguments.number("--status", in: 0...255) ?? 0)
+  settings.dropsPageCache = try arguments.word("--page-cache") == "drop"
   try setHTTP(&settings, arguments)
   return settings
 }
 
-private func setHTTP(_ settings: inout BenchSettings, _ arguments: Arguments) throws(CommandFailure)
-{
+private func setHTTP(_ settings: inout BenchSettings, _ arguments: Arguments) throws(Failure) {
   guard let path = arguments.value("--http") else {
     return try refuse(["--port"], in: arguments, "goes with '--http' only")
   }
@@ -215,7 +199,7 @@ private func setHTTP(_ settings: inout BenchSettings, _ arguments: Arguments) th
   }
 }
 
-private func outputFormat(_ arguments: Arguments) throws(CommandFailure) -> String? {
+private func outputFormat(_ arguments: Arguments) throws(Failure) -> String? {
   let given = ["--json", "--csv", "--markdown"].filter { arguments.has($0) }
   guard given.count < 2 else {
     throw .usage("options '\(given[0])' and '\(given[1])' exclude each other")

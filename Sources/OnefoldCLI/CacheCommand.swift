@@ -32,11 +32,9 @@ let cacheCommand = Command(
     Option(name: "--json", help: "print the result as JSON"),
   ])
 
-func runCache(_ arguments: Arguments) throws(CommandFailure) {
+func runCache(_ arguments: Arguments) throws(Failure) {
   let action = String(decoding: arguments.positional[0].bytes, as: UTF8.self)
-  let keep = try usage { () throws(UsageError) in
-    try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
-  }
+  let keep = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
   let directory = arguments.value("--cache")
   if let directory, directory.isEmpty { throw .usage("option '--cache' needs a directory") }
   if let directory, let reason = refusal(ofCache: directory) {
@@ -54,7 +52,7 @@ func runCache(_ arguments: Arguments) throws(CommandFailure) {
     }
     let (items, failures) = listCaches(in: directory)
     if !items.isEmpty || failures.isEmpty { try list(items, arguments) }
-    if let failure = failures.first { throw .failed(failure.description.string) }
+    if let failure = failures.first { throw failure }
   case "prune":
     cleanUp.keepDays = keep
     try remove(cleanUp, in: directory, arguments)
@@ -67,7 +65,7 @@ func runCache(_ arguments: Arguments) throws(CommandFailure) {
   }
 }
 
-private func list(_ items: [CacheItem], _ arguments: Arguments) throws(CommandFailure) {
+private func list(_ items: [CacheItem], _ arguments: Arguments) throws(Failure) {
   let sorted = items.sorted { ($0.title, $1.lastUse.seconds) < ($1.title, $0.lastUse.seconds) }
   if arguments.has("--json") {
     try writeData(JSON.object([("items", .array(sorted.map(json)))]).encoded)
@@ -95,7 +93,7 @@ private func days(since time: FileTime) -> String {
 }
 
 private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Arguments)
-  throws(CommandFailure)
+  throws(Failure)
 {
   let result = cleanUpCaches(cleanUp, in: directory)
   if arguments.has("--json") {
@@ -123,7 +121,7 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
         ? "there is nothing to remove\n"
         : "\(verb) \(result.removed.count) of \(megabytes(bytes)) MB in all\n")
   }
-  if let failure = result.failures.first { throw .failed(failure.description.string) }
+  if let failure = result.failures.first { throw failure }
 }
 
 extension CacheItem {

@@ -13,18 +13,8 @@ public enum ExitCode {
   public static let usage: Int32 = 2
 }
 
-/// Why a command ends without success.
-enum CommandFailure: Error {
-  case usage(String)
-  case failed(String)
-}
-
-func usage<Result>(_ body: () throws(UsageError) -> Result) throws(CommandFailure) -> Result {
-  do throws(UsageError) { return try body() } catch { throw .usage(error.message) }
-}
-
 /// All commands, in the order of the help.
-let commands: [(command: Command, run: @Sendable (Arguments) throws(CommandFailure) -> Void)] = [
+let commands: [(command: Command, run: @Sendable (Arguments) throws(Failure) -> Void)] = [
   (initCommand, runInit),
   (packCommand, runPack),
   (inspectCommand, runInspect),
@@ -48,8 +38,8 @@ let generalForms: [(name: String, short: String?, help: String)] = [
 public func run(_ arguments: [Path]) -> Int32 {
   MessageStyle.current.isColored = wantsColor(nil)
   var title = "onefold"
-  do throws(CommandFailure) {
-    let (general, others) = try usage { () throws(UsageError) in try splitGeneral(arguments) }
+  do throws(Failure) {
+    let (general, others) = try splitGeneral(arguments)
     guard let first = others.first else {
       writeNotice(overview())
       return ExitCode.usage
@@ -63,20 +53,17 @@ public func run(_ arguments: [Path]) -> Int32 {
     }
     return ExitCode.success
   } catch {
-    switch error {
-    case .usage(let message):
-      writeFailure(title, message)
-      writeNotice(hint("\(title) --help"))
-      return ExitCode.usage
-    case .failed(let message):
-      writeFailure(title, message)
-      return ExitCode.failure
-    }
+    // What was begun is removed by now.
+    if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
+    writeFailure(title, error.description.string)
+    guard error.kind == .usage else { return ExitCode.failure }
+    writeNotice(hint("\(title) --help"))
+    return ExitCode.usage
   }
 }
 
 /// The options of every command that stand before the command, and what follows them.
-private func splitGeneral(_ arguments: [Path]) throws(UsageError) -> (
+private func splitGeneral(_ arguments: [Path]) throws(Failure) -> (
   general: [Path], others: ArraySlice<Path>
 ) {
   var others = arguments[...]
@@ -87,21 +74,18 @@ private func splitGeneral(_ arguments: [Path]) throws(UsageError) -> (
     others.removeFirst()
     guard let value = option.value, name.utf8.count == first.bytes.count else { continue }
     guard others.popFirst() != nil else {
-      throw UsageError("option '\(option.name)' needs a value: \(value)")
+      throw .usage("option '\(option.name)' needs a value: \(value)")
     }
   }
   return (Array(arguments[..<others.startIndex]), others)
 }
 
 private func run(
-  _ command: Command, _ arguments: [Path], _ body: (Arguments) throws(CommandFailure) -> Void
-) throws(CommandFailure) {
-  let parsed = try usage { () throws(UsageError) in
-    let parsed = try Arguments(arguments, of: command)
-    MessageStyle.current.isColored = wantsColor(try parsed.word(Command.colorOption.name))
-    MessageStyle.current.isQuiet = parsed.has(Command.quietOption.name)
-    return parsed
-  }
+  _ command: Command, _ arguments: [Path], _ body: (Arguments) throws(Failure) -> Void
+) throws(Failure) {
+  let parsed = try Arguments(arguments, of: command)
+  MessageStyle.current.isColored = wantsColor(try parsed.word(Command.colorOption.name))
+  MessageStyle.current.isQuiet = parsed.has(Command.quietOption.name)
   if parsed.wantsHelp {
     try writeData(command.help)
   } else {
@@ -110,16 +94,14 @@ private func run(
 }
 
 /// Help and version, which are not commands.
-private func runGeneral(_ name: String, _ arguments: [Path]) throws(CommandFailure) {
+private func runGeneral(_ name: String, _ arguments: [Path]) throws(Failure) {
   switch name {
   case "--version", "-V":
-    let parsed = try usage { () throws(UsageError) in
-      try Arguments(
-        arguments,
-        of: Command(
-          name: name, summary: "", discussion: "",
-          options: [Option(name: "--json", help: "print JSON")]))
-    }
+    let parsed = try Arguments(
+      arguments,
+      of: Command(
+        name: name, summary: "", discussion: "",
+        options: [Option(name: "--json", help: "print JSON")]))
     try writeData(parsed.has("--json") ? versionJSON().encoded : versionText())
   case "--help", "-h", "help":
     guard let argument = arguments.first else { return try writeData(overview()) }
@@ -132,7 +114,7 @@ private func runGeneral(_ name: String, _ arguments: [Path]) throws(CommandFailu
   }
 }
 
-private func unknownCommand(_ name: String) -> CommandFailure {
+private func unknownCommand(_ name: String) -> Failure {
   let names = commands.map { $0.command.name } + ["help", "--help", "--version"]
   let hint = nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
   let kind = name.hasPrefix("-") ? "option" : "command"

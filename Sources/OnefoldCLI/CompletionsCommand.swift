@@ -1,3 +1,5 @@
+import Posix
+
 private let shells: [(name: String, script: @Sendable (CompletionTable) -> String)] = [
   ("bash", bashCompletions), ("zsh", zshCompletions), ("fish", fishCompletions),
 ]
@@ -14,8 +16,8 @@ let completionsCommand = Command(
     """,
   arguments: [Argument("SHELL", "bash, zsh or fish", .words(shells.map(\.name)))])
 
-func runCompletions(_ arguments: Arguments) throws(CommandFailure) {
-  let name = try usage { () throws(UsageError) in try arguments.positionalWord(0) }
+func runCompletions(_ arguments: Arguments) throws(Failure) {
+  let name = try arguments.positionalWord(0)
   for shell in shells where shell.name == name { try writeData(shell.script(CompletionTable())) }
 }
 

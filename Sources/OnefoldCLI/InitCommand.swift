@@ -21,7 +21,7 @@ let initCommand = Command(
       help: "translate this spec file of PyInstaller; default: the only one in the project"),
   ])
 
-func runInit(_ arguments: Arguments) throws(CommandFailure) {
+func runInit(_ arguments: Arguments) throws(Failure) {
   let directory = arguments.positional.first ?? Path(".")
   // Messages need no "./".
   let start = directory.elementsEqual(Path(".")) ? Path() : directory
@@ -47,7 +47,7 @@ func runInit(_ arguments: Arguments) throws(CommandFailure) {
     try write(specSchema().encoded, to: schema)
     written.append(schema)
   }
-  do throws(CommandFailure) {
+  do throws(Failure) {
     if let starter = spec.starter {
       let place = start.appending(starter.name.utf8)
       try write(starter.text, to: place)
@@ -93,12 +93,10 @@ private func pyinstallerSpec(_ given: Path?, in directory: Path, shown: Path) th
 }
 
 /// Makes a new file, or none.
-private func write(_ text: String, to path: Path) throws(CommandFailure) {
-  let file = try openOutput(try outputPlace(path), mode: 0o666)
-  try reporting { () throws(Failure) in
-    try file.write([UInt8](text.utf8))
-    try file.publish(replaces: false)
-  }
+private func write(_ text: String, to path: Path) throws(Failure) {
+  let file = try OutputFile(try OutputPlace(path), mode: 0o666)
+  try file.write([UInt8](text.utf8))
+  try file.publish(replaces: false)
 }
 
 /// Such as "3.11"; nil where there is no Python.

@@ -10,7 +10,7 @@ let manCommand = Command(
       onefold man > /usr/local/share/man/man1/onefold.1
     """)
 
-func runMan(_ arguments: Arguments) throws(CommandFailure) {
+func runMan(_ arguments: Arguments) throws(Failure) {
   let now = WallClock.seconds(since: FileTime(seconds: 0, nanoseconds: 0))
   try writeData(manualPage(date: String(utcText(try sourceDateEpoch() ?? now).prefix(10))))
 }

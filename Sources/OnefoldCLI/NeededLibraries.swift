@@ -5,27 +5,17 @@ import Posix
 
 /// The files of this system that the tree of a onefile needs: loaders and libraries that it does not hold, sorted by
 /// path. Unpacks the tree to a temporary directory, which it removes.
-func neededLibraries(of payload: Payload) throws(CommandFailure) -> [Path] {
+func neededLibraries(of payload: Payload) throws(Failure) -> [Path] {
   let place = ProcessContext.variable("TMPDIR") ?? Path("/tmp")
-  let directory = try reporting { () throws(Failure) in
-    place.appending(try hiddenName(for: Path("onefold-inspect").bytes[...]).bytes)
-  }
+  let directory = place.appending(try hiddenName(for: Path("onefold-inspect").bytes[...]).bytes)
   defer { try? removeTree(directory, in: .current) }
-  let manifest: Manifest
-  do throws(Failure) { manifest = try extract(payload, to: directory) } catch {
-    if let signal = error.signal {
-      try? removeTree(directory, in: .current)
-      TerminationSignals.endProcess(by: signal)
-    }
-    throw .failed(error.description.string)
-  }
+  let manifest = try extract(payload, to: directory)
   let needs = try readNeeds(of: manifest, in: directory)
   return try find(needs, for: payload.record.target)
 }
 
 /// Names of libraries that are not in the tree, and paths of loaders.
-private func readNeeds(of manifest: Manifest, in directory: Path) throws(CommandFailure) -> [String]
-{
+private func readNeeds(of manifest: Manifest, in directory: Path) throws(Failure) -> [String] {
   var held: Set<[UInt8]> = []
   var needs: Set<String> = []
   for index in 0..<manifest.entryCount {
@@ -47,7 +37,7 @@ private func readNeeds(of manifest: Manifest, in directory: Path) throws(Command
 }
 
 /// The paths on this system, where a loader without a cache looks.
-private func find(_ needs: [String], for target: [UInt8]) throws(CommandFailure) -> [Path] {
+private func find(_ needs: [String], for target: [UInt8]) throws(Failure) -> [Path] {
   let processor = String(decoding: target.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)
   let triplet = "\(processor)-linux-gnu"
   let directories = [

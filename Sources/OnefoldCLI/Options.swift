@@ -135,11 +135,11 @@ func helpLine(_ left: String, _ right: String) -> String {
   return text + "\n"
 }
 
-/// A command line that can't be understood: exit code 2.
-struct UsageError: Error, Equatable {
-  var message: String
-
-  init(_ message: String) { self.message = message }
+extension Failure {
+  /// A command line that can't be understood: exit code 2.
+  static func usage(_ message: String) -> Failure {
+    Failure(.usage, Text(utf8: [UInt8](message.utf8)))
+  }
 }
 
 /// The parsed arguments of a command.
@@ -152,7 +152,7 @@ struct Arguments: Sendable {
   private let command: Command
 
   /// Parses what follows the command's name. Values are bytes: they need not be UTF-8.
-  init(_ arguments: [Path], of command: Command) throws(UsageError) {
+  init(_ arguments: [Path], of command: Command) throws(Failure) {
     self.command = command
     let options = command.allOptions
     var next = 0
@@ -161,13 +161,13 @@ struct Arguments: Sendable {
       next += 1
       let text = String(decoding: bytes, as: UTF8.self)
       if text == "--" {
-        guard command.rest != nil else { throw UsageError("unexpected '--'") }
+        guard command.rest != nil else { throw .usage("unexpected '--'") }
         rest = Array(arguments[next...])
         break
       }
       guard text.hasPrefix("-"), text != "-" else {
         guard positional.count < command.positional.count || command.repeatsLastArgument else {
-          throw UsageError("unexpected argument \(quotedText(bytes))")
+          throw .usage("unexpected argument \(quotedText(bytes))")
         }
         positional.append(Path([UInt8](bytes)))
         continue
@@ -189,26 +189,26 @@ struct Arguments: Sendable {
         return
       }
       guard let option = options.first(where: { $0.names.contains(name) }) else {
-        throw UsageError(Arguments.unknown(name, command))
+        throw .usage(Arguments.unknown(name, command))
       }
       guard option.repeats || values[option.name] == nil else {
-        throw UsageError("option '\(option.name)' is given twice")
+        throw .usage("option '\(option.name)' is given twice")
       }
       if option.value == nil {
-        guard inline == nil else { throw UsageError("option '\(option.name)' takes no value") }
+        guard inline == nil else { throw .usage("option '\(option.name)' takes no value") }
         values[option.name, default: []].append(Path())
       } else if let inline {
         values[option.name, default: []].append(inline)
       } else {
         guard next < arguments.count else {
-          throw UsageError("option '\(option.name)' needs a value: \(option.value ?? "")")
+          throw .usage("option '\(option.name)' needs a value: \(option.value ?? "")")
         }
         values[option.name, default: []].append(arguments[next])
         next += 1
       }
     }
     if positional.count < command.arguments.count {
-      throw UsageError("missing argument \(command.arguments[positional.count].name)")
+      throw .usage("missing argument \(command.arguments[positional.count].name)")
     }
   }
 
@@ -223,35 +223,35 @@ struct Arguments: Sendable {
   func all(_ name: String) -> [Path] { values[name] ?? [] }
 
   /// One of the words that the option's `values` lists.
-  func word(_ name: String) throws(UsageError) -> String? {
+  func word(_ name: String) throws(Failure) -> String? {
     guard let value = value(name) else { return nil }
     let values = command.allOptions.first { $0.name == name }?.values
     return try Arguments.word(value, of: values, "option '\(name)'")
   }
 
   /// An argument that must be one of the words that its `values` lists.
-  func positionalWord(_ index: Int) throws(UsageError) -> String {
+  func positionalWord(_ index: Int) throws(Failure) -> String {
     let argument = command.positional[index]
     return try Arguments.word(positional[index], of: argument.values, argument.name)
   }
 
   private static func word(_ value: Path, of values: Values?, _ name: String)
-    throws(UsageError) -> String
+    throws(Failure) -> String
   {
     guard case .words(let words)? = values, !words.contains(value.string) else {
       return value.string
     }
     let hint = nearest(to: value.string, in: words).map { "; did you mean '\($0)'?" } ?? ""
-    throw UsageError("\(name) needs \(alternatives(words)), not \(value.quoted)\(hint)")
+    throw .usage("\(name) needs \(alternatives(words)), not \(value.quoted)\(hint)")
   }
 
   /// A whole number in a range.
-  func number(_ name: String, in range: ClosedRange<Int>) throws(UsageError) -> Int? {
+  func number(_ name: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
     guard let value = value(name) else { return nil }
     guard value.bytes.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
       let number = Int(String(decoding: value.bytes, as: UTF8.self)), range.contains(number)
     else {
-      throw UsageError(
+      throw .usage(
         "option '\(name)' needs a number from \(range.lowerBound) to \(range.upperBound), "
           + "not \(value.quoted)")
     }

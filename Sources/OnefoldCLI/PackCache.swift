@@ -11,7 +11,7 @@ let cacheOptions = [
 ]
 
 /// The packer's cache directory; nil where there is none, or where others could change what is in it, which is then said.
-func packCacheDirectory(_ arguments: Arguments) throws(CommandFailure) -> Path? {
+func packCacheDirectory(_ arguments: Arguments) throws(Failure) -> Path? {
   guard let directory = try chosenPackCache(arguments) else { return nil }
   guard let reason = refusal(ofPackCache: directory) else { return directory }
   writeMessage(
@@ -20,7 +20,7 @@ func packCacheDirectory(_ arguments: Arguments) throws(CommandFailure) -> Path? 
   return nil
 }
 
-private func chosenPackCache(_ arguments: Arguments) throws(CommandFailure) -> Path? {
+private func chosenPackCache(_ arguments: Arguments) throws(Failure) -> Path? {
   let given = arguments.value("--cache")
   if arguments.has("--no-cache") {
     guard given == nil else {

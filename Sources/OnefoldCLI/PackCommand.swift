@@ -105,7 +105,7 @@ let packCommand = Command(
     "without a spec: arguments for the program, before those of its user; {root} and {exe} are "
       + "replaced", .file))
 
-func runPack(_ arguments: Arguments) throws(CommandFailure) {
+func runPack(_ arguments: Arguments) throws(Failure) {
   if arguments.has("--json") { try requireStandardOutput() }
   let ways = ["--spec", "--tree", "--package"].filter(arguments.has).map { "option '\($0)'" }
   let script = arguments.positional.first.map { "the script \($0.quoted)" }
@@ -123,7 +123,7 @@ func runPack(_ arguments: Arguments) throws(CommandFailure) {
 }
 
 /// Options that do not go with the way of packing that was chosen.
-func refuse(_ options: [String], in arguments: Arguments, _ why: String) throws(CommandFailure) {
+func refuse(_ options: [String], in arguments: Arguments, _ why: String) throws(Failure) {
   for option in options where arguments.has(option) {
     throw .usage("option '\(option)' \(why)")
   }

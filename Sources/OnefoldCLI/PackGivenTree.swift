@@ -4,7 +4,7 @@ import PayloadWriter
 import Posix
 
 /// `onefold pack --tree`: packs a directory as it is.
-func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
+func packGivenTree(_ arguments: Arguments) throws(Failure) {
   try refuse(
     ["--sidecar", "--no-smoke", "--keep-stage", "--python", "--command", "--print-spec"],
     in: arguments, "does not go with '--tree'")
@@ -13,10 +13,11 @@ func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
   let glibc = try glibcFloor(request, arguments)
   let progress = newProgress()
   TerminationSignals.hold()
-  Stage.reclaim(in: try outputPlace(request.output).path.parent)
-  let summary = try reporting { () throws(Failure) in
+  Stage.reclaim(in: try OutputPlace(request.output).path.parent)
+  let summary: PackSummary
+  do {
     defer { progress?.finish() }
-    return try packTree(request) { phase, done, total in
+    summary = try packTree(request) { phase, done, total in
       progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }
   }
@@ -34,7 +35,7 @@ func packGivenTree(_ arguments: Arguments) throws(CommandFailure) {
 }
 
 /// The oldest glibc that the tree runs on; fails if `--max-glibc` does not allow it.
-private func glibcFloor(_ request: PackRequest, _ arguments: Arguments) throws(CommandFailure)
+private func glibcFloor(_ request: PackRequest, _ arguments: Arguments) throws(Failure)
   -> GlibcRequirement?
 {
   var most: GlibcVersion?
@@ -50,7 +51,7 @@ private func glibcFloor(_ request: PackRequest, _ arguments: Arguments) throws(C
   } catch {
     // packTree says better why a tree can't be read.
     if most == nil { return nil }
-    throw .failed(error.description.string)
+    throw error
   }
 }
 
@@ -71,13 +72,13 @@ func glibcText(_ glibc: GlibcRequirement?) -> String {
 
 // MARK: Request
 
-private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackRequest {
+private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest {
   guard let tree = arguments.value("--tree") else { throw .usage("option '--tree' is missing") }
   guard let given = arguments.value("--entry") else { throw .usage("option '--entry' is missing") }
   var entry = [UInt8](given.bytes)
   while entry.starts(with: [UInt8(ascii: "."), UInt8(ascii: "/")]) { entry.removeFirst(2) }
   guard PathRules.isPath(entry.span) else {
-    throw .failed(Failure.entryPath(given).description.string)
+    throw .entryPath(given)
   }
 
   let name = arguments.value("--name").map { [UInt8]($0.bytes) } ?? defaultName(entry)
@@ -95,12 +96,10 @@ private func makeRequest(_ arguments: Arguments) throws(CommandFailure) -> PackR
   record.packer = [UInt8]("onefold \(version)".utf8)
   record.variables = try environmentOptions(arguments)
   record.removedVariables = try unsetOptions(arguments)
-  try usage { () throws(UsageError) in
-    record.check = try arguments.word("--check").flatMap { CheckPolicy(named: $0.utf8) }
-    record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
-    record.parentDeath = try arguments.word("--die-with-parent").flatMap {
-      ParentDeath(named: $0.utf8)
-    }
+  record.check = try arguments.word("--check").flatMap { CheckPolicy(named: $0.utf8) }
+  record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
+  record.parentDeath = try arguments.word("--die-with-parent").flatMap {
+    ParentDeath(named: $0.utf8)
   }
 
   let compression = try makeCompression(nil, arguments)

@@ -6,24 +6,19 @@ import Posix
 // What the command line says to both ways of packing.
 
 /// How frames are compressed: by the command line, else by the spec's `[archive]`, else by default.
-func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(CommandFailure)
+func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(Failure)
   -> Compression
 {
-  let word = try usage { () throws(UsageError) in
-    try arguments.word("--codec")
-  }
+  let word = try arguments.word("--codec")
   let name = word ?? archive?.codec?.value
   let codec = Codec.allCases.first { $0.name.description == name } ?? .zstd
   if codec == .store && arguments.has("--level") {
     throw .usage("option '--level' does not go with '--codec store'")
   }
-  let given = try usage { () throws(UsageError) in
-    try arguments.number("--level", in: Compression.levels(of: codec))
-  }
+  let given = try arguments.number("--level", in: Compression.levels(of: codec))
   let sizes = Compression.frameSizes
-  let size = try usage { () throws(UsageError) in
-    try arguments.number("--frame-size", in: (sizes.lowerBound >> 10)...(sizes.upperBound >> 10))
-  }
+  let size = try arguments.number(
+    "--frame-size", in: (sizes.lowerBound >> 10)...(sizes.upperBound >> 10))
   // A level of the spec is that of its own codec.
   let level = arguments.has("--codec") ? nil : archive?.level?.value
   return Compression(
@@ -32,16 +27,14 @@ func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(Co
 }
 
 /// Threads: by the command line, else one a processor.
-func makeWorkers(_ arguments: Arguments) throws(CommandFailure) -> Int {
-  let workers = try usage { () throws(UsageError) in
-    try arguments.number("--jobs", in: 1...1024)
-  }
+func makeWorkers(_ arguments: Arguments) throws(Failure) -> Int {
+  let workers = try arguments.number("--jobs", in: 1...1024)
   return workers ?? ProcessContext.processorCount
 }
 
 /// Seconds since 1970 by `SOURCE_DATE_EPOCH` (https://reproducible-builds.org/specs/source-date-epoch), which later
 /// times of files are set to; nil where it is not set.
-func sourceDateEpoch() throws(CommandFailure) -> Int64? {
+func sourceDateEpoch() throws(Failure) -> Int64? {
   guard let value = ProcessContext.environment("SOURCE_DATE_EPOCH") else { return nil }
   let isNumber = value.bytes.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
   guard isNumber, let seconds = Int64(String(decoding: value.bytes, as: UTF8.self)) else {
@@ -53,8 +46,8 @@ func sourceDateEpoch() throws(CommandFailure) -> Int64? {
 }
 
 /// "NAME=VALUE" of each `--env`.
-func environmentOptions(_ arguments: Arguments) throws(CommandFailure) -> [[UInt8]] {
-  try arguments.all("--env").map { (variable) throws(CommandFailure) in
+func environmentOptions(_ arguments: Arguments) throws(Failure) -> [[UInt8]] {
+  try arguments.all("--env").map { (variable) throws(Failure) in
     let bytes = [UInt8](variable.bytes)
     guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > 0 else {
       throw .usage("option '--env' needs NAME=VALUE, not \(variable.quoted)")
@@ -64,8 +57,8 @@ func environmentOptions(_ arguments: Arguments) throws(CommandFailure) -> [[UInt
 }
 
 /// The name of each `--unset-env`.
-func unsetOptions(_ arguments: Arguments) throws(CommandFailure) -> [[UInt8]] {
-  try arguments.all("--unset-env").map { (variable) throws(CommandFailure) in
+func unsetOptions(_ arguments: Arguments) throws(Failure) -> [[UInt8]] {
+  try arguments.all("--unset-env").map { (variable) throws(Failure) in
     guard !variable.isEmpty, !variable.bytes.contains(UInt8(ascii: "=")) else {
       throw .usage("option '--unset-env' needs the name of a variable, not \(variable.quoted)")
     }
@@ -74,7 +67,7 @@ func unsetOptions(_ arguments: Arguments) throws(CommandFailure) -> [[UInt8]] {
 }
 
 /// The target of `--target`; nil if it is not given.
-func makeTarget(_ arguments: Arguments) throws(CommandFailure) -> Target? {
+func makeTarget(_ arguments: Arguments) throws(Failure) -> Target? {
   guard let given = arguments.value("--target") else { return nil }
   do throws(SpecError) { return try Target(given.string) } catch {
     throw .failed("option '--target': \(error.message)")
@@ -84,9 +77,9 @@ func makeTarget(_ arguments: Arguments) throws(CommandFailure) -> Target? {
 /// By option or environment; else by its target's name beside the program (`bootloaders/`), else where a package installs
 /// it (`../share/onefold/bootloaders`). One that is given must be for `target`, unless that is nil: then it decides, and
 /// without one it is this machine's.
-func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) -> Bootloader {
+func findBootloader(_ given: Path?, for target: Target?) throws(Failure) -> Bootloader {
   if let path = given ?? ProcessContext.environment("ONEFOLD_BOOTLOADER") {
-    let bootloader = try read(path)
+    let bootloader = try Bootloader(path)
     let name = "\(bootloader.target)"
     if let target, target.name != name {
       throw .failed(
@@ -108,7 +101,7 @@ func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) 
   // An installer of wheels may take the permission to execute away, which is not needed here.
   for place in places
   where (try? DirectoryHandle.current.statusIfExists(of: place, follow: true)) != nil {
-    return try read(place)
+    return try Bootloader(place)
   }
   let found = directories.flatMap { (try? DirectoryHandle.current.names(in: $0)) ?? [] }
     .map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasPrefix(".") }.sorted()
@@ -117,8 +110,4 @@ func findBootloader(_ given: Path?, for target: Target?) throws(CommandFailure) 
     "there is no bootloader for \(name) at \(places[0].quoted) or \(places[1].quoted)\(others): "
       + "install onefold again, run tools/build, or give one with --bootloader or ONEFOLD_BOOTLOADER"
   )
-}
-
-private func read(_ path: Path) throws(CommandFailure) -> Bootloader {
-  try reporting { () throws(Failure) in try Bootloader(path) }
 }

@@ -7,7 +7,7 @@ import Posix
 
 /// `onefold pack` with a spec: stages the application, packs it, tests the packed file, and only then gives it its
 /// name.
-func packSpec(_ arguments: Arguments) throws(CommandFailure) {
+func packSpec(_ arguments: Arguments) throws(Failure) {
   try refuse(
     ["--entry", "--name", "--app-version"], in: arguments,
     "goes with '--tree'; a spec has a key for it")
@@ -27,28 +27,25 @@ func packSpec(_ arguments: Arguments) throws(CommandFailure) {
 }
 
 /// Builds a spec, and gives the file its name when it has passed its tests.
-func pack(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) {
+func pack(_ spec: Spec, _ arguments: Arguments) throws(Failure) {
   let build = try SpecBuild(spec, arguments)
   TerminationSignals.hold()
   let start = MonotonicClock.now
   Stage.reclaim(in: build.place.path.parent)
-  let stage = try reporting { () throws(Failure) in
-    try Stage(beside: build.place.path, mode: 0o755)
-  }
+  let stage = try Stage(beside: build.place.path, mode: 0o755)
   let result: SpecBuild.Result
   do throws(Failure) {
     result = try build.run(in: stage.path)
   } catch {
     finish(stage, keep: arguments.has("--keep-stage"))
-    if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
-    throw .failed(error.description.string)
+    throw error
   }
   finish(stage, keep: arguments.has("--keep-stage"))
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   try build.report(result, milliseconds)
 }
 
-private func reading<Result>(_ body: () throws(SpecError) -> Result) throws(CommandFailure)
+private func reading<Result>(_ body: () throws(SpecError) -> Result) throws(Failure)
   -> Result
 {
   do throws(SpecError) { return try body() } catch { throw .failed(error.description) }
@@ -77,7 +74,7 @@ private struct SpecBuild {
   let cache: Path?
   let epoch: Int64?
 
-  init(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) {
+  init(_ spec: Spec, _ arguments: Arguments) throws(Failure) {
     self.spec = spec
     self.arguments = arguments
     compression = try makeCompression(spec.archive, arguments)
@@ -86,10 +83,10 @@ private struct SpecBuild {
     epoch = try sourceDateEpoch()
     bootloader = try findBootloader(arguments.value("--bootloader"), for: spec.target)
     output = try Self.output(spec, arguments)
-    place = try outputPlace(output)
+    place = try OutputPlace(output)
   }
 
-  private static func output(_ spec: Spec, _ arguments: Arguments) throws(CommandFailure) -> Path {
+  private static func output(_ spec: Spec, _ arguments: Arguments) throws(Failure) -> Path {
     let given = arguments.value("--output")
     let pattern = given.map { $0.string } ?? spec.output.file?.value ?? "{name}"
     var name = try reading { () throws(SpecError) in
@@ -196,7 +193,7 @@ private struct SpecBuild {
 
   // MARK: Report
 
-  func report(_ result: Result, _ milliseconds: UInt64) throws(CommandFailure) {
+  func report(_ result: Result, _ milliseconds: UInt64) throws(Failure) {
     let warnings = result.staged.report.warnings + (result.smoke?.warnings ?? [])
     for warning in warnings + result.summary.warnings.map(\.string) {
       writeWarning("onefold pack", warning)

@@ -7,7 +7,7 @@ import Posix
 // `onefold pack --package` and `onefold pack SCRIPT`: both write a spec in memory, which goes the way of every other.
 
 /// Packs a package of an index, or a script with inline metadata, or prints the spec that it stands for.
-func packWithoutSpec(_ arguments: Arguments) throws(CommandFailure) {
+func packWithoutSpec(_ arguments: Arguments) throws(Failure) {
   let way = arguments.has("--package") ? "'--package'" : "a script"
   try refuse(
     ["--entry", "--name", "--app-version"], in: arguments, "goes with '--tree', not with \(way)")
@@ -34,7 +34,7 @@ private struct GivenApplication {
   /// Whether that is the working directory.
   let isHere: Bool
 
-  init(_ arguments: Arguments) throws(CommandFailure) {
+  init(_ arguments: Arguments) throws(Failure) {
     if let script = arguments.positional.first {
       try self.init(script: script, arguments)
     } else {
@@ -45,7 +45,7 @@ private struct GivenApplication {
 
   // MARK: A script
 
-  private init(script: Path, _ arguments: Arguments) throws(CommandFailure) {
+  private init(script: Path, _ arguments: Arguments) throws(Failure) {
     try refuse(["--command"], in: arguments, "goes with '--package'")
     shown = escapedText(script.bytes).string
     let status = try? DirectoryHandle.current.statusIfExists(of: script, follow: true)
@@ -72,10 +72,10 @@ private struct GivenApplication {
   }
 
   /// A script is found from the directory of its spec: the working directory if the script is below it, else its own.
-  private static func place(of script: Path) throws(CommandFailure) -> (
+  private static func place(of script: Path) throws(Failure) -> (
     directory: Path, relative: String, isHere: Bool
   ) {
-    let here = try reporting { () throws(Failure) in try ProcessContext.workingDirectory() }
+    let here = try ProcessContext.workingDirectory()
     let path = ProcessContext.absolutePath(script).string
     let parts = path.split(separator: "/").filter { $0 != "." }
     let above = here.string.split(separator: "/")
@@ -88,11 +88,11 @@ private struct GivenApplication {
 
   // MARK: A package
 
-  private init(packages arguments: Arguments) throws(CommandFailure) {
+  private init(packages arguments: Arguments) throws(Failure) {
     shown = "option '--package'"
     directory = Path(".")
     isHere = true
-    let packages = try arguments.all("--package").map { (value) throws(CommandFailure) in
+    let packages = try arguments.all("--package").map { (value) throws(Failure) in
       let text = try Self.text(value, "--package")
       guard isRequirement(text) else {
         throw .failed(
@@ -129,24 +129,20 @@ private struct GivenApplication {
   }
 
   /// Asks the index, in a directory that is removed.
-  private func find() throws(CommandFailure) -> [FoundPackage] {
+  private func find() throws(Failure) -> [FoundPackage] {
     TerminationSignals.hold()
     let place = ProcessContext.variable("TMPDIR") ?? Path("/tmp")
     Stage.reclaim(in: place)
-    let stage = try reporting { () throws(Failure) in
-      try Stage(in: place, named: Path("onefold-package").bytes[...])
-    }
+    let stage = try Stage(in: place, named: Path("onefold-package").bytes[...])
     defer { try? stage.remove() }
     let spec: Spec
     do throws(SpecError) {
       spec = try readSpec(text: self.spec.text, shown: shown, directory: directory)
     } catch { throw .failed(error.description) }
-    return try asking(removing: stage) { () throws(Failure) in
-      try findPackages(spec, scratch: stage.path)
-    }
+    return try findPackages(spec, scratch: stage.path)
   }
 
-  private static func command(of packages: [FoundPackage], _ given: Path?) throws(CommandFailure)
+  private static func command(of packages: [FoundPackage], _ given: Path?) throws(Failure)
     -> FoundPackage.Command
   {
     let first = packages[0]
@@ -182,8 +178,8 @@ private struct GivenApplication {
 
   // MARK: Options
 
-  private mutating func addOptions(_ arguments: Arguments) throws(CommandFailure) {
-    spec.launch.arguments = try arguments.rest.map { (argument) throws(CommandFailure) in
+  private mutating func addOptions(_ arguments: Arguments) throws(Failure) {
+    spec.launch.arguments = try arguments.rest.map { (argument) throws(Failure) in
       try Self.text(argument, "--")
     }
     for variable in try environmentOptions(arguments) {
@@ -191,16 +187,14 @@ private struct GivenApplication {
       let name = String(text.prefix { $0 != "=" })
       spec.launch.environment.append((name, String(text.dropFirst(name.count + 1))))
     }
-    spec.launch.unset = try unsetOptions(arguments).map { (name) throws(CommandFailure) in
+    spec.launch.unset = try unsetOptions(arguments).map { (name) throws(Failure) in
       try Self.text(Path(name), "--unset-env")
     }
     let compression = try makeCompression(nil, arguments)
-    try usage { () throws(UsageError) in
-      spec.launch.check = try arguments.word("--check")
-      spec.launch.keep = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
-      spec.launch.dieWithParent = try arguments.word("--die-with-parent")
-      spec.archive.codec = try arguments.word("--codec")
-    }
+    spec.launch.check = try arguments.word("--check")
+    spec.launch.keep = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
+    spec.launch.dieWithParent = try arguments.word("--die-with-parent")
+    spec.archive.codec = try arguments.word("--codec")
     spec.archive.level = arguments.has("--level") ? compression.level : nil
     spec.archive.frameSize = arguments.has("--frame-size") ? compression.frameSize >> 10 : nil
     spec.maxGlibc = arguments.value("--max-glibc")?.string
@@ -214,7 +208,7 @@ private struct GivenApplication {
   }
 
   /// A spec is UTF-8.
-  private static func text(_ value: Path, _ option: String) throws(CommandFailure) -> String {
+  private static func text(_ value: Path, _ option: String) throws(Failure) -> String {
     guard let text = String(validating: value.bytes, as: UTF8.self) else {
       throw .usage("'\(option)' needs text in UTF-8, not \(value.quoted)")
     }
@@ -224,7 +218,7 @@ private struct GivenApplication {
 
 /// The interpreter of `--python`, else that of this machine that suits best.
 private func choosePython(_ arguments: Arguments, _ required: Located<String>?)
-  throws(CommandFailure) -> GivenSpec.Python
+  throws(Failure) -> GivenSpec.Python
 {
   if let given = arguments.value("--python") {
     if isPythonVersion(given.string) { return .version(given.string) }
@@ -242,19 +236,5 @@ private func choosePython(_ arguments: Arguments, _ required: Located<String>?)
   }
   TerminationSignals.hold()
   return .version(
-    try asking { () throws(Failure) in
-      try choosePython(required, preferred: interpreterVersion())
-    })
-}
-
-/// What staging says, before a build has begun. `stage` is removed first if a signal ends the process.
-private func asking<Result>(
-  removing stage: Stage? = nil, _ body: () throws(Failure) -> Result
-) throws(CommandFailure) -> Result {
-  try reporting { () throws(Failure) in
-    do throws(Failure) { return try body() } catch {
-      if error.kind == .interrupted { try? stage?.remove() }
-      throw error
-    }
-  }
+    try choosePython(required, preferred: interpreterVersion()))
 }

@@ -42,22 +42,17 @@ let extractCommand = Command(
   ],
   options: [Option(name: "--json", help: "print the result as JSON")])
 
-func runInspect(_ arguments: Arguments) throws(CommandFailure) {
+func runInspect(_ arguments: Arguments) throws(Failure) {
   guard arguments.has("--sizes") || !arguments.has("--all") else {
     throw .usage("option '--all' goes with '--sizes' only")
   }
   if arguments.has("--libraries") {
     try refuse(["--files", "--sizes"], in: arguments, "does not go with '--libraries'")
   }
-  let (payload, manifest) = try reporting { () throws(Failure) in
-    let payload = try Payload.open(arguments.positional[0])
-    return (payload, try payload.readManifest())
-  }
+  let payload = try Payload.open(arguments.positional[0])
+  let manifest = try payload.readManifest()
   if arguments.has("--libraries") { return try listLibraries(payload, arguments) }
-  let sizes =
-    arguments.has("--sizes")
-    ? try reporting { () throws(Failure) in try sizeTable(of: payload, manifest: manifest) }
-    : nil
+  let sizes = arguments.has("--sizes") ? try sizeTable(of: payload, manifest: manifest) : nil
   if arguments.has("--json") {
     var members = members(payload, manifest)
     if let sizes { members.append(("sizes", json(sizes))) }
@@ -76,7 +71,7 @@ func runInspect(_ arguments: Arguments) throws(CommandFailure) {
   try writeData(text)
 }
 
-private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(CommandFailure) {
+private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(Failure) {
   TerminationSignals.hold()
   let paths = try neededLibraries(of: payload)
   guard arguments.has("--json") else {
@@ -86,37 +81,37 @@ private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(Co
   try writeData(JSON.object([("libraries", .array(list))]).encoded)
 }
 
-func runVerify(_ arguments: Arguments) throws(CommandFailure) {
+func runVerify(_ arguments: Arguments) throws(Failure) {
   let progress = newProgress()
-  let (payload, manifest) = try reporting { () throws(Failure) in
+  let payload = try Payload.open(arguments.positional[0])
+  let manifest: Manifest
+  do {
     defer { progress?.finish() }
-    let payload = try Payload.open(arguments.positional[0])
-    let manifest = try verify(payload) { done, total in
+    manifest = try verify(payload) { done, total in
       progress?.show("verifying", done: done, total: total)
     }
-    return (payload, manifest)
   }
   try report(payload, manifest, "verified", arguments)
 }
 
-func runExtract(_ arguments: Arguments) throws(CommandFailure) {
+func runExtract(_ arguments: Arguments) throws(Failure) {
   if arguments.has("--json") { try requireStandardOutput() }
   let progress = newProgress()
   TerminationSignals.hold()
-  let (payload, manifest) = try reporting { () throws(Failure) in
+  let payload = try Payload.open(arguments.positional[0])
+  let manifest: Manifest
+  do {
     defer { progress?.finish() }
-    let payload = try Payload.open(arguments.positional[0])
-    let manifest = try extract(payload, to: arguments.positional[1]) { done, total in
+    manifest = try extract(payload, to: arguments.positional[1]) { done, total in
       progress?.show("unpacking", done: done, total: total)
     }
-    return (payload, manifest)
   }
   try report(payload, manifest, "extracted", arguments)
 }
 
 private func report(
   _ payload: Payload, _ manifest: Manifest, _ verb: String, _ arguments: Arguments
-) throws(CommandFailure) {
+) throws(Failure) {
   if arguments.has("--json") {
     let result = JSON.object([
       (verb, .bool(true)),

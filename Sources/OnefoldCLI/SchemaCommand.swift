@@ -1,4 +1,5 @@
 import AppSpec
+import Posix
 
 let schemaCommand = Command(
   name: "schema",
@@ -14,7 +15,7 @@ let schemaCommand = Command(
         + "anything")
   ])
 
-func runSchema(_ arguments: Arguments) throws(CommandFailure) {
+func runSchema(_ arguments: Arguments) throws(Failure) {
   try writeData(specSchema(inProject: arguments.has("--pyproject")).encoded)
 }
 

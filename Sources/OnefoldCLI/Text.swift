@@ -62,33 +62,13 @@ func newProgress() -> TerminalProgress? {
   MessageStyle.current.isQuiet ? nil : TerminalProgress()
 }
 
-/// Where a file can be written; nothing is done yet.
-func outputPlace(_ path: Path) throws(CommandFailure) -> OutputPlace {
-  try reporting { () throws(Failure) in try OutputPlace(path) }
-}
-
-func openOutput(_ place: OutputPlace, mode: UInt32) throws(CommandFailure) -> OutputFile {
-  try reporting { () throws(Failure) in try OutputFile(place, mode: mode) }
-}
-
-/// Turns a failure of another module into one of the command. A signal that was held ends the process: what was begun is
-/// removed by then.
-func reporting<Result: ~Copyable>(_ body: () throws(Failure) -> Result) throws(CommandFailure)
-  -> Result
-{
-  do throws(Failure) { return try body() } catch {
-    if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
-    throw .failed(error.description.string)
-  }
-}
-
 /// For commands that change something before they write data: fails where they could not.
-func requireStandardOutput() throws(CommandFailure) {
+func requireStandardOutput() throws(Failure) {
   if !ProcessContext.isWritable(1) { throw .failed("the standard output is closed: open it") }
 }
 
 /// For stdout: data that can't be written is a failure.
-func writeData(_ text: String) throws(CommandFailure) {
+func writeData(_ text: String) throws(Failure) {
   if let errno = writeBytes([UInt8](text.utf8), to: 1) {
     throw .failed("cannot write to the standard output: \(errno.description)")
   }

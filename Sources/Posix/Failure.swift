@@ -30,6 +30,8 @@ public final class Failure: Error, Sendable {
     case notExecutable
     /// The program of a onefile does not exist.
     case noEntry
+    /// The packer's command line can't be understood.
+    case usage
     /// Anything else; `text` says all.
     case refused
   }

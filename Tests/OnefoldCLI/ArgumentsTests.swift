@@ -19,7 +19,7 @@ private let plain = Command(
   name: "plain", summary: "", discussion: "Does.", options: [Option(name: "--json", help: "JSON")])
 
 @Suite struct ArgumentsTests {
-  private func parse(_ arguments: [String], of command: Command = command) throws(UsageError)
+  private func parse(_ arguments: [String], of command: Command = command) throws(Failure)
     -> Arguments
   {
     try Arguments(arguments.map { Path($0) }, of: command)
@@ -27,10 +27,10 @@ private let plain = Command(
 
   /// What the arguments are refused for.
   private func refusal(_ arguments: [String], of command: Command = command) -> String? {
-    do throws(UsageError) {
+    do throws(Failure) {
       _ = try parse(arguments, of: command)
       return nil
-    } catch { return error.message }
+    } catch { return error.description.string }
   }
 
   // MARK: What is understood
@@ -146,7 +146,7 @@ private let plain = Command(
   func numbersOutOfRange(_ text: String) throws {
     let parsed = try parse(["a", "b", "--jobs=\(text)"])
     #expect(
-      throws: UsageError("option '--jobs' needs a number from 1 to 8, not '\(text)'")
+      throws: Failure.usage("option '--jobs' needs a number from 1 to 8, not '\(text)'")
     ) { try parsed.number("--jobs", in: 1...8) }
   }
 

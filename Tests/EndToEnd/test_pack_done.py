@@ -209,7 +209,8 @@ class ClosedDescriptors(Case):
     def setUp(self) -> None:
         super().setUp()
         self.tree = make_tree(self.work / "tree", {"run": program(), "noise": noise(500_000)})
-        self.onefile = pack(self.tree, self.work / "reference").path
+        self.packed = pack(self.tree, self.work / "reference")
+        self.onefile = self.packed.path
 
     def closed(self, redirections: str, *command: StrPath) -> Result:
         shell = ["sh", "-c", f'exec "$@" {redirections}', "sh"]
@@ -231,7 +232,7 @@ class ClosedDescriptors(Case):
                 self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_data_that_cannot_be_written_is_a_failure(self) -> None:
-        succeed(self.onefile.launch(cache=self.cache, verb="prewarm"))
+        succeed(self.packed.launch(cache=self.cache, verb="prewarm"))
         output = self.work / "made"
         packing: list[StrPath] = ["pack", "--tree", self.tree, "--entry", "run", "-o", output]
         for command in (

@@ -42,7 +42,8 @@ struct InstallLock: ~Copyable {
       guard isOurs else { return false }
       if file.isNamed(name, in: directory) {
         // What holds something is somebody else's, and no lock.
-        isOurs = (try? file.status())?.size == 0
+        let status = try? file.status()
+        isOurs = status.map { $0.size == 0 } ?? true
         return true
       }
       // Who held it before has removed the file, and others make another one.

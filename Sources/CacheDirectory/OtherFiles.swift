@@ -20,6 +20,7 @@ extension CacheDirectory {
     if try holder.statusIfExists(of: others) == nil {
       guard let seal = Seal.read(in: holder, treeID: nil, withTable: true),
         let root = try? FileDescriptor.open(treeDirectory, in: holder, .directory),
+        try root.status().user == ProcessContext.owner,
         seal.holdsOthers(in: root.handle, since: time)
       else { return }
       try holder.rename(treeDirectory, to: others)

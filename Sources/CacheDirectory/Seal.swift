@@ -158,7 +158,8 @@ struct Seal {
       offset = row.end
       // What is mounted there is no part of the tree.
       guard let directory = open(row, in: root), (try? directory.status())?.device == device,
-        let names = try? directory.handle.names(), NameList(names) != row.names
+        let names = try? directory.handle.names(), names.count >= Int(row.names.count),
+        NameList(names) != row.names
       else { continue }
       for name in names {
         let status = try? directory.handle.status(of: Path(name))

@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import sys
+import time
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -34,6 +35,7 @@ from support import (
     pack,
     probe,
     program,
+    remove_tree,
     run,
     start,
     strace,
@@ -671,8 +673,14 @@ class Verbs(Case):
         self.ask("prewarm")
         mine = make_tree(self.work / "mine", {"file": b"mine"})
         before = tree_state(mine)
+        # So that the kernel's clock for files shows another time than that of the seal.
+        time.sleep(0.02)
         (self.packed.tree(self.cache) / "planted").symlink_to(mine)
         self.assertEqual(self.ask("clean").returncode, 0)
+        (moved,) = listing(self.cache)
+        self.assertEqual([path.name for path in (self.cache / moved).iterdir()], ["planted"])
+        self.assertTrue((self.cache / moved / "planted").is_symlink())
+        remove_tree(self.cache / moved)
         self.assertNothingLeft()
         self.assertSameTree(mine, before)
 

@@ -49,7 +49,7 @@ final class Report: @unchecked Sendable {
   }
 
   func moved(_ item: CacheItem) {
-    note("moved files that the program wrote to \(item.path.quoted)")
+    note("moved the program's own files to \(item.path.quoted)")
   }
 
   func waiting(_ label: Text) {

@@ -186,7 +186,7 @@ private func run(_ cleanUp: CleanUp) throws(Failure) -> CleanUpResult {
   let result = cleanUpCaches(cleanUp)
   for item in result.removed { writeText("removed \(item.path.quoted)\n", to: 2) }
   for item in result.kept {
-    writeText("moved files that the program wrote to \(item.path.quoted)\n", to: 2)
+    writeText("moved the program's own files to \(item.path.quoted)\n", to: 2)
   }
   if let failure = result.failures.first { throw failure }
   if result.removed.isEmpty && result.inUse.isEmpty {

@@ -108,7 +108,7 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
     for item in result.removed { writeMessage("\(verb) \(item.title) in \(item.path.quoted)\n") }
     for item in result.inUse { writeMessage("in use: \(item.title) in \(item.path.quoted)\n") }
     for item in result.kept {
-      writeMessage("moved files that the program wrote to \(item.path.quoted)\n")
+      writeMessage("moved the program's own files to \(item.path.quoted)\n")
     }
     var bytes: UInt64 = 0
     for item in result.removed {

@@ -118,6 +118,11 @@ def start(
     return subprocess.Popen(command, env=bare_environment(environment), **{**pipes, **options})
 
 
+def pass_tick() -> None:
+    """Waits until the kernel's clock for files shows another time than that of what was unpacked before."""
+    time.sleep(0.02)
+
+
 def bare_environment(further: Optional[dict[Any, Any]]) -> dict[Any, Any]:
     return {"PATH": os.environ.get("PATH", os.defpath), **(further or {})}
 

@@ -9,7 +9,6 @@ import resource
 import shutil
 import signal
 import sys
-import time
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -33,6 +32,7 @@ from support import (
     noise,
     onefold,
     pack,
+    pass_tick,
     probe,
     program,
     remove_tree,
@@ -673,8 +673,7 @@ class Verbs(Case):
         self.ask("prewarm")
         mine = make_tree(self.work / "mine", {"file": b"mine"})
         before = tree_state(mine)
-        # So that the kernel's clock for files shows another time than that of the seal.
-        time.sleep(0.02)
+        pass_tick()
         (self.packed.tree(self.cache) / "planted").symlink_to(mine)
         self.assertEqual(self.ask("clean").returncode, 0)
         (moved,) = listing(self.cache)

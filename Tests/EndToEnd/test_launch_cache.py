@@ -33,6 +33,7 @@ from support import (
     needs_root,
     noise,
     pack,
+    pass_tick,
     probe,
     program,
     remove_tree,
@@ -602,15 +603,14 @@ class Damaged(CacheCase):
             for mode in (0o777, 0o775, 0o1757):
                 with self.subTest(name=name, mode=oct(mode)):
                     path = self.unpacked / name
-                    # So that the kernel's clock for files shows another time than that of the seal.
-                    time.sleep(0.02)
+                    pass_tick()
                     (path / "planted.py").touch()
                     path.chmod(mode)
                     result = self.launch()
                     if name == ".":
                         # The whole tree is replaced. Nobody knows who wrote the file.
                         (moved,) = set(listing(self.cache)) - {self.packed.tree_name}
-                        line = f"onefold: moved files that the program wrote to '{self.cache / moved}'\n"
+                        line = f"onefold: moved the program's own files to '{self.cache / moved}'\n"
                         said = (result.returncode, result.stdout, result.stderr.decode())
                         self.assertEqual(said, (0, b"hello\n", line))
                         self.assertEqual(paths(self.cache / moved), {"planted.py"})

@@ -31,6 +31,7 @@ from support import (
     noise,
     onefold,
     pack,
+    pass_tick,
     probe,
     program,
     run,
@@ -98,16 +99,12 @@ class AfterALaunch(CleanUpCase):
     def own_files(self, number: int) -> Path:
         """The tree of a version that a program has written into."""
         tree = self.versions[number].tree(self.cache)
-        self.pass_tick()
+        pass_tick()
         (tree / "library/data").mkdir()
         (tree / "library/data/app.db").write_text(f"rows {number}")
         (tree / "empty/below").mkdir(parents=True)
         (tree / "link").symlink_to("nowhere")
         return tree
-
-    def pass_tick(self) -> None:
-        """Waits until the kernel's clock for files shows another time than that of the seal."""
-        time.sleep(0.02)
 
     def moved(self) -> list[str]:
         return [name for name in listing(self.cache) if re.fullmatch(r"[0-9a-f]{32}\.[0-9a-f]{16}", name)]
@@ -117,7 +114,7 @@ class AfterALaunch(CleanUpCase):
         name = self.versions[number].tree_name
         kept = [moved for moved in self.moved() if moved.startswith(name)]
         self.assertEqual(len(kept), 1, result)
-        line = f"{start}moved files that the program wrote to '{self.cache / kept[0]}'"
+        line = f"{start}moved the program's own files to '{self.cache / kept[0]}'"
         self.assertIn(line, result.stderr.decode().splitlines())
         self.assertEqual(sorted(paths(self.cache / kept[0])), ["library/data/app.db", "link"])
         self.assertEqual((self.cache / kept[0] / "library/data/app.db").read_text(), f"rows {number}")
@@ -151,7 +148,7 @@ class AfterALaunch(CleanUpCase):
         self.assertEqual(os.stat(tree.parent / "seal").st_mtime_ns, sealed)
         result = self.versions[0].launch(cache=self.cache, verb="clean")
         (kept,) = self.moved()
-        self.assertIn(f"wrote to '{self.cache / kept}'", result.stderr.decode())
+        self.assertIn(f"own files to '{self.cache / kept}'", result.stderr.decode())
         self.assertTrue({"library/data/app.db", "link"} <= set(paths(self.cache / kept)))
 
     def test_a_clean_up_that_was_killed_is_continued(self) -> None:
@@ -235,7 +232,7 @@ class AfterALaunch(CleanUpCase):
         outside = make_tree(self.work / "outside", {"file": b"precious"})
         state = tree_state(outside)
         self.unpack(0, 1, days=40)
-        self.pass_tick()
+        pass_tick()
         (self.versions[1].tree(self.cache) / "added").symlink_to(outside)
         for name in ("c" * 32, f".{'c' * 32}.{'d' * 16}"):
             (self.cache / name).symlink_to(outside)

@@ -53,7 +53,10 @@ class _TreeFirst:
         if not outside:
             return None
         spec = PathFinder.find_spec(name, inside, target)
-        if spec is None or spec.loader is not None:
+        if spec is None:
+            _require_readable_tree(name)
+            return None
+        if spec.loader is not None:
             return spec
         portions = spec.submodule_search_locations
         if not any(map(_has_modules, portions)):
@@ -111,6 +114,29 @@ class _TreeFirst:
         return (os.path.realpath(entry) + os.sep).startswith(self._real_root)
 
 
+class _TreeReadable:
+    """The last finder: if a module was not found because the tree can't be read, it says so."""
+
+    def find_spec(self, name, path=None, target=None):
+        _require_readable_tree(name)
+
+
+def _require_readable_tree(name):
+    """Raises ModuleNotFoundError if this process can't list the tree: its user was changed, or somebody removed it.
+
+    Python takes such directories for empty ones, and a file elsewhere would take the place of a packed module.
+    """
+    try:
+        os.scandir(_ROOT).close()
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        reason = f"can't read the packed files in {_ROOT}: {error.strerror}"
+        if isinstance(error, PermissionError):
+            reason += f"; unpack them with ONEFOLD=prewarm where user {os.geteuid()} can read them"
+        raise ModuleNotFoundError(f"No module named {name!r}: {reason}", name=name) from None
+    except OSError:
+        pass
+
+
 def _has_modules(directory):
     for _, _, names in os.walk(directory):
         if any(name.endswith((".py", ".pyc", ".so")) for name in names):
@@ -151,6 +177,7 @@ def _leave_working_directory():
 
 def _isolate():
     sys.meta_path.insert(sys.meta_path.index(PathFinder), _TreeFirst())
+    sys.meta_path.append(_TreeReadable())
     try:
         _leave_working_directory()
     except OSError:

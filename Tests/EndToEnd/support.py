@@ -149,6 +149,21 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"in vain waited for {what}")
 
 
+#: How long is waited for what must not happen. It would happen within milliseconds, as tests see in which it does.
+LONG_ENOUGH = 0.3
+
+
+def assert_remains(condition: Callable[[], Any], what: str, seconds: float = LONG_ENOUGH) -> None:
+    """The condition holds all the time. A longer wait could only find what a loaded machine delays."""
+    end = time.monotonic() + seconds
+    while True:
+        if not condition():
+            raise AssertionError(f"{what} did not remain")
+        if time.monotonic() > end:
+            return
+        time.sleep(0.002)
+
+
 def processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 

@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import signal
-import time
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -27,6 +26,7 @@ from support import (
     StrPath,
     Symlink,
     Trace,
+    assert_remains,
     change_seal,
     listing,
     make_tree,
@@ -211,8 +211,7 @@ class Failing(CacheCase):
         self.launch()
         with (self.packed.tree(self.cache) / "run").open("r+b"):
             process = self.packed.start(cache=self.cache)
-            time.sleep(0.1)
-            self.assertIsNone(process.poll())
+            assert_remains(lambda: process.poll() is None, "the launch that can't execute the entry")
         output, errors = process.communicate()
         self.assertEqual((process.returncode, output, errors), (0, b"hello\n", b""))
 

@@ -27,6 +27,7 @@ from support import (
     Result,
     StrPath,
     Symlink,
+    assert_remains,
     bare_environment,
     listing,
     make_tree,
@@ -673,8 +674,7 @@ class DeathWithParent(ReportCase):
     def assertStays(self, parent: subprocess.Popen[bytes], child: int) -> None:
         """It had its parent's death told, and lives."""
         wait_until(lambda: self.parent_of(child) != parent.pid, "the new parent")
-        time.sleep(0.3)
-        self.assertFalse(self.is_gone(child))
+        assert_remains(lambda: not self.is_gone(child), "the program")
 
     @staticmethod
     def parent_of(pid: int) -> int:
@@ -772,8 +772,7 @@ class DeathWithParent(ReportCase):
         self.addCleanup(self.end, grandchild)
         self.kill(parent)
         self.assertGone(child)
-        time.sleep(0.3)
-        self.assertFalse(self.is_gone(grandchild))
+        assert_remains(lambda: not self.is_gone(grandchild), "the program's child")
 
     def test_workers_end_with_a_server_that_ends_them(self) -> None:
         """By `term` a server can end its own processes."""

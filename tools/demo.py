@@ -1,10 +1,11 @@
-"""Launches a onefile of the example server cold and warm, and prints what a person wants to know.
+"""Packs docs/examples/fastapi-server, launches the file cold and warm, and prints what a person wants to know.
 
-usage: tools/demo.py ONEFILE TREE     (tools/demo calls it)
+usage: tools/demo.py     (tools/demo calls it, after it built dist/onefold)
 """
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,15 +14,48 @@ import time
 import urllib.request
 from pathlib import Path
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+EXAMPLE = REPOSITORY / "docs" / "examples" / "fastapi-server"
+ONEFOLD = REPOSITORY / "dist" / "onefold"
+ONEFILE = REPOSITORY / "dist" / "fastapi-server"
+
+#: Those that the example's requirements are locked for.
+PYTHONS = [(3, minor) for minor in range(10, 15)]
+
 STARTING_SECONDS = 60
 
 
-def launch(onefile, environment):
+def choose_python():
+    """The version that the example asks for if this machine has it, else that of its python3."""
+    named = [(3, 11), sys.version_info[:2]]
+    for major, minor in named:
+        if (major, minor) in PYTHONS and shutil.which(f"python{major}.{minor}"):
+            return f"{major}.{minor}"
+    sys.exit(
+        "tools/demo: the example needs Python 3.10 to 3.14, and python3 is"
+        f" {named[1][0]}.{named[1][1]}: install another one, such as python3.11"
+    )
+
+
+def pack(work):
+    """Packs the example with a Python that this machine has; returns the seconds that it took."""
+    example = work / "fastapi-server"
+    shutil.copytree(EXAMPLE, example)
+    spec = example / "onefold.toml"
+    version = choose_python()
+    spec.write_text(spec.read_text().replace('version = "3.11"', f'version = "{version}"'))
+    print(f"packing {EXAMPLE.relative_to(REPOSITORY)} with Python {version}", flush=True)
+    start = time.monotonic()
+    packing = subprocess.run([ONEFOLD, "pack", "--spec", spec, "-o", ONEFILE], stdout=sys.stdout)
+    if packing.returncode != 0:
+        sys.exit(packing.returncode)
+    return time.monotonic() - start
+
+
+def launch(environment):
     """Starts the server on a free port; returns the process, its health and the seconds until then."""
     start = time.monotonic()
-    server = subprocess.Popen(
-        [onefile, "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen([ONEFILE, "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True)
     for line in server.stdout:
         if line.startswith("listening on "):
             url = line.split()[-1]
@@ -41,33 +75,26 @@ def stop(server):
         server.kill()
 
 
-def tree_bytes(tree):
-    return sum(path.lstat().st_size for path in Path(tree).rglob("*") if path.is_file())
-
-
 def main():
-    onefile, tree = (os.path.abspath(path) for path in sys.argv[1:3])
     with tempfile.TemporaryDirectory(prefix="onefold-demo-") as directory:
-        environment = dict(
-            os.environ, ONEFOLD_CACHE=f"{directory}/cache", XDG_DATA_HOME=f"{directory}/data"
-        )
+        packing = pack(Path(directory))
+        environment = dict(os.environ, ONEFOLD_CACHE=f"{directory}/cache", XDG_DATA_HOME=f"{directory}/data")
         times = {}
         for name in "cold", "warm":
-            server, health, times[name] = launch(onefile, environment)
+            server, health, times[name] = launch(environment)
             print(f"{name} launch: pid {server.pid}, /api/health says {json.dumps(health)}")
             same = "is" if health["pid"] == server.pid else "IS NOT"
             print(f"  the server {same} the process that was started")
             stop(server)
-    sizes = {
-        "the server's tree": tree_bytes(tree),
-        "the one file": os.path.getsize(onefile),
-    }
+    unpacked = json.loads(subprocess.check_output([ONEFOLD, "inspect", "--json", ONEFILE]))["bytes"]
     print()
-    for name, size in sizes.items():
+    for name, size in {"the unpacked server": unpacked, "the one file": ONEFILE.stat().st_size}.items():
         print(f"{name:20} {size / 1e6:8.1f} MB")
+    print(f"{'packing':20} {packing:8.1f} s, with its smoke tests")
     for name, seconds in times.items():
         print(f"{name + ' launch':20} {seconds * 1000:8.0f} ms until the health page answered")
-    print(f"\nTry it: {os.path.relpath(onefile)} --port 8000   or   ONEFOLD=help {os.path.relpath(onefile)}")
+    onefile = os.path.relpath(ONEFILE)
+    print(f"\nTry it: {onefile} --port 8000   or   ONEFOLD=help {onefile}")
 
 
 main()

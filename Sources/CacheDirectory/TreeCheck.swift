@@ -37,9 +37,12 @@ func damagedEntries(
   let found = ParallelResults<Bool>(count: manifest.entryCount)
   // Who shows it may come to no entry before the others have had all.
   if let progress { progress(0, manifest.contentLength) }
-  runWorkers(ProcessContext.processorCount) { number in
+  let bufferLength = 256 << 10
+  let workers = workerCount(
+    processors: ProcessContext.processorCount, longestStored: 0, longestRaw: bufferLength)
+  runWorkers(workers) { number in
     do throws(Failure) {
-      let buffer = try Buffer(count: 256 << 10)
+      let buffer = try Buffer(count: bufferLength)
       while let index = work.take() {
         if !entryMatches(root, user, manifest, index, hashing, buffer.bytes, work) {
           found[index] = true

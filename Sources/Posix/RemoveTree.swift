@@ -2,7 +2,7 @@
 /// that `name` is on. What is already gone is no error.
 ///
 /// Directories that lack the owner's permissions get them first. At `deadline`, of `MonotonicClock`, it stops with
-/// `timedOut`, where it stands. `keeping`: what was made or changed after this time stays, below the directories that lead
+/// `timedOut`, where it stands: it looks at the clock before each entry of a directory. `keeping`: what was made or changed after this time stays, below the directories that lead
 /// to it; nil: nothing stays.
 public func removeTree(
   _ name: Path, in directory: DirectoryHandle, deadline: Int64 = .max, keeping time: FileTime? = nil
@@ -26,14 +26,14 @@ private struct Removal {
   mutating func removeDirectory(_ name: Path, in directory: DirectoryHandle) throws(Failure) {
     do throws(Failure) {
       let opened = try openWithPermissions(name, in: directory)
-      if deadline != .max && MonotonicClock.now > deadline {
-        throw Failure("remove", opened.path, .timedOut)
-      }
       if try opened.status().device != device {
         throw Failure("remove", opened.path, .notSupported)
       }
       let handle = opened.handle
       for bytes in try handle.names() {
+        if deadline != .max && MonotonicClock.now > deadline {
+          throw Failure("remove", opened.path, .timedOut)
+        }
         let child = Path(bytes)
         if try isKept(child, in: handle) { continue }
         // Most entries are files: trying costs less than asking first.

@@ -40,6 +40,18 @@ import Testing
     #expect(try directory.list("outside") == ["file"])
   }
 
+  /// The clock is looked at before each entry: also within one directory.
+  @Test func theDeadlineEndsItWithinADirectory() throws {
+    let count = 20_000
+    for number in 0..<count { try directory.write("tree/\(number)") }
+    let above = try FileDescriptor.open(directory.path, .directory)
+    let failure = #expect(throws: Failure.self) {
+      try removeTree(Path("tree"), in: above.handle, deadline: MonotonicClock.now + 2_000_000)
+    }
+    #expect(failure?.errno == .timedOut)
+    #expect(try directory.list("tree").count > 0)
+  }
+
   @Test func aFileIsRemoved() throws {
     try directory.write("file")
     try remove("file")

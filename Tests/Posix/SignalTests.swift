@@ -59,6 +59,7 @@ private func send(_ number: Int32) {
       signal(SIGHUP, SIG_IGN)
       TerminationSignals.hold()
       kill(getpid(), SIGHUP)
+      // Another thread may be the one to take it, and that takes far less.
       MonotonicClock.sleep(milliseconds: 200)
       try #require(TerminationSignals.pending == nil)
       TerminationSignals.release()

@@ -58,7 +58,7 @@ def main() -> int:
     options = ["-c", os.devnull, "--rootdir", str(HERE), "-p", "no:cacheprovider", "-q", "--tb=short"]
     # No plugins that this machine happens to have.
     options += ["--disable-plugin-autoload", "-p", "xdist.plugin"]
-    options += ["-n", jobs, "--dist", "loadscope", "--durations=15", "-rs"]
+    options += ["-n", jobs, "--dist", "loadscope", "--no-loadscope-reorder", "--durations=15", "-rs"]
     options += [f"--name={pattern}" for pattern in sys.argv[1:]]
     return int(pytest.main([*options, str(HERE)]))
 

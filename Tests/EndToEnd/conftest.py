@@ -1,9 +1,31 @@
-"""What the tests add to pytest: names as `unittest -k` takes them, and the last line."""
+"""What the tests add to pytest: their order, names as `unittest -k` takes them, and the last line."""
 
 from __future__ import annotations
 
 import fnmatch
 from typing import Any
+
+
+#: Modules that take more than a minute, the longest first: begun at the end, one would run there alone.
+LONGEST = (
+    "test_example_cachibot",
+    "test_spec_locks",
+    "test_distributions",
+    "test_program_servers",
+    "test_example_django",
+    "test_slim",
+    "test_example_langgraph",
+    "test_guide_ci",
+    "test_example_fastapi",
+    "test_guides",
+    "test_spec_repeat",
+    "test_spec_signals",
+    "test_target",
+    "test_patchelf",
+    "test_spec_done",
+    "test_sweep_fault",
+    "test_wheel",
+)
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -19,6 +41,8 @@ def full_name(item: Any) -> str:
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     patterns = [name if "*" in name else f"*{name}*" for name in config.getoption("--name")]
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.module.__name__, len(ranks)))
     if patterns:
         items[:] = [one for one in items if any(fnmatch.fnmatchcase(full_name(one), p) for p in patterns)]
 

@@ -19,6 +19,7 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(Failure) -> 
   (packCommand, runPack),
   (inspectCommand, runInspect),
   (verifyCommand, runVerify),
+  (compareCommand, runCompare),
   (extractCommand, runExtract),
   (cacheCommand, runCache),
   (benchCommand, runBench),

@@ -87,6 +87,9 @@ struct FileOwners {
     }
   }
 
+  /// The interpreters and distributions of the tree, as `name(of:)` calls them.
+  var all: [[UInt8]] { interpreters.map(\.name) + names }
+
   /// What the row is called that a file counts for.
   func name(of path: [UInt8]) -> [UInt8] {
     if let owner = owners[path] ?? sourcePaths(of: path).lazy.compactMap({ owners[$0] }).first {

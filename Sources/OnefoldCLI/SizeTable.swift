@@ -55,7 +55,7 @@ public func sizeTable(of payload: Payload, manifest: Manifest) throws(Failure) -
 }
 
 /// Divides the stored bytes of frames among their segments, so that nothing is lost by rounding.
-private struct FrameShares {
+struct FrameShares {
   /// For each frame the lengths of its segments, those of all and those that were taken.
   private var all: [UInt64]
   private var taken: [UInt64]

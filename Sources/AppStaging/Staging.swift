@@ -42,6 +42,8 @@ public struct StagedApplication: Sendable {
   public var arguments: [String]
   public var variables: [(name: String, value: String)]
   public var removedVariables: [String]
+  /// When the application's own files were modified, in seconds since 1970: later in each release.
+  public var releaseTime: Int64
   public var report: StagingReport
   /// From the tree; nil where there is none.
   var interpreter: String?
@@ -177,7 +179,7 @@ private struct Staging {
       tree: root, entry: command.entry, arguments: command.arguments,
       variables: variables,
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
-      report: report, interpreter: layout.program, helper: layout.source,
+      releaseTime: time, report: report, interpreter: layout.program, helper: layout.source,
       site: layout.site, distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
   }
 
@@ -203,10 +205,12 @@ private struct Staging {
     try createDirectories(root)
     try DataFiles(spec: spec, root: root).add()
     try checkExecutable(program, in: root, spec)
-    try settle(root, others: try applicationTime())
+    let time = try applicationTime()
+    try settle(root, others: time)
     return StagedApplication(
       tree: root, entry: program.string, arguments: spec.launch.arguments,
-      variables: variables, removedVariables: spec.launch.unset, report: report,
+      variables: variables, removedVariables: spec.launch.unset,
+      releaseTime: time, report: report,
       interpreter: nil, helper: findBesideOnefold("python3"), distributions: [])
   }
 

@@ -141,11 +141,11 @@ private struct SpecBuild {
     say("compressing")
     let progress = newProgress()
     defer { progress?.finish() }
-    return try packTree(
-      PackRequest(
-        tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
-        compression: compression, workers: workers, frameCache: cache?.appending("frames"))
-    ) { phase, done, total in
+    var request = PackRequest(
+      tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
+      compression: compression, workers: workers, frameCache: cache?.appending("frames"))
+    request.releaseTime = staged.releaseTime
+    return try packTree(request) { phase, done, total in
       progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }
   }

@@ -6,7 +6,8 @@ import Posix
 /// Contents of at least a frame's size get frames of their own, first. The others stand in the order of
 /// their paths, so that the files of a package are together, and byte code beside its source, and fill one
 /// frame after another; programs and libraries come after all the others, in frames of their own, and those for
-/// AArch64 last (`Content.Kind`). A frame that is at least half full also ends before one path of 64
+/// AArch64 after those (`Content.Kind`). What changes with each release comes last, so that it makes no frame of
+/// dependencies another one. A frame that is at least half full also ends before one path of 64
 /// (by the path's hash): after a change the frames soon begin at the same
 /// paths again, and are the same bytes (docs/decisions/0004-frames.md).
 struct FrameLayout: Sendable {
@@ -25,7 +26,9 @@ struct FrameLayout: Sendable {
   /// For each content its segments, in order.
   private(set) var segments: [[Manifest.Segment]]
 
-  init(_ tree: ScannedTree, _ index: ContentIndex) {
+  /// - Parameter releaseTime: when the files were modified that change with each release, in seconds since 1970; nil:
+  ///   that is not known.
+  init(_ tree: ScannedTree, _ index: ContentIndex, releaseTime: Int64? = nil) {
     let frameSize = index.frameSize
     var segments = index.contents.map { content in
       content.extents.map {
@@ -39,13 +42,17 @@ struct FrameLayout: Sendable {
         segments[number] = Self.split(content, number, frameSize, &frames)
       } else if stored > 0 {
         let path = tree.relativePath(content.entry).bytes
-        small.append(Small(content: number, kind: content.kind, path: Self.sortingPath(path)))
+        let isOfRelease = tree.entries[content.entry].modified.seconds == releaseTime
+        small.append(
+          Small(
+            content: number, isOfRelease: isOfRelease, kind: content.kind,
+            path: Self.sortingPath(path)))
       }
     }
     small.sort()
 
     var used = 0
-    var kind = Content.Kind.other
+    var last: Small? = nil
     for file in small {
       let content = file.content
       let length = Int(index.contents[content].extents[0].length)
@@ -53,8 +60,7 @@ struct FrameLayout: Sendable {
       var start = (used + alignment - 1) / alignment * alignment
       let isFull = start + length > frameSize
       let isBoundary = used >= frameSize / 2 && Self.hash(file.path) % 64 == 0
-      if used == 0 || isFull || isBoundary || file.kind != kind {
-        kind = file.kind
+      if last.map({ !$0.mayShare(with: file) }) ?? true || isFull || isBoundary {
         frames.append([])
         start = 0
       }
@@ -67,6 +73,7 @@ struct FrameLayout: Sendable {
           checksum: index.contents[content].checksums[0]
         ))
       used = start + length
+      last = file
     }
     self.segments = segments
   }
@@ -74,10 +81,16 @@ struct FrameLayout: Sendable {
   /// A content that shares its frame.
   private struct Small: Comparable {
     var content: Int
+    var isOfRelease: Bool
     var kind: Content.Kind
     var path: [UInt8]
 
+    func mayShare(with other: Small) -> Bool {
+      kind == other.kind && isOfRelease == other.isOfRelease
+    }
+
     static func < (left: Small, right: Small) -> Bool {
+      if left.isOfRelease != right.isOfRelease { return right.isOfRelease }
       if left.kind != right.kind { return left.kind.rawValue < right.kind.rawValue }
       return left.path.lexicographicallyPrecedes(right.path)
     }

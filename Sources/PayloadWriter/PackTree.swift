@@ -28,6 +28,9 @@ public struct PackRequest: Sendable {
   /// Seconds since 1970. Files, directories and symlinks that were modified later get this time instead; nil:
   /// all keep theirs. (What `SOURCE_DATE_EPOCH` asks of packers.)
   public var latestTime: Int64?
+  /// Seconds since 1970. Files that were modified then change with each release, and stand in frames of their own; nil:
+  /// nothing is known of that.
+  public var releaseTime: Int64? = nil
 
   public init(
     tree: Path, output: Path, bootloader: Bootloader, record: LaunchRecord,
@@ -76,7 +79,7 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   try checkEntry(request)
   let index = try ContentIndex(
     tree, frameSize: request.compression.frameSize, workers: request.workers, progress: progress)
-  let layout = FrameLayout(tree, index)
+  let layout = FrameLayout(tree, index, releaseTime: request.releaseTime)
 
   let output = try OutputFile(place)
   let prefix = paddedPrefix(request.bootloader)

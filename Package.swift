@@ -65,12 +65,17 @@ let package = Package(
       name: "AppSpec", dependencies: ["CToml", "Posix"], resources: [.embedInCode("Python")],
       swiftSettings: strict),
     .target(
-      name: "BinaryInspection", dependencies: ["CElf", "PayloadFormat", "Posix"],
+      name: "BuildTools", dependencies: ["ContentHash", "PayloadFormat", "Posix"],
       swiftSettings: strict),
     .target(
-      name: "AppStaging",
+      name: "BinaryRelocation",
+      dependencies: ["AppSpec", "BuildTools", "CElf", "PayloadFormat", "Posix"],
+      swiftSettings: strict),
+    .target(
+      name: "PythonStaging",
       dependencies: [
-        "AppSpec", "BinaryInspection", "CArchive", "ContentHash", "PayloadFormat", "Posix",
+        "AppSpec", "BinaryRelocation", "BuildTools", "CArchive", "ContentHash", "PayloadFormat",
+        "Posix",
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
@@ -79,8 +84,8 @@ let package = Package(
     .target(
       name: "OnefoldCLI",
       dependencies: [
-        "AppSpec", "AppStaging", "BinaryInspection", "CacheDirectory", "LaunchBench",
-        "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+        "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "LaunchBench",
+        "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "PythonStaging",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),
@@ -94,7 +99,7 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "AppSpec", "BinaryInspection", "CLZMA", "CacheDirectory", "ContentHash", "PayloadFormat",
+        "AppSpec", "BinaryRelocation", "CLZMA", "CacheDirectory", "ContentHash", "PayloadFormat",
         "PayloadReader", "Posix",
       ],
       path: "Tests/Fuzz",
@@ -124,15 +129,19 @@ let package = Package(
       name: "AppSpecTests", dependencies: ["AppSpec", "Posix", "TestSupport"],
       path: "Tests/AppSpec", swiftSettings: strict),
     .testTarget(
-      name: "BinaryInspectionTests",
-      dependencies: ["BinaryInspection", "PayloadFormat", "Posix", "TestSupport"],
-      path: "Tests/BinaryInspection", swiftSettings: strict),
+      name: "BuildToolsTests", dependencies: ["BuildTools", "Posix", "TestSupport"],
+      path: "Tests/BuildTools", swiftSettings: strict),
     .testTarget(
-      name: "AppStagingTests",
+      name: "BinaryRelocationTests",
+      dependencies: ["BinaryRelocation", "PayloadFormat", "Posix", "TestSupport"],
+      path: "Tests/BinaryRelocation", swiftSettings: strict),
+    .testTarget(
+      name: "PythonStagingTests",
       dependencies: [
-        "AppStaging", "AppSpec", "BinaryInspection", "PayloadFormat", "Posix", "TestSupport",
+        "PythonStaging", "AppSpec", "BinaryRelocation", "BuildTools", "PayloadFormat", "Posix",
+        "TestSupport",
       ],
-      path: "Tests/AppStaging", swiftSettings: strict),
+      path: "Tests/PythonStaging", swiftSettings: strict),
     .testTarget(
       name: "LaunchBenchTests", dependencies: ["LaunchBench", "Posix", "TestSupport"],
       path: "Tests/LaunchBench", exclude: ["Golden"], swiftSettings: strict),

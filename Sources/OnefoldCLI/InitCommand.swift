@@ -1,6 +1,7 @@
 import AppSpec
-import AppStaging
+import BuildTools
 import Posix
+import PythonStaging
 
 let initCommand = Command(
   name: "init",

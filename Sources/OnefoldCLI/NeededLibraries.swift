@@ -1,4 +1,4 @@
-import BinaryInspection
+import BinaryRelocation
 import PayloadFormat
 import PayloadReader
 import Posix

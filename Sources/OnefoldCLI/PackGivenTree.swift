@@ -1,7 +1,7 @@
-import AppStaging
 import PayloadFormat
 import PayloadWriter
 import Posix
+import PythonStaging
 
 /// `onefold pack --tree`: packs a directory as it is.
 func packGivenTree(_ arguments: Arguments) throws(Failure) {

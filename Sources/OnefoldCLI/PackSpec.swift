@@ -1,9 +1,10 @@
 import AppSpec
-import AppStaging
+import BinaryRelocation
 import PayloadFormat
 import PayloadReader
 import PayloadWriter
 import Posix
+import PythonStaging
 
 /// `onefold pack` with a spec: stages the application, packs it, tests the packed file, and only then gives it its
 /// name.

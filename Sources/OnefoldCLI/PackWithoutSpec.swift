@@ -1,8 +1,8 @@
 import AppSpec
-import AppStaging
 import PayloadFormat
 import PayloadWriter
 import Posix
+import PythonStaging
 
 // `onefold pack --package` and `onefold pack SCRIPT`: both write a spec in memory, which goes the way of every other.
 

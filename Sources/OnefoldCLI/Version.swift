@@ -1,6 +1,6 @@
 import AppSpec
-import AppStaging
 import PayloadWriter
+import PythonStaging
 
 /// The libraries that are linked into this program. Two libraries of equal versions give equal files.
 private var libraryVersions: [(name: String, version: String)] {

@@ -11,7 +11,7 @@ from pathlib import Path
 from spec_support import SpecCase, pack_command, paths, wheel, write_files
 from support import REPOSITORY, Onefile, Result, onefold, succeed
 
-HELPER = REPOSITORY / "Sources" / "AppStaging" / "Python" / "pyinstaller_spec.py"
+HELPER = REPOSITORY / "Sources" / "PythonStaging" / "Python" / "pyinstaller_spec.py"
 
 SPEC = """\
 # -*- mode: python ; coding: utf-8 -*-

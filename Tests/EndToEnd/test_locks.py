@@ -21,7 +21,7 @@ from typing import Sequence
 
 from support import REPOSITORY, scratch
 
-HELPERS = REPOSITORY / "Sources" / "AppStaging" / "Python"
+HELPERS = REPOSITORY / "Sources" / "PythonStaging" / "Python"
 LOCKS = Path(__file__).with_name("locks")
 sys.path.insert(0, os.fspath(HELPERS))
 

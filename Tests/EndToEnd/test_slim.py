@@ -221,7 +221,7 @@ class Programs(SpecCase):
         """docs/packing.md lists what the packer looks for."""
         table = (REPOSITORY / "docs/packing.md").read_text().split("## What pack runs")[1].split("\n## ")[0]
         names = set()
-        for directory in ("AppSpec", "AppStaging", "OnefoldCLI"):
+        for directory in ("AppSpec", "BinaryRelocation", "BuildTools", "OnefoldCLI", "PythonStaging"):
             for file in (REPOSITORY / "Sources" / directory).rglob("*.swift"):
                 text = file.read_text()
                 names |= set(re.findall(r'findBesideOnefold\("([\w.]+)"\)', text))

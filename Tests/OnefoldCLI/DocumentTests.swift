@@ -127,7 +127,7 @@ import Testing
   @Test func variablesOfTheCommandAreDocumented() throws {
     var known = try variables(inSources: ["Sources/OnefoldCLI", "Sources/PayloadWriter"])
     for file in ["ArchiveDownload.swift", "Python/download.py"] {
-      known.formUnion(variables(in: try Repository.text("Sources/AppStaging/\(file)")))
+      known.formUnion(variables(in: try Repository.text("Sources/PythonStaging/\(file)")))
     }
     let document = variables(in: try Repository.text("docs/command-line.md"))
     #expect(document == known)

@@ -1,0 +1,112 @@
+import AppSpec
+import Posix
+
+/// Whether a library belongs to glibc, which is the target system's: it is one with the loader, and can't be
+/// carried along.
+public func isSystemLibrary(_ name: String) -> Bool {
+  if glibcLibraries.contains(name) || name.hasPrefix("ld-linux") { return true }
+  return name.hasPrefix("libnss_") && name.hasSuffix(".so.2")
+}
+
+/// The libraries of glibc's ABI. `libnsl.so.1` is among them, `libnsl.so.2` is a library of its own; so is today's
+/// `libcrypt`.
+private let glibcLibraries: Set<String> = [
+  "libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1",
+  "libresolv.so.2", "libanl.so.1", "libnsl.so.1", "libmvec.so.1", "libBrokenLocale.so.1",
+  "libthread_db.so.1", "libc_malloc_debug.so.0",
+]
+
+/// A library of the system that the tree's are taken from.
+struct MachineLibrary: Sendable {
+  var path: Path
+  var elf: ElfFile
+}
+
+/// The libraries of the build machine, looked up as its loader does; for another target those of `systemRoot`.
+public struct MachineLibraries: Sendable {
+  private let target: Target
+  private let systemRoot: Path?
+  private let searchDirectories: [Path]
+  private let root: Path
+  /// What `ldconfig` knows: paths by name, in its order.
+  private let cache: [String: [Path]]
+
+  public init(_ request: RelocationRequest) {
+    target = request.target
+    systemRoot = request.systemRoot
+    searchDirectories = request.searchDirectories
+    root = request.root
+    cache = target == .native ? MachineLibraries.readCache() : [:]
+  }
+
+  private var standardDirectories: [String] {
+    [
+      "/lib/\(target.multiarch)", "/usr/lib/\(target.multiarch)", "/lib64", "/usr/lib64", "/lib",
+      "/usr/lib", "/usr/local/lib",
+    ]
+  }
+
+  /// What the system has at an absolute path; nil if there is no system.
+  private func inSystem(_ path: String) -> Path? {
+    systemRoot.map { $0.appending(String(path.drop { $0 == "/" })) }
+  }
+
+  /// The library of that name which `binary`, or without one any program, would have got on this machine; nil if there
+  /// is none for this processor.
+  func find(_ name: String, for binary: Binary?) throws(Failure) -> MachineLibrary? {
+    var candidates: [Path] = []
+    for entry in binary?.elf.searchPath ?? [] {
+      if entry.hasPrefix("/") && !entry.contains("$") {
+        if let directory = inSystem(entry) { candidates.append(directory.appending(name)) }
+      } else if let source = binary?.source, let rest = originRelative(entry) {
+        candidates.append(
+          source.appending(String(rest.drop { $0 == "/" })).appending(name))
+      }
+    }
+    candidates += searchDirectories.map { $0.appending(name) }
+    candidates += cache[name] ?? []
+    candidates += standardDirectories.compactMap(inSystem).map { $0.appending(name) }
+    for path in candidates {
+      if let library = try read(path) { return library }
+    }
+    return nil
+  }
+
+  /// The library that the system has at an absolute path; nil if there is none for the target's processor.
+  func find(at path: String) throws(Failure) -> MachineLibrary? {
+    guard let path = inSystem(path) else { return nil }
+    return try read(path)
+  }
+
+  /// The library at `path`; nil if there is none for the target's processor.
+  func read(_ path: Path) throws(Failure) -> MachineLibrary? {
+    let elf: ElfFile?
+    do throws(Failure) {
+      elf = try ElfFile.read(path)
+    } catch {
+      // What can't be opened or read is nothing to a loader either, which goes on with its search.
+      return nil
+    }
+    guard let elf, elf.runs(on: target), elf.kind == .shared else { return nil }
+    return MachineLibrary(path: path, elf: elf)
+  }
+
+  /// The table that `ldconfig -p` prints; empty where it can't be run.
+  private static func readCache() -> [String: [Path]] {
+    var cache: [String: [Path]] = [:]
+    for program in ["/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig"] {
+      let process = Subprocess(Path(program), [Path("-p")], timeout: 60)
+      guard let result = try? process.run(), result.succeeded else { continue }
+      // "\tlibz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1"
+      for line in String(decoding: result.output, as: UTF8.self).split(separator: "\n") {
+        // Made for some newer processors only.
+        if line.contains("hwcap") { continue }
+        let words = line.split { $0 == " " || $0 == "\t" }
+        guard words.count >= 4, words[words.count - 2] == "=>" else { continue }
+        cache[String(words[0]), default: []].append(Path(String(words[words.count - 1])))
+      }
+      return cache
+    }
+    return cache
+  }
+}

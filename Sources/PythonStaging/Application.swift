@@ -1,0 +1,193 @@
+import AppSpec
+import BuildTools
+import Posix
+
+/// Puts what starts the application into a tree with an interpreter.
+struct Application {
+  var spec: Spec
+  var layout: Layout
+
+  /// The modules that this puts beside the distributions.
+  static let runtimeModule = "_onefold_runtime"
+  static let restartModule = "_onefold_restart"
+  static let mainModule = "_onefold_main"
+  static let smokeModule = "_onefold_smoke"
+
+  /// Writes what the interpreter does first, and what it runs. `isFrozen`: whether `sys.frozen` is set.
+  func addRuntime(_ facts: Facts, isFrozen: Bool) throws(Failure) {
+    let values = runtimeValues(facts, isFrozen: isFrozen)
+    for (module, source) in [
+      (Self.runtimeModule, Helper.runtime), (Self.restartModule, Helper.restart),
+    ] {
+      try writeFile(layout.sitePath.appending("\(module).py"), filledTemplate(source, values))
+    }
+    // Sorts before those of distributions, so that they find everything as it will be.
+    try writeFile(layout.sitePath.appending("__onefold__.pth"), "import \(Self.runtimeModule)\n")
+    if spec.launch.isolate {
+      // With this file and no "home" in it, site.py leaves the user's directory out, also for interpreters that
+      // the server starts itself.
+      try writeFile(
+        layout.root.appending("pyvenv.cfg"), "include-system-site-packages = false\n")
+    }
+    if let test = targetSmokeTest() {
+      try writeFile(layout.sitePath.appending("\(Self.smokeModule).py"), test)
+    }
+    if let main = try mainSource() {
+      try writeFile(layout.sitePath.appending("\(Self.mainModule).py"), main)
+    }
+  }
+
+  private func runtimeValues(_ facts: Facts, isFrozen: Bool) -> [String: String] {
+    func boolean(_ value: Bool) -> String { value ? "True" : "False" }
+    var module = Self.mainModule
+    var script = ""
+    var executable = ""
+    switch spec.launch.program.value {
+    case .module(let name): module = name
+    case .function: break
+    case .script(let path): script = String(decoding: path.lastComponent, as: UTF8.self)
+    case .executable(let path):
+      module = ""
+      executable = path.string
+    }
+    return [
+      "@CAFILE@": pythonText(facts["cafile"] ?? ""),
+      "@CAPATH@": pythonText(facts["capath"] ?? ""),
+      "@SITE@": pythonText(layout.site),
+      "@ISOLATED@": boolean(spec.launch.isolate),
+      "@MEIPASS@": boolean(spec.launch.pyinstaller != .no),
+      "@FROZEN@": boolean(isFrozen),
+      "@OPTIONS@": pythonList(interpreterOptions.map(pythonText)),
+      "@MODULE@": pythonText(module),
+      "@SCRIPT@": pythonText(script),
+      "@EXECUTABLE@": pythonText(executable),
+      "@ARGUMENTS@": pythonList(spec.launch.arguments.map(pythonText)),
+    ]
+  }
+
+  private func mainSource() throws(Failure) -> String? {
+    switch spec.launch.program.value {
+    case .module, .executable: return nil
+    case .function(let module, let name):
+      let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+      return filledTemplate(
+        Helper.mainFunction,
+        [
+          "@MODULE@": module, "@FIRST@": parts[0],
+          "@REST@": parts.count > 1 ? "." + parts[1] : "",
+        ])
+    case .script(let path):
+      let name = String(decoding: path.lastComponent, as: UTF8.self)
+      return filledTemplate(Helper.mainScript, ["@SCRIPT@": pythonText(name)])
+    }
+  }
+
+  /// The interpreter's options, before what it is to run.
+  private var interpreterOptions: [String] {
+    (spec.launch.isolate ? isolatingOptions(layout.version) : ["-B"]) + spec.launch.pythonOptions
+  }
+
+  /// What the launch executes: the entry from the tree's root, and the arguments before the user's.
+  func command() throws(Failure) -> (entry: String, arguments: [String]) {
+    var options = interpreterOptions
+    switch spec.launch.program.value {
+    case .module(let module): options += ["-m", module]
+    case .function, .script: options += ["-m", Self.mainModule]
+    case .executable(let path):
+      try checkExecutable(path, in: layout.root, spec)
+      return (path.string, spec.launch.arguments)
+    }
+    return (layout.program, options + spec.launch.arguments)
+  }
+
+  /// Whether the module that is launched is there, as the staged interpreter sees it.
+  func checkModule() throws(Failure) {
+    let name: String
+    switch spec.launch.program.value {
+    case .module(let module), .function(let module, _): name = module
+    case .script, .executable: return
+    }
+    let result =
+      layout.target == .native
+      ? try runHelper(layout.programPath, Helper.findModule, [Path(name)])
+      : try runHelper(
+        layout.source, Helper.findFile,
+        [
+          Path(name), layout.sitePath, layout.standardLibraryPath,
+          layout.standardLibraryPath.appending("lib-dynload"),
+        ])
+    guard result.succeeded else {
+      throw .failed(
+        spec.launch.program.place,
+        "the module '\(name)' that is launched is not in the tree: correct it, or add what holds it to "
+          + "dependencies.requirements, dependencies.project or data\n\(lastLines(result.errors, count: 3))"
+      )
+    }
+  }
+}
+
+/// Variables of the user's that would change which code the interpreter runs. The others, such as PYTHONUNBUFFERED, count:
+/// so `-I`, which ignores them all, is no option of a launch.
+let interpreterVariables = [
+  "PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONSTARTUP", "PYTHONUSERBASE",
+  "PYTHONEXECUTABLE", "PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH", "PYTHONINSPECT",
+  "PYTHONOPTIMIZE", "PYTHONCASEOK", "PYTHON_FROZEN_MODULES", "PYTHON_PRESITE",
+]
+
+/// Where interpreters of Debian have pip install scripts, from the tree's root.
+private let debianScripts = "local/bin/"
+
+/// Makes `local/bin` a link to `bin` for an interpreter that has scripts installed there: then each is in the same place, whoever
+/// made the interpreter.
+func linkScripts(_ layout: Layout) throws(Failure) {
+  let link = layout.root.appending("local/bin")
+  guard layout.site.hasPrefix("local/"), !exists(link) else { return }
+  try createDirectories(link.parent)
+  try DirectoryHandle.current.createSymlink(link, to: Path("../bin"))
+}
+
+/// The path of an installed file without the link that `linkScripts` makes.
+func pathBehindLink(_ path: String, _ layout: Layout) -> String {
+  layout.site.hasPrefix("local/") && path.hasPrefix(debianScripts)
+    ? "bin/" + path.dropFirst(debianScripts.utf8.count) : path
+}
+
+/// Options with which the user's site directory and the working directory do not count, and nothing is written into the
+/// tree. Before 3.11 the interpreter has no option for the working directory: there `runtime.py` takes it off the path.
+func isolatingOptions(_ version: PythonVersion) -> [String] {
+  version.major == 3 && version.minor < 11 ? ["-s", "-B"] : ["-s", "-P", "-B"]
+}
+
+/// Scripts of distributions name the interpreter by its absolute path; makes them find it beside themselves.
+func relocateScripts(_ layout: Layout) throws(Failure) {
+  let directory = layout.root.appending("bin")
+  let names = try DirectoryHandle.current.names(in: directory)
+  let root = try realPath(layout.root)
+  for name in names {
+    let path = directory.appending(name)
+    let status = try DirectoryHandle.current.status(of: path)
+    guard status.kind == .file, status.size < 1 << 20 else { continue }
+    let bytes = try readFile(path)
+    guard bytes.starts(with: "#!".utf8) else { continue }
+    let end = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
+    let first = String(decoding: bytes[..<end], as: UTF8.self)
+    // Long paths make pip write the form with /bin/sh and exec itself, over two lines.
+    var rest = bytes[end...]
+    if first == "#!/bin/sh" {
+      guard contains([UInt8](bytes.prefix(4096)), root + "/bin/python") else { continue }
+      for _ in 0..<2 {
+        rest = rest.dropFirst()
+        rest = rest[(rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex)...]
+      }
+    } else if !first.contains("/bin/python") {
+      continue
+    }
+    let options = isolatingOptions(layout.version).joined(separator: " ")
+    let head = """
+      #!/bin/sh
+      '''exec' "$(dirname -- "$(realpath -- "$0")")/python\(layout.version.short)" \(options) "$0" "$@"
+      ' '''
+      """
+    try writeFile(path, [UInt8](head.utf8) + rest, mode: 0o755)
+  }
+}

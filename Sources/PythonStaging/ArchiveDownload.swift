@@ -1,0 +1,157 @@
+import AppSpec
+import BuildTools
+import Posix
+
+/// Fetches archives of interpreters, each once, into the packer's cache.
+///
+/// A file in the cache is named by its SHA-256 and gets its name when it is complete and has that hash: packers that run
+/// at the same time at most download it twice. It is checked again whenever it is unpacked.
+struct ArchiveDownload {
+  var url: Located<String>
+  var sha256: Located<String>
+  /// The cache; nil for none.
+  var cache: Path?
+  /// For the download, if there is no cache.
+  var scratch: Path
+
+  /// The URL that is really fetched: `ONEFOLD_PYTHON_MIRROR` replaces the scheme and host (docs/spec.md, "[python]").
+  var source: String {
+    guard let mirror = ProcessContext.environment("ONEFOLD_PYTHON_MIRROR")?.string,
+      let host = url.value.firstRange(of: "://"),
+      let slash = url.value[host.upperBound...].firstIndex(of: "/")
+    else { return url.value }
+    return (mirror.hasSuffix("/") ? String(mirror.dropLast()) : mirror) + url.value[slash...]
+  }
+
+  /// The path of the archive, which is downloaded if it is not in the cache.
+  func path(_ progress: (String) -> Void) throws(Failure) -> Path {
+    let directory = try storage()
+    let path = directory.appending("\(sha256.value.lowercased())\(suffix)")
+    // What has another content is replaced: a disk may have been full, or a person may have changed it.
+    if exists(path) {
+      if try hash(of: path) == sha256.value.lowercased() {
+        markAsUsed(path)
+        return path
+      }
+      try removeIfPresent(path)
+    }
+    progress("downloading \(source)")
+    let name = path.lastComponent
+    let hidden = try hiddenName(for: name)
+    let temporary = directory.appending(hidden.bytes)
+    do throws(Failure) {
+      try download(to: temporary)
+      try DirectoryHandle.current.rename(temporary, to: path)
+    } catch {
+      try? removeIfPresent(temporary)
+      throw error
+    }
+    prune(directory)
+    return path
+  }
+
+  private func storage() throws(Failure) -> Path {
+    let directory = cache ?? scratch
+    do throws(Failure) {
+      try createDirectories(directory)
+      return directory
+    } catch {
+      // As for layers: a cache that can't be used is none.
+      guard cache != nil, error.kind == .system else { throw error }
+      try createDirectories(scratch)
+      return scratch
+    }
+  }
+
+  // MARK: Pruning
+
+  /// Bytes of the archives that are kept: 1 GiB, about thirty interpreters.
+  private static let capacity: UInt64 = 1 << 30
+  /// Seconds in which another packer may use an archive, or fill a hidden file.
+  private static let useTime: Int64 = 3600
+
+  /// The modification time of an archive is its last use.
+  private func markAsUsed(_ path: Path) {
+    try? FileDescriptor.open(path, .read).setModificationTimeToNow()
+  }
+
+  /// Removes the archives that were not used for longest until all together have at most `capacity` bytes, and what
+  /// killed packers left. Ignores failures: the archive that is wanted is there.
+  private func prune(_ directory: Path) {
+    let names = (try? DirectoryHandle.current.names(in: directory)) ?? []
+    let files = names.compactMap { name -> (path: Path, status: FileStatus)? in
+      let path = directory.appending(name)
+      guard let status = try? DirectoryHandle.current.status(of: path), status.kind == .file else {
+        return nil
+      }
+      return (path, status)
+    }
+    let oldestFirst = files.sorted { $0.status.modified.seconds < $1.status.modified.seconds }
+    var total = files.reduce(UInt64(0)) { $0 + UInt64(max(0, $1.status.size)) }
+    for (path, status) in oldestFirst
+    where WallClock.seconds(since: status.modified) > Self.useTime {
+      let isLeftover = path.lastComponent.first == UInt8(ascii: ".")
+      guard total > Self.capacity || isLeftover else { continue }
+      try? DirectoryHandle.current.removeFile(path)
+      total -= UInt64(max(0, status.size))
+    }
+  }
+
+  // MARK: Downloading
+
+  /// ".tar.gz" of a URL, whatever its query.
+  private var suffix: String {
+    let path = url.value.prefix { $0 != "?" && $0 != "#" }
+    return archiveSuffixes.first { path.hasSuffix($0) } ?? ""
+  }
+
+  private func download(to path: Path) throws(Failure) {
+    for python in helperPythons() {
+      let arguments = [source, path.string, sha256.value.lowercased()].map { Path($0) }
+      guard
+        let result = try ifInstalled({ () throws(Failure) in
+          try runHelper(python, Helper.download, arguments)
+        })
+      else { continue }
+      if result.succeeded { return }
+      // A Python without TLS, or one that is too old.
+      if result.end == .exited(3) { continue }
+      throw failure(String(decoding: result.errors, as: UTF8.self))
+    }
+    let arguments = [
+      "--fail", "--location", "--silent", "--show-error", "--retry", "2", "--connect-timeout", "60",
+      "--output", path.string, source,
+    ].map { Path($0) }
+    guard
+      let result = try ifInstalled({ () throws(Failure) in
+        try runProgram(Path("curl"), arguments)
+      })
+    else {
+      throw .failed(
+        url.place,
+        "python3 (with TLS) or curl is needed to download '\(source)', and neither is beside onefold or on the PATH: "
+          + "install one (apt-get install curl), or download the file and give its path as python.archive"
+      )
+    }
+    guard result.succeeded else { throw failure(String(decoding: result.errors, as: UTF8.self)) }
+    let actual = try hash(of: path)
+    guard actual == sha256.value.lowercased() else { throw failure("HASH \(actual)") }
+  }
+
+  private func failure(_ errors: String) -> Failure {
+    let lines = errors.split(separator: "\n").map(String.init)
+    // curl explains a certificate that it does not trust in further lines.
+    let last = lines.first { $0.hasPrefix("curl: ") } ?? lines.last ?? "it failed"
+    if last.hasPrefix("HASH ") {
+      return .failed(
+        sha256.place,
+        "'\(source)' has the SHA-256 \(last.dropFirst(5)): correct python.sha256, or the URL")
+    }
+    let mirrored =
+      source == url.value ? "set ONEFOLD_PYTHON_MIRROR" : "correct ONEFOLD_PYTHON_MIRROR"
+    return .failed(
+      url.place,
+      "cannot download '\(source)': \(readable(last.utf8)); correct python.archive, \(mirrored), or download the file "
+        + "yourself and give its path")
+  }
+}

@@ -1,0 +1,61 @@
+import AppSpec
+import BuildTools
+import Posix
+
+/// The application's own files.
+struct DataFiles {
+  var spec: Spec
+  /// The root of data files.
+  var root: Path
+
+  /// Copies the spec's data files, and the script where that is what is launched.
+  func add() throws(Failure) {
+    for data in spec.data {
+      try located(data.source.place) { () throws(Failure) in try add(data) }
+    }
+    if case .script(let path) = spec.launch.program.value {
+      let source = spec.resolve(path)
+      let target = root.appending(source.lastComponent)
+      try located(spec.launch.program.place) { () throws(Failure) in
+        guard exists(source) else {
+          throw .failed(nil, "the script \(source.quoted) does not exist")
+        }
+        try removeIfPresent(target)
+        try copyFile(source, to: target)
+      }
+    }
+  }
+
+  private func add(_ data: Spec.Data) throws(Failure) {
+    let source = spec.resolve(data.source.value)
+    guard exists(source) else {
+      throw .failed(nil, "the data source \(source.quoted) does not exist: correct data.source")
+    }
+    let relative = data.target.value
+    let target = relative.isEmpty ? root : root.appending(relative.bytes)
+    if isDirectory(source) {
+      let exclude = data.exclude.map { Pattern($0.value) }
+      try copyTree(source, to: target, follow: true) { path in
+        path.lastComponent != [UInt8]("__pycache__".utf8)[...]
+          && !exclude.contains { $0.matches(path.bytes) }
+          // The stage of this very build, where the output is made below the source; or another build's.
+          && !Stage.isStage(source.appending(path.bytes))
+      }
+    } else {
+      // A target that is a directory already, or the root: the file goes below it.
+      let file = isDirectory(target) ? target.appending(source.lastComponent) : target
+      try createDirectories(file.parent)
+      try removeIfPresent(file)
+      try copyFile(source, to: file)
+    }
+  }
+}
+
+/// Makes sure that `launch.executable` is in the tree.
+func checkExecutable(_ path: Path, in root: Path, _ spec: Spec) throws(Failure) {
+  guard exists(root.appending(path.bytes)) else {
+    throw .failed(
+      spec.launch.program.place,
+      "there is no \(path.quoted) in the tree: correct launch.executable")
+  }
+}

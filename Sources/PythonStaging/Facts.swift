@@ -1,0 +1,129 @@
+import BuildTools
+import Posix
+
+/// What one of the helper programs in `Python/` printed: lines "NAME VALUE".
+struct Facts {
+  private(set) var lines: [(name: String, value: String)] = []
+
+  init(_ output: [UInt8]) {
+    for line in output.split(separator: UInt8(ascii: "\n")) {
+      let space = line.firstIndex(of: UInt8(ascii: " ")) ?? line.endIndex
+      let value = line[space...].dropFirst()
+      lines.append(
+        (String(decoding: line[..<space], as: UTF8.self), String(decoding: value, as: UTF8.self)))
+    }
+  }
+
+  /// The value of the first line of that name; nil where there is none, or an empty one.
+  subscript(_ name: String) -> String? {
+    lines.first { $0.name == name && !$0.value.isEmpty }?.value
+  }
+
+  func all(_ name: String) -> [String] { lines.filter { $0.name == name }.map(\.value) }
+}
+
+/// The helper programs in `Python/`, as texts.
+enum Helper {
+  static let probe = text(PackageResources.probe_py)
+  static let staged = text(PackageResources.staged_py)
+  static let compile = text(PackageResources.compile_py)
+  static let requirements = program(
+    PackageResources.requirements_py,
+    modules: [
+      ("evaluation", PackageResources.evaluation_py),
+      ("requirement_lines", PackageResources.requirement_lines_py),
+      ("projects", PackageResources.projects_py), ("locks", PackageResources.locks_py),
+    ])
+  static let localWheel = text(PackageResources.local_wheel_py)
+  static let download = text(PackageResources.download_py)
+  static let distributions = text(PackageResources.distributions_py)
+  static let imports = text(PackageResources.imports_py)
+  static let importGroups = text(PackageResources.import_groups_py)
+  static let launched = text(PackageResources.launched_py)
+  static let watch = text(PackageResources.watch_py)
+  static let findModule = text(PackageResources.find_module_py)
+  static let request = text(PackageResources.request_py)
+  static let runtime = text(PackageResources.runtime_py)
+  static let restart = text(PackageResources.restart_py)
+  static let ownSources = text(PackageResources.own_sources_py)
+  static let mainFunction = text(PackageResources.main_function_py)
+  static let mainScript = text(PackageResources.main_script_py)
+  static let foreign = text(PackageResources.foreign_py)
+  static let markers = text(PackageResources.markers_py)
+  static let merge = text(PackageResources.merge_py)
+  static let missing = program(
+    PackageResources.missing_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let pyinstallerSpec = text(PackageResources.pyinstaller_spec_py)
+  static let package = program(
+    PackageResources.package_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let suits = program(
+    PackageResources.suits_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let findFile = text(PackageResources.find_file_py)
+  static let targetSmoke = text(PackageResources.target_smoke_py)
+
+  /// Everything that decides what is staged; part of a layer's key.
+  static var all: [String] {
+    [
+      probe, staged, compile, requirements, localWheel, distributions, runtime, mainFunction,
+      mainScript,
+      foreign, markers, merge,
+    ]
+  }
+
+  private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+  /// A helper program that imports modules of its own: each is known before those that import it.
+  private static func program(_ main: [UInt8], modules: [(name: String, text: [UInt8])]) -> String {
+    let added = modules.map { "_add(\(pythonText($0.name)), \(pythonText(text($0.text))))\n" }
+    return """
+      from sys import modules
+      from types import ModuleType
+      def _add(name, text):
+          module = modules[name] = ModuleType(name)
+          exec(compile(text, name + ".py", "exec"), module.__dict__)
+
+      """ + added.joined() + text(main)
+  }
+}
+
+/// A helper program's text with values in the place of "@NAME@".
+func filledTemplate(_ text: String, _ values: [String: String]) -> String {
+  var result = ""
+  for part in text.split(separator: "@", omittingEmptySubsequences: false).enumerated() {
+    if part.offset.isMultiple(of: 2) {
+      result += part.element
+    } else {
+      result += values["@\(part.element)@"] ?? "@\(part.element)@"
+    }
+  }
+  return result
+}
+
+/// A literal of Python.
+func pythonText(_ text: String) -> String {
+  var result = "'"
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "'", "\\": result += "\\" + String(scalar)
+    case "\u{0}"..<" ": result += "\\x" + hexText([UInt8(scalar.value)]).string
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return result + "'"
+}
+
+/// A list of Python, of literals.
+func pythonList(_ items: [String]) -> String { "[\(items.joined(separator: ", "))]" }
+
+/// Runs a helper program with an interpreter.
+func runHelper(_ interpreter: Path, _ source: String, _ arguments: [Path] = []) throws(Failure)
+  -> Subprocess.Result
+{
+  try runProgram(
+    interpreter, [Path("-I"), Path("-B"), Path("-c"), Path(source)] + arguments)
+}
+
+/// What may run a helper program on this machine, in the order in which they are tried.
+func helperPythons() -> [Path] {
+  [findBesideOnefold("python3"), Path("python3"), Path("python")]
+}

@@ -1,0 +1,173 @@
+import AppSpec
+import BuildTools
+import Posix
+
+/// What the spec's requirements files, lock and project say is to be installed.
+struct Requirements: Sendable {
+  /// What an index is asked for, in one file without includes.
+  var file: Path
+  /// Whether all have hashes: the same distributions every time.
+  var isLocked: Bool
+  var count: Int
+  /// What has an address and no hash, such as a commit, where the rest has hashes; nil where there is none.
+  var beside: Path?
+  /// Options of the files that each call of an installer needs, such as --index-url.
+  var options: Path
+  /// Projects of this machine, each after those that build it.
+  var locals: [LocalProject]
+  /// Left out because they are excluded, or because only excluded ones need them.
+  var dropped: [String]
+  /// The names that a person asks for, rather than another distribution; normalized.
+  var asked: Set<String>
+  /// The spec's line.
+  var place: SpecPlace
+  /// Where each line of `file` comes from: "requirements.txt:3".
+  var origins: [String]
+  /// The lock that was found beside the project, though the spec does not name it.
+  var foundLock: String?
+  var warnings: [String]
+  /// Whether the spec's project is a wheel, which is in none of these.
+  var hasProjectWheel: Bool
+
+  /// Whether anything is to be installed.
+  var needsInstaller: Bool {
+    count > 0 || beside != nil || !locals.isEmpty || hasProjectWheel
+  }
+
+  /// An installer's message, with the user's files and lines in the place of this file's.
+  func translated(_ message: String) -> String {
+    let path = file.string
+    var result = ""
+    var rest = message[...]
+    while let found = rest.firstRange(of: path) {
+      result += rest[..<found.lowerBound]
+      rest = rest[found.upperBound...]
+      // pip: "-r FILE (line 3)" and "line 3 of FILE".
+      let following = rest.hasPrefix(" (line ") ? rest.dropFirst(7).prefix { $0.isNumber } : ""
+      let before =
+        result.hasSuffix(" of ") ? result.dropLast(4).reversed().prefix { $0.isNumber } : []
+      if let origin = origin(following) {
+        result += origin
+        rest = rest[following.endIndex...].dropFirst()
+      } else if let origin = origin(Substring(String(before.reversed()))) {
+        result.removeLast(" of ".count + before.count)
+        if result.hasSuffix("line ") { result.removeLast("line ".count) }
+        result += origin
+      } else {
+        result += path
+      }
+    }
+    return result + rest
+  }
+
+  private func origin(_ line: Substring) -> String? {
+    guard let number = Int(line), origins.indices.contains(number - 1) else { return nil }
+    return origins[number - 1]
+  }
+}
+
+/// A project of this machine that is built and, unless it only builds others, installed.
+struct LocalProject: Sendable {
+  /// Absolute, without symlinks.
+  var path: Path
+  /// What names it: "requirements.txt:3", or the spec's project.
+  var place: String
+  /// Normalized; empty where only its backend knows.
+  var name: String
+  var extras: [String]
+  var isNeeded: Bool
+
+  /// From the facts of `requirements.py`, in which "local" begins each.
+  static func all(_ facts: Facts) -> [LocalProject] {
+    var found: [LocalProject] = []
+    for (fact, value) in facts.lines {
+      switch fact {
+      case "local":
+        found.append(
+          LocalProject(path: Path(value), place: "", name: "", extras: [], isNeeded: true))
+      case "local_place" where !found.isEmpty: found[found.count - 1].place = value
+      case "local_name" where !found.isEmpty: found[found.count - 1].name = value
+      case "local_extras" where !found.isEmpty:
+        found[found.count - 1].extras = value.split(separator: ",").map(String.init)
+      case "local_needed" where !found.isEmpty: found[found.count - 1].isNeeded = value == "yes"
+      default: break
+      }
+    }
+    return found
+  }
+}
+
+/// Reads what the spec says is to be installed. A lock beside a spec that says nothing is a warning.
+func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
+  throws(Failure) -> Requirements
+{
+  let given = spec.dependencies
+  let places =
+    given.requirements.map(\.place) + given.packages.map(\.place)
+    + [given.lock?.place, given.script?.place, given.project?.place]
+  let place = places.lazy.compactMap { $0 }.first ?? spec.place
+  let result = try runHelper(
+    interpreter.helper, Helper.requirements, flattenArguments(spec, interpreter, file))
+  guard result.succeeded else {
+    throw .failed(place, "cannot read the requirements:\n\(lastLines(result.errors, count: 1))")
+  }
+  let facts = Facts(result.output)
+  if let required = facts["required"] {
+    let parts = required.split(separator: " ", maxSplits: 1).map(String.init)
+    let entry = given.exclude.first { $0.value == parts[0] }
+    throw .failed(
+      entry?.place ?? place,
+      "'\(parts[0])' is excluded, but \(parts.last ?? "") requires it: remove one of them")
+  }
+  if let unhashed = facts["unhashed"] {
+    throw .failed(
+      place,
+      "some requirements have hashes and some have none (\(unhashed)): give all of them hashes, or none"
+    )
+  }
+  return Requirements(
+    file: file, isLocked: facts["hashed"] == "yes", count: Int(facts["count"] ?? "") ?? 0,
+    beside: facts["beside"] == "0" ? nil : Path(file.string + ".beside"),
+    options: Path(file.string + ".options"), locals: LocalProject.all(facts),
+    dropped: facts.all("dropped"), asked: spec.projectWheelName.union(facts.all("asked")),
+    place: place, origins: facts.all("line"),
+    foundLock: facts["lock"], warnings: facts.all("warning"),
+    hasProjectWheel: given.project != nil && spec.projectDirectory == nil)
+}
+
+extension Spec {
+  /// `dependencies.project`, unless it is a wheel.
+  var projectDirectory: Path? {
+    guard let project = dependencies.project else { return nil }
+    let path = resolve(project.value)
+    return isDirectory(path) ? path : nil
+  }
+}
+
+extension Spec {
+  /// The name of the distribution that `dependencies.project` is a wheel of; empty if it is none.
+  fileprivate var projectWheelName: Set<String> {
+    guard projectDirectory == nil, let project = dependencies.project else { return [] }
+    let file = String(decoding: project.value.lastComponent, as: UTF8.self)
+    return Set(file.split(separator: "-").prefix(1).map { normalizedName(String($0)) })
+  }
+}
+
+private func flattenArguments(_ spec: Spec, _ interpreter: Interpreter, _ file: Path) -> [Path] {
+  let given = spec.dependencies
+  var arguments = [
+    Path("flatten"), file, Path(given.exclude.map(\.value).joined(separator: ",")),
+    Path("--directory"), ProcessContext.absolutePath(spec.directory),
+    Path("--python"), Path(interpreter.version.description),
+    Path("--machine"), Path(interpreter.target.processor),
+  ]
+  if let lock = given.lock { arguments += [Path("--lock"), spec.resolve(lock.value)] }
+  if let project = spec.projectDirectory { arguments += [Path("--project"), project] }
+  if let script = given.script { arguments += [Path("--script"), spec.resolve(script.value)] }
+  for package in given.packages {
+    arguments += [Path("--package"), Path(package.place.description), Path(package.value)]
+  }
+  for extra in given.extras { arguments += [Path("--extra"), Path(extra)] }
+  for group in given.groups { arguments += [Path("--group"), Path(group)] }
+  return arguments + [Path("--")] + given.requirements.map { spec.resolve($0.value) }
+}

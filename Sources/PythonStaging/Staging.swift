@@ -1,0 +1,511 @@
+public import AppSpec
+public import BinaryRelocation
+import BuildTools
+import ContentHash
+public import PayloadFormat
+public import Posix
+
+/// What to stage, and where.
+public struct StagingRequest: Sendable {
+  public var spec: Spec
+  /// An empty directory. The tree becomes `tree` in it; what else is left there may be removed.
+  public var directory: Path
+  /// The directory of layers, which speed up the next staging; nil for none.
+  public var layers: Path?
+  public var workers: Int
+  /// The time of the application's own files, in seconds since 1970 (SOURCE_DATE_EPOCH); nil: that of their commit.
+  public var epoch: Int64?
+  /// What is packed in the end, which is no source of the application.
+  public var output: Path
+  /// The version of what stages; another one uses other layers.
+  public var packer: String
+
+  public init(
+    spec: Spec, directory: Path, layers: Path?, workers: Int, epoch: Int64?, output: Path,
+    packer: String
+  ) {
+    self.spec = spec
+    self.directory = directory
+    self.layers = layers
+    self.workers = workers
+    self.epoch = epoch
+    self.output = output
+    self.packer = packer
+  }
+}
+
+/// A tree that is ready to be packed, and how it is launched.
+public struct StagedApplication: Sendable {
+  public var tree: Path
+  /// From the tree: what is executed.
+  public var entry: String
+  /// What comes before the user's arguments.
+  public var arguments: [String]
+  public var variables: [(name: String, value: String)]
+  public var removedVariables: [String]
+  /// When the application's own files were modified, in seconds since 1970: later in each release.
+  public var releaseTime: Int64
+  public var report: StagingReport
+  /// From the tree; nil where there is none.
+  var interpreter: String?
+  /// The interpreter that the tree's was copied from, for helper programs; else the machine's.
+  var helper: Path
+  /// Its directory of site-packages, from the tree; nil where it has none.
+  var site: String?
+  var distributions: [Distribution]
+  /// The root of the system that the interpreter is installed in, for another target.
+  var systemRoot: Path?
+
+  /// What runs the smoke tests on a machine of the target, where FILE is; nil if the tree has no interpreter.
+  public func smokeCommand(_ file: Path) -> String? {
+    interpreter.map { _ in
+      let name = file.bytes.contains(UInt8(ascii: "/")) ? file.string : "./\(file.string)"
+      return "\"$(ONEFOLD=prewarm \(name))\"/bin/python3 -IBm \(Application.smokeModule) \(name)"
+    }
+  }
+}
+
+/// What staging did, for the packer's summary.
+public struct StagingReport: Sendable {
+  /// "3.11.7"; empty where the tree has no interpreter.
+  public var pythonVersion = ""
+  /// Where the interpreter was taken from.
+  public var interpreter = ""
+  /// "pip 23.2.1"; empty where nothing was to be installed.
+  public var installer = ""
+  public var distributions = 0
+  /// Distributions that were left out.
+  public var excluded: [String] = []
+  /// What pruning removed, of whom; the most bytes first.
+  public var pruned: [PrunedRow] = []
+  /// The source because of which the interpreter's headers stay; nil if they were removed, or were not to be.
+  public var compiles: String?
+  /// Debug symbols that were stripped.
+  public var strippedBytes: UInt64 = 0
+  /// Files that keep their debug symbols though they were to be stripped, and why; sorted by path.
+  public var unstripped: [RelocationReport.Unstrippable] = []
+  /// Shared libraries of the build machine that were copied into the tree.
+  public var copiedLibraries: [String] = []
+  /// The oldest glibc that the tree runs on, and a file that asks for it; nil if nothing does.
+  public var glibc: GlibcRequirement?
+  /// Why `sys.frozen` is set, to be read after "because"; nil where it is not set.
+  public var frozen: String?
+  /// Whether the interpreter and the requirements came from a layer.
+  public var reusedLayer = false
+  public var warnings: [String] = []
+}
+
+/// Stages an application as its spec says. `progress` is called with what is being done.
+public func stage(_ request: StagingRequest, progress: (String) -> Void) throws(Failure)
+  -> StagedApplication
+{
+  var staging = Staging(request)
+  return try staging.run(progress)
+}
+
+private struct Staging {
+  let request: StagingRequest
+  var spec: Spec
+  let root: Path
+  let scratch: Path
+  var report = StagingReport()
+  var layers: LayerCache
+
+  init(_ request: StagingRequest) {
+    self.request = request
+    spec = request.spec
+    root = request.directory.appending("tree")
+    // Installers run in the spec's directory, and are told of files in here.
+    scratch = ProcessContext.absolutePath(request.directory).appending("scratch")
+    layers = LayerCache(directory: request.layers, workers: request.workers)
+  }
+
+  mutating func run(_ progress: (String) -> Void) throws(Failure) -> StagedApplication {
+    guard let python = spec.python else { return try runWithoutPython(progress) }
+    try createDirectories(scratch)
+    progress("looking at the interpreter")
+    let unpacked = try unpack(python, progress)
+    let interpreter = try findInterpreter(python, of: spec, unpacked: unpacked)
+    report.pythonVersion = interpreter.version.description
+    report.interpreter =
+      python.archiveURL?.value ?? (python.archive?.value ?? interpreter.executable).string
+
+    let time = try applicationTime()
+    let requirements = try readRequirements(
+      spec, for: interpreter, to: scratch.appending("requirements.txt"))
+    report.warnings += requirements.warnings
+    if let lock = requirements.foundLock { progress("taking the versions of \(lock)") }
+    let installer =
+      requirements.needsInstaller ? try Installer(spec, interpreter: interpreter) : nil
+    report.installer = installer?.description ?? ""
+
+    var layout = try base(
+      interpreter, python, requirements, installer, progress)
+    let settled = try SettledFiles(root)
+    let facts = try askStaged(&layout, interpreter.foreign)
+    let ours = try listByteCode(layout)
+    report.excluded = requirements.dropped
+    if let installer {
+      let installation = Installation(
+        spec: spec, installer: installer, layout: layout, scratch: scratch, epoch: time,
+        requirements: requirements)
+      if requirements.isLocked {
+        if spec.dependencies.project != nil { progress("installing the project") }
+        try installation.installBesideLocked()
+      } else {
+        progress("installing the requirements")
+        report.excluded = try installation.installLoose()
+      }
+      report.warnings += try installation.check(dropped: report.excluded).map {
+        "versions conflict: \($0)"
+      }
+    }
+    spec.launch.replaceDataRoot("{root}/\(layout.site)")
+    progress("adding data files")
+    try DataFiles(spec: spec, root: layout.sitePath).add()
+    let application = Application(spec: spec, layout: layout)
+    let expectations = try askOwnSources(interpreter, layout)
+    try application.addRuntime(facts, isFrozen: expectations.isFrozen)
+    try removeForeignByteCode(layout, ours: ours)
+    let distributions = try finish(
+      layout, python, interpreter, asked: requirements.asked, progress)
+    try application.checkModule()
+    let command = try application.command()
+    let ofInterpreter = FileTimes.ofDistribution("python", interpreter.version.description)
+    try settle(
+      root, distributions, others: time, interpreter: (layout, ofInterpreter), settled: settled)
+    try removeIfPresent(scratch)
+
+    return StagedApplication(
+      tree: root, entry: command.entry, arguments: command.arguments,
+      variables: variables,
+      removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
+      releaseTime: time, report: report, interpreter: layout.program, helper: layout.source,
+      site: layout.site, distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
+  }
+
+  /// The spec's variables, and the PATH on which what the server starts finds programs of the tree first.
+  private var variables: [(name: String, value: String)] {
+    let launch = spec.launch
+    guard launch.binOnPath, isDirectory(root.appending("bin")), !launch.unset.contains("PATH"),
+      !launch.environment.contains(where: { $0.name == "PATH" })
+    else { return launch.environment }
+    return [("PATH", "{root}/bin:{env:PATH}")] + launch.environment
+  }
+
+  /// A tree of data files alone, for programs that need no Python.
+  private mutating func runWithoutPython(_ progress: (String) -> Void) throws(Failure)
+    -> StagedApplication
+  {
+    guard case .executable(let program) = spec.launch.program.value else {
+      throw .failed(
+        spec.place, "the spec names no interpreter: give python.version, prefix or archive")
+    }
+    spec.launch.replaceDataRoot("{root}")
+    progress("adding data files")
+    try createDirectories(root)
+    try DataFiles(spec: spec, root: root).add()
+    try checkExecutable(program, in: root, spec)
+    let time = try applicationTime()
+    try settle(root, others: time)
+    return StagedApplication(
+      tree: root, entry: program.string, arguments: spec.launch.arguments,
+      variables: variables, removedVariables: spec.launch.unset,
+      releaseTime: time, report: report,
+      interpreter: nil, helper: findBesideOnefold("python3"), distributions: [])
+  }
+
+  // MARK: Interpreter and locked requirements
+
+  private func unpack(_ python: Spec.Python, _ progress: (String) -> Void) throws(Failure)
+    -> Path?
+  {
+    let path: Path
+    let place: SpecPlace
+    if let url = python.archiveURL, let sha256 = python.sha256 {
+      place = url.place
+      let download = ArchiveDownload(
+        url: url, sha256: sha256, cache: request.layers?.parent.appending("downloads"),
+        scratch: request.directory.appending("downloads"))
+      path = try located(place) { () throws(Failure) in try download.path(progress) }
+    } else if let archive = python.archive {
+      place = archive.place
+      path = spec.resolve(archive.value)
+    } else {
+      return nil
+    }
+    let target = request.directory.appending("archive")
+    try located(place) { () throws(Failure) in
+      try unpackArchive(path, sha256: python.sha256, to: target)
+    }
+    return isDirectory(target.appending("python")) ? target.appending("python") : target
+  }
+
+  /// The interpreter, with the requirements where they are locked: from a layer, or made and kept as one.
+  private mutating func base(
+    _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements,
+    _ installer: Installer?, _ progress: (String) -> Void
+  ) throws(Failure) -> Layout {
+    let locked = requirements.isLocked ? requirements : nil
+    let key = try layerKey(interpreter, python, locked, installer)
+    var layout = Layout(root: root, interpreter)
+    progress("looking for what was staged before")
+    if let note = try layers.start(root, from: key) {
+      report.reusedLayer = true
+      read(note)
+      return layout
+    }
+    progress("copying Python \(interpreter.version.description)")
+    layout = try stageInterpreter(interpreter, to: root)
+    layout.site = interpreter.foreign?.site ?? "\(layout.standardLibrary)/site-packages"
+    if !spec.prune.tkinter { _ = try Tkinter(interpreter: interpreter, layout: layout).add() }
+    let pruner = Pruner(spec: spec, layout: layout, usesTkinter: false, isLast: false)
+    add(try pruner.prune([]))
+    try relocate(layout, python, interpreter)
+    _ = try askStaged(&layout, interpreter.foreign)
+    try linkScripts(layout)
+    if let locked, let installer {
+      progress("installing \(locked.count) distributions")
+      let installation = Installation(
+        spec: spec, installer: installer, layout: layout, scratch: scratch,
+        epoch: FileTimes.earliest, requirements: locked)
+      try installation.installLocked()
+    }
+    try removeForeignByteCode(layout, ours: [])
+    let distributions = try finish(
+      layout, python, interpreter, asked: locked?.asked ?? [], isLast: false, progress)
+    // A local file with a hash is like one of an index: a layer holds nothing of the application's own.
+    try settle(
+      root, distributions.map(\.asDependency),
+      others: FileTimes.ofDistribution("python", interpreter.version.description))
+    try layers.keep(root, as: key, note: note)
+    return layout
+  }
+
+  /// What making the layer removed and copied, for the summary of a build that starts from it.
+  private var note: String {
+    """
+    stripped \(report.strippedBytes)
+
+    """ + report.pruned.map { "pruned \($0.files) \($0.bytes) \($0.name)\n" }.joined()
+      + report.copiedLibraries.map { "copied \($0)\n" }.joined()
+  }
+
+  private mutating func read(_ note: String) {
+    let facts = Facts([UInt8](note.utf8))
+    report.pruned = facts.all("pruned").compactMap { line in
+      let parts = line.split(separator: " ", maxSplits: 2)
+      guard parts.count == 3, let files = Int(parts[0]), let bytes = UInt64(parts[1]) else {
+        return nil
+      }
+      return PrunedRow(name: String(parts[2]), files: files, bytes: bytes)
+    }
+    report.strippedBytes = facts["stripped"].flatMap { UInt64($0) } ?? 0
+    report.copiedLibraries = facts.all("copied")
+  }
+
+  private func layerKey(
+    _ interpreter: Interpreter, _ python: Spec.Python, _ locked: Requirements?,
+    _ installer: Installer?
+  ) throws(Failure) -> String {
+    let prune = spec.prune
+    let switches = [
+      prune.installers, prune.tests, prune.headers, prune.staticLibraries, prune.idle,
+      prune.tkinter,
+      prune.debugSymbols, prune.dropSources, prune.dropByteCode,
+    ]
+    let text = try locked.map { (requirements) throws(Failure) in
+      String(decoding: try readFile(requirements.file), as: UTF8.self)
+    }
+    var parts = Helper.all
+    parts += [request.packer, interpreter.target.name]
+    if let foreign = interpreter.foreign {
+      // What else its files say comes from files that the identity covers.
+      parts += [interpreter.helper.string, interpreter.compiler?.string ?? "", foreign.site]
+      parts.append("\(foreign.systemRoot?.string ?? "") \(foreign.glibc.description)")
+      parts.append(python.maxGlibc?.value ?? "")
+    }
+    parts.append(hexText(try interpreter.identity().bytes).string)
+    parts.append(switches.map { $0 ? "1" : "0" }.joined())
+    parts.append("\(ByteCodeForm(spec).optimization)")
+    parts.append(prune.keep.map(\.value).joined(separator: "\n"))
+    parts.append((locked?.asked.sorted() ?? []).joined(separator: "\n"))
+    parts.append(python.systemLibraries.sorted().joined(separator: "\n"))
+    if !python.libraries.isEmpty {
+      let machine = MachineLibraries(relocation(python, interpreter))
+      parts.append(try machine.identity(listedLibraries(python)))
+    }
+    parts.append(installer?.description ?? "")
+    parts.append(text ?? "")
+    return LayerCache.key(parts)
+  }
+
+  // MARK: Passes over the tree
+
+  /// Prunes, relocates, compiles and records what is in the tree; what an earlier pass did stays.
+  private mutating func finish(
+    _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, asked: Set<String>,
+    isLast: Bool = true, _ progress: (String) -> Void
+  ) throws(Failure) -> [Distribution] {
+    try relocateScripts(layout)
+    progress("removing what is not needed")
+    let installed = try listDistributions(layout)
+    var pruner = Pruner(
+      spec: spec, layout: layout, usesTkinter: false, asked: asked, isLast: isLast)
+    if isLast { try look(&pruner, interpreter, installed) }
+    add(try pruner.prune(installed))
+    progress("making libraries relocatable")
+    try relocate(layout, python, interpreter)
+    progress("compiling byte code")
+    let failed = try compileByteCode(
+      layout, ByteCodeForm(spec), scratch: scratch, workers: request.workers)
+    if isLast && !failed.isEmpty {
+      report.warnings.append(
+        "\(failed.count) sources are not valid for Python \(layout.version.short) and stay without byte code: "
+          + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
+    }
+    try rewriteRecords(layout, installed, ByteCodeForm(spec), workers: request.workers)
+    var distributions = try listDistributions(layout)
+    // The records no longer tell of the origin.
+    let before = Dictionary(installed.map { ($0.directory, $0) }) { first, _ in first }
+    for index in distributions.indices {
+      guard let known = before[distributions[index].directory] else { continue }
+      distributions[index].origin = known.origin
+      distributions[index].isLocal = known.isLocal
+    }
+    report.distributions = distributions.count
+    return distributions
+  }
+
+  /// Finds out what else the sources in the tree need, and adds tkinter to it if they show windows.
+  private mutating func look(
+    _ pruner: inout Pruner, _ interpreter: Interpreter, _ installed: [Distribution]
+  ) throws(Failure) {
+    let sources = try PackedSources(
+      pruner.layout, passing: try pruner.doomedDistributions(installed), workers: request.workers)
+    if spec.prune.headers, isDirectory(root.appending("include")) {
+      pruner.compiles = sources.compiles
+      report.compiles = sources.compiles
+    }
+    guard spec.prune.tkinter, try showsWindows(sources, installed) else { return }
+    pruner.usesTkinter = try Tkinter(interpreter: interpreter, layout: pruner.layout).add()
+    if !pruner.usesTkinter {
+      report.warnings.append(
+        "the application seems to show windows with tkinter, but \(interpreter.prefix.string) has no tkinter: "
+          + "install it (for the system's Python of Debian: apt-get install python3-tk)")
+    }
+  }
+
+  private func listedLibraries(_ python: Spec.Python) -> [ListedLibrary] {
+    python.libraries.map { library in
+      let isPath = library.value.bytes.contains(UInt8(ascii: "/"))
+      let path =
+        isPath ? ProcessContext.absolutePath(spec.resolve(library.value)) : library.value
+      return ListedLibrary(path, library.place, option: "python.libraries")
+    }
+  }
+
+  private mutating func relocate(
+    _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter
+  ) throws(Failure) {
+    let request = relocation(python, interpreter)
+    let result = try located(python.maxGlibc?.place ?? python.place) { () throws(Failure) in
+      try relocatePython(request, most: glibcLimit(python))
+    }
+    for library in result.report.copied where !report.copiedLibraries.contains(library.name) {
+      report.copiedLibraries.append(library.name)
+    }
+    report.strippedBytes += result.report.strippedBytes.before - result.report.strippedBytes.after
+    report.unstripped = result.report.unstrippable
+    report.glibc = result.report.glibc.map {
+      GlibcRequirement(version: $0.version, file: [UInt8]($0.path.bytes))
+    }
+    for warning in result.warnings where !report.warnings.contains(warning) {
+      report.warnings.append(warning)
+    }
+  }
+
+  private func relocation(_ python: Spec.Python, _ interpreter: Interpreter) -> RelocationRequest {
+    let keep = spec.prune.keep.map { Pattern($0.value) }
+    return RelocationRequest(
+      root: root, target: interpreter.target,
+      systemRoot: interpreter.target == .native ? Path("/") : interpreter.foreign?.systemRoot,
+      searchDirectories: interpreter.searchDirectories,
+      systemLibraries: Set(python.systemLibraries), libraries: listedLibraries(python),
+      stripDebug: spec.prune.debugSymbols,
+      keep: { path in keep.contains { $0.matches(path.bytes) } },
+      workers: request.workers)
+  }
+
+  private func glibcLimit(_ python: Spec.Python) -> GlibcVersion? {
+    python.maxGlibc.flatMap { GlibcVersion(parsing: Array($0.value.utf8).span) }
+  }
+
+  private mutating func add(_ pruned: PruningReport) {
+    var all = PruningReport(rows: report.pruned)
+    all.add(pruned)
+    report.pruned = all.rows.sorted { a, b in
+      a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name
+    }
+  }
+
+  // MARK: The application's own sources
+
+  /// Files and directories that the application's own sources are in, as the spec names them.
+  private var ownPlaceNames: [Path] {
+    var places = spec.data.map(\.source.value)
+    if case .script(let path) = spec.launch.program.value { places.append(path) }
+    if let project = spec.dependencies.project { places.append(project.value) }
+    return places
+  }
+
+  private var ownPlaces: [Path] { ownPlaceNames.map(spec.resolve) }
+
+  private mutating func applicationTime() throws(Failure) -> Int64 {
+    if let epoch = request.epoch { return max(epoch, FileTimes.earliest) }
+    let (time, warning) = try FileTimes.ofSources(
+      spec, in: ownPlaces, output: request.output)
+    if let warning { report.warnings.append(warning) }
+    return time
+  }
+
+  /// Looks for what the application's own sources expect of PyInstaller, and warns of what they don't get.
+  private mutating func askOwnSources(_ interpreter: Interpreter, _ layout: Layout)
+    throws(Failure) -> OwnSources
+  {
+    let sources = try OwnSources(
+      spec, ownPlaceNames, installed: layout.sitePath, helper: interpreter.helper)
+    report.frozen = sources.reason
+    report.warnings += sources.warnings
+    return sources
+  }
+
+  /// Whether the application imports tkinter or a module that needs it, or has a distribution that can't be imported without.
+  private func showsWindows(_ sources: PackedSources, _ installed: [Distribution])
+    throws(Failure) -> Bool
+  {
+    if installed.contains(where: { $0.modules.contains(where: sources.windows(module:)) }) {
+      return true
+    }
+    switch spec.launch.program.value {
+    case .module(let module), .function(let module, _):
+      if sources.windows(module: module) { return true }
+    case .script, .executable: break
+    }
+    let environment = spec.launch.environment.map { [UInt8]($0.value.utf8) }
+    if environment.contains(where: sources.windows(_:)) { return true }
+    for place in ownPlaces {
+      guard isDirectory(place) else {
+        let isSource = place.bytes.hasSuffix(".py") && exists(place)
+        if isSource, sources.windows(try readFile(place)) { return true }
+        continue
+      }
+      for source in try listTree(place, enters: isSourceDirectory)
+      where source.status.kind == .file && source.path.bytes.hasSuffix(".py") {
+        let bytes = try readFile(place.appending(source.path.bytes))
+        if sources.windows(bytes) { return true }
+      }
+    }
+    return false
+  }
+}

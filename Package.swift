@@ -58,11 +58,14 @@ let package = Package(
     // The packer.
     .target(
       name: "PayloadWriter",
-      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CFilter", "CZstd", "CLZMA"],
+      dependencies: [
+        "BuildTools", "PayloadFormat", "Posix", "ContentHash", "CFilter", "CZstd", "CLZMA",
+      ],
       swiftSettings: strict),
     .target(name: "CToml"),
     .target(
-      name: "AppSpec", dependencies: ["CToml", "Posix"], resources: [.embedInCode("Python")],
+      name: "AppSpec", dependencies: ["CToml", "PayloadFormat", "Posix"],
+      resources: [.embedInCode("Python")],
       swiftSettings: strict),
     .target(
       name: "BuildTools", dependencies: ["ContentHash", "PayloadFormat", "Posix"],
@@ -126,7 +129,7 @@ let package = Package(
       dependencies: ["CacheDirectory", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/CacheDirectory", swiftSettings: strict),
     .testTarget(
-      name: "AppSpecTests", dependencies: ["AppSpec", "Posix", "TestSupport"],
+      name: "AppSpecTests", dependencies: ["AppSpec", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/AppSpec", swiftSettings: strict),
     .testTarget(
       name: "BuildToolsTests", dependencies: ["BuildTools", "Posix", "TestSupport"],

@@ -1,3 +1,4 @@
+import PayloadFormat
 import Posix
 
 // What starts, what it finds, and how it is tested and packed.
@@ -96,10 +97,11 @@ extension SpecDecoder {
     launch.isolate = table.boolean("isolate") ?? launch.isolate
     launch.binOnPath = table.boolean("bin-on-path") ?? launch.binOnPath
     launch.pyinstaller = table.boolean("pyinstaller").map { $0 ? .yes : .no } ?? .auto
-    launch.check = table.text("check")?.value
+    launch.check = table.text("check").flatMap { CheckPolicy(named: $0.value.utf8) }
     launch.keep = table.integer("keep")?.value
     launch.dieWithParent =
-      table.boolean("die-with-parent") == true ? "kill" : table.text("die-with-parent")?.value
+      table.boolean("die-with-parent") == true
+      ? .kill : table.text("die-with-parent").flatMap { ParentDeath(named: $0.value.utf8) }
     return launch
   }
 
@@ -230,7 +232,10 @@ extension SpecDecoder {
   mutating func archive() -> Spec.Archive {
     var archive = Spec.Archive()
     guard let table = root.table("archive") else { return archive }
-    archive.codec = table.text("codec")
+    let codec = table.text("codec")
+    archive.codec = codec.flatMap { (text) in
+      Codec(named: text.value.utf8).map { Located($0, text.place) }
+    }
     archive.level = table.integer("level")
     archive.frameSize = table.integer("frame-size")
     if let text = table.text("max-size") {
@@ -238,22 +243,22 @@ extension SpecDecoder {
     } else if let number = table.integer("max-size"), number.value > 0 {
       archive.maxSize = Located(UInt64(number.value), number.place)
     }
-    if let level = archive.level { checkLevel(level, archive.codec?.value ?? "zstd") }
+    // Of an unknown codec no level is known.
+    if let level = archive.level, codec == nil || archive.codec != nil {
+      checkLevel(level, archive.codec?.value ?? .zstd)
+    }
     return archive
   }
 
-  private mutating func checkLevel(_ level: Located<Int>, _ codec: String) {
+  private mutating func checkLevel(_ level: Located<Int>, _ codec: Codec) {
     guard (0...22).contains(level.value) else { return }
-    guard let range = compressionLevels(of: codec) else {
-      if codec == "store" {
-        report(level.place, "'archive.level' does not go with the codec 'store'")
-      }
-      return
+    guard let range = codec.levels else {
+      return report(level.place, "'archive.level' does not go with the codec '\(codec.name)'")
     }
     if !range.contains(level.value) {
       report(
         level.place,
-        "'archive.level' must be \(range.lowerBound) to \(range.upperBound) with the codec '\(codec)', "
+        "'archive.level' must be \(range.lowerBound) to \(range.upperBound) with the codec '\(codec.name)', "
           + "not \(level.value)")
     }
   }
@@ -270,14 +275,5 @@ extension SpecDecoder {
       }
     }
     return output
-  }
-}
-
-/// As the packer has them; nil for a codec without levels.
-func compressionLevels(of codec: String) -> ClosedRange<Int>? {
-  switch codec {
-  case "zstd": 1...22
-  case "xz": 0...9
-  default: nil
   }
 }

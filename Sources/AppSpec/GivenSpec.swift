@@ -1,3 +1,4 @@
+public import PayloadFormat
 public import Posix
 
 /// The spec that stands for an application that has none of its own: a package of an index, or a script with inline metadata.
@@ -31,15 +32,15 @@ public struct GivenSpec: Sendable {
     public var arguments: [String] = []
     public var environment: [(name: String, value: String)] = []
     public var unset: [String] = []
-    public var check: String?
+    public var check: CheckPolicy?
     public var keep: Int?
-    public var dieWithParent: String?
+    public var dieWithParent: ParentDeath?
     /// Whether `launch.pyinstaller` is left at `auto`; else it is `false`.
     public var mayBeFrozen = true
   }
 
   public struct Archive: Sendable {
-    public var codec: String?
+    public var codec: Codec?
     public var level: Int?
     public var frameSize: Int?
   }
@@ -103,6 +104,10 @@ public struct GivenSpec: Sendable {
   private var outputLines: [String] {
     line("file", output.file) + line("target", output.target)
       + (output.sidecar ? ["sidecar = true"] : [])
+  }
+
+  private func line(_ key: String, _ value: (some NamedValue)?) -> [String] {
+    line(key, value.map { "\($0.name)" })
   }
 
   private func line(_ key: String, _ value: String?) -> [String] {

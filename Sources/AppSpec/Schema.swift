@@ -1,6 +1,15 @@
+import PayloadFormat
+
 /// Every key that a spec may have, with its type and default. Checking a spec is driven by it, docs/spec.md has
 /// the same tables, and `onefold init` takes its comments from it.
 public enum Schema {
+  /// The codecs, in the order in which documents and messages name them.
+  static let codecs: [Codec] = [.zstd, .xz, .store]
+
+  private static func names(_ values: [some NamedValue]) -> [String] {
+    values.map { "\($0.name)" }
+  }
+
   /// What a key's value may be.
   public enum ValueType: Sendable {
     case text
@@ -218,12 +227,12 @@ public enum Schema {
         "pyinstaller", .booleanOrChoice(["auto"]), default: "`auto`",
         "whether sys has PyInstaller's attributes"),
       Key(
-        "check", .choice(["seal", "dirs", "files", "full"]), default: "`dirs`",
+        "check", .choice(names(CheckPolicy.allCases)), default: "`dirs`",
         "what is checked of the unpacked tree at each launch"),
       Key(
         "keep", .integer(0...36500), default: "`30`", "days that a tree is kept that is not used"),
       Key(
-        "die-with-parent", .booleanOrChoice(["kill", "term"]), default: "`false`",
+        "die-with-parent", .booleanOrChoice(names(ParentDeath.allCases)), default: "`false`",
         "end when the process that launched it has ended"),
     ])
 
@@ -261,7 +270,7 @@ public enum Schema {
   static let archive = Table(
     "archive", "how the tree is compressed",
     [
-      Key("codec", .choice(["zstd", "xz", "store"]), default: "`zstd`", "how it is compressed"),
+      Key("codec", .choice(names(codecs)), default: "`zstd`", "how it is compressed"),
       Key("level", .integer(0...22), default: "of the codec", "how well it is compressed"),
       Key("frame-size", .integer(64...16384), default: "`8192`", "KiB that are decoded at once"),
       Key("max-size", .size, "a larger file fails the build", form: .size),

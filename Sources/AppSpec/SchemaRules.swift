@@ -1,3 +1,5 @@
+import PayloadFormat
+
 extension Schema {
   /// What the keys of one table have to do with each other. The decoder reports what breaks a rule, in words of its
   /// own; the JSON Schema is made of these.
@@ -50,9 +52,9 @@ extension Schema {
     case "launch": [.exactlyOne(["module", "function", "script", "executable"])]
     case "smoke.http": [.matches(["arguments", "environment"], "\\{port\\}")]
     case "archive":
-      ["zstd", "xz", "store"].map {
+      Schema.codecs.map {
         .range(
-          "level", compressionLevels(of: $0), key: "codec", value: $0, isDefault: $0 == "zstd")
+          "level", $0.levels, key: "codec", value: "\($0.name)", isDefault: $0 == .zstd)
       }
     default: []
     }

@@ -1,3 +1,4 @@
+public import PayloadFormat
 public import Posix
 
 /// A place in a spec, for messages: "onefold.toml:12".
@@ -129,12 +130,12 @@ public struct Spec: Sendable {
     public var isolate = true
     public var binOnPath = true
     public var pyinstaller = PyInstaller.auto
-    /// A name of PayloadFormat's `CheckPolicy`; nil for the launcher's default.
-    public var check: String?
+    /// Nil for the launcher's default.
+    public var check: CheckPolicy?
     /// Days; nil for the launcher's default.
     public var keep: Int?
-    /// A name of PayloadFormat's `ParentDeath`; nil where the program does not end with its parent.
-    public var dieWithParent: String?
+    /// Nil if the program does not end with its parent.
+    public var dieWithParent: ParentDeath?
 
     /// Which attributes of PyInstaller's `sys` has: `sys._MEIPASS` and, with `auto`, `sys.frozen` if the
     /// application's own sources ask for it; both (`yes`), or neither (`no`).
@@ -176,7 +177,7 @@ public struct Spec: Sendable {
   }
 
   public struct Archive: Sendable {
-    public var codec: Located<String>?
+    public var codec: Located<Codec>?
     public var level: Located<Int>?
     /// KiB.
     public var frameSize: Located<Int>?

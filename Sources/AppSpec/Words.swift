@@ -25,24 +25,23 @@ public func isPythonVersion(_ text: String) -> Bool {
     }
 }
 
-/// A distribution's name in the form in which such names are compared (PEP 503: lower case, runs of `-`, `_` and
-/// `.` as one `-`), or nil where it is none (PEP 508).
+/// A distribution's name in the one form that all spellings of it have, or nil where it is none (PEP 508).
 public func normalizedDistributionName(_ text: String) -> String? {
-  let bytes = [UInt8](text.utf8)
-  guard let first = bytes.first, let last = bytes.last, isLetterOrDigit(first),
-    isLetterOrDigit(last)
+  guard let first = text.utf8.first, let last = text.utf8.last, isLetterOrDigit(first),
+    isLetterOrDigit(last),
+    text.utf8.allSatisfy({ isLetterOrDigit($0) || "-_.".utf8.contains($0) })
   else { return nil }
+  return normalizedName(text)
+}
+
+/// A name in lower case, with each run of `-`, `_` and `.` as one `-` (PEP 503).
+public func normalizedName(_ text: String) -> String {
   var result = ""
-  var isInRun = false
-  for byte in bytes {
-    if isLetterOrDigit(byte) {
-      result += String(UnicodeScalar(byte)).lowercased()
-      isInRun = false
-    } else if "-_.".utf8.contains(byte) {
-      if !isInRun { result += "-" }
-      isInRun = true
+  for character in text.lowercased() {
+    if character == "-" || character == "_" || character == "." {
+      if result.last != "-" { result.append("-") }
     } else {
-      return nil
+      result.append(character)
     }
   }
   return result

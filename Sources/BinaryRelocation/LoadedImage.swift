@@ -1,4 +1,5 @@
-internal import Posix
+internal import PayloadFormat
+import Posix
 
 /// The memory that a loader makes of a file's `PT_LOAD` segments, page by page.
 ///
@@ -110,14 +111,14 @@ struct LoadedFile: ~Copyable {
 
 extension Array where Element == UInt8 {
   /// A little-endian number; nil beyond the end.
-  func number<Value: FixedWidthInteger & UnsignedInteger>(
+  func number<Value: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     at offset: Int, as: Value.Type = Value.self
   )
     -> Value?
   {
     let size = Value.bitWidth / 8
     guard offset >= 0, offset <= count - size else { return nil }
-    return (0..<size).reversed().reduce(Value(0)) { $0 << 8 | Value(self[offset + $1]) }
+    return span.number(at: offset)
   }
 
   /// The bytes from `start` to the next NUL.

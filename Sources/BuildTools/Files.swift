@@ -51,10 +51,10 @@ public func writeFile(_ path: Path, _ text: String, mode: UInt32 = 0o644) throws
 /// Makes a directory and those above it, where they are missing.
 ///
 /// - Throws: a system call's failure, but none if `path` exists.
-public func createDirectories(_ path: Path) throws(Failure) {
+public func createDirectories(_ path: Path, mode: UInt32 = 0o755) throws(Failure) {
   if path.isEmpty || isDirectory(path) { return }
-  try createDirectories(path.parent)
-  do throws(Failure) { try current.createDirectory(path, mode: 0o755) } catch {
+  try createDirectories(path.parent, mode: mode)
+  do throws(Failure) { try current.createDirectory(path, mode: mode) } catch {
     if error.errno != .exists { throw error }
   }
 }

@@ -2,6 +2,7 @@ import AppSpec
 import PayloadFormat
 import PayloadReader
 import Posix
+import PythonStaging
 
 /// To whom each file of a tree belongs: an installed Python distribution, the interpreter, or a directory.
 ///
@@ -145,35 +146,6 @@ private func sourcePaths(of path: [UInt8]) -> [[UInt8]] {
   }
   let source = (directory.isEmpty ? [] : directory + "/".utf8) + module + ".py".utf8
   return [source]
-}
-
-/// The first fields of a list in CSV (RFC 4180).
-private func recordedPaths(_ bytes: [UInt8]) -> [[UInt8]] {
-  let quote = UInt8(ascii: "\"")
-  let newline = UInt8(ascii: "\n")
-  var paths: [[UInt8]] = []
-  var index = 0
-  while index < bytes.count {
-    var path: [UInt8] = []
-    if bytes[index] == quote {
-      index += 1
-      while index < bytes.count {
-        let isDoubled = index + 1 < bytes.count && bytes[index + 1] == quote
-        if bytes[index] == quote && !isDoubled { break }
-        path.append(bytes[index])
-        index += bytes[index] == quote ? 2 : 1
-      }
-    } else {
-      while index < bytes.count, bytes[index] != UInt8(ascii: ","), bytes[index] != newline {
-        path.append(bytes[index])
-        index += 1
-      }
-    }
-    while index < bytes.count && bytes[index] != newline { index += 1 }
-    index += 1
-    if !path.isEmpty { paths.append(path) }
-  }
-  return paths
 }
 
 /// `path` seen from `directory`, without `.` and `..`; nil where it leaves the tree.

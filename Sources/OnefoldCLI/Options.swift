@@ -1,4 +1,5 @@
 import AppSpec
+import PayloadFormat
 import Posix
 
 /// What a value may be. The shells' completions offer it.
@@ -227,6 +228,11 @@ struct Arguments: Sendable {
     guard let value = value(name) else { return nil }
     let values = command.allOptions.first { $0.name == name }?.values
     return try Arguments.word(value, of: values, "option '\(name)'")
+  }
+
+  /// The value that the option names; its `values` list all of them.
+  func named<Value: NamedValue>(_ option: String) throws(Failure) -> Value? {
+    try word(option).flatMap { Value(named: $0.utf8) }
   }
 
   /// An argument that must be one of the words that its `values` lists.

@@ -96,11 +96,9 @@ private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest 
   record.packer = [UInt8]("onefold \(version)".utf8)
   record.variables = try environmentOptions(arguments)
   record.removedVariables = try unsetOptions(arguments)
-  record.check = try arguments.word("--check").flatMap { CheckPolicy(named: $0.utf8) }
+  record.check = try arguments.named("--check")
   record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
-  record.parentDeath = try arguments.word("--die-with-parent").flatMap {
-    ParentDeath(named: $0.utf8)
-  }
+  record.parentDeath = try arguments.named("--die-with-parent")
 
   let compression = try makeCompression(nil, arguments)
   let workers = try makeWorkers(arguments)

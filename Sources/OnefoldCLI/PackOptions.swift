@@ -9,9 +9,7 @@ import Posix
 func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(Failure)
   -> Compression
 {
-  let word = try arguments.word("--codec")
-  let name = word ?? archive?.codec?.value
-  let codec = Codec.allCases.first { $0.name.description == name } ?? .zstd
+  let codec = try arguments.named("--codec") ?? archive?.codec?.value ?? .zstd
   if codec == .store && arguments.has("--level") {
     throw .usage("option '--level' does not go with '--codec store'")
   }

@@ -160,9 +160,9 @@ private struct SpecBuild {
     record.removedVariables = staged.removedVariables.map { [UInt8]($0.utf8) }
     record.packer = [UInt8]("onefold \(version)".utf8)
     record.glibc = staged.report.glibc
-    record.check = spec.launch.check.flatMap { CheckPolicy(named: $0.utf8) }
+    record.check = spec.launch.check
     record.keepDays = spec.launch.keep
-    record.parentDeath = spec.launch.dieWithParent.flatMap { ParentDeath(named: $0.utf8) }
+    record.parentDeath = spec.launch.dieWithParent
     return record
   }
 

@@ -191,10 +191,10 @@ private struct GivenApplication {
       try Self.text(Path(name), "--unset-env")
     }
     let compression = try makeCompression(nil, arguments)
-    spec.launch.check = try arguments.word("--check")
+    spec.launch.check = try arguments.named("--check")
     spec.launch.keep = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
-    spec.launch.dieWithParent = try arguments.word("--die-with-parent")
-    spec.archive.codec = try arguments.word("--codec")
+    spec.launch.dieWithParent = try arguments.named("--die-with-parent")
+    spec.archive.codec = try arguments.named("--codec")
     spec.archive.level = arguments.has("--level") ? compression.level : nil
     spec.archive.frameSize = arguments.has("--frame-size") ? compression.frameSize >> 10 : nil
     spec.maxGlibc = arguments.value("--max-glibc")?.string

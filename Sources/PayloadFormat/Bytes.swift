@@ -2,20 +2,27 @@
 // read outside the span.
 
 extension Span<UInt8> {
-  @inline(always)
-  func u16(_ offset: Int) -> UInt16 {
-    UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
+  /// The little-endian number that begins at `offset`.
+  ///
+  /// - Precondition: all its bytes are inside the span.
+  @inlinable @inline(always)
+  public func number<Value: FixedWidthInteger & BitwiseCopyable>(
+    at offset: Int, as: Value.Type = Value.self
+  ) -> Value {
+    Value(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Value.self))
   }
 
-  @inline(always)
-  func u32(_ offset: Int) -> UInt32 {
-    UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
-  }
+  /// `number(at:)` of 16 bits.
+  @inlinable @inline(always)
+  public func u16(_ offset: Int) -> UInt16 { number(at: offset) }
 
-  @inline(always)
-  func u64(_ offset: Int) -> UInt64 {
-    UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
-  }
+  /// `number(at:)` of 32 bits.
+  @inlinable @inline(always)
+  public func u32(_ offset: Int) -> UInt32 { number(at: offset) }
+
+  /// `number(at:)` of 64 bits.
+  @inlinable @inline(always)
+  public func u64(_ offset: Int) -> UInt64 { number(at: offset) }
 
   func hasPrefix(_ prefix: StaticString) -> Bool {
     guard count >= prefix.utf8CodeUnitCount else { return false }

@@ -1,5 +1,5 @@
 /// How stored bytes become raw bytes (docs/format.md, "Codecs").
-public enum Codec: UInt8, CaseIterable, Sendable {
+public enum Codec: UInt8, NamedValue {
   case store = 0
   case zstd = 1
   case xz = 2
@@ -10,6 +10,15 @@ public enum Codec: UInt8, CaseIterable, Sendable {
     case .store: "store"
     case .zstd: "zstd"
     case .xz: "xz"
+    }
+  }
+
+  /// How well it can compress; nil for a codec without levels.
+  public var levels: ClosedRange<Int>? {
+    switch self {
+    case .store: nil
+    case .zstd: 1...22
+    case .xz: 0...9
     }
   }
 }

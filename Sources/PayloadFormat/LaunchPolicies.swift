@@ -1,5 +1,21 @@
+/// One of a few values that have names in specs, on the command line and in the environment.
+public protocol NamedValue: CaseIterable, Sendable {
+  var name: StaticString { get }
+}
+
+extension NamedValue {
+  /// The value of that name; nil where there is none.
+  public init?(named name: some Sequence<UInt8>) {
+    for value in Self.allCases where name.elementsEqual(value.name) {
+      self = value
+      return
+    }
+    return nil
+  }
+}
+
 /// How much of a cached tree is checked before it is used (docs/launch.md, "Checks").
-public enum CheckPolicy: UInt8, CaseIterable, Sendable {
+public enum CheckPolicy: UInt8, NamedValue {
   /// The seal alone.
   case seal
   /// The seal, and a `stat` of every directory.
@@ -17,19 +33,10 @@ public enum CheckPolicy: UInt8, CaseIterable, Sendable {
     case .full: "full"
     }
   }
-
-  /// The policy of that name; nil where there is none.
-  public init?(named name: some Sequence<UInt8>) {
-    for policy in CheckPolicy.allCases where name.elementsEqual(policy.name) {
-      self = policy
-      return
-    }
-    return nil
-  }
 }
 
 /// How the program ends when the process that launched it ends first (docs/launch.md, "Death with the parent").
-public enum ParentDeath: UInt8, CaseIterable, Sendable {
+public enum ParentDeath: UInt8, NamedValue {
   /// By SIGKILL, at once.
   case kill
   /// By SIGTERM, so that it can stop its own children.
@@ -40,15 +47,6 @@ public enum ParentDeath: UInt8, CaseIterable, Sendable {
     case .kill: "kill"
     case .term: "term"
     }
-  }
-
-  /// The value of that name; nil where there is none.
-  public init?(named name: some Sequence<UInt8>) {
-    for value in ParentDeath.allCases where name.elementsEqual(value.name) {
-      self = value
-      return
-    }
-    return nil
   }
 }
 

@@ -66,7 +66,7 @@ private func readGlibc(_ path: Path, _ needed: GlibcVersion) -> FoundLibrary {
   else { return .unreadable }
   let isELF = header.starts(with: [0x7F, 0x45, 0x4C, 0x46])
   // 32-bit libraries have the same name, in directories that we look at.
-  if isELF && (header[4] != 2 || header[5] != 1 || header.number(18, 2) != machine) { return .none }
+  if isELF && (header[4] != 2 || header[5] != 1 || header.span.u16(18) != machine) { return .none }
   guard isELF, let strings = dynamicStrings(file, header), let version = newestGlibc(in: strings)
   else { return .unreadable }
   if version < needed, let release = release(of: file) { return .version(max(version, release)) }
@@ -105,35 +105,35 @@ private let highestOffset: UInt64 = 1 << 40
 /// names of the versions that it defines; nil where there is none that makes sense. Reads less than 2 MiB.
 private func dynamicStrings(_ file: borrowing FileDescriptor, _ header: [UInt8]) -> [UInt8]? {
   let programHeader = 56
-  let count = Int(header.number(56, 2))
-  guard header.number(54, 2) == UInt64(programHeader), (1...128).contains(count),
-    let table = read(file, at: header.number(32, 8), count: UInt64(count * programHeader))
+  let count = Int(header.span.u16(56))
+  guard header.span.u16(54) == UInt16(programHeader), (1...128).contains(count),
+    let table = read(file, at: header.span.u64(32), count: UInt64(count * programHeader))
   else { return nil }
 
   let rows = stride(from: 0, to: table.count, by: programHeader)
   var dynamic: [UInt8] = []
-  for row in rows where table.number(row, 4) == 2 {
-    let size = table.number(row + 32, 8)
-    guard size <= 64 << 10, let bytes = read(file, at: table.number(row + 8, 8), count: size)
+  for row in rows where table.span.u32(row) == 2 {
+    let size = table.span.u64(row + 32)
+    guard size <= 64 << 10, let bytes = read(file, at: table.span.u64(row + 8), count: size)
     else { return nil }
     dynamic = bytes
   }
   var address: UInt64? = nil
   var length: UInt64 = 0
   var entry = 0
-  while dynamic.count - entry >= 16 && dynamic.number(entry, 8) != 0 {
-    if dynamic.number(entry, 8) == 5 { address = dynamic.number(entry + 8, 8) }
-    if dynamic.number(entry, 8) == 10 { length = dynamic.number(entry + 8, 8) }
+  while dynamic.count - entry >= 16 && dynamic.span.u64(entry) != 0 {
+    if dynamic.span.u64(entry) == 5 { address = dynamic.span.u64(entry + 8) }
+    if dynamic.span.u64(entry) == 10 { length = dynamic.span.u64(entry + 8) }
     entry += 16
   }
   guard let address, length <= 1 << 20 else { return nil }
 
-  for row in rows where table.number(row, 4) == 1 {
-    let start = table.number(row + 16, 8)
-    guard address >= start && address - start < table.number(row + 32, 8),
-      address - start < highestOffset, table.number(row + 8, 8) < highestOffset
+  for row in rows where table.span.u32(row) == 1 {
+    let start = table.span.u64(row + 16)
+    guard address >= start && address - start < table.span.u64(row + 32),
+      address - start < highestOffset, table.span.u64(row + 8) < highestOffset
     else { continue }
-    return read(file, at: table.number(row + 8, 8) + (address - start), count: length)
+    return read(file, at: table.span.u64(row + 8) + (address - start), count: length)
   }
   return nil
 }
@@ -173,13 +173,4 @@ private func version(in text: [UInt8], _ part: Range<Int>) -> GlibcVersion? {
     last += 1
   }
   return GlibcVersion(parsing: text.span.extracting(part.lowerBound..<last))
-}
-
-extension [UInt8] {
-  /// A little-endian number of `count` bytes.
-  fileprivate func number(_ offset: Int, _ count: Int) -> UInt64 {
-    var result: UInt64 = 0
-    for index in 0..<count { result |= UInt64(self[offset + index]) << UInt64(8 * index) }
-    return result
-  }
 }

@@ -46,5 +46,5 @@ public struct Bootloader: Sendable {
 private func elfMachine(_ head: [UInt8]) -> UInt16? {
   guard head.count >= 20, head.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else { return nil }
   guard head[4] == 2 && head[5] == 1 else { return 0 }
-  return UInt16(head[18]) | UInt16(head[19]) << 8
+  return head.span.u16(18)
 }

@@ -1,3 +1,4 @@
+import BuildTools
 import CLZMA
 import CZstd
 import ContentHash
@@ -31,7 +32,7 @@ final class FrameCache: Sendable {
     -> FrameCache?
   {
     do throws(Failure) {
-      try makeDirectories(path)
+      try createDirectories(path, mode: 0o700)
       let directory = try FileDescriptor.open(path, .directory)
       guard try directory.status().isOnlyOurs else {
         problem =
@@ -259,15 +260,5 @@ struct EncodedFrame: Sendable {
 extension FileTime {
   fileprivate func precedes(_ other: FileTime) -> Bool {
     seconds != other.seconds ? seconds < other.seconds : nanoseconds < other.nanoseconds
-  }
-}
-
-/// Makes `path` and the directories above it where they are missing, for their owner alone.
-private func makeDirectories(_ path: Path) throws(Failure) {
-  if try DirectoryHandle.current.statusIfExists(of: path, follow: true) != nil { return }
-  let parent = path.parent
-  if !parent.elementsEqual(path) && parent.count < path.count { try makeDirectories(parent) }
-  do throws(Failure) { try DirectoryHandle.current.createDirectory(path, mode: 0o700) } catch {
-    if error.errno != .exists { throw error }
   }
 }

@@ -18,14 +18,8 @@ public struct Compression: Equatable, Sendable {
     self.frameSize = frameSize
   }
 
-  /// The levels that a codec has.
-  public static func levels(of codec: Codec) -> ClosedRange<Int> {
-    switch codec {
-    case .store: 0...0
-    case .zstd: 1...22
-    case .xz: 0...9
-    }
-  }
+  /// The levels that a codec has; 0 alone for one without.
+  public static func levels(of codec: Codec) -> ClosedRange<Int> { codec.levels ?? 0...0 }
 
   /// Measured in docs/decisions/0003-compression.md.
   public static func defaultLevel(of codec: Codec) -> Int {

@@ -60,19 +60,6 @@ func normalizedPath(_ path: String) -> String {
   return parts.joined(separator: "/")
 }
 
-/// A distribution's name in the one form that all spellings of it have (PEP 503).
-func normalizedName(_ name: String) -> String {
-  var result = ""
-  for character in name.lowercased() {
-    if character == "-" || character == "_" || character == "." {
-      if result.last != "-" { result.append("-") }
-    } else {
-      result.append(character)
-    }
-  }
-  return result
-}
-
 // MARK: Installing
 
 /// pip or uv, as found on the build machine.

@@ -30,13 +30,12 @@ enum Helper {
   static let requirements = program(
     PackageResources.requirements_py,
     modules: [
-      ("evaluation", PackageResources.evaluation_py),
-      ("requirement_lines", PackageResources.requirement_lines_py),
+      evaluation, ("requirement_lines", PackageResources.requirement_lines_py),
       ("projects", PackageResources.projects_py), ("locks", PackageResources.locks_py),
     ])
-  static let localWheel = text(PackageResources.local_wheel_py)
+  static let localWheel = program(PackageResources.local_wheel_py, modules: [records])
   static let download = text(PackageResources.download_py)
-  static let distributions = text(PackageResources.distributions_py)
+  static let distributions = program(PackageResources.distributions_py, modules: [evaluation])
   static let imports = text(PackageResources.imports_py)
   static let importGroups = text(PackageResources.import_groups_py)
   static let launched = text(PackageResources.launched_py)
@@ -50,16 +49,16 @@ enum Helper {
   static let mainScript = text(PackageResources.main_script_py)
   static let foreign = text(PackageResources.foreign_py)
   static let markers = text(PackageResources.markers_py)
-  static let merge = text(PackageResources.merge_py)
-  static let missing = program(
-    PackageResources.missing_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let merge = program(PackageResources.merge_py, modules: [records])
+  static let missing = program(PackageResources.missing_py, modules: [evaluation])
   static let pyinstallerSpec = text(PackageResources.pyinstaller_spec_py)
-  static let package = program(
-    PackageResources.package_py, modules: [("evaluation", PackageResources.evaluation_py)])
-  static let suits = program(
-    PackageResources.suits_py, modules: [("evaluation", PackageResources.evaluation_py)])
+  static let package = program(PackageResources.package_py, modules: [evaluation, records])
+  static let suits = program(PackageResources.suits_py, modules: [evaluation])
   static let findFile = text(PackageResources.find_file_py)
   static let targetSmoke = text(PackageResources.target_smoke_py)
+
+  private static let evaluation = (name: "evaluation", text: PackageResources.evaluation_py)
+  private static let records = (name: "records", text: PackageResources.records_py)
 
   /// Everything that decides what is staged; part of a layer's key.
   static var all: [String] {

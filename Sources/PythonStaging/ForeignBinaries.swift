@@ -54,9 +54,7 @@ func distribution(of path: Path, in root: Path) -> String? {
     guard info.hasSuffix(".dist-info"),
       let record = try? readFile(directory.appending(info).appending("RECORD"))
     else { continue }
-    // Some wheels have "\r\n" at the ends of lines, which is one character.
-    let lines = String(decoding: record, as: UTF8.self).split(whereSeparator: \.isNewline)
-    if lines.contains(where: { $0.hasPrefix("\(name),") || $0.hasPrefix("\"\(name)\",") }) {
+    if recordedPaths(record).contains(where: { $0.elementsEqual(name.utf8) }) {
       return info.dropLast(".dist-info".count).split(separator: "-").joined(separator: " ")
     }
   }

@@ -46,6 +46,35 @@ private func line(_ file: String, _ path: Path, _ layout: Layout) throws(Failure
   return "\(quoted(relative(file, to: layout.site))),sha256=\(hash),\(bytes.count)"
 }
 
+/// The paths that a `RECORD` lists, as it writes them: the first fields of a list in CSV (RFC 4180).
+public func recordedPaths(_ bytes: [UInt8]) -> [[UInt8]] {
+  let quote = UInt8(ascii: "\"")
+  let newline = UInt8(ascii: "\n")
+  var paths: [[UInt8]] = []
+  var index = 0
+  while index < bytes.count {
+    var path: [UInt8] = []
+    if bytes[index] == quote {
+      index += 1
+      while index < bytes.count {
+        let isDoubled = index + 1 < bytes.count && bytes[index + 1] == quote
+        if bytes[index] == quote && !isDoubled { break }
+        path.append(bytes[index])
+        index += bytes[index] == quote ? 2 : 1
+      }
+    } else {
+      while index < bytes.count, bytes[index] != UInt8(ascii: ","), bytes[index] != newline {
+        path.append(bytes[index])
+        index += 1
+      }
+    }
+    while index < bytes.count && bytes[index] != newline { index += 1 }
+    index += 1
+    if !path.isEmpty { paths.append(path) }
+  }
+  return paths
+}
+
 /// Where the byte code of a source may be: in `__pycache__`, or in the source's place.
 private func byteCode(of file: String, _ suffix: String) -> [String] {
   guard file.hasSuffix(".py") else { return [] }

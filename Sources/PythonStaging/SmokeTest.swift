@@ -48,6 +48,8 @@ public struct SmokeReport: Sendable {
 ///
 /// An emulator such as qemu-user can, if the kernel starts programs of the target with it (binfmt_misc) and the loader of such
 /// programs is at hand.
+///
+/// - Throws: a system call's failure, but for a program that this machine does not start.
 public func whyUntestable(_ request: SmokeRequest) throws(Failure) -> String? {
   let target = request.spec.target
   guard target != .native else { return nil }
@@ -81,8 +83,10 @@ private func emulatorPrefix(_ staged: StagedApplication) -> Path? {
   ProcessContext.variable("QEMU_LD_PREFIX") ?? staged.systemRoot.map(ProcessContext.absolutePath)
 }
 
-/// Runs the spec's smoke tests from the packed file, which unpacks itself to a cache of its own first. Every failure of
-/// imports is reported, else the first.
+/// Runs the spec's smoke tests from the packed file, which unpacks itself to a cache of its own first.
+///
+/// - Parameter progress: called on this thread with what is being done.
+/// - Throws: the first test that fails, with its line; of imports all that fail. Everything that was started has ended then.
 public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) throws(Failure)
   -> SmokeReport
 {
@@ -216,9 +220,11 @@ struct SmokeTest {
       )
     }
     let values = ["port": port]
-    let variables = http.environment.map { "\($0.name)=\(filled($0.value, values))" }
+    let variables = http.environment.map {
+      "\($0.name)=\(filled($0.value, values, doubled: .stay))"
+    }
     let program = start(
-      http.arguments.map { filled($0, values) }, adding: variables, timeout: nil)
+      http.arguments.map { filled($0, values, doubled: .stay) }, adding: variables, timeout: nil)
     var server = try program.start()
     let problem = try poll(http, "http://127.0.0.1:\(port)\(http.path)", &server)
     watch.noteLibraries(ofGroup: server.group)
@@ -262,24 +268,6 @@ struct SmokeTest {
     }
     return "\(last) (after \(smoke.timeout) s, smoke.timeout)"
   }
-}
-
-/// Replaces "{NAME}" by its value; other braces stay.
-func filled(_ text: String, _ values: [String: String]) -> String {
-  var result = ""
-  var rest = text[...]
-  while let brace = rest.firstIndex(of: "{") {
-    result += rest[..<brace]
-    rest = rest[brace...]
-    let end = rest.firstIndex(of: "}")
-    if let end, let value = values[String(rest[rest.index(after: brace)..<end])] {
-      result += value
-      rest = rest[rest.index(after: end)...]
-    } else {
-      result += String(rest.removeFirst())
-    }
-  }
-  return result + rest
 }
 
 extension Application {

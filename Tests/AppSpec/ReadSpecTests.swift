@@ -1,3 +1,4 @@
+import PayloadFormat
 import Posix
 import TestSupport
 import Testing
@@ -126,7 +127,7 @@ import Testing
     #expect(spec.data[0].exclude.map(\.value) == ["*.map"])
     checkLaunch(spec)
     checkSmoke(spec)
-    #expect(spec.archive.codec?.value == "xz" && spec.archive.level?.value == 9)
+    #expect(spec.archive.codec?.value == .xz && spec.archive.level?.value == 9)
     #expect(spec.archive.frameSize?.value == 16384)
     #expect(spec.archive.maxSize?.value == 3 << 29)
     #expect(spec.output.file?.value == "dist/{name}-{version}" && spec.output.sidecar)
@@ -161,8 +162,8 @@ import Testing
     #expect(spec.launch.pythonOptions == ["-X", "utf8"])
     #expect(!spec.launch.binOnPath)
     #expect(!spec.launch.isolate && spec.launch.pyinstaller == .no)
-    #expect(spec.launch.check == "files" && spec.launch.keep == 36500)
-    #expect(spec.launch.dieWithParent == "term")
+    #expect(spec.launch.check == .files && spec.launch.keep == 36500)
+    #expect(spec.launch.dieWithParent == .term)
   }
 
   private func checkSmoke(_ spec: Spec) {
@@ -208,8 +209,10 @@ import Testing
     #expect(spec.launch.dieWithParent == nil)
   }
 
-  @Test(arguments: [("true", "kill"), ("\"kill\"", "kill"), ("'term'", "term"), ("false", nil)])
-  func endingWithTheParent(_ value: String, _ expected: String?) throws {
+  @Test(arguments: [
+    ("true", ParentDeath.kill), ("\"kill\"", .kill), ("'term'", .term), ("false", nil),
+  ])
+  func endingWithTheParent(_ value: String, _ expected: ParentDeath?) throws {
     let spec = try directory.read(ReadSpecTests.head + "launch.die-with-parent = \(value)\n")
     #expect(spec.launch.dieWithParent == expected)
   }

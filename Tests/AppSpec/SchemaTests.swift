@@ -1,3 +1,4 @@
+import PayloadFormat
 import Posix
 import TestSupport
 import Testing
@@ -70,9 +71,9 @@ import Testing
       guard case .integer(let range) = key.type, key.name != "level" else { continue }
       #expect(text.contains("\(range.lowerBound) to \(range.upperBound)"), "\(key.name)")
     }
-    for codec in ["zstd", "xz"] {
-      let range = try #require(compressionLevels(of: codec))
-      #expect(text.contains("\(range.lowerBound) to \(range.upperBound) for `\(codec)`"))
+    for codec in [Codec.zstd, .xz] {
+      let range = try #require(codec.levels)
+      #expect(text.contains("\(range.lowerBound) to \(range.upperBound) for `\(codec.name)`"))
     }
   }
 

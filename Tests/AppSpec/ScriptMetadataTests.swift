@@ -1,3 +1,4 @@
+import PayloadFormat
 import Posix
 import TestSupport
 import Testing
@@ -181,8 +182,8 @@ import Testing
     given.launch.environment = [("A", "{root}"), ("B-c", "")]
     given.launch.unset = ["D"]
     given.launch.keep = 3
-    given.launch.check = "full"
-    given.launch.dieWithParent = "term"
+    given.launch.check = .full
+    given.launch.dieWithParent = .term
     given.maxGlibc = "2.31"
     given.smokeCommand = ["--help"]
     given.archive.level = 3

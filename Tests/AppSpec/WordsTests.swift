@@ -4,6 +4,14 @@ import Testing
 @testable import AppSpec
 
 @Suite struct WordsTests {
+  @Test(arguments: [
+    ("Friendly-Bard", "friendly-bard"), ("FRIENDLY.bard", "friendly-bard"),
+    ("friendly_--.bard", "friendly-bard"), ("x", "x"), ("zope.interface", "zope-interface"),
+  ])
+  func distributionsHaveOneName(_ name: String, _ normalized: String) {
+    #expect(normalizedName(name) == normalized)
+  }
+
   @Test(
     arguments: [
       ("1", 1), ("400 MB", 400_000_000), ("400MB", 400_000_000), ("1.5 GiB", 3 << 29),

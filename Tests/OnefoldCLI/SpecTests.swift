@@ -21,12 +21,6 @@ import Testing
     #expect(names.sorted() == codecs.sorted())
   }
 
-  @Test func levels() {
-    #expect(compressionLevels(of: "zstd") == Compression.levels(of: .zstd))
-    #expect(compressionLevels(of: "xz") == Compression.levels(of: .xz))
-    #expect(compressionLevels(of: "store") == nil)
-  }
-
   @Test func frameSizes() {
     guard case .integer(let range)? = type("archive", "frame-size") else {
       Issue.record("not an integer")

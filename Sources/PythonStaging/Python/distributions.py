@@ -11,12 +11,9 @@ import re
 import sys
 from importlib import machinery, metadata
 
+from evaluation import normalized
+
 SUFFIXES = tuple(machinery.all_suffixes())
-
-
-def normalized(name):
-    """PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def say(*values):

@@ -7,15 +7,15 @@ Backends write "Requires-Dist: NAME @ file:///PATH" for a dependency on a direct
 """
 
 import base64
-import csv
 import hashlib
-import io
 import os
 import re
 import sys
 import urllib.parse
 import urllib.request
 import zipfile
+
+from records import rows_of, text_of
 
 NEED = re.compile(
     r"^(Requires-Dist:\s*)([A-Za-z0-9][A-Za-z0-9._-]*)(\s*\[[^\]]*\])?\s*@\s*(file:[^\s;]+)[ \t]*(;[^\r\n]*)?", re.MULTILINE
@@ -36,11 +36,8 @@ def without_paths(found):
 def recorded(record, path, content):
     """RECORD with another hash of one file."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-    rows = [row for row in csv.reader(io.StringIO(record.decode())) if row]
-    rows = [[path, "sha256=" + digest, str(len(content))] if row[0] == path else row for row in rows]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    new = [path, "sha256=" + digest, str(len(content))]
+    return text_of(new if row[0] == path else row for row in rows_of(record.decode())).encode()
 
 
 def main(path):

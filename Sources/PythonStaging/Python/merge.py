@@ -7,23 +7,18 @@ wherever these are below DIRECTORY. In the tree ROOT packages go to SITE and the
 name PROGRAM, from ROOT, as their interpreter: what the installer wrote is this machine's.
 """
 
-import csv
 import glob
-import io
 import os
 import re
 import shutil
 import sys
 
+from records import rows_of, text_of
+
 DIRECTORY, ROOT, SITE, PROGRAM = sys.argv[1:]
 
 #: The first line, or the three lines that are written where that would be too long.
 SHEBANG = re.compile(rb"#!(?:/bin/sh\n'''exec' .*\n' '''|[^\n]*python[^\n]*)\n")
-
-
-def read_record(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return [row for row in csv.reader(file) if row]
 
 
 def destination(path):
@@ -53,17 +48,17 @@ def move(origin, target):
 def merge(record):
     place = os.path.dirname(os.path.dirname(record))
     rows = []
-    for path, digest, size in read_record(record):
+    with open(record, encoding="utf-8", newline="") as file:
+        old = rows_of(file.read())
+    for path, digest, size in old:
         target = destination(path)
         origin = source(path, place)
         if origin != record and os.path.exists(origin):
             move(origin, os.path.join(ROOT, target))
         rows.append([os.path.relpath(target, SITE), digest, size])
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
     target = os.path.join(ROOT, SITE, os.path.basename(os.path.dirname(record)), "RECORD")
     with open(record, "w", encoding="utf-8", newline="") as file:
-        file.write(text.getvalue())
+        file.write(text_of(rows))
     move(record, target)
 
 

@@ -7,13 +7,13 @@ for each program "command NAME", followed by "function MODULE:NAME" if it is a c
 here, by its marker, has no version.
 """
 
-import csv
 import os
 import re
 import sys
 from importlib import metadata
 
 from evaluation import Requirement, normalized
+from records import rows_of
 
 
 def say(*values):
@@ -33,8 +33,7 @@ def pinned(text, version):
 def recorded(distribution):
     """The paths in its RECORD. From Python 3.12 on, `distribution.files` leaves out the programs, because --target puts them
     elsewhere than RECORD says."""
-    rows = csv.reader((distribution.read_text("RECORD") or "").splitlines())
-    return [row[0] for row in rows if row]
+    return [row[0] for row in rows_of(distribution.read_text("RECORD") or "")]
 
 
 def commands(distribution):

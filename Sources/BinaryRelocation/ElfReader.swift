@@ -6,6 +6,8 @@ extension ElfFile {
   ///
   /// Hostile bytes give an error, never a trap. Follows symlinks. Of a file in another byte order than this
   /// machine's, only the headers are read.
+  ///
+  /// - Throws: `damaged`, if it begins as an ELF file and is none; else a system call's failure.
   public static func read(_ name: Path, in directory: DirectoryHandle = .current) throws(Failure)
     -> ElfFile?
   {

@@ -90,7 +90,9 @@ extension MachineLibraries {
       ? try read(path) : try find(path.string, for: nil)
   }
 
-  /// What changes if the listed libraries do, for a layer's key.
+  /// A text that changes if the listed libraries do: their paths, sizes and times.
+  ///
+  /// - Throws: a system call's failure.
   public func identity(_ libraries: [ListedLibrary]) throws(Failure) -> String {
     var text = ""
     for library in libraries {

@@ -15,6 +15,7 @@ extension ElfFile {
   ///   - original: the path of the file that `self` was read from.
   ///   - rewritten: the path of the other file.
   ///   - new: the other file, as it was read.
+  /// - Throws: a system call's failure.
   public func difference(original: Path, rewritten: Path, _ new: ElfFile) throws(Failure)
     -> String?
   {
@@ -305,6 +306,8 @@ private struct Comparison: ~Copyable {
 extension ElfFile {
   /// Corrects the place of `PT_GNU_PROPERTY` in `rewritten`, which patchelf before 0.16 leaves behind when it moves the
   /// note: Linux refuses a program for arm64 without it. Does nothing if the segment is right or the note is gone.
+  ///
+  /// - Throws: a system call's failure.
   public func correctProperties(original: Path, rewritten: Path, _ new: ElfFile)
     throws(Failure)
   {

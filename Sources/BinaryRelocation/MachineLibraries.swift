@@ -31,6 +31,7 @@ public struct MachineLibraries: Sendable {
   /// What `ldconfig` knows: paths by name, in its order.
   private let cache: [String: [Path]]
 
+  /// Asks `ldconfig` what this machine has, if the request is for its own target.
   public init(_ request: RelocationRequest) {
     target = request.target
     systemRoot = request.systemRoot

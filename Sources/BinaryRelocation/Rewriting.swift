@@ -63,7 +63,8 @@ private func rewrite(
     }
   }
   if binary.isToRelink, let patchelf {
-    current = try relink(binary, original, current, patchelf, temporary)
+    current = try relink(
+      binary, original: original, from: current, with: patchelf, temporary)
   }
   guard !current.elementsEqual(original) else { return result }
   try DirectoryHandle.current.setMode(of: current, binary.status.mode)
@@ -137,7 +138,7 @@ private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFi
 
 /// Writes the file with its new search path and names. `original` is for messages.
 private func relink(
-  _ binary: Binary, _ original: Path, _ current: Path, _ patchelf: PatchelfProgram,
+  _ binary: Binary, original: Path, from current: Path, with patchelf: PatchelfProgram,
   _ temporary: TemporaryFiles
 ) throws(Failure) -> Path {
   let names = binary.renames.flatMap { ["--replace-needed", $0.from, $0.to] }

@@ -10,6 +10,8 @@ extension ElfFile {
   ///
   /// Returns nil if `output` was written, else why the file has to stay as it is; nothing was written then. The text
   /// completes a sentence that begins with the file's name.
+  ///
+  /// - Throws: a system call's failure.
   public func writeStripped(_ path: Path, to output: Path) throws(Failure) -> String? {
     guard is64Bit, isLittleEndian else { return "is not a 64-bit little-endian file" }
     guard !hasAppendedData else { return "has data appended" }

@@ -79,7 +79,8 @@ struct ContentIndex: Sendable {
         let buffer = try Buffer(count: hashChunk)
         while let index = work.take() {
           guard tree.entries[index].kind == .file else { continue }
-          results[index] = try examine(tree, index, frameSize, buffer.bytes, work)
+          results[index] = try examine(
+            index, of: tree, frameSize: frameSize, buffer: buffer.bytes, work: work)
           if number == 0, let progress { progress(.reading, work.bytesDone, total) }
         }
       } catch { work.fail(error) }
@@ -110,8 +111,8 @@ private let hashChunk = 1 << 20
 private let holeBlock = 64 << 10
 
 private func examine(
-  _ tree: ScannedTree, _ index: Int, _ frameSize: Int, _ buffer: UnsafeMutableRawBufferPointer,
-  _ work: SharedWork
+  _ index: Int, of tree: ScannedTree, frameSize: Int, buffer: UnsafeMutableRawBufferPointer,
+  work: SharedWork
 ) throws(Failure) -> Content {
   let size = tree.entries[index].size
   let file = try openUnchanged(tree, index)

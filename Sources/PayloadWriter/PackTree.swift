@@ -86,7 +86,8 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   try write(prefix, to: output)
   var warning: Text? = nil
   let cache = openCache(request, warning: &warning)
-  let sink = try writeFrames(request, tree, index, layout, output, cache, progress)
+  let sink = try writeFrames(
+    request, tree, index: index, layout: layout, to: output, cache: cache, progress: progress)
   let frames = sink.frames
 
   let (raw, summary) = makeManifest(
@@ -241,8 +242,8 @@ private struct FrameSink: Sendable {
 }
 
 private func writeFrames(
-  _ request: PackRequest, _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout,
-  _ output: OutputFile, _ cache: FrameCache?, _ progress: PackProgress?
+  _ request: PackRequest, _ tree: ScannedTree, index: ContentIndex, layout: FrameLayout,
+  to output: OutputFile, cache: FrameCache?, progress: PackProgress?
 ) throws(Failure) -> FrameSink {
   let total = layout.frames.reduce(UInt64(0)) { sum, frame in
     sum + UInt64(frame.last.map { $0.start + $0.length } ?? 0)
@@ -259,7 +260,8 @@ private func writeFrames(
         let pieces = layout.frames[item]
         let source = try fill(raw.bytes, pieces, tree, index)
         let filter = pieces.first.map { index.contents[$0.content].kind.filter } ?? .none
-        let (frame, isFromCache) = try encode(source, filter, request.compression, encoder, cache)
+        let (frame, isFromCache) = try encode(
+          source, filter, request.compression, with: encoder, cache: cache)
         try sink.withLock { (sink) throws(Failure) in
           try sink.add(
             item, frame, rawLength: source.count, isFromCache: isFromCache, to: output)
@@ -280,7 +282,7 @@ private func writeFrames(
 /// Compresses a frame, or finds it in the cache; what is compressed is kept there. Changes `source`.
 private func encode(
   _ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter, _ compression: Compression,
-  _ encoder: borrowing FrameEncoder, _ cache: FrameCache?
+  with encoder: borrowing FrameEncoder, cache: FrameCache?
 ) throws(Failure) -> (frame: EncodedFrame, isFromCache: Bool) {
   let key =
     cache == nil

@@ -27,6 +27,7 @@ public struct FoundPackage: Sendable {
 /// - Parameters:
 ///   - scratch: a directory for what is downloaded, which the caller removes.
 /// - Returns: as many as there are requirements, in their order.
+/// - Throws: that a package can't be had, with its line, or a system call's failure.
 public func findPackages(_ spec: Spec, scratch: Path) throws(Failure) -> [FoundPackage] {
   guard let python = spec.python else { return [] }
   let interpreter = try findInterpreter(python, of: spec, unpacked: nil)
@@ -74,6 +75,7 @@ extension FoundPackage {
 ///
 /// - Parameters:
 ///   - preferred: the version that is taken if it suits; nil for none. Of the others the newest is taken.
+/// - Throws: that no interpreter of this machine suits, with the versions that were found, or `interrupted`.
 public func choosePython(_ required: Located<String>?, preferred: String?) throws(Failure)
   -> String
 {

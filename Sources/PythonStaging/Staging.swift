@@ -12,6 +12,7 @@ public struct StagingRequest: Sendable {
   public var directory: Path
   /// The directory of layers, which speed up the next staging; nil for none.
   public var layers: Path?
+  /// Threads to use, at least 1.
   public var workers: Int
   /// The time of the application's own files, in seconds since 1970 (SOURCE_DATE_EPOCH); nil: that of their commit.
   public var epoch: Int64?
@@ -80,7 +81,7 @@ public struct StagingReport: Sendable {
   public var pruned: [PrunedRow] = []
   /// The source because of which the interpreter's headers stay; nil if they were removed, or were not to be.
   public var compiles: String?
-  /// Debug symbols that were stripped.
+  /// Bytes of debug symbols that were stripped.
   public var strippedBytes: UInt64 = 0
   /// Files that keep their debug symbols though they were to be stripped, and why; sorted by path.
   public var unstripped: [RelocationReport.Unstrippable] = []
@@ -95,7 +96,11 @@ public struct StagingReport: Sendable {
   public var warnings: [String] = []
 }
 
-/// Stages an application as its spec says. `progress` is called with what is being done.
+/// Stages an application as its spec says.
+///
+/// - Parameter progress: called on this thread with what is being done.
+/// - Throws: what of the spec can't be had, with its line; `interrupted`, if termination signals are held and one came; or a
+///   system call's failure. What was begun stays in the request's directory, which the caller owns and removes.
 public func stage(_ request: StagingRequest, progress: (String) -> Void) throws(Failure)
   -> StagedApplication
 {
@@ -140,7 +145,7 @@ private struct Staging {
     report.installer = installer?.description ?? ""
 
     var layout = try base(
-      interpreter, python, requirements, installer, progress)
+      interpreter, python, requirements, installedBy: installer, progress: progress)
     let settled = try SettledFiles(root)
     let facts = try askStaged(&layout, interpreter.foreign)
     let ours = try listByteCode(layout)
@@ -244,7 +249,7 @@ private struct Staging {
   /// The interpreter, with the requirements where they are locked: from a layer, or made and kept as one.
   private mutating func base(
     _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements,
-    _ installer: Installer?, _ progress: (String) -> Void
+    installedBy installer: Installer?, progress: (String) -> Void
   ) throws(Failure) -> Layout {
     let locked = requirements.isLocked ? requirements : nil
     let key = try layerKey(interpreter, python, locked, installer)

@@ -38,57 +38,76 @@ let package = Package(
     .target(name: "CFilter"),
     .target(name: "PayloadFormat", swiftSettings: shared),
     .target(name: "Posix", dependencies: ["CPosix"], swiftSettings: shared),
+    .target(name: "Reporting", dependencies: ["Posix"], swiftSettings: shared),
     .target(
       name: "ContentHash", dependencies: ["PayloadFormat", "CCrypto"], swiftSettings: shared),
     .target(
       name: "PayloadReader",
-      dependencies: ["PayloadFormat", "Posix", "ContentHash", "CFilter", "CZstd", "CLZMA"],
+      dependencies: [
+        "PayloadFormat", "Posix", "Reporting", "ContentHash", "CFilter", "CZstd", "CLZMA",
+      ],
       swiftSettings: shared),
     .target(
       name: "CacheDirectory",
-      dependencies: ["PayloadFormat", "PayloadReader", "Posix", "ContentHash", "CLZMA"],
+      dependencies: [
+        "PayloadFormat", "PayloadReader", "Posix", "Reporting", "ContentHash", "CLZMA",
+      ],
       swiftSettings: shared),
     .target(name: "CTrimmed"),
     .executableTarget(
       name: "Bootloader",
-      dependencies: ["PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "CTrimmed"],
+      dependencies: [
+        "PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "Reporting", "CTrimmed",
+      ],
       path: "Bootloader",
       swiftSettings: shared),
 
     // The packer.
+    .target(name: "CProcesses", dependencies: ["CPosix"]),
+    .target(
+      name: "Processes", dependencies: ["CPosix", "CProcesses", "Posix"], swiftSettings: strict),
+    .target(name: "OutputFiles", dependencies: ["Posix"], swiftSettings: strict),
     .target(
       name: "PayloadWriter",
       dependencies: [
-        "BuildTools", "PayloadFormat", "Posix", "ContentHash", "CFilter", "CZstd", "CLZMA",
+        "BuildTools", "PayloadFormat", "Posix", "OutputFiles", "ContentHash", "CFilter", "CZstd",
+        "CLZMA",
       ],
       swiftSettings: strict),
     .target(name: "CToml"),
     .target(
-      name: "AppSpec", dependencies: ["CToml", "PayloadFormat", "Posix"],
+      name: "AppSpec", dependencies: ["CToml", "PayloadFormat", "Posix", "Processes"],
       resources: [.embedInCode("Python")],
       swiftSettings: strict),
     .target(
-      name: "BuildTools", dependencies: ["ContentHash", "PayloadFormat", "Posix"],
+      name: "BuildTools",
+      dependencies: [
+        "ContentHash", "PayloadFormat", "OutputFiles", "Posix", "Processes", "Reporting",
+      ],
       swiftSettings: strict),
     .target(
       name: "BinaryRelocation",
-      dependencies: ["AppSpec", "BuildTools", "CElf", "PayloadFormat", "Posix"],
+      dependencies: ["AppSpec", "BuildTools", "CElf", "PayloadFormat", "Posix", "Processes"],
       swiftSettings: strict),
     .target(
       name: "PythonStaging",
       dependencies: [
-        "AppSpec", "BinaryRelocation", "BuildTools", "CArchive", "ContentHash", "PayloadFormat",
-        "Posix",
+        "AppSpec", "BinaryRelocation", "BuildTools", "CArchive", "ContentHash", "OutputFiles",
+        "PayloadFormat", "Posix", "Processes",
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
-      name: "LaunchBench", dependencies: ["PayloadFormat", "PayloadReader", "Posix"],
+      name: "LaunchBench",
+      dependencies: [
+        "OutputFiles", "PayloadFormat", "PayloadReader", "Posix", "Processes", "Reporting",
+      ],
       swiftSettings: strict),
     .target(
       name: "OnefoldCLI",
       dependencies: [
-        "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "LaunchBench",
-        "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "PythonStaging",
+        "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "LaunchBench", "OutputFiles",
+        "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "Processes", "PythonStaging",
+        "Reporting",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),
@@ -97,7 +116,7 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["PayloadFormat", "Posix", "ContentHash"],
+      name: "TestSupport", dependencies: ["PayloadFormat", "Posix", "Processes", "ContentHash"],
       path: "Tests/Support", swiftSettings: strict),
     .target(
       name: "FuzzTargets",
@@ -115,6 +134,15 @@ let package = Package(
       name: "PosixTests", dependencies: ["Posix", "TestSupport"], path: "Tests/Posix",
       swiftSettings: strict),
     .testTarget(
+      name: "ReportingTests", dependencies: ["Reporting", "Posix"], path: "Tests/Reporting",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ProcessesTests", dependencies: ["Processes", "Posix", "TestSupport"],
+      path: "Tests/Processes", swiftSettings: strict),
+    .testTarget(
+      name: "OutputFilesTests", dependencies: ["OutputFiles", "Posix", "TestSupport"],
+      path: "Tests/OutputFiles", swiftSettings: strict),
+    .testTarget(
       name: "PayloadReaderTests",
       dependencies: [
         "PayloadReader", "PayloadFormat", "Posix", "CFilter", "CZstd", "CLZMA", "TestSupport",
@@ -122,14 +150,17 @@ let package = Package(
       path: "Tests/PayloadReader", swiftSettings: strict),
     .testTarget(
       name: "PayloadWriterTests",
-      dependencies: ["PayloadWriter", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
+      dependencies: [
+        "PayloadWriter", "PayloadReader", "PayloadFormat", "Posix", "TestSupport", "OutputFiles",
+      ],
       path: "Tests/PayloadWriter", swiftSettings: strict),
     .testTarget(
       name: "CacheDirectoryTests",
       dependencies: ["CacheDirectory", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/CacheDirectory", swiftSettings: strict),
     .testTarget(
-      name: "AppSpecTests", dependencies: ["AppSpec", "PayloadFormat", "Posix", "TestSupport"],
+      name: "AppSpecTests",
+      dependencies: ["AppSpec", "PayloadFormat", "Posix", "TestSupport", "Processes"],
       path: "Tests/AppSpec", swiftSettings: strict),
     .testTarget(
       name: "BuildToolsTests", dependencies: ["BuildTools", "Posix", "TestSupport"],
@@ -142,18 +173,17 @@ let package = Package(
       name: "PythonStagingTests",
       dependencies: [
         "PythonStaging", "AppSpec", "BinaryRelocation", "BuildTools", "PayloadFormat", "Posix",
-        "TestSupport",
+        "TestSupport", "Processes",
       ],
       path: "Tests/PythonStaging", swiftSettings: strict),
     .testTarget(
-      name: "LaunchBenchTests", dependencies: ["LaunchBench", "Posix", "TestSupport"],
+      name: "LaunchBenchTests", dependencies: ["LaunchBench", "Posix", "TestSupport", "Reporting"],
       path: "Tests/LaunchBench", exclude: ["Golden"], swiftSettings: strict),
     .testTarget(
       name: "OnefoldCLITests",
       dependencies: [
         "OnefoldCLI", "AppSpec", "LaunchBench", "PayloadFormat", "PayloadReader", "PayloadWriter",
-        "Posix",
-        "TestSupport",
+        "Posix", "TestSupport", "Reporting",
       ],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
   ],

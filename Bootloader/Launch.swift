@@ -2,6 +2,7 @@ import CacheDirectory
 import PayloadFormat
 import PayloadReader
 import Posix
+import Reporting
 
 /// Makes the tree ready and executes the entry; returns only by an error.
 func launch(

@@ -2,6 +2,7 @@ import CacheDirectory
 import PayloadFormat
 import PayloadReader
 import Posix
+import Reporting
 
 /// Tells how a launch goes, as the settings of this one launch ask for it: by a line on a terminal, by JSON lines
 /// for another program, by a trace.

@@ -1,5 +1,6 @@
 import PayloadFormat
 import Posix
+import Reporting
 
 /// What the environment asks of one launch alone (`Program.ownVariables`), and is not passed on to the program.
 enum Settings {

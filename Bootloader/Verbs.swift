@@ -2,6 +2,7 @@ import CacheDirectory
 import PayloadFormat
 import PayloadReader
 import Posix
+import Reporting
 
 /// What the person who holds only the file can ask of it, by `ONEFOLD=<verb>`.
 enum Verb: CaseIterable {

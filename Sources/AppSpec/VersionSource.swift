@@ -1,4 +1,5 @@
 import Posix
+import Processes
 
 /// Where an application's version is found: docs/spec.md, `app.version`.
 struct VersionSource {

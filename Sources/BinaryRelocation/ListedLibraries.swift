@@ -1,6 +1,7 @@
 public import AppSpec
 import BuildTools
 public import Posix
+import Processes
 
 /// A library that nothing needs but that code opens by its name.
 public struct ListedLibrary: Sendable {

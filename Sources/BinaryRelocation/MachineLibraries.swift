@@ -1,5 +1,6 @@
 import AppSpec
 import Posix
+import Processes
 
 /// Whether a library belongs to glibc, which is the target system's: it is one with the loader, and can't be
 /// carried along.

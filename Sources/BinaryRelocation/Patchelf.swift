@@ -1,5 +1,6 @@
 import BuildTools
 import Posix
+import Processes
 
 /// The patchelf of this machine, of any version from 0.14.
 struct PatchelfProgram: Sendable {

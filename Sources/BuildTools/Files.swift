@@ -1,4 +1,5 @@
 import ContentHash
+import OutputFiles
 public import PayloadFormat
 public import Posix
 

@@ -1,5 +1,6 @@
 import PayloadFormat
 import Posix
+import Reporting
 
 /// How much following symlinks to directories may copy a second time.
 private let mostRepeatedEntries = 100_000

@@ -1,4 +1,5 @@
 public import Posix
+public import Processes
 
 /// A program that the packer looks for beside itself and on the `PATH`.
 ///

@@ -93,12 +93,6 @@ void free(void *memory) {
 
 // MARK: Processes and files
 
-long cposix_signal_group(int process, int signal) { CPOSIX_RESULT(kill(-process, signal)); }
-
-long cposix_memory_file(const char *name) {
-  CPOSIX_RESULT(syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
-}
-
 long cposix_openat(int dir, const char *path, int flags, unsigned mode) {
   CPOSIX_RESULT(openat(dir, path, flags, (mode_t)mode));
 }

@@ -1,6 +1,7 @@
 public import PayloadFormat
 public import PayloadReader
 public import Posix
+public import Reporting
 
 /// A cached tree that is ready to be used, and what tells others that it is used.
 public struct CachedTree: ~Copyable {

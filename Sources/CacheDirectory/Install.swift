@@ -1,6 +1,7 @@
 internal import PayloadFormat
 internal import PayloadReader
 internal import Posix
+import Reporting
 
 // How a tree comes into a cache directory: look, lock, look again, act, rename. Correctness rests on the
 // rename; the lock only saves work, so that everything holds where locks don't work.

@@ -1,6 +1,7 @@
 internal import PayloadFormat
 internal import PayloadReader
 internal import Posix
+import Reporting
 
 // Repair of exactly the damaged entries of a tree, while programs run from it (docs/decisions/0011).
 //

@@ -1,6 +1,8 @@
 import PayloadFormat
 import PayloadReader
 public import Posix
+import Processes
+import Reporting
 
 /// Measures what the settings name, and removes everything it made. Termination signals must be held
 /// (`TerminationSignals.hold`). `progress` is told what is done now.

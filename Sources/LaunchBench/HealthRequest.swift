@@ -1,4 +1,5 @@
 import Posix
+import Processes
 
 /// One GET request (HTTP/1.1, RFC 9112) to a server of this machine that is being started, sent again until it is
 /// answered. Never waits by itself.

@@ -1,4 +1,5 @@
 import Posix
+import Processes
 
 /// How programs are started and what is waited for; the same for all that is compared.
 struct Launcher {
@@ -26,46 +27,40 @@ struct Launcher {
     let command = Subprocess(
       program, given.map { filled($0, port) },
       environment: environment.map { filled($0, port) })
-    let output = try FileDescriptor.inMemory("stdout")
-    let errors = try FileDescriptor.inMemory("stderr")
-    var process = try start(command, countsCalls, output, errors)
-    func said() -> String {
-      let bytes = errors.content
-      return lastLines(bytes.isEmpty ? output.content : bytes)
-    }
+    var process = try start(command, countsCalls)
     var time: Double?
     if let path = settings.http {
-      let answer = try waitForAnswer(path, port, &process, name, said)
-      time = Double(answer - process.start)
+      let answer = try waitForAnswer(path, port, &process, name)
+      time = Double(answer - process.startTime)
       process.terminate()
     }
-    let usage = try waitForEnd(&process, name, said)
+    let usage = try waitForEnd(&process, name)
     if settings.http == nil, usage.status != settings.status {
-      throw .failed("\(name) \(endText(usage.status)), not \(settings.status): \(said())")
+      throw .failed("\(name) \(endText(usage.status)), not \(settings.status): \(said(process))")
     }
     return Outcome(
-      time: time ?? Double(usage.end - usage.start), usage: usage, output: output.content)
+      time: time ?? Double(usage.end - usage.start), usage: usage,
+      output: (try? process.result(.exited(usage.status)))?.output ?? [])
   }
 
-  private func start(
-    _ command: Subprocess, _ countsCalls: Bool, _ output: borrowing FileDescriptor,
-    _ errors: borrowing FileDescriptor
-  ) throws(Failure) -> MeasuredProcess {
-    do throws(Failure) {
-      return try MeasuredProcess(
-        command, countsCalls: countsCalls, output: output, errors: errors)
-    } catch {
+  private func start(_ command: Subprocess, _ countsCalls: Bool) throws(Failure) -> RunningProcess {
+    do throws(Failure) { return try command.start(countsCalls ? .calls : .usage) } catch {
       if countsCalls && error.errno == .noSystemCall { throw .failed(Launcher.noTracing) }
       throw error
     }
+  }
+
+  /// What it said last.
+  private func said(_ process: borrowing RunningProcess) -> String {
+    guard let result = try? process.result(.exited(0)) else { return lastLines([]) }
+    return lastLines(result.errors.isEmpty ? result.output : result.errors)
   }
 
   static let noTracing = "system calls can't be counted: this process may not trace others here"
 
   /// When the server answered.
   private func waitForAnswer(
-    _ path: String, _ port: Int, _ process: inout MeasuredProcess, _ name: String,
-    _ said: () -> String
+    _ path: String, _ port: Int, _ process: inout RunningProcess, _ name: String
   ) throws(Failure) -> Int64 {
     var request = HealthRequest(path: path, port: port)
     let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
@@ -76,34 +71,36 @@ struct Launcher {
       let ended = try step(
         &process, microseconds: connection < 0 ? pollInterval : 20_000, connection, request.writes)
       if let ended {
-        throw .failed("\(name) \(endText(ended.status)) before it answered: \(said())")
+        throw .failed("\(name) \(endText(ended.status)) before it answered: \(said(process))")
       }
       guard MonotonicClock.now < end else {
         throw .failed(
           "\(name) has not answered to GET \(path) at port \(port) after \(settings.timeout) s: "
-            + "\(request.last): \(said())")
+            + "\(request.last): \(said(process))")
       }
     }
   }
 
   private func waitForEnd(
-    _ process: inout MeasuredProcess, _ name: String, _ said: () -> String
+    _ process: inout RunningProcess, _ name: String
   ) throws(Failure) -> Usage {
     let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
     while true {
       if let usage = try step(&process, microseconds: 100_000, -1, false) { return usage }
       guard MonotonicClock.now < end else {
         let wanted = settings.http == nil ? "" : " after SIGTERM"
-        throw .failed("\(name) has not ended\(wanted) after \(settings.timeout) s: \(said())")
+        throw .failed(
+          "\(name) has not ended\(wanted) after \(settings.timeout) s: \(said(process))")
       }
     }
   }
 
   private func step(
-    _ process: inout MeasuredProcess, microseconds: Int64, _ connection: Int32, _ writes: Bool
+    _ process: inout RunningProcess, microseconds: Int64, _ connection: Int32, _ writes: Bool
   ) throws(Failure) -> Usage? {
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-    return try process.wait(microseconds: microseconds, orFor: connection, writes: writes)
+    _ = try process.wait(microseconds: microseconds, orFor: connection, writes: writes)
+    return process.usage
   }
 
   private func choosePort() throws(Failure) -> Int {
@@ -139,12 +136,4 @@ func lastLines(_ bytes: [UInt8]) -> String {
   let lines = bytes.split(separator: UInt8(ascii: "\n")).suffix(3)
   if lines.isEmpty { return "it wrote nothing" }
   return lines.map { escapedText($0).string }.joined(separator: " | ")
-}
-
-extension FileDescriptor {
-  /// All of it; empty where it can't be read.
-  fileprivate var content: [UInt8] {
-    guard let size = try? status().size else { return [] }
-    return (try? bytes(at: 0, count: Int(size))) ?? []
-  }
 }

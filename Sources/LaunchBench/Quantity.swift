@@ -1,4 +1,5 @@
 import Posix
+import Reporting
 
 /// What the samples of a metric are counted in.
 public enum Unit: String, Sendable {

@@ -1,3 +1,4 @@
+import OutputFiles
 import Posix
 
 /// A directory for the caches of everything that is measured, removed with all that is in it when its owner ends.

@@ -1,5 +1,7 @@
 import LaunchBench
+import OutputFiles
 import Posix
+import Reporting
 
 let benchCommand = Command(
   name: "bench",

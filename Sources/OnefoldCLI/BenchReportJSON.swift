@@ -1,4 +1,5 @@
 import LaunchBench
+import Reporting
 
 /// A report of `onefold bench`, which `--baseline` reads again.
 func json(_ report: BenchReport, seconds: Int64) -> JSON {

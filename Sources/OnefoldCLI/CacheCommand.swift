@@ -2,6 +2,7 @@ import AppSpec
 import CacheDirectory
 import PayloadFormat
 import Posix
+import Reporting
 
 private let actions = ["list", "prune", "clear"]
 

@@ -1,5 +1,6 @@
 import AppSpec
 public import Posix
+import Reporting
 
 /// The version of Onefold: of the packer and of the bootloader that is built with it.
 public let version = "0.1.0"

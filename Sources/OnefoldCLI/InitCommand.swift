@@ -1,7 +1,10 @@
 import AppSpec
 import BuildTools
+import OutputFiles
 import Posix
+import Processes
 import PythonStaging
+import Reporting
 
 let initCommand = Command(
   name: "init",

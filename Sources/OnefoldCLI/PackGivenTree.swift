@@ -1,7 +1,9 @@
+import OutputFiles
 import PayloadFormat
 import PayloadWriter
 import Posix
 import PythonStaging
+import Reporting
 
 /// `onefold pack --tree`: packs a directory as it is.
 func packGivenTree(_ arguments: Arguments) throws(Failure) {

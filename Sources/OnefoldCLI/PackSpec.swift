@@ -1,10 +1,12 @@
 import AppSpec
 import BinaryRelocation
+import OutputFiles
 import PayloadFormat
 import PayloadReader
 import PayloadWriter
 import Posix
 import PythonStaging
+import Reporting
 
 /// `onefold pack` with a spec: stages the application, packs it, tests the packed file, and only then gives it its
 /// name.

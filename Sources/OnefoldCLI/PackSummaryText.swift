@@ -1,6 +1,7 @@
 import PayloadFormat
 import PayloadWriter
 import Posix
+import Reporting
 
 /// The summary as text.
 func packText(_ output: Path, _ summary: PackSummary, _ milliseconds: UInt64) -> String {

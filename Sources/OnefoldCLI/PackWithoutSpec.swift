@@ -1,4 +1,5 @@
 import AppSpec
+import OutputFiles
 import PayloadFormat
 import PayloadWriter
 import Posix

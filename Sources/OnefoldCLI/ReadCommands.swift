@@ -1,6 +1,7 @@
 import PayloadFormat
 import PayloadReader
 import Posix
+import Reporting
 
 let inspectCommand = Command(
   name: "inspect",

@@ -1,5 +1,6 @@
 import AppSpec
 import Posix
+import Reporting
 
 let schemaCommand = Command(
   name: "schema",

@@ -1,6 +1,7 @@
 public import PayloadFormat
 public import PayloadReader
 public import Posix
+import Reporting
 
 /// What one distribution, the interpreter or a directory weighs in a onefile.
 public struct SizeRow: Equatable, Sendable {

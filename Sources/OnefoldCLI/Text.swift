@@ -1,4 +1,5 @@
 import Posix
+import Reporting
 
 // What is written, and how it looks. Data goes to stdout, everything else to stderr.
 

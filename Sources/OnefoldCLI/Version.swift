@@ -1,6 +1,7 @@
 import AppSpec
 import PayloadWriter
 import PythonStaging
+import Reporting
 
 /// The libraries that are linked into this program. Two libraries of equal versions give equal files.
 private var libraryVersions: [(name: String, version: String)] {

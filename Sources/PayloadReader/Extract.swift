@@ -1,5 +1,6 @@
 public import PayloadFormat
 public import Posix
+public import Reporting
 
 /// Workers for this payload on this machine.
 public func workerCount(for manifest: Manifest) -> Int {

@@ -1,9 +1,10 @@
 internal import CFilter
 internal import CLZMA
-internal import CZstd
 internal import ContentHash
+internal import CZstd
 public import PayloadFormat
 public import Posix
+public import Reporting
 
 /// Reads, verifies and decodes frames, one at a time, with buffers and a context that are used again.
 ///

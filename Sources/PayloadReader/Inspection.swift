@@ -1,5 +1,6 @@
 public import PayloadFormat
 public import Posix
+import Reporting
 
 /// What a person wants to know of a onefile: lines of a label and a value, values aligned.
 public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {

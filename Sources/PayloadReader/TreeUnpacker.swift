@@ -1,6 +1,7 @@
 internal import ContentHash
 public import PayloadFormat
 public import Posix
+public import Reporting
 
 /// Is told how far the unpacking is: bytes of content written so far, and in all.
 public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void

@@ -1,6 +1,7 @@
 internal import ContentHash
 public import PayloadFormat
 public import Posix
+public import Reporting
 
 /// Checks everything there is to check in a onefile, in parallel: bootloader, manifest, the hash of each
 /// frame, that it decodes to what it should hold, and the hash of each file's content. Writes nothing.

@@ -1,7 +1,8 @@
 import BuildTools
 import CLZMA
-import CZstd
 import ContentHash
+import CZstd
+import OutputFiles
 import PayloadFormat
 import Posix
 import Synchronization

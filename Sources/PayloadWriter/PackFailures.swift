@@ -1,3 +1,4 @@
+import OutputFiles
 public import Posix
 
 // Why a tree can't be packed. Each message says what to do if that is not plain.

@@ -1,5 +1,6 @@
 import ContentHash
 import CZstd
+import OutputFiles
 public import PayloadFormat
 public import Posix
 import Synchronization

@@ -51,7 +51,7 @@ public struct Errno: Error, Equatable, Sendable {
 /// The only EINTR loop: repeats `call` while it fails with EINTR, and turns the wrapper's `-errno` into
 /// an error.
 @inline(always)
-func retrying(_ call: () -> Int) throws(Errno) -> Int {
+public func retrying(_ call: () -> Int) throws(Errno) -> Int {
   while true {
     let result = call()
     if result >= 0 { return result }

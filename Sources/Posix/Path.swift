@@ -176,17 +176,15 @@ public func quotedText(_ bytes: some Sequence<UInt8>) -> Text { "'\(escapedText(
 /// `bytes` as text, escaped as `Path.quoted` does but without the quotes.
 @inline(never)
 public func escapedText(_ source: some Sequence<UInt8>) -> Text {
-  escaped([UInt8](source), asJSON: false)
+  escapedText([UInt8](source), quote: 0x27, character: "\\x", byte: "\\x")
 }
 
-/// `bytes` as a JSON string (RFC 8259) with its quotes. What is no UTF-8 is shown as `Path.quoted` does.
-public func jsonText(_ source: some Sequence<UInt8>) -> Text {
-  "\"\(escaped([UInt8](source), asJSON: true))\""
-}
-
+/// `bytes` as text, in which two hexadecimal digits stand for each byte that could forge output, end the text or be taken
+/// for an escape: control characters, `quote` and the backslash, after `character`; and what is no UTF-8, after `byte`.
 @inline(never)
-private func escaped(_ bytes: [UInt8], asJSON: Bool) -> Text {
-  let quote: UInt8 = asJSON ? 0x22 : 0x27
+public func escapedText(
+  _ bytes: [UInt8], quote: UInt8, character: StaticString, byte malformed: StaticString
+) -> Text {
   var text = Text(utf8: [])
   var index = 0
   while index < bytes.count {
@@ -200,8 +198,7 @@ private func escaped(_ bytes: [UInt8], asJSON: Bool) -> Text {
     if plain {
       text.append(utf8: source)
     } else {
-      // In JSON a character is escaped as JSON has it, and a byte that is none as in messages.
-      text.append(literal: !asJSON ? "\\x" : length == 1 ? "\\u00" : "\\\\x")
+      text.append(literal: length == 1 ? character : malformed)
       text.append(hexText(source))
     }
     index = next

@@ -42,6 +42,11 @@ public enum ProcessContext {
   /// Whether the descriptor is open for writing.
   public static func isWritable(_ descriptor: Int32) -> Bool { cposix_is_writable(descriptor) != 0 }
 
+  /// Has the descriptor closed when a program is executed. Ignores one that is not open.
+  public static func closeAtExecution(_ descriptor: Int32) {
+    _ = cposix_set_close_on_exec(descriptor, 1)
+  }
+
   /// From now on descriptors stay open when their owner ends: who executes a program next leaves closing them to
   /// `execve`, which needs no call for each.
   public static func leaveFilesOpen() { cposix_leave_open() }
@@ -141,7 +146,7 @@ public enum ProcessContext {
 }
 
 /// Calls `body` with a NULL-terminated array of C strings, valid until it returns.
-func withPointers<Result>(
+public func withPointers<Result>(
   _ strings: [Path], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {
   var bytes: [UInt8] = []
@@ -237,4 +242,30 @@ public func writeBytes(_ bytes: [UInt8], to descriptor: Int32) -> Errno? {
     } catch { return error }
   }
   return nil
+}
+
+/// Writes what a descriptor takes within that time, without a signal where nobody reads. Returns how many
+/// bytes were written.
+@inline(never)
+public func writeWithin(_ milliseconds: Int64, _ bytes: [UInt8], to descriptor: Int32)
+  throws(Errno) -> Int
+{
+  let end = MonotonicClock.now + milliseconds * 1_000_000
+  var done = 0
+  while done < bytes.count {
+    let left = max(0, (end - MonotonicClock.now) / 1_000_000)
+    do throws(Errno) {
+      done += try retrying {
+        bytes[done...].withUnsafeBytes {
+          cposix_write_when_ready(descriptor, $0.baseAddress!, $0.count, Int32(left))
+        }
+      }
+    } catch {
+      guard error == .wouldBlock else { throw error }
+      if left == 0 { break }
+      // A non-blocking descriptor may have less room than it takes to write anything.
+      MonotonicClock.sleep(milliseconds: 1)
+    }
+  }
+  return done
 }

@@ -53,21 +53,6 @@ public struct Text: Sendable, ExpressibleByStringInterpolation {
     return result + self
   }
 
-  /// Appends `,"name":value`, a further member of a JSON object; `value` is JSON.
-  @inline(never)
-  public mutating func append(member name: StaticString, _ value: Text) {
-    append(literal: ",\"")
-    append(literal: name)
-    append(literal: "\":")
-    append(value)
-  }
-
-  @inline(never)
-  public mutating func append(member name: StaticString, number value: UInt64) {
-    append(member: name, Text(utf8: []))
-    append(number: value)
-  }
-
   public static func + (left: Text, right: Text) -> Text {
     var result = left
     result.append(right)

@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// Puts what starts the application into a tree with an interpreter.
 struct Application {

@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// Fetches archives of interpreters, each once, into the packer's cache.
 ///

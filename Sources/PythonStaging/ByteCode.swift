@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// How sources are compiled.
 struct ByteCodeForm: Sendable {

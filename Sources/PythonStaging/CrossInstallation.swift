@@ -3,6 +3,7 @@ import BinaryRelocation
 import BuildTools
 import PayloadFormat
 import Posix
+import Processes
 
 /// How an installer of this machine installs for an interpreter that can't be started here.
 ///

@@ -1,5 +1,6 @@
 import AppSpec
 import BuildTools
+import OutputFiles
 import Posix
 
 /// The application's own files.

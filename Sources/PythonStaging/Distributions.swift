@@ -2,6 +2,7 @@ import AppSpec
 import BuildTools
 import PayloadFormat
 import Posix
+import Processes
 
 /// A distribution that is installed in the tree.
 struct Distribution: Sendable {

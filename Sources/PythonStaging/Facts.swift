@@ -1,5 +1,6 @@
 import BuildTools
 import Posix
+import Processes
 
 /// What one of the helper programs in `Python/` printed: lines "NAME VALUE".
 struct Facts {

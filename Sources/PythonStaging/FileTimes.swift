@@ -3,6 +3,7 @@ import BuildTools
 import ContentHash
 import PayloadFormat
 import Posix
+import Processes
 
 /// When the files of a tree were modified, in seconds since 1970: docs/packing.md, "File times".
 enum FileTimes {

@@ -1,6 +1,7 @@
 public import AppSpec
 import BuildTools
 public import Posix
+import Processes
 
 /// A package of an index, as the packer must know it to pack it without a spec.
 public struct FoundPackage: Sendable {

@@ -3,6 +3,7 @@ import BinaryRelocation
 import BuildTools
 import PayloadFormat
 import Posix
+import Processes
 
 /// What this machine can't ask an interpreter for another target, and reads from its files.
 struct ForeignInterpreter: Sendable {

@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// Installs into the staged interpreter.
 struct Installation {

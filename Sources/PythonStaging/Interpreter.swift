@@ -3,6 +3,7 @@ import BuildTools
 import ContentHash
 import PayloadFormat
 import Posix
+import Processes
 
 /// A version of Python: "3.11.7".
 struct PythonVersion: Comparable, Sendable {

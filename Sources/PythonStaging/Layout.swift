@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// Where things are in a staged tree.
 struct Layout: Sendable {

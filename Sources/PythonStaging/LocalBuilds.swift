@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// Local projects are built one by one, each in a directory of its own, and installed as wheels.
 ///

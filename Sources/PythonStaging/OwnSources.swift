@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// What the application's own sources expect of PyInstaller.
 struct OwnSources {

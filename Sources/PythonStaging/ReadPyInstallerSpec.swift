@@ -1,6 +1,7 @@
 public import AppSpec
 import BuildTools
 public import Posix
+import Processes
 
 /// Reads a `.spec` file of PyInstaller, by a helper program that does not run it.
 ///

@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 import Posix
+import Processes
 
 /// What the spec's requirements files, lock and project say is to be installed.
 struct Requirements: Sendable {

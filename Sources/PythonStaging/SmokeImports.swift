@@ -2,6 +2,7 @@ import AppSpec
 import BuildTools
 import PayloadFormat
 import Posix
+import Processes
 
 // Imports of the packed tree's modules, by its own interpreter.
 

@@ -3,6 +3,7 @@ import BinaryRelocation
 import BuildTools
 import PayloadFormat
 public import Posix
+import Processes
 
 /// What to test a packed file with.
 public struct SmokeRequest: Sendable {

@@ -1,7 +1,8 @@
 import PayloadFormat
 import Posix
-import TestSupport
+import Processes
 import Testing
+import TestSupport
 
 @testable import AppSpec
 

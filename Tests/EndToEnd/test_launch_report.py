@@ -362,7 +362,7 @@ class Progress(ReportCase):
 
     def test_events_are_documented(self) -> None:
         names = table("Progress", "event")
-        source = (REPOSITORY / "Sources/Posix/ProgressLines.swift").read_text("utf-8")
+        source = (REPOSITORY / "Sources/Reporting/ProgressLines.swift").read_text("utf-8")
         known = set(re.findall(r'begin\("(\w+)"\)', source)) | set(re.findall(r'case \.\w+: "(\w+)"', source))
         self.assertEqual(sorted(names), sorted(known))
 
@@ -561,7 +561,7 @@ class Tracing(ReportCase):
         return [match[1] for match in parsed]
 
     def test_names_are_documented(self) -> None:
-        source = (REPOSITORY / "Sources/Posix/Timeline.swift").read_text("utf-8")
+        source = (REPOSITORY / "Sources/Reporting/Timeline.swift").read_text("utf-8")
         known = re.findall(r'case \.\w+: "([a-z ]+)"', source)
         documented = table("Trace", "phase") + table("Trace", "work")
         self.assertEqual(sorted({*documented}), sorted(known))

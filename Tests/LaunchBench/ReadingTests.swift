@@ -1,6 +1,7 @@
 import Posix
-import TestSupport
+import Reporting
 import Testing
+import TestSupport
 
 @testable import LaunchBench
 

@@ -1,4 +1,5 @@
 import LaunchBench
+import Reporting
 import Testing
 
 @testable import OnefoldCLI

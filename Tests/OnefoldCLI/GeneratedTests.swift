@@ -1,4 +1,5 @@
 import AppSpec
+import Reporting
 import Testing
 
 @testable import OnefoldCLI

@@ -1,7 +1,8 @@
+import OutputFiles
 import PayloadFormat
 import Posix
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import PayloadWriter
 

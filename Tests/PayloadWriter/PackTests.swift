@@ -1,4 +1,5 @@
 import Glibc
+import OutputFiles
 import PayloadFormat
 import PayloadReader
 import Posix

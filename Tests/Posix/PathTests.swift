@@ -75,11 +75,6 @@ import Testing
 
   private func quoted(_ bytes: [UInt8]) -> String { Path(bytes).quoted.string }
 
-  @Test func asJSON() {
-    let bytes = [UInt8]("a\"\\\n\u{7F}'é😀".utf8) + [0xFF, 0xC3]
-    #expect(jsonText(bytes).string == #""a\u0022\u005c\u000a\u007f'é😀\\xff\\xc3""#)
-  }
-
   @Test(arguments: ["a b", "ü", "名前", "😀", "\u{A0}", "\u{7FF}\u{800}\u{FFFF}\u{10000}\u{10FFFF}"])
   func textStays(_ text: String) {
     #expect(quoted([UInt8](text.utf8)) == "'\(text)'")

@@ -1,4 +1,5 @@
 public import Posix
+import Processes
 
 /// Why a tool that a test needs did not do its work.
 public struct ToolFailure: Error, CustomStringConvertible {

@@ -1,7 +1,7 @@
 // What Swift can't import from the C library: variadic calls, errno, macros.
 //
-// Every call that can fail returns its result, or -errno. `Sources/Posix` is the only client; it owns the
-// EINTR loop and turns negative results into `Failure`. The bodies are in a C file because they need
+// Every call that can fail returns its result, or -errno. `Sources/Posix` owns the EINTR loop and turns negative results
+// into `Failure`; beside it only `Sources/Processes` calls these functions, to read and write sockets. The bodies are in a C file because they need
 // _GNU_SOURCE, which headers that Swift imports must not define: its Glibc module does not either.
 
 #ifndef ONEFOLD_CPOSIX_H
@@ -171,73 +171,6 @@ void cposix_grow_descriptor_table(int most);
 long cposix_find(const void *bytes, size_t count, const void *part, size_t part_count);
 void *cposix_map_anonymous(size_t count);
 void cposix_unmap(void *address, size_t count);
-
-// MARK: Child processes (Spawn.c; not in the bootloader)
-
-// Starts `path` (searched for on the PATH where it has no slash) in a process group of its own, with no signal
-// held or ignored, its standard input empty, and `out` and `error` as its standard output and error.
-// `directory` may be NULL. The kernel kills the process when the calling thread ends. Returns the process's number, or
-// -errno.
-long cposix_spawn(const char *path, char *const *arguments, char *const *environment,
-                  const char *directory, int out, int error);
-// Returns 0 while the process runs; else 1, and stores its exit status, or 128 + the signal that ended it.
-long cposix_reap(int process, int *status);
-// Starts a guard: a process that kills the process group `group` when `lifeline`, which it stores, is closed, as it is
-// when this process is killed. Returns the guard's number, or -errno.
-long cposix_start_guard(int group, int *lifeline);
-// Ends a guard, which then kills nothing.
-void cposix_end_guard(int process);
-// Sends a signal to the process group `process`.
-long cposix_signal_group(int process, int signal);
-// An unnamed file in memory (memfd_create).
-long cposix_memory_file(const char *name);
-
-// MARK: Measured processes (Measure.c; not in the bootloader)
-
-// What a process was and used. It is written by the process itself until it executes its program, so that it must be in
-// memory from cposix_map_shared.
-typedef struct {
-  // CLOCK_MONOTONIC, in nanoseconds: just before execve; when its end was noticed.
-  int64_t start, end;
-  // Why it could not execute its program, as -errno; else 0.
-  int64_t failure;
-  // In bytes. The kernel counts memory that the process had before execve: that is the floor.
-  int64_t peak_memory, floor_memory;
-  // After execve.
-  int64_t minor_faults, major_faults;
-  // Where it is traced: system calls of it and all that it started; those until it executed a second program, of
-  // which the execve is the last; how many programs it executed.
-  int64_t calls, calls_until_program, programs;
-  // As of cposix_reap.
-  int status;
-} cposix_measured_t;
-
-void *cposix_map_shared(size_t count);
-// Starts a process as cposix_spawn does. `trace`: its system calls are counted, by cposix_trace_step, which the same
-// thread must call. Fails with -ENOSYS where they can't be.
-long cposix_start_measured(const char *path, char *const *arguments, char *const *environment,
-                           const char *directory, int out, int error, int trace,
-                           cposix_measured_t *measured);
-// A descriptor that is readable when the process has ended (pidfd_open).
-long cposix_process_descriptor(int process);
-// Waits until one of the descriptors is readable (the second also: writable, where `write` is not 0) or the time is over.
-// Returns 1 for the first, 2 for the second, 3 for both, 0 for none. A descriptor may be -1.
-long cposix_wait_for_any(int first, int second, int write, int64_t microseconds);
-// Returns 0 while the process runs; else 1, and fills in the rest of `measured`.
-long cposix_reap_measured(int process, cposix_measured_t *measured);
-// Handles what happened to a traced process and to those that it started. Returns as cposix_reap_measured does.
-long cposix_trace_step(int process, cposix_measured_t *measured);
-// A TCP port of 127.0.0.1 that nobody listens at.
-long cposix_free_port(void);
-// A socket that connects to the port of 127.0.0.1; reading and writing do not wait.
-long cposix_connect_to_port(int port);
-// 0 when a socket that became writable is connected; else -errno.
-long cposix_connection_result(int fd);
-// Lets the kernel forget what of the file is in its page cache, where it is written to the disk.
-long cposix_forget_pages(int fd);
-// Bytes of the file's first `size` that are in the page cache.
-long cposix_cached_bytes(int fd, size_t size);
-void cposix_sync(void);
 
 // MARK: Signals
 

@@ -1,3 +1,5 @@
+public import Posix
+
 /// A hidden directory `.<name>.<16 hexadecimal digits>` for unfinished work. It is removed with its content when its owner
 /// ends.
 ///

@@ -1,3 +1,5 @@
+public import Posix
+
 /// One line on stderr that shows how far something is, where stderr is a terminal and it takes longer
 /// than 300 ms. Nothing elsewhere.
 ///
@@ -39,20 +41,4 @@ public final class TerminalProgress: @unchecked Sendable {
     isShown = true
     writeText("\r\(text)\u{1B}[K", to: 2)
   }
-}
-
-/// Megabytes (10^6 bytes) with one decimal, rounded down.
-public func megabytes(_ bytes: UInt64) -> Text {
-  "\(bytes / 1_000_000).\(bytes / 100_000 % 10)"
-}
-
-/// A number with commas between groups of three digits.
-public func grouped(_ number: UInt64) -> Text {
-  let digits = ("\(number)" as Text).bytes
-  var result: [UInt8] = []
-  for (index, digit) in digits.enumerated() {
-    if index > 0 && (digits.count - index) % 3 == 0 { result.append(UInt8(ascii: ",")) }
-    result.append(digit)
-  }
-  return Text(utf8: result)
 }

@@ -1,4 +1,5 @@
 import Glibc
+import OutputFiles
 import Posix
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Glibc
 import Posix
+import Processes
 import TestSupport
 import Testing
 
@@ -29,13 +30,20 @@ import Testing
       """, ["-O1", "-fno-builtin"])
   }
 
-  private func run(_ argument: String, countsCalls: Bool = false) throws -> Usage {
-    let null = try FileDescriptor.open(Path("/dev/null"), .overwrite)
-    var process = try MeasuredProcess(
-      Subprocess(program, [Path(argument)]), countsCalls: countsCalls, output: null, errors: null)
-    while true {
-      if let usage = try process.wait(microseconds: 10_000) { return usage }
-    }
+  private func start(_ argument: String, _ measuring: Measuring = .usage) throws -> RunningProcess {
+    try Subprocess(program, [Path(argument)]).start(measuring)
+  }
+
+  /// Waits for its end.
+  private func usage(of process: inout RunningProcess) throws -> Usage {
+    while try process.wait(microseconds: 1_000_000) == nil {}
+    let usage = process.usage
+    return try #require(usage)
+  }
+
+  private func run(_ argument: String, _ measuring: Measuring = .usage) throws -> Usage {
+    var process = try start(argument, measuring)
+    return try usage(of: &process)
   }
 
   @Test func memoryAndFaultsAreItsOwn() throws {
@@ -52,16 +60,12 @@ import Testing
   }
 
   @Test func faultsBeforeTheProgramAreNone() throws {
-    let output = try FileDescriptor.inMemory("output")
-    var process = try MeasuredProcess(
-      Subprocess(program, [Path("f")]), output: output, errors: output)
-    var usage: Usage?
-    while usage == nil { usage = try process.wait(microseconds: 10_000) }
+    var process = try start("f")
+    let found = try usage(of: &process)
     // The program's own count has those since fork.
-    let own = try output.bytes(at: 0, count: 8).withUnsafeBytes {
+    let own = try process.result(.exited(0)).output.withUnsafeBytes {
       $0.loadUnaligned(as: Int64.self)
     }
-    let found = try #require(usage)
     #expect(found.minorFaults + found.majorFaults < own)
   }
 
@@ -71,39 +75,33 @@ import Testing
   }
 
   @Test func outputIsKept() throws {
-    let output = try FileDescriptor.inMemory("output")
-    let errors = try FileDescriptor.inMemory("errors")
-    var process = try MeasuredProcess(
-      Subprocess(program, [Path("s")]), output: output, errors: errors)
-    while try process.wait(microseconds: 10_000) == nil {}
-    #expect(try output.bytes(at: 0, count: 9) == [UInt8]("out".utf8))
-    #expect(try errors.bytes(at: 0, count: 9) == [UInt8]("err".utf8))
+    var process = try start("s")
+    _ = try usage(of: &process)
+    let result = try process.result(.exited(7))
+    #expect(result.output == [UInt8]("out".utf8))
+    #expect(result.errors == [UInt8]("err".utf8))
   }
 
   @Test func whatIsNotThereIsAnError() throws {
-    let null = try FileDescriptor.open(Path("/dev/null"), .overwrite)
-    var process = try MeasuredProcess(
-      Subprocess(Path("/nowhere/program"), []), output: null, errors: null)
+    var process = try Subprocess(Path("/nowhere/program"), []).start(.usage)
     let error = #expect(throws: Failure.self) {
       while try process.wait(microseconds: 10_000) == nil {}
     }
-    #expect(error?.errno == .noSuchFile)
+    #expect(
+      error?.description.string == "cannot execute '/nowhere/program': No such file or directory")
   }
 
   @Test func anOwnerThatEndsKillsIt() throws {
-    let output = try FileDescriptor.inMemory("output")
-    var number: [UInt8] = []
-    func start() throws {
-      var process = try MeasuredProcess(
-        Subprocess(program, [Path("w")]), output: output, errors: output)
-      while number.count < 4 {
-        let usage = try process.wait(microseconds: 1000)
-        #expect(usage == nil)
-        number = try output.bytes(at: 0, count: 4)
+    func number() throws -> Int32 {
+      var process = try start("w")
+      while true {
+        let status = try process.wait(microseconds: 1000)
+        #expect(status == nil)
+        let output = try process.result(.exited(0)).output
+        if output.count >= 4 { return output.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) } }
       }
     }
-    try start()
-    let process = number.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
+    let process = try number()
     #expect(kill(process, 0) == -1 && errno == ESRCH)
   }
 
@@ -112,15 +110,21 @@ import Testing
     await #expect(processExitsWith: .exitCode(0)) {
       let test = try MeasuredProcessTests()
       let usage: Usage
-      do { usage = try test.run("c", countsCalls: true) } catch let error as Failure {
+      do { usage = try test.run("c", .calls) } catch let error as Failure {
         // A container may forbid it; then it must say this.
         exit(error.errno == .noSystemCall ? 0 : 2)
       }
       guard usage.calls >= 500, usage.calls < 600, usage.callsUntilProgram == nil else { exit(3) }
-      let twice = try test.run("e", countsCalls: true)
+      let twice = try test.run("e", .calls)
       guard let first = twice.callsUntilProgram, first >= 1, first < 100 else { exit(4) }
       // Its execve, and all that the same program does without it.
-      exit(twice.calls == usage.calls + first ? 0 : 5)
+      guard twice.calls == usage.calls + first else { exit(5) }
+      // An owner that ends before it kills it too.
+      func number() throws -> Int32 {
+        let process = try test.start("w", .calls)
+        return process.group
+      }
+      exit(kill(try number(), 0) == -1 && errno == ESRCH ? 0 : 6)
     }
   }
 }

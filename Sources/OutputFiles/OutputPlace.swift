@@ -1,3 +1,5 @@
+public import Posix
+
 /// Where a file is to be written: the path that was given, or what it leads to.
 ///
 /// A symlink is followed, as compilers do: the file that it leads to is replaced or made, and the symlink stays. Only a

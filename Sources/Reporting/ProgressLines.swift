@@ -1,4 +1,4 @@
-internal import CPosix
+public import Posix
 
 /// Lines of JSON that tell another program how far a launch is (docs/launch.md, "Progress").
 ///
@@ -32,9 +32,9 @@ public final class ProgressLines: @unchecked Sendable {
   /// Writes to `descriptor`, which its owner keeps open. A descriptor that is not a standard one is closed
   /// when the program is executed, so that its reader sees the end. Nil where it is not open for writing.
   public init?(descriptor: Int32) {
-    guard cposix_is_writable(descriptor) != 0 else { return nil }
+    guard ProcessContext.isWritable(descriptor) else { return nil }
     self.descriptor = descriptor
-    if descriptor > 2 { _ = cposix_set_close_on_exec(descriptor, 1) }
+    if descriptor > 2 { ProcessContext.closeAtExecution(descriptor) }
   }
 
   /// `name` and `version` are bytes that should be text.
@@ -114,30 +114,4 @@ public final class ProgressLines: @unchecked Sendable {
       }
     } catch { isOpen = false }
   }
-}
-
-/// Writes what a descriptor takes within that time, without a signal where nobody reads. Returns how many
-/// bytes were written.
-@inline(never)
-public func writeWithin(_ milliseconds: Int64, _ bytes: [UInt8], to descriptor: Int32)
-  throws(Errno) -> Int
-{
-  let end = MonotonicClock.now + milliseconds * 1_000_000
-  var done = 0
-  while done < bytes.count {
-    let left = max(0, (end - MonotonicClock.now) / 1_000_000)
-    do throws(Errno) {
-      done += try retrying {
-        bytes[done...].withUnsafeBytes {
-          cposix_write_when_ready(descriptor, $0.baseAddress!, $0.count, Int32(left))
-        }
-      }
-    } catch {
-      guard error == .wouldBlock else { throw error }
-      if left == 0 { break }
-      // A non-blocking descriptor may have less room than it takes to write anything.
-      MonotonicClock.sleep(milliseconds: 1)
-    }
-  }
-  return done
 }

@@ -1,8 +1,6 @@
 import Posix
-import TestSupport
+import Reporting
 import Testing
-
-@testable import OnefoldCLI
 
 @Suite struct JSONTests {
   @Test func numbersAndWords() {
@@ -58,5 +56,10 @@ import Testing
     #expect(
       JSON.object(JSON.members(path: [0x61], name: "target")).encoded
         == "{\n  \"target\": \"a\"\n}\n")
+  }
+
+  @Test func whatTheLauncherWritesIsEscaped() {
+    let bytes = [UInt8]("a\"\\\n\u{7F}'é😀".utf8) + [0xFF, 0xC3]
+    #expect(jsonText(bytes).string == #""a\u0022\u005c\u000a\u007f'é😀\\xff\\xc3""#)
   }
 }

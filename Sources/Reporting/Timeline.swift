@@ -1,3 +1,5 @@
+public import Posix
+
 /// What happened when: the phases of a launch, one after another on its first thread, and what each worker did
 /// with each frame (docs/launch.md, "Trace").
 ///

@@ -1,3 +1,5 @@
+public import Posix
+
 /// A file that appears under its name only when it is complete.
 ///
 /// It has no name while it is written where the file system allows that (open(2), O_TMPFILE), so that not

@@ -1,5 +1,5 @@
 import Posix
-import TestSupport
+import Reporting
 import Testing
 
 @Suite struct TimelineTests {

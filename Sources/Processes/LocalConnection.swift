@@ -1,0 +1,53 @@
+internal import CPosix
+internal import CProcesses
+public import Posix
+
+/// A connection to a server of this machine, which never waits.
+public struct LocalConnection: ~Copyable {
+  private let socket: FileDescriptor
+  public var descriptor: Int32 { socket.rawValue }
+
+  /// A TCP port of 127.0.0.1 that nobody listens at.
+  public static func freePort() throws(Failure) -> Int {
+    let port = cprocess_free_port()
+    guard port > 0 else {
+      throw Failure(
+        "find a free port", Path(), Errno(rawValue: Int32(truncatingIfNeeded: -port)))
+    }
+    return Int(port)
+  }
+
+  /// Begins to connect to a port of 127.0.0.1.
+  public init(port: Int) throws(Errno) {
+    let raw = try retrying { cprocess_connect_to_port(Int32(port)) }
+    socket = FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path())
+  }
+
+  /// Whether it is connected; to be asked when it can be written.
+  public func connected() throws(Errno) {
+    _ = try retrying { cprocess_connection_result(descriptor) }
+  }
+
+  /// Sends; a request is so short that the kernel takes all of it.
+  public func send(_ bytes: [UInt8]) throws(Errno) {
+    let sent = try retrying {
+      bytes.withUnsafeBytes { cposix_write(descriptor, $0.baseAddress!, $0.count) }
+    }
+    if sent < bytes.count { throw .wouldBlock }
+  }
+
+  /// What has come, at most 4 KiB; nil where nothing has, empty at the end.
+  public func receive() throws(Errno) -> [UInt8]? {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    do throws(Errno) {
+      let count = try retrying {
+        buffer.withUnsafeMutableBytes { cposix_read(descriptor, $0.baseAddress!, $0.count) }
+      }
+      buffer.removeLast(buffer.count - count)
+      return buffer
+    } catch {
+      if error == .wouldBlock { return nil }
+      throw error
+    }
+  }
+}

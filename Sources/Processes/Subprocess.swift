@@ -1,0 +1,67 @@
+public import Posix
+
+/// A program to run in a process of its own.
+public struct Subprocess: Sendable {
+  /// Searched for on the `PATH` if it has no slash.
+  public var program: Path
+  /// Argument 0 is `program`; these follow.
+  public var arguments: [Path]
+  /// "NAME=value" each.
+  public var environment: [Path]
+  /// Where it starts; nil for the working directory.
+  public var directory: Path?
+  /// Seconds until it is killed; nil for no limit.
+  public var timeout: Int?
+
+  public init(
+    _ program: Path, _ arguments: [Path], environment: [Path]? = nil, directory: Path? = nil,
+    timeout: Int? = nil
+  ) {
+    self.program = program
+    self.arguments = arguments
+    self.environment = environment ?? ProcessContext.environmentEntries()
+    self.directory = directory
+    self.timeout = timeout
+  }
+
+  /// How a process ended, and what it wrote.
+  public struct Result: Sendable {
+    public enum End: Equatable, Sendable {
+      /// 0 to 255; 128 + N where signal N ended it.
+      case exited(Int32)
+      /// It was killed when its time was over.
+      case timedOut
+      /// It was killed because this process got a termination signal.
+      case interrupted(signal: Int32)
+    }
+
+    public var end: End
+    public var output: [UInt8]
+    public var errors: [UInt8]
+
+    public var succeeded: Bool { end == .exited(0) }
+  }
+
+  /// Runs the program to its end, with an empty standard input. What it writes is kept in memory. It and
+  /// whatever it started are killed when the time is over, or when a termination signal comes that is
+  /// held (`TerminationSignals.hold`).
+  public func run() throws(Failure) -> Result {
+    var process = try start()
+    let start = MonotonicClock.now
+    while true {
+      // Not longer, because a signal may have come to another thread.
+      if let status = try process.wait(microseconds: 20_000) {
+        return try process.result(.exited(status))
+      }
+      var forced: Result.End? = nil
+      if let signal = TerminationSignals.pending { forced = .interrupted(signal: signal) }
+      if let timeout, MonotonicClock.now - start > Int64(timeout) * 1_000_000_000 {
+        forced = .timedOut
+      }
+      if let forced {
+        try process.kill()
+        return try process.result(forced)
+      }
+    }
+  }
+}

@@ -1,0 +1,112 @@
+public import Posix
+
+// What the launcher writes: lines and traces whose members are known. It has no `String` (docs/decisions/0001-embedded-bootloader.md).
+
+/// `bytes` as a JSON string (RFC 8259) with its quotes. What is no UTF-8 is shown as `Path.quoted` does.
+public func jsonText(_ source: some Sequence<UInt8>) -> Text {
+  // In JSON a character is escaped as JSON has it, and a byte that is none as in messages.
+  "\"\(escapedText([UInt8](source), quote: 0x22, character: "\\u00", byte: "\\\\x"))\""
+}
+
+extension Text {
+  /// Appends `,"name":value`, a further member of a JSON object; `value` is JSON.
+  @inline(never)
+  mutating func append(member name: StaticString, _ value: Text) {
+    append(literal: ",\"")
+    append(literal: name)
+    append(literal: "\":")
+    append(value)
+  }
+
+  @inline(never)
+  mutating func append(member name: StaticString, number value: UInt64) {
+    append(member: name, Text(utf8: []))
+    append(number: value)
+  }
+}
+
+#if !hasFeature(Embedded)
+  /// A JSON value (RFC 8259); objects keep the order of their members.
+  public enum JSON: Sendable {
+    case string(String)
+    case number(UInt64)
+    case signed(Int64)
+    /// A fraction in thousandths: 1234 is 1.234.
+    case thousandths(UInt64)
+    case bool(Bool)
+    case null
+    case array([JSON])
+    case object([(String, JSON)])
+
+    /// Bytes that should be text. What is no UTF-8 is escaped as messages do.
+    public static func text(_ bytes: some Sequence<UInt8>) -> JSON {
+      let all = [UInt8](bytes)
+      return .string(String(validating: all, as: UTF8.self) ?? escapedText(all).string)
+    }
+
+    /// The members that name a path: `path`, and where it is no UTF-8 also its bytes in hexadecimal.
+    public static func members(path: [UInt8], name: String = "path") -> [(String, JSON)] {
+      if String(validating: path, as: UTF8.self) != nil { return [(name, .text(path))] }
+      return [(name, .text(path)), ("\(name)_hex", .string(hexText(path).string))]
+    }
+
+    /// Indented by two spaces.
+    public var encoded: String {
+      var text = ""
+      write(to: &text, indent: "")
+      return text + "\n"
+    }
+
+    private func write(to text: inout String, indent: String) {
+      switch self {
+      case .string(let value): text += JSON.quoted(value)
+      case .number(let value): text += String(value)
+      case .signed(let value): text += String(value)
+      case .thousandths(let value):
+        let fraction = String(value % 1000)
+        text +=
+          "\(value / 1000)." + String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
+      case .bool(let value): text += value ? "true" : "false"
+      case .null: text += "null"
+      case .array(let values):
+        JSON.writeList(values.map { (nil, $0) }, "[", "]", to: &text, indent: indent)
+      case .object(let members):
+        JSON.writeList(members.map { ($0.0, $0.1) }, "{", "}", to: &text, indent: indent)
+      }
+    }
+
+    private static func writeList(
+      _ items: [(String?, JSON)], _ open: String, _ close: String, to text: inout String,
+      indent: String
+    ) {
+      guard !items.isEmpty else {
+        text += open + close
+        return
+      }
+      let inner = indent + "  "
+      text += open
+      for (index, (key, value)) in items.enumerated() {
+        text += index == 0 ? "\n" : ",\n"
+        text += inner
+        if let key { text += quoted(key) + ": " }
+        value.write(to: &text, indent: inner)
+      }
+      text += "\n" + indent + close
+    }
+
+    private static func quoted(_ value: String) -> String {
+      var text = "\""
+      for scalar in value.unicodeScalars {
+        switch scalar {
+        case "\"": text += "\\\""
+        case "\\": text += "\\\\"
+        case "\u{0}"..<"\u{20}", "\u{7F}":
+          let byte = UInt8(scalar.value)
+          text += "\\u00\(hexText([byte]))"
+        default: text.unicodeScalars.append(scalar)
+        }
+      }
+      return text + "\""
+    }
+  }
+#endif

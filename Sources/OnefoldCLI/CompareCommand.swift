@@ -2,6 +2,7 @@ import AppSpec
 import PayloadFormat
 import PayloadReader
 import Posix
+import Reporting
 
 /// Differing entries and causes that are shown without `--files`.
 private let mostShown = 10

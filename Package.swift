@@ -54,13 +54,13 @@ let package = Package(
       ],
       swiftSettings: shared),
     .target(name: "CTrimmed"),
+    .target(
+      name: "Launcher",
+      dependencies: ["PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "Reporting"],
+      path: "Bootloader/Launcher", swiftSettings: shared),
     .executableTarget(
-      name: "Bootloader",
-      dependencies: [
-        "PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "Reporting", "CTrimmed",
-      ],
-      path: "Bootloader",
-      swiftSettings: shared),
+      name: "Bootloader", dependencies: ["Launcher", "Posix", "CTrimmed"], path: "Bootloader",
+      exclude: ["Launcher"], swiftSettings: shared),
 
     // The packer.
     .target(name: "CProcesses", dependencies: ["CPosix"]),
@@ -99,7 +99,8 @@ let package = Package(
     .target(
       name: "LaunchBench",
       dependencies: [
-        "OutputFiles", "PayloadFormat", "PayloadReader", "Posix", "Processes", "Reporting",
+        "Launcher", "OutputFiles", "PayloadFormat", "PayloadReader", "Posix", "Processes",
+        "Reporting",
       ],
       swiftSettings: strict),
     .target(
@@ -121,7 +122,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "AppSpec", "BinaryRelocation", "CLZMA", "CacheDirectory", "ContentHash", "PayloadFormat",
+        "AppSpec", "BinaryRelocation", "CLZMA", "CacheDirectory", "ContentHash", "Launcher",
+        "PayloadFormat",
         "PayloadReader", "Posix",
       ],
       path: "Tests/Fuzz",
@@ -158,6 +160,12 @@ let package = Package(
       name: "CacheDirectoryTests",
       dependencies: ["CacheDirectory", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/CacheDirectory", swiftSettings: strict),
+    .testTarget(
+      name: "LauncherTests",
+      dependencies: [
+        "Launcher", "PayloadFormat", "PayloadReader", "Posix", "Reporting", "TestSupport",
+      ],
+      path: "Tests/Launcher", swiftSettings: strict),
     .testTarget(
       name: "AppSpecTests",
       dependencies: ["AppSpec", "PayloadFormat", "Posix", "TestSupport", "Processes"],

@@ -1,51 +1,9 @@
-import CacheDirectory
-import PayloadReader
-import Posix
+import Launcher
 
 /// The program's entry point. In Embedded Swift it needs a C name; SwiftPM links `main` to it.
 @c(Bootloader_main)
 public func main(
   argc: Int32, argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 ) -> Int32 {
-  let own = OwnExecutable()
-  var arguments: [Path] = []
-  for index in 0..<Int(argc) {
-    if let argument = argv[index] { arguments.append(Path(cString: argument)) }
-  }
-  // One who asks for set-uid trusts the file's owner, not the environment that chooses cache and verbs.
-  if ProcessContext.isSecure {
-    return fail(
-      "refused to run set-uid or with file capabilities: remove the bit and start it again")
-  }
-  let report = Report()
-  do throws(Failure) {
-    try dispatch(own, arguments, report)
-    report.writeTrace()
-    return 0
-  } catch {
-    report.failed(error)
-    if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
-    return fail(error.message, error.exitCode)
-  }
-}
-
-/// Runs the verb that `ONEFOLD` names, or launches.
-private func dispatch(
-  _ own: OwnExecutable, _ arguments: [Path], _ report: Report
-) throws(Failure) {
-  let name = ProcessContext.environment("ONEFOLD") ?? Path()
-  let verb = Verb.allCases.first { name.elementsEqual(Path($0.name)) }
-  try report.configure(always: verb == .trace)
-  let parentDeath = try Settings.parentDeath()
-  if let verb { return try run(verb, own, arguments, report) }
-  guard name.isEmpty else {
-    throw .refused(
-      "unknown verb \(name.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
-  }
-  try launch(own, arguments, parentDeath, report)
-}
-
-private func fail(_ message: Text, _ exitCode: Int32 = ExitCode.failure) -> Int32 {
-  writeText("onefold: \(message)\n", to: 2)
-  return exitCode
+  start(arguments(argc, argv))
 }

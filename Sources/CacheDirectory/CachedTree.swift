@@ -57,9 +57,9 @@ public struct CacheObserver: Sendable {
 public struct TreeRequest: Sendable {
   /// What is checked of a tree that is there.
   public var check = CheckPolicy.dirs
-  /// Whether the tree is to run on this system: before it is unpacked, what it needs of the system is looked
-  /// for (`requireGlibc`).
-  public var willRun = true
+  /// Fails if the system lacks what the tree of a record needs. Called before the tree is unpacked; nil if the tree is not to
+  /// run on this system.
+  public var checkSystem: (@Sendable (LaunchRecord) throws(Failure) -> Void)?
   /// Whether the tree must outlive a power cut that follows at once: the launches after it need not check it
   /// in full once, which a cache that is read-only then could not note (docs/launch.md, "Power cuts").
   public var isDurable = false
@@ -148,7 +148,7 @@ extension CacheDirectory {
     if !isNew { refusal = ancestorRefusal(of: path) }
     guard refusal == nil else { return nil }
     request.observer.timeline.begin(.plan)
-    if request.willRun { try requireGlibc(for: payload.record) }
+    try request.checkSystem?(payload.record)
     let tree = try installHoldingSignals(payload, request)
     if request.precedesExec {
       // Without it the program has no lease, as where locks don't work.

@@ -1,3 +1,4 @@
+import Launcher
 import PayloadFormat
 import PayloadReader
 public import Posix

@@ -20,6 +20,7 @@ FORMAT = REPOSITORY / "docs" / "format.md"
 #: What the bootloader is made of.
 ROOMS = [
     "Bootloader",
+    "Bootloader/Launcher",
     "Sources/CacheDirectory",
     "Sources/ContentHash",
     "Sources/CPosix",

@@ -1,6 +1,6 @@
 import BinaryRelocation
 import PayloadFormat
-import PayloadReader
+import Launcher
 import Posix
 
 /// What a system has as its C library is read, or not understood; a launch then believes in it.

@@ -136,7 +136,7 @@ import Testing
   // MARK: docs/launch.md
 
   @Test func verbsAreDocumentedAndNoOthers() throws {
-    let source = try Repository.text("Bootloader/Verbs.swift")
+    let source = try Repository.text("Bootloader/Launcher/Verbs.swift")
     let line = try #require(
       source.split(separator: "\n").first { $0.hasPrefix("  case ") })
     let verbs = line.dropFirst("  case ".count).split(separator: ",").map {
@@ -161,7 +161,7 @@ import Testing
 
   @Test func exitCodesOfTheLaunchAreDocumented() throws {
     let document = try Repository.text("docs/launch.md")
-    let source = try Repository.text("Bootloader/LaunchFailures.swift")
+    let source = try Repository.text("Bootloader/Launcher/LaunchFailures.swift")
     let codes = source.matches(of: #/Int32 \{ (1[0-9]{2}) \}/#).map { String($0.output.1) }
     #expect(codes == ["125", "126", "127"])
     for code in codes { #expect(document.contains("| \(code) |")) }

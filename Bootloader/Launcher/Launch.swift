@@ -59,7 +59,7 @@ extension CleanUp {
 /// must be on the disk.
 func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) -> CachedTree {
   report.start(payload.record)
-  let check = try checkPolicy(payload.record)
+  let check = try Settings.check(payload.record)
   let name = escapedText(payload.record.name)
   var observer = CacheObserver(
     unpacking: { report.show(.unpacking, "unpacking \(name)", done: $0, total: $1) },
@@ -73,16 +73,11 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) 
   var request = TreeRequest(observer: observer)
   request.check = check
   request.precedesExec = true
-  request.willRun = willRun
+  if willRun {
+    request.checkSystem = { (record) throws(Failure) in try requireGlibc(for: record) }
+  }
   request.isDurable = !willRun
   return try openTree(of: payload, request)
-}
-
-/// By the environment, else by the launch record.
-private func checkPolicy(_ record: LaunchRecord) throws(Failure) -> CheckPolicy {
-  guard let value = ProcessContext.variable("ONEFOLD_CHECK") else { return record.check ?? .dirs }
-  if let policy = CheckPolicy(named: value.bytes) { return policy }
-  throw .refused("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
 }
 
 /// How often an entry that is still open for writing somewhere is tried again, and how long between.
@@ -91,7 +86,7 @@ private let busyPause: UInt32 = 20
 
 extension Program {
   /// Returns only by an error.
-  fileprivate func execute() throws(Failure) {
+  func execute() throws(Failure) {
     var error = ProcessContext.execute(entry, arguments: arguments, environment: environment)
     var attempt = 1
     while error.errno == .textFileBusy && attempt < busyAttempts {

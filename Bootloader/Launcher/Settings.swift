@@ -2,14 +2,17 @@ import PayloadFormat
 import Posix
 import Reporting
 
-/// What the environment asks of one launch alone (`Program.ownVariables`), and is not passed on to the program.
+/// What the environment asks of a launch. All but the check concerns this launch alone (`Program.ownVariables`), and is not
+/// passed on to the program.
 enum Settings {
   /// The file for the trace.
   static var trace: Path? { ProcessContext.variable("ONEFOLD_TRACE") }
 
   /// Where progress is written as JSON; nil where it is not asked for.
-  static func progress() throws(Failure) -> ProgressLines? {
-    guard let value = ProcessContext.variable("ONEFOLD_PROGRESS") else { return nil }
+  static func progress(
+    _ value: Path? = ProcessContext.variable("ONEFOLD_PROGRESS")
+  ) throws(Failure) -> ProgressLines? {
+    guard let value else { return nil }
     guard let descriptor = descriptor(value.bytes) else {
       throw .refused("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
     }
@@ -38,12 +41,24 @@ enum Settings {
     case always(signal: ParentDeath?)
   }
 
-  static func parentDeath() throws(Failure) -> ParentDeathSetting {
-    guard let value = ProcessContext.variable("ONEFOLD_DIE_WITH_PARENT") else { return .byRecord }
+  static func parentDeath(
+    _ value: Path? = ProcessContext.variable("ONEFOLD_DIE_WITH_PARENT")
+  ) throws(Failure) -> ParentDeathSetting {
+    guard let value else { return .byRecord }
     if value.elementsEqual(Path("0")) { return .never }
     if value.elementsEqual(Path("1")) { return .always(signal: nil) }
     if let signal = ParentDeath(named: value.bytes) { return .always(signal: signal) }
     throw .refused(
       "unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
+  }
+
+  /// What is checked of a tree that is there: by the variable, else by the launch record.
+  static func check(
+    _ record: LaunchRecord, _ value: Path? = ProcessContext.variable("ONEFOLD_CHECK")
+  ) throws(Failure) -> CheckPolicy {
+    guard let value else { return record.check ?? .dirs }
+    if let policy = CheckPolicy(named: value.bytes) { return policy }
+    throw .refused(
+      "unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
   }
 }

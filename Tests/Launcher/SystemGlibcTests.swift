@@ -1,4 +1,5 @@
 import Glibc
+import Launcher
 import PayloadFormat
 import PayloadReader
 import Posix

@@ -1,4 +1,5 @@
 public import PayloadFormat
+import PayloadReader
 public import Posix
 
 /// Fails where the system's C library is known to be older than `record` says that the tree needs, or is

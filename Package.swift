@@ -159,7 +159,7 @@ let package = Package(
     .testTarget(
       name: "CacheDirectoryTests",
       dependencies: ["CacheDirectory", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
-      path: "Tests/CacheDirectory", swiftSettings: strict),
+      path: "Tests/CacheDirectory", exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "LauncherTests",
       dependencies: [

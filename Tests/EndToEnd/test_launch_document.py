@@ -1,4 +1,7 @@
-"""docs/launch.md says what a launch says: its messages are collected from the sources, and compared in both directions.
+"""docs/launch.md says what a launch says: its messages are compared in both directions.
+
+Failures of reading, unpacking and the cache come from a snapshot that Tests/CacheDirectory makes of the code. The other texts are
+collected from the sources.
 
 Each message has to have a row in a table, each row has to be what the sources can put together, and no text with words in it that the
 bootloader is made of may be left over. Variables, verbs and exit codes are compared in Tests/OnefoldCLI, events and phases in
@@ -30,6 +33,9 @@ ROOMS = [
     "Sources/Posix",
     "Sources/Reporting",
 ]
+#: The failures as the code makes them, a line "KIND: TEXT" each, and the files that make them.
+SNAPSHOT = REPOSITORY / "Tests" / "CacheDirectory" / "Snapshots" / "failures.txt"
+RECORDED = {"CacheFailures.swift", "FormatError.swift", "PayloadFailures.swift"}
 #: Where texts with words stand that are no messages: what `help`, `inspect` and `trace` show, a call that the packer alone makes, and
 #: what a launch that ends by a signal does not say.
 OTHERS = {
@@ -96,9 +102,6 @@ def literals(path: Path) -> Iterator[Literal]:
         names = [next(filter(None, found), "") for found in FUNCTION.findall(before)]
         cases = CASE.findall(before)
         labels = re.findall(r"\.(\w+)", cases[-1]) if cases else []
-        if path.name.endswith("Failures.swift") and not labels:
-            # A function there makes the failure of the kind that it is named after.
-            labels = names[-1:]
         yield Literal(
             path.name, names[-1] if names else "", before[-200:].rstrip(), frozenset(labels), tuple(parts)
         )
@@ -126,6 +129,18 @@ def read_literal(text: str, start: int, parts: list[str]) -> int:
     return position + len(quote)
 
 
+def recorded(*kinds: str) -> list[Literal]:
+    """The snapshot's failures of some kinds; of all but damage and faults without one."""
+    result = []
+    for line in SNAPSHOT.read_text("utf-8").splitlines():
+        kind, _, text = line.partition(": ")
+        if kind in kinds or not (kinds or kind in ("damage", "fault")):
+            # Faults have no placeholder; some have a number.
+            parts = [text] if kind == "fault" else re.split(r"'\.\.\.'|\.\.\.|\bN\b", text)
+            result.append(Literal(SNAPSHOT.name, kind, "", frozenset([kind]), tuple(parts)))
+    return result
+
+
 class Sources:
     """The texts of the bootloader, by how they are used."""
 
@@ -134,14 +149,10 @@ class Sources:
         self.all = [
             literal
             for file in files
-            if file.suffix in (".swift", ".c")
+            if file.suffix in (".swift", ".c") and file.name not in RECORDED
             for literal in literals(file)
         ]
-        self.errors = [
-            literal
-            for literal in self.of("PayloadFailures.swift", "CacheFailures.swift")
-            if literal.function != "describe"
-        ]
+        self.errors = recorded()
         #: They say what to do, after the text of an error with one of their labels.
         self.advice = [literal for literal in self.of("LaunchFailures.swift") if literal.has_words]
         advised = {label for literal in self.advice for label in literal.labels}
@@ -160,12 +171,8 @@ class Sources:
         ]
         places = self.of("Candidates.swift", "Ancestors.swift")
         self.reasons = [literal for literal in places if literal.has_words]
-        self.damage = [literal for literal in self.of("PayloadFailures.swift") if literal.function == "describe"]
-        self.faults = [
-            literal
-            for literal in self.of("FormatError.swift")
-            if literal.function == "message" and literal.labels
-        ]
+        self.damage = recorded("damage")
+        self.faults = recorded("fault")
         # The linker leaves out what the bootloader never calls.
         program = BOOTLOADER.read_bytes()
         self.operations = [

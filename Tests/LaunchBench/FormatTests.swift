@@ -48,13 +48,7 @@ import Testing
   }
 
   private func compare(_ text: String, _ name: String) throws {
-    let path = Repository.path("Tests/LaunchBench/Golden/\(name)")
-    if ProcessContext.environment("ONEFOLD_RECORD") != nil {
-      try removeTree(path, in: .current)
-      let file = try FileDescriptor.open(path, .createNew, mode: 0o644)
-      try file.write([UInt8](text.utf8))
-    }
-    #expect(text == String(decoding: try readFile(path), as: UTF8.self))
+    #expect(try text == Repository.snapshot("Tests/LaunchBench/Golden/\(name)", text))
   }
 
   @Test func table() throws { try compare(try FormatTests.report().text(bars: false), "table.txt") }

@@ -43,13 +43,8 @@ private let start = "\u{2}start\u{3}"
 
   /// Compares with a file of Snapshots; writes it where ONEFOLD_RECORD is set.
   private func compare(_ text: String, _ name: String) throws {
-    let path = Repository.path("Tests/OnefoldCLI/Snapshots/\(name).txt")
-    if ProcessContext.environment("ONEFOLD_RECORD") != nil {
-      try removeTree(path, in: .current)
-      let file = try FileDescriptor.open(path, .createNew, mode: 0o644)
-      try file.write([UInt8](text.utf8))
-    }
-    #expect(text == String(decoding: try readFile(path), as: UTF8.self))
+    #expect(
+      try text == Repository.snapshot("Tests/OnefoldCLI/Snapshots/\(name).txt", text))
   }
 
   @Test func overview() async throws {

@@ -12,6 +12,16 @@ public enum Repository {
     String(decoding: try readFile(path(relative)), as: UTF8.self)
   }
 
+  /// The text of a file that has what a test expects. If `ONEFOLD_RECORD` is set, the file is written anew first.
+  public static func snapshot(_ relative: String, _ text: String) throws -> String {
+    if ProcessContext.environment("ONEFOLD_RECORD") != nil {
+      try removeTree(path(relative), in: .current)
+      let file = try FileDescriptor.open(path(relative), .createNew, mode: 0o644)
+      try file.write([UInt8](text.utf8))
+    }
+    return try self.text(relative)
+  }
+
   /// The paths, relative to the top level, of the files below `directory` whose names end so, sorted.
   public static func files(below directory: String, suffix: String) throws -> [String] {
     var result: [String] = []

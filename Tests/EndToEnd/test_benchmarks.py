@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 import sys
 import unittest
 import xml.etree.ElementTree as XML
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 from support import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
+import benchmarks  # noqa: E402
 from benchmarks import report  # noqa: E402
 from benchmarks.bench import Bench, Cost, Target  # noqa: E402
 from benchmarks.figures import Sample, fit, table  # noqa: E402
+from benchmarks.launches import Launches  # noqa: E402
 from benchmarks.pictures import Bar, Group, Line, Range, bar_chart, log_chart  # noqa: E402
+from benchmarks.texts import text, words  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 KEPT, MEASURED = "A large Python server", "Sizes"
@@ -77,6 +84,63 @@ class Document(unittest.TestCase):
         most = Target("s", "w", 5, 4, "", 0).row()
         self.assertEqual(least[1:4], ["at least 4", "5", "reached"])
         self.assertEqual(most[1:4], ["at most 4", "5", "**not reached**"])
+
+
+    def test_a_name_in_braces_becomes_a_value_or_stays(self):
+        body = text("servers", starting="one", building="", results="\n| a |\n| b |\n")
+        self.assertTrue(body.startswith("one\n\nPyInstaller"))
+        self.assertTrue(body.endswith("theirs.\n\n| a |\n| b |\n"))
+        self.assertIn("{CACHE_DIR}", body)
+
+    def test_each_section_has_words(self):
+        # What "heavy" measures is said by the words of the sections that it repeats.
+        self.assertEqual(set(report.SECTIONS) - set(words()), {"heavy"})
+
+
+class Modules(unittest.TestCase):
+    def test_a_module_imports_modules_of_lower_levels_only(self):
+        drawn = re.findall(r"^ +(\d+)  (\w.*)$", benchmarks.__doc__, re.MULTILINE)
+        levels = {name: int(level) for level, names in drawn for name in names.split()}
+        sources = Path(benchmarks.__file__).parent.glob("[!_]*.py")
+        self.assertEqual(set(levels), {path.stem for path in sources})
+        for name, level in levels.items():
+            tree = ast.parse((Path(benchmarks.__file__).parent / f"{name}.py").read_text())
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.level == 1:
+                    self.assertLess(levels[node.module], level, f"{name} imports {node.module}")
+
+
+class DrivenBench(unittest.TestCase):
+    REPORT = {
+        "notes": [],
+        "subjects": [
+            {"metrics": {"warm": {"unit": "ns", "samples": [2_500_000, 1_000_000]}}},
+            {"metrics": {"warm-memory": {"unit": "B", "samples": [1 << 21]}}},
+        ],
+    }
+
+    def test_its_figures_are_milliseconds_and_mebibytes(self):
+        with TemporaryDirectory() as directory:
+            program = Path(directory) / "onefold"
+            program.write_text(f"#!/bin/sh\necho '{json.dumps(self.REPORT)}'\n")
+            program.chmod(0o755)
+            workshop = SimpleNamespace(program=program)
+            first, second = Launches([Path("file")], Path(directory), 2).measured(workshop)
+        self.assertEqual(first, {"warm": Sample([2.5, 1.0])})
+        self.assertEqual(second, {"warm-memory": Sample([2.0])})
+
+    def test_options_come_before_the_arguments_of_programs(self):
+        launches = Launches([Path("a")], Path("/d"), 3, against=[["/b c", "--x=$1"]])
+        launches.cache_variables, launches.reset = ["PEX_ROOT"], "rm -rf e"
+        launches.until_health, launches.arguments = True, ["--port", "{port}"]
+        words_of_line = [str(part) for part in launches.command(Path("onefold"))]
+        self.assertEqual(words_of_line[:2], ["onefold", "bench"])
+        self.assertEqual(words_of_line[-3:], ["--", "--port", "{port}"])
+        expected = [["--against", "'/b c' '--x=$1'"], ["--cache-variable", "PEX_ROOT"]]
+        expected += [["--reset", "rm -rf e"], ["--http", "/api/health"]]
+        pairs = [list(pair) for pair in zip(words_of_line, words_of_line[1:])]
+        for pair in expected:
+            self.assertIn(pair, pairs)
 
 
 class Figures(unittest.TestCase):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from .bench import Bench, brought, copying, unpack_onefile
-from .figures import Case, Runs, SPREAD, figure, prose, spread, table, take_turns
+from .bench import Bench
+from .figures import SPREAD, figure, table
 from .pictures import Bar, Group, Range, bar_chart
 from .places import Place
-from .running import Run, launch, say
-from .trees import QUICK_LEVEL, SELF_EXTRACTING, Tree
+from .running import Part, brought, say
+from .texts import text
+from .timing import Case, Run, Runs, copying, launch, take_turns, unpack_onefile
+from .trees import Tree
+from .workshop import QUICK_LEVEL, SELF_EXTRACTING
 
 # The figures of the design.
 COLD_TO_COPY = 0.75
@@ -31,7 +34,7 @@ def unpacking(archive: Path) -> Callable[[Path], Run]:
 
 
 def extraction_by_makeself(file: Path) -> Callable[[Path], Run]:
-    command = [file, *SELF_EXTRACTING, "--noexec", "--target"]
+    command: list[Part] = [file, *SELF_EXTRACTING, "--noexec", "--target"]
     return lambda target: launch([*command, target])
 
 
@@ -66,7 +69,7 @@ def cold_cases(bench: Bench, place: Place, tree: Tree, room: Path) -> dict[str, 
         run = extraction_by_pyinstaller(brought(bench.pyinstaller_onefile, room), here)
         cases[PYINSTALLER] = place.fresh(run)
         return cases
-    archive = brought(workshop.archived(tree, f"-{QUICK_LEVEL}", "-T0"), room)
+    archive = brought(workshop.archived(tree, f"-{QUICK_LEVEL}", "-T0").path, room)
     cases[f"`tar --zstd -x`, zstd {QUICK_LEVEL}"] = place.fresh(unpacking(archive))
     if tree is not bench.many:
         rival = brought(workshop.self_extracting(tree), room)
@@ -80,16 +83,14 @@ def check_targets(bench: Bench, tree: Tree, runs: dict[str, Runs]) -> None:
     [default] = (name for name in runs if name.endswith("(default)"))
     ratio = runs[default].wall.over(runs[COPY].wall).median
     what = f"cold unpacking to `cp -a`, {tree.name}, {where}"
-    bench.check(what, ratio, COLD_TO_COPY, "", 2)
+    bench.check(what, ratio, COLD_TO_COPY, "", digits=2)
     if PYINSTALLER in runs:
         ratio = runs[PYINSTALLER].wall.over(runs[default].wall).median
         what = f"PyInstaller's unpacking to ours, of the same tree, {where}"
-        bench.check(what, ratio, PYINSTALLER_TO_COLD, "", 1, at_least=True)
+        bench.check(what, ratio, PYINSTALLER_TO_COLD, "", digits=1, at_least=True)
 
 
-def unpacked_on(
-    bench: Bench, place: Place, tree: Tree, turns: int
-) -> tuple[str, dict[str, Runs]]:
+def unpacked_on(bench: Bench, place: Place, tree: Tree, turns: int) -> tuple[str, dict[str, Runs]]:
     """The table of one tree; on the last place its targets as well."""
     say(f"cold: {tree.name} on {place.name}")
     with place.room() as room:
@@ -97,9 +98,8 @@ def unpacked_on(
     rows = []
     for name, result in runs.items():
         ratio = result.wall.over(runs[COPY].wall)
-        row = [name, figure(result.wall.median), spread(result.wall)]
-        row += [figure(result.processor.median)]
-        rows.append(row + [figure(ratio.median, 2), spread(ratio, 2)])
+        row = [name, *result.wall.cells(), figure(result.processor.median)]
+        rows.append(row + ratio.cells(2))
     if place is bench.disk:
         check_targets(bench, tree, runs)
     heads = ["what", "ms", SPREAD, "processor, ms", "to `cp -a`", SPREAD]
@@ -107,29 +107,16 @@ def unpacked_on(
 
 
 def cold(bench: Bench) -> str:
-    text = prose(f"""
-        `ONEFOLD=trace`, which unpacks as a launch does and runs nothing, into a cache that does not
-        exist, against other ways to the same tree.
-        Everything that is read lies on the same file system as what is written, and in the page
-        cache. Removing the result, and `sync` on ext4, are not in the time; nothing that is
-        measured calls `fsync`. `tar` and makeself read what the program zstd compressed at the
-        level named; makeself checks an MD5 sum, as is its default. *FastAPI server* is the tree of
-        the example that is packed from its spec; *frozen*, what PyInstaller's `--onedir` makes of
-        the same server, in a onefile and in PyInstaller's own. PyInstaller has no command that only
-        unpacks: its figure is how much longer its one file takes for `--version` than its directory,
-        and contains removing the files, as each of its launches does. *Processor* is user and system time. As nothing waits for a disk, a few
-        large files cost `cp -a` little more than one copy of their bytes in memory; unpacking
-        hashes and decodes them as well. At most {COLD_TURNS} turns, and {MEMORY_TURNS} on a tmpfs.
-    """)
-    groups = []
+    tables, groups = "", []
     for place in bench.places:
         for tree in bench.trees:
             most = COLD_TURNS if place is bench.disk else MEMORY_TURNS
             said, runs = unpacked_on(bench, place, tree, min(bench.turns, most))
-            text += said
+            tables += said
             if place is bench.disk:
                 bars = [Bar(name, Range.of(run.wall)) for name, run in runs.items()]
                 groups.append(Group(tree.name, bars))
     drawn = bar_chart(f"Unpacking on {bench.disk.name}", "ms", groups)
     says = f"Bars: milliseconds of unpacking each tree on {bench.disk.name}, as in the tables"
-    return text + bench.picture("cold", drawn, says)
+    values = {"turns": COLD_TURNS, "memory_turns": MEMORY_TURNS, "tables": tables}
+    return text("cold", **values, picture=bench.picture("cold", drawn, says))

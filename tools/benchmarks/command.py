@@ -10,12 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .bench import Bench, Cost, costing
+from .bench import Bench
 from .places import find_places
-from .preparing import downloads, prepare
 from .report import ON_REQUEST, SECTIONS, kept, other_machine, report, with_costs
-from .running import Failure, Part, REPORT, REPOSITORY, WORK, say
-from .trees import Workshop
+from .running import REPORT, REPOSITORY, WORK, Failure, say
+from .timing import Cost, costing
+from .workshop import Workshop
 
 DIST = REPOSITORY / "dist"
 
@@ -29,61 +29,36 @@ def section_names(text: str) -> list[str]:
     return names
 
 
-def parse_options() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tools/bench",
-        description="Measures Onefold side by side with what else does the same work,"
-        " and writes docs/benchmarks.md.",
+        description="Measures Onefold side by side with other tools for the same work, and writes"
+        " docs/benchmarks.md.",
         epilog="As root it measures on ext4 as well. With --only or --quick the report goes to"
         " standard output unless -o names a file or --refresh is given.",
     )
-    parser.add_argument(
-        "--only",
-        metavar="SECTIONS",
-        type=section_names,
-        action="extend",
-        help=f"measure only these sections, separated by commas, of {', '.join(SECTIONS)};"
-        f" {', '.join(ON_REQUEST)} are measured only when asked for. May be repeated",
-    )
-    parser.add_argument(
-        "--refresh",
-        action="store_true",
-        help="with --only: keep the other sections of the report as they are",
-    )
-    parser.add_argument(
-        "--runs",
-        metavar="N",
-        type=int,
-        default=11,
-        help="turns that are measured (default: 11)",
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="3 turns and small examples, to try it"
-    )
-    parser.add_argument(
-        "--fresh",
-        action="store_true",
-        help="build again what other tools made for the Python servers in an earlier run",
-    )
-    parser.add_argument(
-        "--no-build",
-        action="store_true",
-        help="run neither tools/setup nor tools/build",
-    )
-    parser.add_argument(
-        "--dist",
-        metavar="DIR",
-        type=Path,
-        default=DIST,
-        help="measure the onefold and the bootloaders of this directory (implies --no-build)",
-    )
-    parser.add_argument(
-        "-o",
-        dest="output",
-        metavar="FILE",
-        type=Path,
-        help="the report (default: docs/benchmarks.md)",
-    )
+    add = parser.add_argument
+    only = f"measure only these sections, separated by commas, of {', '.join(SECTIONS)};"
+    only += f" {', '.join(ON_REQUEST)} are measured only when asked for. May be repeated"
+    add("--only", metavar="SECTIONS", type=section_names, action="extend", help=only)
+    refresh = "with --only: keep the other sections of the report as they are"
+    add("--refresh", action="store_true", help=refresh)
+    runs = "turns that are measured (default: 11)"
+    add("--runs", metavar="N", type=int, default=11, help=runs)
+    quick = "3 turns and small examples, to try it"
+    add("--quick", action="store_true", help=quick)
+    fresh = "build again what other tools made for the Python servers in an earlier run"
+    add("--fresh", action="store_true", help=fresh)
+    add("--no-build", action="store_true", help="run neither tools/setup nor tools/build")
+    dist = "measure the onefold and the bootloaders of this directory (implies --no-build)"
+    add("--dist", metavar="DIR", type=Path, default=DIST, help=dist)
+    output = "the report (default: docs/benchmarks.md)"
+    add("-o", dest="output", metavar="FILE", type=Path, help=output)
+    return parser
+
+
+def parse_options() -> argparse.Namespace:
+    parser = make_parser()
     options = parser.parse_args()
     if options.runs < 1:
         parser.error("--runs needs a number of at least 1")
@@ -91,9 +66,8 @@ def parse_options() -> argparse.Namespace:
         parser.error("--refresh goes with --only, and not with --quick")
     if options.quick:
         options.runs = 3
-    if options.output is None and not (options.only or options.quick):
-        options.output = REPORT
-    if options.output is None and options.refresh:
+    whole = not (options.only or options.quick)
+    if options.output is None and (whole or options.refresh):
         options.output = REPORT
     return options
 
@@ -108,65 +82,46 @@ def hold_alone() -> None:
         raise Failure("another one is running") from None
 
 
-def run_tool(*command: Part) -> Cost:
-    name = Path(command[0]).name
-    with costing(f"`tools/{name}`") as cost:
-        if subprocess.run(command, stdout=sys.stderr).returncode != 0:
-            raise Failure(f"{name} failed")
-    return cost
-
-
-def build() -> list[Cost]:
-    tools = REPOSITORY / "tools"
-    costs = [run_tool(tools / "setup", "--tests")]
-    with downloads():
-        costs.append(run_tool(tools / "build"))
-    return costs
+def build(costs: list[Cost]) -> None:
+    """Runs the tools that make `dist`."""
+    for name, *arguments in (["setup", "--tests"], ["build"]):
+        with costing(f"`tools/{name}`") as cost:
+            command = [str(REPOSITORY / "tools" / name), *arguments]
+            if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+                raise Failure(f"{name} failed")
+        costs.append(cost)
 
 
 def earlier_text(options: argparse.Namespace) -> str:
-    """What is left as it is of the report that is there."""
-    if not options.output or not options.output.exists():
+    """The sections of the report that stay as they are."""
+    keeps = options.refresh or not (options.only or options.quick)
+    if not (keeps and options.output and options.output.exists()):
         return ""
     text = options.output.read_text()
     other = other_machine(text)
-    if options.refresh:
-        if other:
-            raise Failure(
-                f"{options.output.name} was measured on another machine ({other}):"
-                " measure all of it, without --only"
-            )
-        return text
-    if options.only or options.quick:
-        return ""
+    if other and options.refresh:
+        where = f"{options.output.name} was measured on another machine ({other})"
+        raise Failure(f"{where}: measure all of it, without --only")
     if other:
-        say(
-            f"what is measured on request is left out: it is of another machine ({other})"
-        )
+        say(f"sections that are measured on request are left out: {other}")
         return ""
-    return kept(text)
+    return text if options.refresh else kept(text)
 
 
 def measure(options: argparse.Namespace) -> tuple[str, list[Cost]]:
     """The report, and what its parts took."""
-    costs = build() if not options.no_build and options.dist == DIST else []
-    bench = Bench(
-        Workshop(options.dist.resolve()),
-        find_places(),
-        options.runs,
-        options.quick,
-        options.fresh,
-        costs=costs,
-        pictures=options.output.with_suffix("") if options.output else None,
-    )
+    costs: list[Cost] = []
+    if not options.no_build and options.dist == DIST:
+        build(costs)
+    workshop = Workshop(options.dist.resolve(), options.fresh)
+    pictures = options.output.with_suffix("") if options.output else None
+    bench = Bench(workshop, find_places(), options.runs, options.quick, pictures=pictures)
     text = earlier_text(options)
-    names = options.only or [name for name in SECTIONS if name not in ON_REQUEST]
-    prepare(bench, names)
-    for name in names:
+    for name in options.only or [name for name in SECTIONS if name not in ON_REQUEST]:
         text = report(bench, name, text)
         if options.output:  # a section that fails loses nothing of those before it
             options.output.write_text(text)
-    return text, bench.costs
+    return text, costs + workshop.costs
 
 
 def main() -> None:

@@ -1,35 +1,48 @@
-"""What else makes one file of a Python server, or starts it from its lock, and how."""
+"""The other tools that make one file of a Python server, or start it from its lock."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import Callable, Optional
 
 from .applications import Application, index_variables, make_venv, python
 from .running import (
+    REPOSITORY,
+    WORK,
     Failure,
     Part,
-    REPOSITORY,
     Unavailable,
-    WORK,
+    brought,
     last_line,
     output_of,
-    remove,
     say,
 )
-from .specs import SpecBuild, first_build_in
-from .trees import SELF_EXTRACTING
-
-if TYPE_CHECKING:
-    from .bench import Bench
+from .specs import SpecRoom, spec_room
+from .trees import Tree
+from .workshop import SELF_EXTRACTING, Kept, Workshop
 
 TOOLS_LOCK = REPOSITORY / "tools" / "benchmarks" / "requirements.txt"
-ROOM = WORK / "servers"
+TOOLS = WORK / "tools" / "bin"
+
+# Commands, as `Contenders.run` fills them in.
+PYINSTALLER = """
+    {room}/venv/bin/python -m PyInstaller {kind} --noconfirm --log-level WARN --name {name}
+    --specpath {room} --distpath {room}/{kind} --workpath {room}/work"""
+NUITKA = """
+    {tools}/python -m nuitka --onefile --quiet --assume-yes-for-downloads --output-dir={room}
+    --include-raw-dir={tree}=tree --output-filename={name} --onefile-tempdir-spec={where}
+    {room}/launcher.py"""
+PEX = """
+    {tools}/pex -r {requirements} -o {room}/{name}.pex --intransitive --no-pypi
+    --find-links {wheels} --venv -D {room}/sources -e {entry} --python {python}
+    --python-shebang {python}"""
+SHIV = """
+    {tools}/shiv -r {requirements} --no-deps -o {room}/{name}.pyz --site-packages {room}/sources
+    -e {entry} -p {python}"""
+UV = "{tools}/uv run --no-project --quiet --python {python} --with-requirements {requirements}"
 
 # What Nuitka compiles: its onefile bootstrap unpacks the tree beside it.
 NUITKA_PROGRAM = """\
@@ -49,306 +62,208 @@ class Contender:
     command: list[Part]
     seconds: Optional[float] = None  # of the build
     size: Optional[int] = None  # of the file, in bytes
-    kept_in: str = (
-        ""  # the variable that names where it keeps what it unpacks; else each launch does
-    )
+    kept_in: str = ""  # the variable that names its cache; none: each launch unpacks
     variables: dict[str, Part] = field(default_factory=dict)
-    # Has a directory of `kept_in` be as before the first launch.
-    forget: Callable[[Path], None] = remove
-    directory: Optional[Path] = None  # that holds the command, where it is not one file
+    reset: str = ""  # a command of the shell that makes the next launch a cold one
+    directory: Optional[Path] = None  # that holds the command, if it is not one file
+
+    @staticmethod
+    def of(name: str, kept: Kept, **others) -> Contender:
+        return Contender(name, [kept.path], kept.seconds, kept.path.stat().st_size, **others)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a cold launch differs from a warm one."""
+        return bool(self.kept_in or self.reset)
+
+    @property
+    def line(self) -> list[Part]:
+        """The command with its variables; `env` takes less than a millisecond."""
+        pairs = [f"{name}={value}" for name, value in self.variables.items()]
+        return ["/usr/bin/env", *pairs, *self.command] if pairs else self.command
 
     def in_room(self, room: Path) -> Contender:
         """The same on another file system."""
-        copy = room / f"copy-{len(list(room.iterdir()))}"
         program = Path(self.command[0])
         if self.directory:
-            shutil.copytree(self.directory, copy, symlinks=True)
+            copy = brought(self.directory, room)
             self.command[0] = copy / program.relative_to(self.directory)
         elif self.size is not None:
-            shutil.copy2(program, copy)
-            self.command[0] = copy
+            self.command[0] = brought(program, room)
         return self
 
 
 def tools() -> Path:
     """The programs of tools/benchmarks/requirements.txt."""
-    directory = WORK / "tools"
-    stamp = directory / "made-of"
+    stamp = TOOLS.parent / "made-of"
     lock = TOOLS_LOCK.read_text()
     if not stamp.exists() or stamp.read_text() != lock:
         say("installing Nuitka, pex, shiv and uv")
-        make_venv(directory, TOOLS_LOCK, **index_variables())
+        make_venv(TOOLS.parent, TOOLS_LOCK, **index_variables())
         stamp.write_text(lock)
-    return directory / "bin"
+    return TOOLS
 
 
-@dataclass
-class Made:
-    file: Path
-    seconds: float
+@dataclass(eq=False)
+class Contenders:
+    """The ways to start one application, and the files that they need."""
 
+    workshop: Workshop
+    application: Application
 
-Maker = Callable[[Path], Path]  # makes the file in a new directory
+    @property
+    def specs(self) -> SpecRoom:
+        return spec_room(self.workshop, self.application)
 
+    @property
+    def program(self) -> Optional[Path]:
+        """The application's script; none if it has a console script of its name."""
+        script = self.application.script
+        return self.application.directory / script if script else None
 
-def made(bench: Bench, name: str, inputs: str, make: Maker) -> Made:
-    """The file, and how long it took to make, now or in an earlier run."""
-    directory = ROOM / name
-    record = directory / "made.json"
-    wanted = {"inputs": inputs, "python": os.fspath(python())}
-    facts = json.loads(record.read_text()) if record.exists() else {}
-    again = bench.fresh and name not in bench.rebuilt
-    if again or any(facts.get(key) != value for key, value in wanted.items()):
-        say(f"building {name}")
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        with bench.costing(f"building {name}") as cost:
-            file = make(directory)
-        facts = {**wanted, "seconds": cost.seconds, "file": file.name}
-        file.rename(directory / file.name)
-        record.write_text(json.dumps(facts))
-        bench.rebuilt.add(name)
-    return Made(directory / facts["file"], facts["seconds"])
+    def filled(self, command: str, **values: Part) -> list[Part]:
+        """The words of a command; a value may hold spaces."""
+        app = self.application
+        known = {"name": app.name, "entry": app.entry, "requirements": app.requirements}
+        known |= {"tools": TOOLS, "python": python(), "wheels": app.wheels}
+        return [word.format(**known, **values) for word in command.split()]
 
+    def run(self, room: Path, command: str, *more: Part, **values: Part) -> None:
+        """Runs a tool with wheels that are downloaded, and without a cache of an earlier build."""
+        names = ("XDG_CACHE_HOME", "PIP_CACHE_DIR", "PYINSTALLER_CONFIG_DIR", "NUITKA_CACHE_DIR")
+        caches = {name: room / "cache" / name for name in (*names, "PEX_ROOT", "SHIV_ROOT")}
+        words = self.filled(command, room=room, **values)
+        output_of([*words, *more], **self.application.offline, **caches)
 
-def build_variables(application: Application, directory: Path) -> dict[str, Part]:
-    """Wheels that are downloaded, and no cache of an earlier build."""
-    return {
-        **application.offline,
-        "XDG_CACHE_HOME": directory / "cache",
-        "PIP_CACHE_DIR": directory / "cache" / "pip",
-        "PYINSTALLER_CONFIG_DIR": directory / "cache" / "pyinstaller",
-        "NUITKA_CACHE_DIR": directory / "cache" / "nuitka",
-        "PEX_ROOT": directory / "cache" / "pex",
-        "SHIV_ROOT": directory / "cache" / "shiv",
-    }
+    def made(self, tool: str, make: Callable[[Path], Path]) -> Kept:
+        """The file of a tool, made now or in an earlier run of the same inputs."""
+        application = self.application
+        own = [application.directory / name for name in application.files]
+        files = [path for top in own for path in (top, *sorted(top.rglob("*")))]
+        files += [application.requirements, application.build_requirements, TOOLS_LOCK]
+        files.append(Path(__file__))  # the commands
+        texts = [path.read_text(errors="replace") for path in files if path.is_file()]
+        inputs = "\0".join([*texts, *application.pyinstaller, os.fspath(python())])
+        return self.workshop.keep(f"{application.name}-{tool}", inputs, make, costs=True)
 
+    def made_of_sources(self, tool: str, command: str, suffix: str) -> Kept:
+        """The file of a tool that takes the application's own files from a directory."""
 
-def inputs_of(application: Application) -> str:
-    own = [application.directory / name for name in application.files]
-    files = [path for top in own for path in (top, *sorted(top.rglob("*")))]
-    files += [application.requirements, application.build_requirements, TOOLS_LOCK]
-    files.append(Path(__file__))  # the commands
-    texts = [path.read_text(errors="replace") for path in files if path.is_file()]
-    return str(hash_of("\0".join([*texts, *application.collected])))
+        def make(room: Path) -> Path:
+            (room / "sources").mkdir()
+            for name in self.application.files:
+                path = self.application.directory / name
+                copy = shutil.copytree if path.is_dir() else shutil.copy
+                copy(path, room / "sources" / name)
+            self.run(room, command)
+            return room / f"{self.application.name}{suffix}"
 
+        tools()
+        return self.made(tool, make)
 
-def hash_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Onefold
 
+    def onefold(self) -> Contender:
+        build = self.specs.first
+        return Contender.of("Onefold", Kept(build.file, build.seconds), kept_in="ONEFOLD_CACHE")
 
-def spec_build(bench: Bench, application: Application) -> SpecBuild:
-    """The example packed from its spec, once in a run."""
-    return first_build_in(WORK / "specs" / application.name, bench, application)
+    def tree(self) -> Tree:
+        """What Onefold's file unpacks."""
+        return self.workshop.extracted(self.application.title, self.specs.first.packed)
 
+    def makeself(self) -> Contender:
+        """Of the same tree; it unpacks to the temporary directory at each launch."""
+        file = self.workshop.self_extracting(self.tree())
+        return Contender("makeself", [file, *SELF_EXTRACTING, "--"], size=file.stat().st_size)
 
-def onefold(bench: Bench, application: Application) -> Contender:
-    build = spec_build(bench, application)
-    size = build.file.stat().st_size
-    return Contender(
-        "Onefold", [build.file], build.seconds, size, kept_in="ONEFOLD_CACHE"
-    )
+    # PyInstaller
 
+    def run_pyinstaller(self, room: Path, kind: str) -> Path:
+        name = self.application.name
+        program = self.program or room / "venv" / "bin" / name
+        self.run(room, PYINSTALLER, *self.application.pyinstaller, program, kind=kind)
+        return room / kind / name
 
-# PyInstaller
+    def pyinstaller_file(self) -> Kept:
+        """PyInstaller's one file. `venv` beside it has the application's distributions."""
+        application = self.application
 
+        def make(room: Path) -> Path:
+            lists = (application.requirements, application.build_requirements)
+            make_venv(room / "venv", *lists, **application.offline)
+            return self.run_pyinstaller(room, "--onefile").rename(room / "onefile")
 
-def run_pyinstaller(application: Application, directory: Path, kind: str) -> Path:
-    programs = directory / "venv" / "bin"
-    source = application.directory
-    command: list[Part] = [programs / "python", "-m", "PyInstaller", kind]
-    command += ["--noconfirm", "--log-level", "WARN", "--name", application.name]
-    for name in application.files:
-        if name != application.script:
-            command += ["--add-data", f"{source / name}:{name}"]
-    for module in application.collected:
-        command += ["--collect-all", module]
-    for module in application.excluded:
-        command += ["--exclude-module", module]
-    command += ["--distpath", directory / kind, "--workpath", directory / "work"]
-    script = application.script
-    command += ["--specpath", directory]
-    command += [source / script if script else programs / application.name]
-    output_of(command, **build_variables(application, directory))
-    return directory / kind / application.name
+        if not application.build_requirements.exists():
+            raise Unavailable(f"{application.name} has no build-requirements.txt")
+        return self.made("pyinstaller", make)
 
+    def onedir(self) -> Path:
+        """The tree of the same PyInstaller, which uses again what it found out for the one file."""
+        room = self.pyinstaller_file().path.parent
+        tree = room / "--onedir" / self.application.name
+        if not tree.exists():
+            with self.workshop.costing(f"building {self.application.name}-pyinstaller, directory"):
+                self.run_pyinstaller(room, "--onedir")
+        return tree
 
-def pyinstaller(bench: Bench, application: Application) -> Contender:
-    def make(directory: Path) -> Path:
-        lists = (application.requirements, application.build_requirements)
-        variables = build_variables(application, directory)
-        make_venv(directory / "venv", *lists, **variables)
-        return run_pyinstaller(application, directory, "--onefile")
+    def pyinstaller(self) -> list[Contender]:
+        tree = self.onedir()
+        file = Contender.of("PyInstaller `--onefile`", self.pyinstaller_file())
+        program: list[Part] = [tree / self.application.name]
+        return [file, Contender("PyInstaller `--onedir`", program, directory=tree)]
 
-    if not application.build_requirements.exists():
-        raise Unavailable(f"{application.name} has no build-requirements.txt")
-    file = made(bench, f"{application.name}-pyinstaller", inputs_of(application), make)
-    size = file.file.stat().st_size
-    return Contender("PyInstaller `--onefile`", [file.file], file.seconds, size)
+    # The others
 
+    def nuitka(self, keeps: bool) -> Contender:
+        """Nuitka's onefile around PyInstaller's tree; its time is without PyInstaller's."""
+        name, tree = self.application.name, self.onedir()
+        where = "{CACHE_DIR}" if keeps else "{TEMP}/onefile_{PID}_{TIME_US}_{RANDOM}"
+        where += f"/{name}-bench" if keeps else ""
+        kind = "cached" if keeps else "temporary"
 
-def pyinstaller_venv(application: Application) -> Path:
-    """What PyInstaller found the application's distributions in."""
-    return ROOM / f"{application.name}-pyinstaller" / "venv"
+        def make(room: Path) -> Path:
+            (room / "launcher.py").write_text(NUITKA_PROGRAM.format(name=name))
+            self.run(room, NUITKA, tree=tree, where=where)
+            return room / name
 
+        tools()
+        kept_in = "XDG_CACHE_HOME" if keeps else ""
+        kept = self.made(f"nuitka-{kind}", make)
+        return Contender.of(f"Nuitka onefile, {kind}", kept, kept_in=kept_in)
 
-def onedir(bench: Bench, application: Application) -> Path:
-    """The tree of the same PyInstaller; what it found out for the one file is used again."""
-    pyinstaller(bench, application)
-    directory = ROOM / f"{application.name}-pyinstaller"
-    tree = directory / "--onedir" / application.name
-    if not tree.exists():
-        with bench.costing(f"building {application.name}-pyinstaller, directory"):
-            run_pyinstaller(application, directory, "--onedir")
-    return tree
+    def pex(self) -> list[Contender]:
+        """One file, made with --venv; PEX_VENV=0 has it behave as one made without."""
+        kept = self.made_of_sources("pex", PEX, ".pex")
+        without = Contender.of("pex", kept, kept_in="PEX_ROOT", variables={"PEX_VENV": "0"})
+        return [without, Contender.of("pex `--venv`", kept, kept_in="PEX_ROOT")]
 
+    def shiv(self) -> Contender:
+        kept = self.made_of_sources("shiv", SHIV, ".pyz")
+        return Contender.of("shiv", kept, kept_in="SHIV_ROOT")
 
-def unpacked(bench: Bench, application: Application) -> Contender:
-    tree = onedir(bench, application)
-    program = tree / application.name
-    return Contender("PyInstaller `--onedir`", [program], directory=tree)
+    def uv(self, cache: Path) -> Contender:
+        """No file: the lock, and a cache that has the wheels already. A cold launch makes the
+        environment."""
+        tools()
+        command = [*self.filled(UV), self.program or self.application.name]
+        variables = {**self.application.offline, "UV_CACHE_DIR": cache}
+        reset = f"rm -rf {cache}/environments-v*"
+        return Contender("`uv run`", command, variables=variables, reset=reset)
 
-
-# makeself
-
-
-def makeself(bench: Bench) -> Contender:
-    """Of the tree that Onefold unpacks; it unpacks to the temporary directory at each launch."""
-    file = bench.workshop.self_extracting(bench.fastapi)
-    command: list[Part] = [file, *SELF_EXTRACTING, "--"]
-    return Contender("makeself", command, size=file.stat().st_size)
-
-
-# Nuitka
-
-
-def nuitka(bench: Bench, application: Application, keeps: bool) -> Contender:
-    """Nuitka's onefile around PyInstaller's tree; its time is without PyInstaller's."""
-    where = "{CACHE_DIR}" if keeps else "{TEMP}/onefile_{PID}_{TIME_US}_{RANDOM}"
-    where += f"/{application.name}-bench" if keeps else ""
-    name = f"{application.name}-nuitka-{'kept' if keeps else 'temporary'}"
-    programs, tree = tools(), onedir(bench, application)
-
-    def make(directory: Path) -> Path:
-        program = directory / "launcher.py"
-        program.write_text(NUITKA_PROGRAM.format(name=application.name))
-        command: list[Part] = [programs / "python", "-m", "nuitka", "--onefile"]
-        command += ["--quiet", "--assume-yes-for-downloads"]
-        command += [f"--include-raw-dir={tree}=tree", f"--output-dir={directory}"]
-        command += [f"--output-filename={application.name}"]
-        command += [f"--onefile-tempdir-spec={where}", program]
-        output_of(command, **build_variables(application, directory))
-        return directory / application.name
-
-    file = made(bench, name, inputs_of(application), make)
-    size = file.file.stat().st_size
-    kind = "cached" if keeps else "temporary"
-    return Contender(
-        f"Nuitka onefile, {kind}",
-        [file.file],
-        file.seconds,
-        size,
-        kept_in="XDG_CACHE_HOME" if keeps else "",
-    )
-
-
-# pex, shiv, uv
-
-
-def sources_of(application: Application, directory: Path) -> Path:
-    """A directory with the application's own files alone."""
-    result = directory / "sources"
-    result.mkdir()
-    for name in application.files:
-        path = application.directory / name
-        copy = shutil.copytree if path.is_dir() else shutil.copy
-        copy(path, result / name)
-    return result
-
-
-def pex(bench: Bench, application: Application) -> list[Contender]:
-    """One file, made with --venv; PEX_VENV=0 has it behave as one made without."""
-    programs = tools()
-
-    def make(directory: Path) -> Path:
-        file = directory / f"{application.name}.pex"
-        command: list[Part] = [programs / "pex", "-r", application.requirements]
-        command += ["--no-pypi", "--find-links", application.wheels, "--intransitive"]
-        command += ["-D", sources_of(application, directory), "-o", file]
-        command += ["-e", application.entry, "--venv"]
-        command += ["--python", python(), "--python-shebang", python()]
-        output_of(command, **build_variables(application, directory))
-        return file
-
-    file = made(bench, f"{application.name}-pex", inputs_of(application), make)
-    size = file.file.stat().st_size
-    common = ([file.file], file.seconds, size, "PEX_ROOT")
-    return [
-        Contender("pex", *common, variables={"PEX_VENV": "0"}),
-        Contender("pex `--venv`", *common),
-    ]
-
-
-def shiv(bench: Bench, application: Application) -> Contender:
-    programs = tools()
-
-    def make(directory: Path) -> Path:
-        file = directory / f"{application.name}.pyz"
-        command: list[Part] = [programs / "shiv", "-r", application.requirements]
-        command.append("--no-deps")
-        command += ["--site-packages", sources_of(application, directory), "-o", file]
-        command += ["-e", application.entry, "-p", python()]
-        output_of(command, **build_variables(application, directory))
-        return file
-
-    file = made(bench, f"{application.name}-shiv", inputs_of(application), make)
-    size = file.file.stat().st_size
-    return Contender("shiv", [file.file], file.seconds, size, kept_in="SHIV_ROOT")
-
-
-def uv(application: Application) -> Contender:
-    """No file: the lock, and a cache that has the wheels already. A first launch makes the
-    environment."""
-
-    def forget(cache: Path) -> None:
-        for environments in cache.glob("environments-v*"):
-            remove(environments)
-
-    script = application.script
-    program = application.directory / script if script else application.name
-    command: list[Part] = [tools() / "uv", "run", "--no-project", "--quiet"]
-    command += ["--python", python(), "--with-requirements", application.requirements]
-    return Contender(
-        "`uv run`",
-        [*command, program],
-        kept_in="UV_CACHE_DIR",
-        variables=application.offline,
-        forget=forget,
-    )
-
-
-def contenders(
-    bench: Bench, application: Application
-) -> tuple[list[Contender], list[str]]:
-    """Onefold first; and what could not be made, with the reason."""
-    makers: list[tuple[str, Callable[[], list[Contender]]]] = [
-        ("PyInstaller", lambda: [pyinstaller(bench, application)]),
-        ("PyInstaller", lambda: [unpacked(bench, application)]),
-        ("pex", lambda: pex(bench, application)),
-    ]
-    if application.small:  # with a large one these take many minutes
-        makers += [
-            ("Nuitka", lambda: [nuitka(bench, application, keeps=False)]),
-            ("Nuitka", lambda: [nuitka(bench, application, keeps=True)]),
-            ("shiv", lambda: [shiv(bench, application)]),
-            ("makeself", lambda: [makeself(bench)]),
-            ("`uv run`", lambda: [uv(application)]),
-        ]
-    result, missing = [onefold(bench, application)], []
-    for name, make in makers:
-        try:
-            result += make()
-        except (Failure, OSError) as failure:
-            say(f"{name}: {failure}")
-            missing.append(f"{name}: {last_line(failure)}")
-    return result, missing
+    def all(self, cache: Path) -> tuple[list[Contender], list[str]]:
+        """Onefold first; and what could not be made, with the reason. `cache` is uv's, on the file
+        system that is measured."""
+        makers = {"PyInstaller": self.pyinstaller, "pex": self.pex}
+        if self.application.small:  # with a large one these take many minutes
+            makers["Nuitka"] = lambda: [self.nuitka(keeps) for keeps in (False, True)]
+            makers["shiv"] = lambda: [self.shiv()]
+            makers["makeself"] = lambda: [self.makeself()]
+            makers["`uv run`"] = lambda: [self.uv(cache)]
+        result, missing = [self.onefold()], []
+        for name, make in makers.items():
+            try:
+                result += make()
+            except (Failure, OSError) as failure:
+                say(f"{name}: {failure}")
+                missing.append(f"{name}: {last_line(failure)}")
+        return result, missing

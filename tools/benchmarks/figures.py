@@ -1,13 +1,11 @@
-"""Samples, the turns that give them, and how they are written in Markdown."""
+"""Samples, and how they are written in Markdown."""
 
 from __future__ import annotations
 
-import random
 import statistics
-import textwrap
-from typing import Callable, Iterable, Optional, Sequence
+from typing import Iterable, Optional, Sequence
 
-from .running import Run
+SPREAD = "min / quartiles"
 
 
 class Sample(list):
@@ -29,15 +27,12 @@ class Sample(list):
     def minus(self, other: Sample) -> Sample:
         return Sample(a - b for a, b in zip(self, other))
 
-
-class Runs(list):
-    @property
-    def wall(self) -> Sample:
-        return Sample(run.wall for run in self)
-
-    @property
-    def processor(self) -> Sample:
-        return Sample(run.processor for run in self)
+    def cells(self, digits: int = 0, spread_digits: Optional[int] = None) -> list[str]:
+        """The median, and a cell for the head SPREAD."""
+        low, high = self.quartiles()
+        most = digits if spread_digits is None else spread_digits
+        spread = " / ".join(figure(value, most) for value in (min(self), low, high))
+        return [figure(self.median, digits), spread]
 
 
 def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -51,24 +46,6 @@ def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     below = sum((x - x_mean) ** 2 / y**2 for x, y in known)
     slope = above / below if below else 0.0
     return slope, y_mean - slope * x_mean
-
-
-Case = Callable[[], Run]
-
-
-def take_turns(cases: dict[str, Case], turns: int, warm_up: int = 1) -> dict[str, Runs]:
-    """Runs each case once a turn, every turn in another order. The first turns
-    only warm up."""
-    results = {name: Runs() for name in cases}
-    order = random.Random(1)
-    for turn in range(-warm_up, turns):
-        names = list(cases)
-        order.shuffle(names)
-        for name in names:
-            run = cases[name]()
-            if turn >= 0:
-                results[name].append(run)
-    return results
 
 
 def table(
@@ -85,18 +62,3 @@ def table(
 
 def figure(value: float, digits: int = 0) -> str:
     return f"{value:,.{digits}f}"
-
-
-def prose(text: str) -> str:
-    words = " ".join(text.split())
-    return (
-        textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False) + "\n"
-    )
-
-
-SPREAD = "min / quartiles"
-
-
-def spread(sample: Sample, digits: int = 0) -> str:
-    low, high = sample.quartiles()
-    return " / ".join(figure(value, digits) for value in (min(sample), low, high))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from .bench import Bench, brought, copying, unpack_onefile
+from .bench import Bench
 from .cold import COPY
-from .figures import SPREAD, figure, spread, table, take_turns
-from .running import MIB, say
+from .figures import SPREAD, figure, table
+from .running import MIB, brought, say
+from .texts import text
+from .timing import copying, take_turns, unpack_onefile
 
 LEVEL_TURNS = 5
 
@@ -17,42 +19,25 @@ def levels(bench: Bench) -> str:
         for size in (2, 4, 8, 16):
             variants.append(["--level", str(level), "--frame-size", str(size << 10)])
     place = bench.places[0]
-    text = f"Cold: median of {LEVEL_TURNS} runs on {place.name}.\n"
-    heads = [
-        "codec",
-        "frames, MiB",
-        "bytes",
-        "of tree",
-        "pack, s",
-        "cold, ms",
-        SPREAD,
-        "processor, ms",
-        "to `cp -a`",
-    ]
+    tables = ""
+    heads = ["codec", "frames, MiB", "bytes", "of tree", "pack, s", "cold, ms", SPREAD]
+    heads += ["processor, ms", "to `cp -a`"]
     for tree in (bench.fastapi, bench.node):
         with place.room() as room:
             files = []
             for number, options in enumerate(variants):
                 say(f"levels: packing {tree.name} {' '.join(options)}")
                 files.append(bench.workshop.pack(tree, room / str(number), *options))
-            cases = {
-                str(n): place.fresh(unpack_onefile(file.path)) for n, file in enumerate(files)
-            }
+            cases = {str(n): place.fresh(unpack_onefile(file.path)) for n, file in enumerate(files)}
             cases[COPY] = place.fresh(copying(brought(tree.path, room)))
             runs = take_turns(cases, LEVEL_TURNS)
         rows = []
         for number, packed in enumerate(files):
             facts, unpacking = packed.facts, runs[str(number)]
-            wall = unpacking.wall
-            row = [
-                packed.codec,
-                figure(facts["frame_size"] / MIB),
-                figure(facts["bytes_out"]),
-            ]
+            row = [packed.codec, figure(facts["frame_size"] / MIB), figure(facts["bytes_out"])]
             row += [f"{facts['ratio'] * 100:.1f} %", figure(facts["seconds"], 1)]
-            row += [figure(wall.median), spread(wall)]
-            row += [figure(unpacking.processor.median)]
-            rows.append(row + [figure(wall.over(runs[COPY].wall).median, 2)])
+            row += [*unpacking.wall.cells(), figure(unpacking.processor.median)]
+            rows.append(row + [figure(unpacking.wall.over(runs[COPY].wall).median, 2)])
         copy = figure(runs[COPY].wall.median)
-        text += f"\n{tree.description}; `cp -a`: {copy} ms.\n\n{table(heads, rows)}"
-    return text
+        tables += f"\n{tree.description}; `cp -a`: {copy} ms.\n\n{table(heads, rows)}"
+    return text("levels", turns=LEVEL_TURNS, place=place.name, tables=tables)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from .applications import FASTAPI
-from .contenders import pyinstaller_venv
-from .running import EXAMPLES, Failure, Part, REPORT, REPOSITORY, WORK, output_of
-from .trees import Workshop
+from .contenders import TOOLS
+from .running import EXAMPLES, REPORT, REPOSITORY, WORK, Failure, Part, output_of
+from .workshop import Workshop
 
 NUMBER = r"(\d+(?:\.\d+)+)"
 SAME_MACHINE = ("processors", "memory", "distribution")
@@ -46,8 +46,8 @@ def onefold_version(workshop: Workshop) -> str:
 
 
 def commit_without(written: Sequence[Path]) -> str:
-    """The commit that is checked out, and whether more was changed than the paths in `written`: a
-    report that is being written is no change of what it tells of."""
+    """The commit that is checked out, and whether more was changed than the paths in `written`.
+    A report that is being written does not change what it tells of."""
     git: list[Part] = ["git", "-C", REPOSITORY]
     commit = first_match("(.+)", [*git, "describe", "--always"])
     others = ["--", ":/", *(f":/!{path.relative_to(REPOSITORY)}" for path in written)]
@@ -58,10 +58,7 @@ def commit_without(written: Sequence[Path]) -> str:
 
 
 def facts_of_machine() -> dict[str, str]:
-    """What is not there is left out."""
-    python = pyinstaller_venv(FASTAPI) / "bin" / "python"
-    node = EXAMPLES / "node-server" / "tree" / "bin" / "node"
-    tools = WORK / "tools" / "bin"
+    """Programs that are not there are left out."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     facts = {
         "processors": processor_name(),
@@ -69,16 +66,20 @@ def facts_of_machine() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "distribution": distribution(),
         "Swift": first_match(rf"Swift version {NUMBER}", ["swift", "--version"]),
-        "zstd (the program)": first_match(NUMBER, ["zstd", "--version"]),
-        "makeself": first_match(NUMBER, ["makeself", "--version"]),
-        "tar": first_match(NUMBER, ["tar", "--version"]),
-        "cp": first_match(NUMBER, ["cp", "--version"]),
-        "Python of the FastAPI server": first_match(NUMBER, [python, "--version"]),
-        "PyInstaller": first_match(NUMBER, [python, "-m", "PyInstaller", "--version"]),
-        "Nuitka": first_match(NUMBER, [tools / "python", "-m", "nuitka", "--version"]),
-        "pex": first_match(NUMBER, [tools / "pex", "--version"]),
-        "shiv": first_match(NUMBER, [tools / "shiv", "--version"]),
-        "uv": first_match(NUMBER, [tools / "uv", "--version"]),
-        "Node.js": first_match(NUMBER, [node, "--version"]),
     }
+    python = WORK / "made" / f"{FASTAPI.name}-pyinstaller" / "venv" / "bin" / "python"
+    programs: dict[str, list[Part]] = {
+        "zstd (the program)": ["zstd"],
+        "makeself": ["makeself"],
+        "tar": ["tar"],
+        "cp": ["cp"],
+        "Python of the FastAPI server": [python],
+        "PyInstaller": [python, "-m", "PyInstaller"],
+        "Nuitka": [TOOLS / "python", "-m", "nuitka"],
+        "pex": [TOOLS / "pex"],
+        "shiv": [TOOLS / "shiv"],
+        "uv": [TOOLS / "uv"],
+        "Node.js": [EXAMPLES / "node-server" / "tree" / "bin" / "node"],
+    }
+    facts |= {name: first_match(NUMBER, [*it, "--version"]) for name, it in programs.items()}
     return {name: fact for name, fact in facts.items() if fact is not None}

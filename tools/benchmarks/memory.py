@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .bench import Bench, peak_of
-from .content import large_files
-from .figures import Sample, figure, prose, table
+from .bench import Bench
+from .figures import Sample, figure, table
 from .running import MIB, remove, say
-from .trees import Packed, Tree, synthetic
+from .texts import text
+from .timing import launch
+from .trees import Tree, random_bytes, stretches, synthetic
 from .warm import WARM_DIRECTORIES
 
 # The figures of the design.
@@ -19,61 +20,47 @@ XZ_BYTES = 64_000_000  # four of the largest frames; xz takes long to pack more
 MEMORY_RUNS = 3
 
 
-def peaks(
-    bench: Bench, packed: Packed, cache: Path, warm: bool
-) -> tuple[Sample, Sample]:
-    """MiB, of unpacking and of warm launches."""
-    colds, warms = Sample(), Sample()
+def peaks(bench: Bench, file: Path, has_program: bool) -> tuple[Sample, Sample]:
+    """MiB, of unpacking; and of warm launches of a program that ends at once."""
+    colds, warms, cache = Sample(), Sample(), file.with_name("cache")
+    helper = bench.workshop.compiled("PEAK")
     for _ in range(min(bench.turns, MEMORY_RUNS)):
-        peak, _ = peak_of(bench, [packed.path], ONEFOLD="prewarm", ONEFOLD_CACHE=cache)
-        colds.append(peak)
-        if warm:
-            peak, _ = peak_of(bench, [packed.path], ONEFOLD_CACHE=cache)
-            warms.append(peak)
+        unpacking = launch([file], helper, ONEFOLD="prewarm", ONEFOLD_CACHE=cache)
+        colds.append(unpacking.peak)
+        if has_program:
+            warms.append(launch([file], helper, ONEFOLD_CACHE=cache).peak)
         remove(cache)
     return colds, warms
 
 
 def memory(bench: Bench) -> str:
-    workshop = bench.workshop
-    rows = []
-    limited: list[float] = []
-    warm_peaks: list[float] = []
+    workshop, program = bench.workshop, bench.workshop.compiled("TARGET")
+    rows, limited, warm_peaks = [], Sample(), Sample()
+    # The level does not change the memory of unpacking; a low one is quick.
+    quick, largest = ("--level", "3"), ("--frame-size", "16384")
     with bench.disk.room() as room:
 
         def measure(tree: Tree, *options: str, extreme: bool = False) -> None:
-            say(f"memory: {tree.name} {' '.join(options)}".rstrip())
+            say(f"memory: {tree.name} {' '.join(options)}")
             packed = workshop.pack(tree, room / "onefile", *options)
-            colds, warms = peaks(bench, packed, room / "cache", tree.entry == "program")
-            row = [tree.name, figure(packed.facts["bytes_in"] / 1e6, 0), packed.codec]
-            row += [figure(packed.facts["frame_size"] / MIB, 0), figure(max(colds), 1)]
+            colds, warms = peaks(bench, packed.path, tree.entry == "program")
+            row = [tree.name, figure(packed.facts["bytes_in"] / 1e6), packed.codec]
+            row += [figure(packed.facts["frame_size"] / MIB), figure(max(colds), 1)]
             rows.append(row + [figure(max(warms), 1) if warms else ""])
-            if not extreme:
-                limited.append(max(colds))
+            limited.extend([] if extreme else colds)
             warm_peaks.extend(warms)
 
-        # The level is of no account here; a low one is quick.
-        quick = ("--level", "3")
         for tree in bench.trees:
             measure(tree, *quick)
-        for shape in ((1, 50, 500_000_000), (WARM_DIRECTORIES, 10, 10_000_000)):
-            tree = synthetic(workshop, room / "random bytes", *shape)
+        for shape in ((1, 50, 10_000_000), (WARM_DIRECTORIES, 10, 1_000)):
+            tree = synthetic(program, room / "random bytes", *shape, random_bytes())
             measure(tree, "--codec", "store")
             remove(tree.path)
-        largest = ("--frame-size", "16384")
         measure(bench.fastapi, *quick, *largest, extreme=True)
-        tree = large_files(workshop, room / "mixed", XZ_BYTES, 1)
+        tree = synthetic(program, room / "mixed", 1, 1, XZ_BYTES, stretches(renamed=True))
         measure(tree, "--codec", "xz", "--level", "6", *largest, extreme=True)
-    bench.check(
-        "peak memory, unpacking, default frames", max(limited), COLD_PEAK_MIB, "MiB", 1
-    )
-    bench.check("peak memory, warm", max(warm_peaks), WARM_PEAK_MIB, "MiB", 1)
-    text = f"""
-        The most resident memory, in MiB, of `ONEFOLD=prewarm` into a fresh cache, and of a warm
-        launch of a static program that ends at once. Linux carries the peak of a process over
-        `execve`, so that what the parent had before it executed the onefile counts as well: here a
-        static program of a few hundred KiB. Linux counts the pages of small processes in batches;
-        figures below 1 MiB are rough. The most of {min(bench.turns, MEMORY_RUNS)} runs.
-    """
+    what = "peak memory, unpacking, default frames"
+    bench.check(what, max(limited), COLD_PEAK_MIB, "MiB", digits=1)
+    bench.check("peak memory, warm", max(warm_peaks), WARM_PEAK_MIB, "MiB", digits=1)
     heads = ["tree", "MB", "codec", "frames, MiB", "unpacking", "warm"]
-    return f"{prose(text)}\n{table(heads, rows)}"
+    return text("memory", runs=min(bench.turns, MEMORY_RUNS), table=table(heads, rows))

@@ -16,7 +16,7 @@ BAR, GAP = 12, 5
 GROUP_HEAD = 26
 TOP, BOTTOM = 34, 34
 
-# Of one lightness, so that they are seen on white and on black; told apart also where colours are not.
+# Of one lightness, so that they are seen on white and on black; dashes tell them apart as well.
 COLOURS = ("#2f81f7", "#d1791c", "#2da44e", "#bf5af2", "#e5534b", "#0f9d9d")
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "12 4")
 
@@ -81,9 +81,7 @@ def svg(title: str, says: str, height: int, parts: Iterable[str]) -> str:
     head += f' width="{WIDTH}" height="{height}" role="img">'
     named = f"<title>{plain(title)}</title>\n<desc>{plain(says)}</desc>"
     shown = text(12, 18, title, "title")
-    return "\n".join(
-        [head, named, f"<style>{STYLE}</style>", shown, *parts, "</svg>", ""]
-    )
+    return "\n".join([head, named, f"<style>{STYLE}</style>", shown, *parts, "</svg>", ""])
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
@@ -94,10 +92,6 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line {ends} class="{kind}"/>'
-
-
-def digits_of(value: float) -> int:
-    return 0 if value >= 100 else 1 if value >= 1 else 2
 
 
 def step_of(most: float) -> float:
@@ -113,104 +107,89 @@ def bar_chart(title: str, unit: str, groups: Sequence[Group]) -> str:
     most = max(bar.range.high or bar.range.value for bar in bars) or 1
     scale = (WIDTH - LABELS - RIGHT) / most
     height = TOP + BOTTOM + len(groups) * GROUP_HEAD + len(bars) * (BAR + GAP)
-    parts = []
-    step = step_of(most)
+    parts, step = [], step_of(most)
     for number in range(int(most / step) + 1):
         x = LABELS + number * step * scale
         parts.append(line(x, TOP, x, height - BOTTOM, "grid" if number else "axis"))
         words = f"{number * step:g} {unit}"
         parts.append(text(x, height - BOTTOM + 16, words, "quiet", "middle"))
-    y = TOP
+    y, says = TOP, []
     for group in groups:
         parts.append(text(12, y + 18, group.name, "title"))
         y += GROUP_HEAD
         for bar in group.bars:
             parts += drawn_bar(bar, y, scale)
             y += BAR + GAP
-    says = "; ".join(
-        f"{group.name}: "
-        + ", ".join(f"{b.name} {figure(b.range.value, 1)} {unit}" for b in group.bars)
-        for group in groups
-    )
-    return svg(title, says, height, parts)
+        words = ", ".join(f"{bar.name} {figure(bar.range.value, 1)} {unit}" for bar in group.bars)
+        says.append(f"{group.name}: {words}")
+    return svg(title, "; ".join(says), height, parts)
 
 
 def drawn_bar(bar: Bar, y: float, scale: float) -> list[str]:
     value, low, high = bar.range.value, bar.range.low, bar.range.high
-    length = max(value * scale, 1)
-    box = f'x="{LABELS}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2"'
+    end = max(value * scale, 1)
+    box = f'x="{LABELS}" y="{y}" width="{end:.1f}" height="{BAR}" rx="2"'
     parts = [text(LABELS - 8, y + BAR - 2, bar.name, "", "end")]
     parts.append(f'<rect {box} fill="{bar.colour}"/>')
-    end = length
     if low is not None and high is not None:
         middle = y + BAR / 2
-        x1, x2 = LABELS + low * scale, LABELS + high * scale
-        parts.append(line(x1, middle, x2, middle, "spread"))
-        end = max(length, high * scale)
-    words = figure(value, digits_of(value))
-    parts.append(text(LABELS + end + 6, y + BAR - 2, words))
+        parts.append(line(LABELS + low * scale, middle, LABELS + high * scale, middle, "spread"))
+        end = max(end, high * scale)
+    digits = 0 if value >= 100 else 1 if value >= 1 else 2
+    parts.append(text(LABELS + end + 6, y + BAR - 2, figure(value, digits)))
     return parts
 
 
 PLOT_LEFT, PLOT_RIGHT, PLOT_HEIGHT = 64, 190, 300
 
 
-def decades(values: Iterable[float]) -> tuple[int, int]:
-    """The powers of ten around them."""
-    known = list(values)
-    low = math.floor(math.log10(min(known)))
-    return low, max(low + 1, math.ceil(math.log10(max(known))))
+class LogAxis:
+    """Positions of values on a logarithmic axis between whole powers of ten."""
 
+    def __init__(self, values: Iterable[float], start: float, length: float) -> None:
+        known = list(values)
+        low = math.floor(math.log10(min(known)))
+        self.powers = range(low, max(low + 1, math.ceil(math.log10(max(known)))) + 1)
+        self.start = start
+        self.step = length / (len(self.powers) - 1)
 
-def power_of_ten(power: int) -> str:
-    return f"{10 ** power:,}" if power >= 0 else f"{10 ** power:g}"
+    def at(self, value: float) -> float:
+        return self.start + (math.log10(value) - self.powers[0]) * self.step
+
+    def marks(self) -> Iterable[tuple[float, str]]:
+        for power in self.powers:
+            yield self.at(10**power), f"{10**power:,}" if power >= 0 else f"{10**power:g}"
 
 
 def log_chart(title: str, across: str, upwards: str, lines: Sequence[Line]) -> str:
-    """Lines over two logarithmic axes. What is not greater than zero is left out."""
-    lines = [
-        Line(one.name, [(x, y) for x, y in one.points if x > 0 and y > 0])
-        for one in lines
-    ]
+    """Lines over two logarithmic axes. Values that are not greater than zero are left out."""
+    lines = [Line(one.name, [(x, y) for x, y in one.points if min(x, y) > 0]) for one in lines]
     lines = [one for one in lines if one.points]
-    left, right = decades(x for one in lines for x, _ in one.points)
-    low, high = decades(y for one in lines for _, y in one.points)
-    width = WIDTH - PLOT_LEFT - PLOT_RIGHT
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        over = (math.log10(x) - left) / (right - left) * width
-        up = (math.log10(y) - low) / (high - low) * PLOT_HEIGHT
-        return PLOT_LEFT + over, TOP + PLOT_HEIGHT - up
-
+    width, bottom = WIDTH - PLOT_LEFT - PLOT_RIGHT, TOP + PLOT_HEIGHT
+    right = PLOT_LEFT + width + 12
+    horizontal = LogAxis((x for one in lines for x, _ in one.points), PLOT_LEFT, width)
+    vertical = LogAxis((y for one in lines for _, y in one.points), bottom, -PLOT_HEIGHT)
     parts = []
-    for power in range(left, right + 1):
-        x, _ = place(10**power, 10**low)
-        parts.append(line(x, TOP, x, TOP + PLOT_HEIGHT, "grid"))
-        words = power_of_ten(power)
-        parts.append(text(x, TOP + PLOT_HEIGHT + 16, words, "quiet", "middle"))
-    for power in range(low, high + 1):
-        _, y = place(10**left, 10**power)
+    for x, words in horizontal.marks():
+        parts.append(line(x, TOP, x, bottom, "grid"))
+        parts.append(text(x, bottom + 16, words, "quiet", "middle"))
+    for y, words in vertical.marks():
         parts.append(line(PLOT_LEFT, y, PLOT_LEFT + width, y, "grid"))
-        words = power_of_ten(power)
         parts.append(text(PLOT_LEFT - 6, y + 4, words, "quiet", "end"))
-    below = TOP + PLOT_HEIGHT + 34
-    parts.append(text(PLOT_LEFT + width / 2, below, across, "quiet", "middle"))
-    parts.append(text(PLOT_LEFT + width + 12, TOP + 6, upwards, "quiet"))
+    parts.append(text(PLOT_LEFT + width / 2, bottom + 34, across, "quiet", "middle"))
+    parts.append(text(right, TOP + 6, upwards, "quiet"))
     for number, one in enumerate(lines):
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
-        points = [place(x, y) for x, y in one.points]
+        look = f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}" fill="none"'
+        points = [(horizontal.at(x), vertical.at(y)) for x, y in one.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        look = f'fill="none" stroke="{colour}" stroke-width="2"'
-        parts.append(f'<polyline points="{path}" {look} stroke-dasharray="{dash}"/>')
+        parts.append(f'<polyline points="{path}" {look}/>')
         for x, y in points:
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>')
-        y, x = TOP + 30 + number * 18, PLOT_LEFT + width + 12
-        sample = f'x1="{x}" y1="{y - 4}" x2="{x + 28}" y2="{y - 4}"'
-        look = f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"'
-        parts.append(f"<line {sample} {look}/>")
-        parts.append(text(x + 34, y, one.name))
+        y = TOP + 30 + number * 18
+        parts.append(f'<line x1="{right}" y1="{y - 4}" x2="{right + 28}" y2="{y - 4}" {look}/>')
+        parts.append(text(right + 34, y, one.name))
     says = "; ".join(
-        f"{one.name}: " + ", ".join(f"{x:,g}: {y:,.4g}" for x, y in one.points)
-        for one in lines
+        f"{one.name}: " + ", ".join(f"{x:,g}: {y:,.4g}" for x, y in one.points) for one in lines
     )
-    return svg(title, f"{across} and {upwards}. {says}", below + 12, parts)
+    return svg(title, f"{across} and {upwards}. {says}", bottom + 46, parts)

@@ -10,10 +10,10 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator
 
-from .figures import Case
-from .running import Failure, Part, Run, WORK, output_of, remove, say
+from .running import WORK, Failure, Part, output_of, remove, say
+from .timing import Case, Run
 
 EXT4_SIZE = 12 << 30
 
@@ -25,13 +25,12 @@ class Place:
     journalled: bool = False
 
     def settle(self) -> None:
-        """Has no earlier case's writing go on while the next one is measured."""
+        """Waits until the file system has written what earlier cases made."""
         if self.journalled:
             output_of(["sync", "-f", self.path])
 
     def fresh(self, run: Callable[[Path], Run]) -> Case:
-        """A case that gets a path that does not exist; what it makes there is
-        removed afterwards, outside of the time."""
+        """A case that gets a path that does not exist. Removing what it makes is not timed."""
 
         def case() -> Run:
             target = self.path / "target"
@@ -66,50 +65,49 @@ def own_mounts() -> bool:
     )
 
 
-def mount(name: str, *command: Part) -> Optional[Path]:
+def mounted(name: str, *command: Part) -> Path:
     point = WORK / "mounted" / name
     point.mkdir(parents=True, exist_ok=True)
-    try:
-        output_of(["mount", *command, point])
-    except Failure as failure:
-        say(f"not measured on {name}: {failure}")
-        return None
+    output_of(["mount", *command, point])
     return point
 
 
-def mount_ext4() -> Optional[Path]:
+def tmpfs() -> Place:
+    options = "mode=755,size=75%"
+    return Place("tmpfs", mounted("tmpfs", "-t", "tmpfs", "-o", options, "onefold-bench"))
+
+
+def ext4() -> Place:
     image = WORK / "ext4.image"
     try:
         with image.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, EXT4_SIZE)
         settings = "lazy_itable_init=0,lazy_journal_init=0"
         output_of(["mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", settings, image])
-        return mount("ext4", "-t", "ext4", "-o", "loop", image)
-    except (Failure, OSError) as failure:
-        say(f"not measured on ext4: {failure}")
-        return None
+        point = mounted("ext4", "-t", "ext4", "-o", "loop", image)
+        return Place("ext4", point, journalled=True)
     finally:
         image.unlink(missing_ok=True)  # the mount holds it
 
 
+def in_memory() -> Place:
+    """What needs no root."""
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or os.statvfs(shared).f_flag & os.ST_NOEXEC:
+        raise Failure("/dev/shm can't be used; run this as root")
+    directory = Path(tempfile.mkdtemp(prefix="onefold-bench-", dir=shared))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return Place("tmpfs", directory)
+
+
 def find_places() -> list[Place]:
-    places = []
-    if own_mounts():
-        tmpfs = mount(
-            "tmpfs", "-t", "tmpfs", "-o", "mode=755,size=75%", "onefold-bench"
-        )
-        if tmpfs:
-            places.append(Place("tmpfs", tmpfs))
-        ext4 = mount_ext4()
-        if ext4:
-            places.append(Place("ext4", ext4, journalled=True))
-    else:
+    places: list[Place] = []
+    if not own_mounts():
         say("ext4 is left out: mounting one needs root")
-    if not places:
-        shared = Path("/dev/shm")
-        if not shared.is_dir() or os.statvfs(shared).f_flag & os.ST_NOEXEC:
-            raise Failure("/dev/shm can't be used; run this as root")
-        directory = Path(tempfile.mkdtemp(prefix="onefold-bench-", dir=shared))
-        atexit.register(shutil.rmtree, directory, ignore_errors=True)
-        places.append(Place("tmpfs", directory))
-    return places
+        return [in_memory()]
+    for make in (tmpfs, ext4):
+        try:
+            places.append(make())
+        except (Failure, OSError) as failure:
+            say(f"not measured on {make.__name__}: {failure}")
+    return places or [in_memory()]

@@ -1,4 +1,4 @@
-"""Runs programs, and knows where everything is."""
+"""Where everything is, and programs that are run without a clock."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence, Union
 
@@ -18,9 +15,7 @@ EXAMPLES = REPOSITORY / ".build" / "examples"
 WORK = REPOSITORY / ".build" / "bench"
 REPORT = REPOSITORY / "docs" / "benchmarks.md"
 
-
 MIB = 1 << 20
-
 
 Part = Union[str, Path]
 
@@ -30,7 +25,7 @@ class Failure(Exception):
 
 
 class Unavailable(Failure):
-    """What would be measured, or compared with, is not to be had here."""
+    """Something that would be measured, or compared with, does not exist here."""
 
 
 def last_line(failure: Exception) -> str:
@@ -49,7 +44,7 @@ def say(message: str) -> None:
     print(f"bench: {message}", file=sys.stderr, flush=True)
 
 
-# Nothing of the caller's environment that could change what the programs do.
+# Without the caller's variables, which could change what the programs do.
 ENVIRONMENT = {
     "PATH": os.environ.get("PATH", os.defpath),
     "HOME": os.environ.get("HOME", "/"),
@@ -57,69 +52,24 @@ ENVIRONMENT = {
 }
 
 
-@dataclass
-class Run:
-    """One run of a program, from before it is spawned until it is reaped, in
-    milliseconds."""
-
-    wall: float
-    processor: float = 0.0
-
-    def __sub__(self, other: Run) -> Run:
-        return Run(self.wall - other.wall, self.processor - other.processor)
-
-
 def environment_with(variables: dict[str, Part]) -> dict[str, str]:
     return {**ENVIRONMENT, **{name: os.fspath(v) for name, v in variables.items()}}
 
 
-def spawn(
-    command: Sequence[Part],
-    variables: dict[str, Part],
-    out: int,
-    err: int,
-    own_group: bool = False,
-) -> int:
-    arguments = [os.fspath(part) for part in command]
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, out, 1),
-        (os.POSIX_SPAWN_DUP2, err, 2),
-    ]
-    environment = environment_with(variables)
-    group = {"setpgroup": 0} if own_group else {}
-    return os.posix_spawnp(
-        arguments[0], arguments, environment, file_actions=actions, **group
-    )
-
-
 def check(command: Sequence[Part], code: int, errors: str) -> None:
-    """`code` is negative where a signal ended the program."""
+    """Fails unless the code is 0. A negative code is the signal that ended the program."""
     if code != 0:
         name = " ".join(os.path.basename(part) for part in command[:2])
         raise Failure(f"{name} ended with {code}: {errors.strip()[-2000:]}")
 
 
-def launch(command: Sequence[Part], **variables: Part) -> Run:
-    """Runs a program to its end; fails if the program does."""
-    with open(os.devnull, "w") as null, tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter_ns()
-        pid = spawn(command, variables, null.fileno(), errors.fileno())
-        _, status, usage = os.wait4(pid, 0)
-        end = time.perf_counter_ns()
-        errors.seek(0)
-        check(command, os.waitstatus_to_exitcode(status), errors.read())
-    return Run((end - start) / 1e6, (usage.ru_utime + usage.ru_stime) * 1e3)
-
-
 def output_of(command: Sequence[Part], **variables: Part) -> str:
-    """What a program prints, where time does not matter."""
+    """What a program prints; fails if the program does."""
     result = subprocess.run(
         [os.fspath(part) for part in command],
         env=environment_with(variables),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
     )
     check(command, result.returncode, result.stderr.decode(errors="replace"))
     return result.stdout.decode()
@@ -130,3 +80,10 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def brought(source: Path, room: Path) -> Path:
+    """A copy on the file system that is measured."""
+    copy = room / f"{len(list(room.iterdir()))}-{source.name}"
+    output_of(["cp", "-a", source, copy])
+    return copy

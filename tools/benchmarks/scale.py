@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Sequence
+from pathlib import Path
+from typing import Callable, NamedTuple, Sequence
 
-from .bench import Bench, copying, peak_of, unpack_onefile
-from .content import FILES_OF_A_DIRECTORY, large_files, small_files
-from .figures import Runs, figure, fit, prose, table, take_turns
+from .bench import Bench
+from .figures import figure, fit, table
 from .pictures import Line, log_chart
 from .places import Place
-from .running import Run, remove, say
-from .trees import Tree
+from .running import remove, say
+from .texts import text
+from .timing import copying, launch, take_turns, unpack_onefile
+from .trees import Tree, stretches, synthetic
 from .warm import overheads_of
 
 FILE_BYTES = 1 << 10
+FILES_OF_A_DIRECTORY = 100
 FILE_COUNTS = (10, 100, 1_000, 10_000, 100_000, 200_000)
 MEGABYTES = (1, 10, 100, 1_000, 5_000)
 LARGE_FILES = 4  # that the bytes are in
@@ -24,191 +26,132 @@ LEVEL = 3
 # Short ones are repeated until they have taken this long, up to the turns of the run.
 CASE_MS = 1_000
 WARM_TURNS = 40
-CHECKS = ("seal", "dirs")
 # Of memory: what the largest tree, its copy and its file need on a tmpfs.
 ROOM_FOR_A_COPY = 2.7
 
+# The columns of a tree, in the order of the table, and their digits. `amount` is files, or MB.
+COLUMNS = {"amount": 0, "directories": 0, "pack, s": 2, "cold, ms": 1, "`cp -a`, ms": 1}
+COLUMNS |= {"to `cp -a`": 2, "peak of unpacking, MiB": 1}
+COLUMNS |= {"warm, `seal`, ms": 2, "warm, `dirs`, ms": 2}
+AMOUNT, DIRECTORIES, PACK, COLD, COPY, RATIO, PEAK, SEAL, DIRS = COLUMNS
 
-@dataclass
-class Measured:
-    """Of one tree, in the units of the table."""
-
-    amount: float  # files, or MB
-    directories: int
-    pack: float
-    cold: float
-    peak: float
-    seal: float
-    dirs: float
-    copy: float
-
-
-def turns_of(bench: Bench, first: Run) -> int:
-    return max(1, min(bench.turns, int(CASE_MS / first.wall)))
+Measured = dict[str, float]  # of one tree, by column
 
 
 def measure(bench: Bench, place: Place, amount: float, tree: Tree) -> Measured:
     file, cache = tree.path.with_name("onefile"), tree.path.with_name("cache")
-    options = ("--level", str(LEVEL))
-    packing = bench.workshop.packing(tree, file, *options)
-    _, packed = peak_of(bench, packing)
-    peak, first = peak_of(bench, [file], ONEFOLD="prewarm", ONEFOLD_CACHE=cache)
+    helper = bench.workshop.compiled("PEAK")
+    packed = launch(bench.workshop.packing(tree, file, "--level", str(LEVEL)))
+    first = launch([file], helper, ONEFOLD="prewarm", ONEFOLD_CACHE=cache)
     remove(cache)
-    turns = turns_of(bench, first)
-    cases = {
-        "cold": place.fresh(unpack_onefile(file)),
-        "copy": place.fresh(copying(tree.path)),
-    }
-    runs: dict[str, Runs] = take_turns(cases, turns, warm_up=int(turns > 1))
+    turns = max(1, min(bench.turns, int(CASE_MS / first.wall)))
+    cases = {COLD: place.fresh(unpack_onefile(file)), COPY: place.fresh(copying(tree.path))}
+    runs = take_turns(cases, turns, warm_up=int(turns > 1))
+    cold, copy = (runs[name].wall.median for name in cases)
     _, directories = tree.counts
     remove(tree.path)  # room for the cache
-    warm = overheads_of(bench, file, cache, CHECKS, WARM_TURNS)
-    remove(cache)
+    warm = overheads_of(bench, file, ("seal", "dirs"), WARM_TURNS)
     remove(file)
-    return Measured(
-        amount,
-        directories,
-        packed.wall / 1e3,
-        runs["cold"].wall.median,
-        peak,
-        warm["seal"].median,
-        warm["dirs"].median,
-        runs["copy"].wall.median,
-    )
+    figures = (amount, directories, packed.wall / 1e3, cold, copy, cold / copy, first.peak)
+    return dict(zip(COLUMNS, (*figures, warm["seal"].median, warm["dirs"].median)))
 
 
-def row_of(one: Measured) -> list[str]:
-    row = [figure(one.amount), figure(one.directories), figure(one.pack, 2)]
-    row += [figure(one.cold, 1), figure(one.copy, 1), figure(one.cold / one.copy, 2)]
-    return [*row, figure(one.peak, 1), figure(one.seal, 2), figure(one.dirs, 2)]
+class Slope(NamedTuple):
+    """A line that is fitted to a column, over another one."""
 
-
-HEADS = ["directories", "pack, s", "cold, ms", "`cp -a`, ms", "to `cp -a`"]
-HEADS += ["peak of unpacking, MiB", "warm, `seal`, ms", "warm, `dirs`, ms"]
-
-
-@dataclass
-class Slope:
     what: str
+    column: str
     unit: str
-    of: Callable[[Measured], float]
-    intercept: str = "ms"
-    over: Callable[[Measured], float] = lambda one: one.amount
-    factor: float = 1.0  # from the units of the table to `unit`
+    factor: float  # from the units of the table to `unit`
+    start_unit: str = "ms"  # of the intercept
+    over: str = AMOUNT
 
     def row(self, all_of: Sequence[Measured]) -> list[str]:
-        slope, start = fit([(self.over(one), self.of(one)) for one in all_of])
-        slope *= self.factor
-        return [
-            self.what,
-            f"{figure(slope, 2)} {self.unit}",
-            f"{figure(start, 2)} {self.intercept}",
-        ]
+        rise, start = fit([(one[self.over], one[self.column]) for one in all_of])
+        slope = f"{figure(rise * self.factor, 2)} {self.unit}"
+        return [self.what, slope, f"{figure(start, 2)} {self.start_unit}"]
 
 
-def directories(one: Measured) -> float:
-    return one.directories
+class Series(NamedTuple):
+    """Trees that grow, and the lines over their size."""
+
+    name: str
+    unit: str
+    bytes_of_one: int
+    amounts: Sequence[int]
+    make: Callable[[Path, Path, int], Tree]
+    slopes: Sequence[Slope]
+
+
+def small_files(program: Path, at: Path, count: int) -> Tree:
+    files = min(count, FILES_OF_A_DIRECTORY)
+    return synthetic(program, at, count // files, files, FILE_BYTES, stretches(renamed=False))
+
+
+def large_files(program: Path, at: Path, megabytes: int) -> Tree:
+    size = megabytes * 1_000_000 // LARGE_FILES
+    return synthetic(program, at, 1, LARGE_FILES, size, stretches(renamed=True))
 
 
 FILE_SLOPES = [
-    Slope("packing", "µs per file", lambda one: one.pack, "s", factor=1e6),
-    Slope("cold", "µs per file", lambda one: one.cold, factor=1e3),
-    Slope("`cp -a`", "µs per file", lambda one: one.copy, factor=1e3),
-    Slope(
-        "warm, `dirs`", "µs per directory", lambda one: one.dirs, "ms", directories, 1e3
-    ),
-    Slope(
-        "warm, `seal`", "µs per directory", lambda one: one.seal, "ms", directories, 1e3
-    ),
-    Slope(
-        "peak of unpacking",
-        "bytes per file",
-        lambda one: one.peak,
-        "MiB",
-        factor=1 << 20,
-    ),
+    Slope("packing", PACK, "µs per file", 1e6, "s"),
+    Slope("cold", COLD, "µs per file", 1e3),
+    Slope("`cp -a`", COPY, "µs per file", 1e3),
+    Slope("warm, `dirs`", DIRS, "µs per directory", 1e3, over=DIRECTORIES),
+    Slope("warm, `seal`", SEAL, "µs per directory", 1e3, over=DIRECTORIES),
+    Slope("peak of unpacking", PEAK, "bytes per file", 1 << 20, "MiB"),
 ]
 BYTE_SLOPES = [
-    Slope("packing", "ms per MB", lambda one: one.pack, "s", factor=1e3),
-    Slope("cold", "ms per MB", lambda one: one.cold),
-    Slope("`cp -a`", "ms per MB", lambda one: one.copy),
-    Slope("warm, `seal`", "µs per MB", lambda one: one.seal, factor=1e3),
-    Slope(
-        "peak of unpacking", "KiB per MB", lambda one: one.peak, "MiB", factor=1 << 10
-    ),
+    Slope("packing", PACK, "ms per MB", 1e3, "s"),
+    Slope("cold", COLD, "ms per MB", 1),
+    Slope("`cp -a`", COPY, "ms per MB", 1),
+    Slope("warm, `seal`", SEAL, "µs per MB", 1e3),
+    Slope("peak of unpacking", PEAK, "KiB per MB", 1 << 10, "MiB"),
+]
+ALL_SERIES = [
+    Series("files", "files", FILE_BYTES, FILE_COUNTS, small_files, FILE_SLOPES),
+    Series("bytes", "MB", 1_000_000, MEGABYTES, large_files, BYTE_SLOPES),
 ]
 
 
 def drawing(title: str, across: str, all_of: Sequence[Measured]) -> str:
-    curves: dict[str, Callable[[Measured], float]] = {
-        "pack": lambda one: one.pack * 1e3,
-        "cp -a": lambda one: one.copy,
-        "cold": lambda one: one.cold,
-        "warm, dirs": lambda one: one.dirs,
-        "warm, seal": lambda one: one.seal,
-    }
-    lines = [
-        Line(name, [(one.amount, of(one)) for one in all_of])
-        for name, of in curves.items()
-    ]
+    curves = {"pack": PACK, "cp -a": COPY, "cold": COLD, "warm, dirs": DIRS, "warm, seal": SEAL}
+    lines = []
+    for name, column in curves.items():
+        factor = 1e3 if column == PACK else 1
+        lines.append(Line(name, [(one[AMOUNT], one[column] * factor) for one in all_of]))
     return log_chart(title, across, "ms", lines)
 
 
 def available() -> int:
-    """Bytes of memory that are to be had."""
+    """Bytes of memory that are available."""
     with open("/proc/meminfo") as lines:
         facts = dict(line.split(":") for line in lines)
     return int(facts["MemAvailable"].split()[0]) * 1024
 
 
-METHOD = """
-    On {place}. Small files have {file_bytes} bytes each, {files} in a directory: stretches of what the
-    interpreter's prefix holds, libraries, sources and byte code. Bytes are in {large} files of such
-    stretches, in each MiB of which the 256 bytes have other names, so that no frame is like
-    another. Packed once at zstd {level}, with `--no-cache`. Cold is `ONEFOLD=trace`; it and `cp -a`
-    take as many turns as fit in a second, once at least. Warm is over the shim, as above, {warm}
-    turns. Slopes are least squares of the relative errors, over all rows: each row counts alike; what
-    is left at none is the intercept.
-"""
+def measured(bench: Bench, series: Series) -> str:
+    place, all_of, missing = bench.places[0], [], ""
+    for amount in series.amounts[: QUICK_SIZES if bench.quick else None]:
+        what = f"{figure(amount)} {series.unit}"
+        if amount * series.bytes_of_one * ROOM_FOR_A_COPY > available():
+            missing += f"\n{what} are left out: memory is short.\n"
+            continue
+        say(f"scale: {what}")
+        with place.room() as room:
+            tree = series.make(bench.workshop.compiled("TARGET"), room / "tree", amount)
+            all_of.append(measure(bench, place, amount, tree))
+    rows = [[figure(one[name], digits) for name, digits in COLUMNS.items()] for one in all_of]
+    result = "\n" + table([series.unit, *list(COLUMNS)[1:]], rows)
+    slopes = [slope.row(all_of) for slope in series.slopes]
+    result += "\n" + table([f"by {series.name}", "slope", "intercept"], slopes)
+    says = f"Lines: milliseconds of packing, unpacking, copying and launching, by {series.unit}"
+    chart = drawing(f"Time by number of {series.name}", series.unit, all_of)
+    return result + bench.picture(f"scale-{series.name}", chart, says) + missing
 
 
 def scale(bench: Bench) -> str:
-    place = bench.places[0]
-    sizes = QUICK_SIZES if bench.quick else max(len(FILE_COUNTS), len(MEGABYTES))
-    by_files, by_bytes, missing = [], [], ""
-    for count in FILE_COUNTS[:sizes]:
-        say(f"scale: {count} files")
-        with place.room() as room:
-            tree = small_files(bench.workshop, room / "tree", count, FILE_BYTES)
-            by_files.append(measure(bench, place, count, tree))
-    for megabytes in MEGABYTES[:sizes]:
-        size = megabytes * 1_000_000
-        if size * ROOM_FOR_A_COPY > available():
-            missing += f"\n{figure(megabytes)} MB are left out: memory is short.\n"
-            continue
-        say(f"scale: {megabytes} MB")
-        with place.room() as room:
-            tree = large_files(bench.workshop, room / "tree", size, LARGE_FILES)
-            by_bytes.append(measure(bench, place, megabytes, tree))
-    text = prose(
-        METHOD.format(
-            place=place.name,
-            file_bytes=figure(FILE_BYTES),
-            files=FILES_OF_A_DIRECTORY,
-            large=LARGE_FILES,
-            level=LEVEL,
-            warm=WARM_TURNS,
-        )
-    )
-    for name, across, all_of, slopes in (
-        ("files", "files", by_files, FILE_SLOPES),
-        ("bytes", "MB", by_bytes, BYTE_SLOPES),
-    ):
-        text += "\n" + table([across, *HEADS], [row_of(one) for one in all_of])
-        rows = [slope.row(all_of) for slope in slopes]
-        text += "\n" + table([f"by {name}", "slope", "intercept"], rows)
-        title = f"Time by number of {name}"
-        says = f"Lines: milliseconds of packing, unpacking, copying and launching, by {across}"
-        picture = drawing(title, across, all_of)
-        text += bench.picture(f"scale-{name}", picture, says)
-    return text + missing
+    values = {"place": bench.places[0].name, "file_bytes": figure(FILE_BYTES), "level": LEVEL}
+    values |= {"files": FILES_OF_A_DIRECTORY, "large": LARGE_FILES, "warm": WARM_TURNS}
+    tables = "".join(measured(bench, series) for series in ALL_SERIES)
+    return text("scale", **values, tables=tables)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-from pathlib import Path
+import re
 
 from .bench import Bench
-from .figures import figure, prose, table
+from .figures import figure, table
 from .pictures import Bar, Group, Range, bar_chart
+from .running import output_of
+from .texts import text
 from .trees import Tree
 
 # The figures of the design.
@@ -18,43 +19,18 @@ TO_PYINSTALLER = 1
 ARCHIVE_OPTIONS = ("-19", "--long=27")
 
 
-def is_static(program: Path) -> bool:
-    """Whether an ELF file names no dynamic loader and no shared library."""
-    image = program.read_bytes()
-    offset = struct.unpack_from("<Q", image, 32)[0]
-    size, count = struct.unpack_from("<HH", image, 54)
-    types = [
-        struct.unpack_from("<I", image, offset + n * size)[0] for n in range(count)
-    ]
-    dynamic, interpreter = 2, 3
-    return dynamic not in types and interpreter not in types
-
-
 ARCHIVE = f"`tar`, `zstd {' '.join(ARCHIVE_OPTIONS)}`"
 PYINSTALLER = "PyInstaller `--onefile`"
 
 
-HEADS = [
-    "tree",
-    "bytes",
-    "onefile",
-    ARCHIVE,
-    "onefile to it",
-    PYINSTALLER,
-    "onefile to it",
-]
-
-
-def archived_trees(bench: Bench) -> list[Tree]:
-    """One stream is compressed on one core, for about a minute each."""
-    return [bench.fastapi, bench.node]
+HEADS = ["tree", "bytes", "onefile", ARCHIVE, "onefile to it", PYINSTALLER, "onefile to it"]
 
 
 def rivals_of(bench: Bench, tree: Tree) -> dict[str, int]:
     """The bytes of other files of the tree, or of the same server."""
     sizes = {}
     if tree not in (bench.frozen, bench.many):
-        sizes[ARCHIVE] = bench.workshop.archived(tree, *ARCHIVE_OPTIONS).stat().st_size
+        sizes[ARCHIVE] = bench.workshop.archived(tree, *ARCHIVE_OPTIONS).path.stat().st_size
     if tree in (bench.fastapi, bench.frozen):
         sizes[PYINSTALLER] = bench.pyinstaller_onefile.stat().st_size
     return sizes
@@ -65,10 +41,10 @@ def row_of(bench: Bench, tree: Tree, others: dict[str, int]) -> list[str]:
     packed = bench.workshop.packed(tree)
     if ARCHIVE in others:
         what = f"size to {ARCHIVE}, {tree.name}"
-        bench.check(what, packed.size / others[ARCHIVE], TO_ARCHIVE, "", 3)
+        bench.check(what, packed.size / others[ARCHIVE], TO_ARCHIVE, "", digits=3)
     if tree is bench.fastapi:
         what = f"size to {PYINSTALLER} of the same server"
-        bench.check(what, packed.size / others[PYINSTALLER], TO_PYINSTALLER, "", 3)
+        bench.check(what, packed.size / others[PYINSTALLER], TO_PYINSTALLER, "", digits=3)
     row = [tree.name, figure(tree.size), f"{figure(packed.size)} ({packed.codec})"]
     for name in (ARCHIVE, PYINSTALLER):
         other = others.get(name)
@@ -78,15 +54,12 @@ def row_of(bench: Bench, tree: Tree, others: dict[str, int]) -> list[str]:
 
 def sizes(bench: Bench) -> str:
     bootloader = bench.workshop.bootloader
-    bench.check("bootloader", bootloader.stat().st_size, BOOTLOADER_BYTES, "bytes")
-    linking = "static" if is_static(bootloader) else "**dynamic**"
-    text = table(
-        ["program", "bytes"],
-        [
-            [f"bootloader ({linking})", figure(bootloader.stat().st_size)],
-            ["`onefold`", figure(bench.workshop.program.stat().st_size)],
-        ],
-    )
+    size = bootloader.stat().st_size
+    bench.check("bootloader", size, BOOTLOADER_BYTES, "bytes")
+    headers = output_of(["readelf", "--wide", "--program-headers", bootloader])
+    is_dynamic = re.search(r"^ +(INTERP|DYNAMIC) ", headers, re.MULTILINE)
+    programs = [[f"bootloader ({'**dynamic**' if is_dynamic else 'static'})", figure(size)]]
+    programs.append(["`onefold`", figure(bench.workshop.program.stat().st_size)])
     rows, groups = [], []
     for tree in bench.trees:
         others = rivals_of(bench, tree)
@@ -95,11 +68,8 @@ def sizes(bench: Bench) -> str:
         sizes = {f"onefile, {packed.codec}": packed.size, **others}
         bars = [Bar(name, Range(size / 1e6)) for name, size in sizes.items()]
         groups.append(Group(f"{tree.name}: {figure(tree.size / 1e6)} MB", bars))
-    text += f"\n{table(HEADS, rows)}"
-    text += "\n" + prose("""
-        *FastAPI server* is packed from its spec; *frozen* is the tree that PyInstaller's `--onedir`
-        makes of it. PyInstaller's file is the same in both rows.
-    """)
     drawn = bar_chart("Size of the file", "MB", groups)
     says = "Bars: megabytes of the onefile and of other files of the same trees"
-    return text + bench.picture("sizes", drawn, says)
+    picture = bench.picture("sizes", drawn, says)
+    programs_table = table(["program", "bytes"], programs)
+    return text("sizes", programs=programs_table, table=table(HEADS, rows), picture=picture)

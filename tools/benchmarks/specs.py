@@ -11,14 +11,14 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import Sequence
 
 from .applications import Application
-from .running import Failure, Part, check, environment_with, remove
-
-if TYPE_CHECKING:
-    from .bench import Bench
+from .running import WORK, Failure, Part, check, environment_with
+from .trees import Packed
+from .workshop import Workshop
 
 PROGRESS = re.compile(r"onefold pack: (\w+)")
 INSTALLING, COMPRESSING, TESTING = "installing", "compressing", "smoke"
@@ -33,129 +33,112 @@ class SpecBuild:
     phases: dict[str, float]  # seconds, by the first word of what the packer says
     facts: dict  # the packer's summary
 
+    @property
+    def packed(self) -> Packed:
+        return Packed(self.file, self.facts)
+
     def phase(self, name: str) -> float:
         return self.phases.get(name, 0.0)
 
 
-def follow(process: subprocess.Popen, only: Optional[str]) -> tuple[dict, list[str]]:
-    """Reads what a packer says until its end: seconds by phase, and the lines. With `only`, it is
-    ended after that phase."""
+def followed(
+    command: Sequence[Part], variables: dict[str, Part], only: str = ""
+) -> tuple[dict[str, float], str]:
+    """Seconds by phase of what a packer says, and its output. With `only`, it is ended after that
+    phase."""
     phases: dict[str, float] = {}
-    lines = []
-    now, since = "", time.monotonic()
-    for line in process.stderr:
-        lines.append(line)
-        found = PROGRESS.match(line)
-        if found:
-            phases[now] = phases.get(now, 0.0) + time.monotonic() - since
-            if now == only:
-                process.send_signal(signal.SIGTERM)
-                break
-            now, since = found[1], time.monotonic()
-    process.communicate()
-    phases[now] = phases.get(now, 0.0) + time.monotonic() - since
-    return phases, lines
+    lines, now, since, reached = [], "", time.monotonic(), False
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            [os.fspath(part) for part in command],
+            env=environment_with(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        for line in process.stderr or ():
+            lines.append(line)
+            found = PROGRESS.match(line)
+            if found:
+                phases[now] = phases.get(now, 0.0) + time.monotonic() - since
+                reached = bool(only) and now == only
+                if reached:
+                    process.send_signal(signal.SIGTERM)
+                    break
+                now, since = found[1], time.monotonic()
+        process.communicate()
+        phases[now] = phases.get(now, 0.0) + time.monotonic() - since
+        if not reached:
+            check(command, process.returncode or bool(only), "".join(lines[-TAIL_LINES:]))
+        output.seek(0)
+        return phases, output.read()
 
 
-def packing(bench: Bench, directory: Path, output: Path, *options: Part) -> list[Part]:
-    program, bootloader = bench.workshop.program, bench.workshop.bootloader
-    command: list[Part] = [program, "pack", "--spec", directory, "-o", output]
-    return [*command, "--bootloader", bootloader, "--json", *options]
+@dataclass
+class SpecRoom:
+    """A directory for builds of an example, with one cache of the packer."""
+
+    workshop: Workshop
+    application: Application
+    path: Path
+
+    @property
+    def cache(self) -> list[Part]:
+        return ["--cache", self.path / "cache"]
+
+    def packing(self, directory: Path, output: Path, *options: Part) -> list[Part]:
+        workshop = self.workshop
+        command: list[Part] = [workshop.program, "pack", "--spec", directory, "-o", output]
+        return [*command, "--bootloader", workshop.bootloader, "--json", *options]
+
+    def build(self, directory: Path, output: Path, *options: Part) -> SpecBuild:
+        """Packs the spec in a directory; its requirements are those of the example."""
+        variables = self.application.offline
+        with tempfile.NamedTemporaryFile("r") as peak:
+            helper: list[Part] = [self.workshop.compiled("PEAK"), peak.name]
+            start = time.monotonic()
+            command = [*helper, *self.packing(directory, output, *options)]
+            phases, facts = followed(command, variables)
+            seconds = time.monotonic() - start
+            return SpecBuild(output, seconds, int(peak.read()) / 1024, phases, json.loads(facts))
+
+    @cached_property
+    def first(self) -> SpecBuild:
+        """The spec as it is in docs/examples, with an empty cache, once in a run."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        name = self.application.name
+        with self.workshop.costing(f"packing {name} from its spec"):
+            return self.build(self.application.directory, self.path / name, *self.cache)
+
+    def copied(self, name: str, *edit: str) -> Path:
+        """The example's directory, to change something in it. `edit` is a pattern that matches once
+        in the spec, and what replaces it."""
+        directory = self.path / name
+        shutil.rmtree(directory, ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(self.application.directory, directory, ignore=ignored)
+        if edit:
+            pattern, replacement = edit
+            spec = directory / "onefold.toml"
+            text, count = re.subn(pattern, replacement, spec.read_text(), flags=re.MULTILINE)
+            if count != 1:
+                raise Failure(f"{spec}: {count} places match {pattern}, not one")
+            spec.write_text(text)
+        return directory
+
+    def seconds_of_installing(self, directory: Path, **variables: Part) -> float:
+        """How long a build installs; it is ended then."""
+        command = self.packing(directory, directory / "onefile", "--no-cache", "--no-smoke")
+        phases, _ = followed(command, {**self.application.offline, **variables}, INSTALLING)
+        return phases[INSTALLING]
 
 
-def popen(command: list[Part], output: int, variables: dict[str, Part]):
-    return subprocess.Popen(
-        [os.fspath(part) for part in command],
-        env=environment_with(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
-
-
-def build(
-    bench: Bench,
-    application: Application,
-    directory: Path,
-    output: Path,
-    *options: Part,
-) -> SpecBuild:
-    """Packs the spec in a directory; its requirements are those of an example."""
-    command = packing(bench, directory, output, *options)
-    with tempfile.NamedTemporaryFile("r") as peak, tempfile.TemporaryFile("w+") as out:
-        measured: list[Part] = [bench.workshop.compiled("PEAK"), peak.name, *command]
-        variables = application.offline
-        start = time.monotonic()
-        process = popen(measured, out.fileno(), variables)
-        phases, lines = follow(process, None)
-        seconds = time.monotonic() - start
-        check(command, process.returncode, "".join(lines[-TAIL_LINES:]))
-        out.seek(0)
-        facts = json.loads(out.read())
-        return SpecBuild(output, seconds, int(peak.read()) / 1024, phases, facts)
-
-
-def seconds_of_installing(
-    bench: Bench, application: Application, directory: Path, **variables: Part
-) -> float:
-    """How long a build installs; it is ended then."""
-    output = directory / "onefile"
-    command = packing(bench, directory, output, "--no-cache", "--no-smoke")
-    process = popen(command, subprocess.DEVNULL, {**application.offline, **variables})
-    phases, lines = follow(process, INSTALLING)
-    if INSTALLING not in phases:
-        check(command, process.returncode or 1, "".join(lines[-TAIL_LINES:]))
-    return phases[INSTALLING]
-
-
-# What the sections build, once in a run
-
-
-def room_of(bench: Bench, application: Application) -> Path:
-    """On the file system that is measured: the machine's own may be slow at making files."""
-    room = bench.disk.path / "specs" / application.name
-    room.mkdir(parents=True, exist_ok=True)
-    return room
-
-
-def cache_of(bench: Bench, application: Application) -> Path:
-    """The packer's cache: that of the first build, for those after it."""
-    return room_of(bench, application) / "cache"
-
-
-def first_build(bench: Bench, application: Application) -> SpecBuild:
-    """The spec as it is in docs/examples, with an empty cache."""
-    return first_build_in(room_of(bench, application), bench, application)
-
-
-def first_build_in(room: Path, bench: Bench, application: Application) -> SpecBuild:
-    """The same in another directory, which is emptied."""
-    if room not in bench.first_builds:
-        remove(room)
-        room.mkdir(parents=True)
-        output, cache = room / application.name, room / "cache"
-        with bench.costing(f"packing {application.name} from its spec"):
-            bench.first_builds[room] = build(
-                bench, application, application.directory, output, "--cache", cache
-            )
-    return bench.first_builds[room]
-
-
-def copied(bench: Bench, application: Application, name: str) -> Path:
-    """The example's directory, to change something in it."""
-    directory = room_of(bench, application) / name
-    remove(directory)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(application.directory, directory, ignore=ignored)
-    return directory
-
-
-def edit_spec(directory: Path, pattern: str, replacement: str) -> None:
-    """Replaces the one place where a pattern matches."""
-    spec = directory / "onefold.toml"
-    text, count = re.subn(pattern, replacement, spec.read_text(), flags=re.MULTILINE)
-    if count != 1:
-        raise Failure(f"{spec}: {count} places match {pattern}, not one")
-    spec.write_text(text)
+@lru_cache
+def spec_room(
+    workshop: Workshop, application: Application, root: Path = WORK / "specs"
+) -> SpecRoom:
+    """The same room, with its first build, whoever asks for it in a run."""
+    return SpecRoom(workshop, application, root / application.name)

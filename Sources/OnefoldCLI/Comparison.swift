@@ -8,7 +8,8 @@ struct Comparison {
   var isSameBuild: Bool
   /// By name.
   var distributions: [DistributionChange] = []
-  /// Entries that are not the same, in the order of the new tree, then those that it lacks.
+  /// Entries that are not the same, in the order of the new tree, then those that it lacks; last what differs in its time
+  /// only.
   var entries: [EntryChange] = []
   var sameEntries = 0
   /// Bytes of files that a new tree can share with the old one: content, mode and time are the same.
@@ -112,6 +113,8 @@ extension Comparison {
     for (path, _) in remaining.sorted(by: { $0.value < $1.value }) {
       entries.append(EntryChange(path: path, difference: .removed))
     }
+    entries =
+      entries.filter { $0.difference != .time } + entries.filter { $0.difference == .time }
   }
 
   /// The most important one.

@@ -96,6 +96,9 @@ struct FileOwners {
     if let owner = owners[path] ?? sourcePaths(of: path).lazy.compactMap({ owners[$0] }).first {
       return names[owner]
     }
+    // Several distributions and scripts may share a `__pycache__`.
+    let isCached = parent(of: path)[...].hasSuffix("__pycache__")
+    let path = isCached ? sourcePaths(of: path).first ?? path : path
     var directory = parent(of: path)
     while !directory.isEmpty {
       if let owner = directoryOwners[directory] {

@@ -102,6 +102,20 @@ import Testing
       ])
   }
 
+  @Test func byteCodeOfAScriptIsTheScripts() throws {
+    let site = "lib/python3.11/site-packages"
+    let paths = [
+      "\(site)/six.py", "\(site)/__pycache__/six.cpython-311.pyc", "\(site)/app.py",
+      "\(site)/__pycache__/app.cpython-311.pyc", "tool.py", "__pycache__/tool.cpython-311.pyc",
+    ]
+    let six = "\(site)/six-1.17.0.dist-info/RECORD"
+    #expect(
+      try attribution(paths, [six: "six.py,,\n__pycache__/six.cpython-311.pyc,,\n"]) == [
+        "six 1.17.0": [paths[0], paths[1], six], "\(site)/app.py": [paths[2], paths[3]],
+        "tool.py": [paths[4], paths[5]],
+      ])
+  }
+
   @Test func listsAreReadAsTheyAreWritten() throws {
     let paths = ["s/a,b", "s/c\"d", "bin/up", "s/here/x", "outside", "s/plain", "s/last"]
     let rows = try attribution(

@@ -13,7 +13,7 @@ from typing import Any
 from examples import EXAMPLES, GUIDES, Server, free_port, packed_example
 from images import PATH, Bind, Image, build, environment, root, run_patiently
 from spec_support import wheel
-from support import DIST, ONEFOLD, Case, needs_program, needs_root, run, succeed
+from support import DIST, ONEFOLD, Case, make_tree, needs_program, needs_root, pack, program, run, succeed
 from test_guides import blocks
 from tool_packages import tool_packages
 
@@ -132,6 +132,18 @@ class Guide(Case):
         self.steps([script], "sh", [Bind(self.project, "/project", True)], PIP_BREAK_SYSTEM_PACKAGES="1", **variables)
         self.check_pipeline(self.project / "dist/notify")
         self.assertNotEqual(os.listdir(self.project / ".onefold-cache"), [])
+        self.check_update()
+
+    def check_update(self) -> None:
+        """The guide's comparison with the last release, which is the same one here, and then another file."""
+        [compare] = [text for text in blocks("ci.md", "sh") if "onefold compare" in text]
+        last = self.project / "last-release"
+        last.mkdir()
+        shutil.copy(self.project / "dist/notify", last)
+        self.steps([compare], "sh", [Bind(self.project, "/project", True)])
+        pack(make_tree(self.work / "tree", {"run": program()}), last / "notify")
+        with self.assertRaisesRegex(AssertionError, "fetches .* allows 10.0 %: the most is "):
+            self.steps([compare], "sh", [Bind(self.project, "/project", True)])
 
     def check_pipeline(self, file: Path) -> None:
         result = run([file, "--version"], environment={"HOME": self.work, "ONEFOLD_CACHE": self.cache})

@@ -12,7 +12,7 @@ from .texts import text
 from .trees import Tree
 
 # The figures of the design.
-BOOTLOADER_BYTES = 400_000
+BOOTLOADER_BYTES = 420_000
 TO_ARCHIVE = 1.02
 TO_PYINSTALLER = 1
 

@@ -1,6 +1,6 @@
 import Posix
 
-// In a file of its own, because the compiler takes the only file of a target for a script.
+// In its own file: the compiler treats a target's only file as a script.
 
 /// The arguments of the program, with argument 0.
 func arguments(

@@ -4,7 +4,7 @@ import PayloadReader
 import Posix
 import Reporting
 
-/// Makes the tree ready and executes the entry; returns only by an error.
+/// Makes the tree ready and executes the entry; returns only by throwing.
 func launch(
   _ own: OwnExecutable, _ arguments: [Path], _ parentDeath: Settings.ParentDeathSetting,
   _ report: Report
@@ -28,16 +28,16 @@ func launch(
     environment: ProcessContext.environmentEntries())
   report.ready(unpacked: tree.wasUnpacked)
   report.writeTrace()
-  // Last, because from here on nothing is cleaned up.
+  // Last: nothing is cleaned up after this call.
   try watch?.set(death ?? payload.record.parentDeath ?? .kill)
   try program.execute()
 }
 
-/// How long a launch that unpacked its tree may then clean up, in nanoseconds.
+/// Nanoseconds that a launch may spend on clean-up after it unpacked its tree.
 private let cleanUpTime: Int64 = 1_000_000_000
 
-/// Removes this application's trees that were not used for long: the one moment when a cache grows. That it fails is
-/// no news for who wants to run a program.
+/// Removes this application's stale trees, after the only event that makes a cache grow. Failures are ignored:
+/// the user only wants to run the program.
 private func cleanUp(
   after tree: borrowing CachedTree, _ record: LaunchRecord, _ report: Report
 ) {
@@ -47,7 +47,7 @@ private func cleanUp(
 }
 
 extension CleanUp {
-  /// What a launch of the record's application removes.
+  /// The clean-up of a launch: it removes stale trees of the record's application.
   init(after record: LaunchRecord) {
     self.init()
     application = record.name
@@ -55,8 +55,8 @@ extension CleanUp {
   }
 }
 
-/// Unpacks the tree, or finds it. `willRun`: it is to run on this system, now; otherwise it is prepared for later, and
-/// must be on the disk.
+/// Finds the tree or unpacks it. `willRun`: the program runs on this system now; otherwise the tree is prepared
+/// for later and must be on disk.
 func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) -> CachedTree {
   report.start(payload.record)
   let check = try Settings.check(payload.record)
@@ -80,12 +80,12 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) 
   return try openTree(of: payload, request)
 }
 
-/// How often an entry that is still open for writing somewhere is tried again, and how long between.
+/// How often to retry an entry that is still open for writing elsewhere, and the pause in milliseconds.
 private let busyAttempts = 50
 private let busyPause: UInt32 = 20
 
 extension Program {
-  /// Returns only by an error.
+  /// Executes the entry; returns only by throwing.
   func execute() throws(Failure) {
     var error = ProcessContext.execute(entry, arguments: arguments, environment: environment)
     var attempt = 1

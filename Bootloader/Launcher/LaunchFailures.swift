@@ -1,24 +1,24 @@
 import Posix
 
-/// Exit codes of a launch that does not reach the program (docs/launch.md), as of `env` and `timeout`.
+/// Exit codes of a launch that does not reach the program, the same as those of `env` and `timeout`
+/// (docs/launch.md).
 enum ExitCode {
-  /// The launch failed.
   static var failure: Int32 { 125 }
-  /// The entry can't be executed.
+  /// The entry cannot be executed.
   static var cannotExecute: Int32 { 126 }
-  /// There is no entry.
+  /// The entry does not exist.
   static var notFound: Int32 { 127 }
 }
 
 extension Failure {
-  /// A setting, or a verb, that can't be obeyed: `message` says all.
+  /// A setting or a verb that the launcher cannot obey; `message` is the whole message.
   static func refused(_ message: Text) -> Failure { Failure(.refused, message) }
 
   static func notExecutable(_ message: Text) -> Failure { Failure(.notExecutable, message) }
 
   static func noEntry(_ message: Text) -> Failure { Failure(.noEntry, message) }
 
-  /// What the launch ends with, unless a signal ends it.
+  /// The exit code of the launch, unless a signal ends it.
   var exitCode: Int32 {
     switch kind {
     case .notExecutable: ExitCode.cannotExecute
@@ -27,7 +27,7 @@ extension Failure {
     }
   }
 
-  /// What the user reads: the description, and what to do.
+  /// The text for the user: the description, and advice.
   var message: Text {
     switch kind {
     case .noSpace, .noNodes:
@@ -45,7 +45,7 @@ extension Failure {
     }
   }
 
-  /// This failure for a user who extracts to a directory of their own, and not to the cache.
+  /// This failure for a user who extracts to a directory of their own instead of the cache.
   var whileExtracting: Failure {
     switch kind {
     case .noSpace, .noNodes:

@@ -2,15 +2,15 @@ import PayloadFormat
 import PayloadReader
 import Posix
 
-/// Ends this process, and then the program, when the process that launched it ends (docs/launch.md, "Death with
+/// Ends this process, and later the program, when the process that launched it ends (docs/launch.md, "Death with
 /// the parent").
 struct ParentWatch {
   private let parent = ProcessContext.parent
 
-  /// From now on SIGTERM comes at the parent's death, so that what is being unpacked is removed.
+  /// Requests SIGTERM at the parent's death, so that the launch can remove what it is unpacking.
   init() throws(Failure) { try set(TerminationSignals.terminate) }
 
-  /// From now on, and in the program, `signal` comes.
+  /// Requests `signal` instead, for this process and then the program.
   func set(_ signal: ParentDeath) throws(Failure) {
     switch signal {
     case .kill: try set(TerminationSignals.kill)
@@ -20,7 +20,7 @@ struct ParentWatch {
 
   private func set(_ signal: Int32) throws(Failure) {
     try ProcessContext.signalAtParentDeath(signal)
-    // Where it died before, the kernel has nothing left to tell.
+    // If the parent died before the call, the kernel sends no signal.
     if ProcessContext.parent != parent { throw .interrupted(signal: signal) }
   }
 }

@@ -1,15 +1,15 @@
 public import PayloadFormat
 public import Posix
 
-/// The program that a launch executes, with all that it is given.
+/// The program that a launch executes, with its arguments and environment.
 public struct Program: Sendable {
   public let entry: Path
-  /// Argument 0, which is the entry, included.
+  /// All arguments, with the entry as argument 0.
   public let arguments: [Path]
   public let environment: [Path]
 
-  /// Variables that concern one launch alone, and are not passed on to the program: one that is packed the same way and
-  /// started by this one must not obey them.
+  /// Variables that concern one launch only. The program does not get them: another onefile that it starts must
+  /// not obey them.
   public static var ownVariables: [Path] {
     [
       Path("ONEFOLD"), Path("ONEFOLD_PROGRESS"), Path("ONEFOLD_TRACE"),
@@ -21,7 +21,7 @@ public struct Program: Sendable {
   ///   - root: The absolute path of the unpacked tree.
   ///   - executable: The absolute path of the onefile.
   ///   - given: The user's arguments, without argument 0.
-  ///   - environment: That of the launch, "NAME=value" each.
+  ///   - environment: The launcher's environment, each entry "NAME=value".
   public init(
     _ record: LaunchRecord, root: Path, executable: Path, _ given: ArraySlice<Path>,
     environment: [Path]
@@ -39,8 +39,8 @@ public struct Program: Sendable {
   }
 }
 
-/// The environment of the program: the launch's own, less the settings of this launch alone and what the record
-/// removes, plus what the record sets and the four variables that tell the program about its onefile.
+/// Makes the program's environment. It starts with the launcher's own, without the settings of this launch. Then
+/// the record removes and sets variables. The last four variables tell the program about its onefile.
 private func makeEnvironment(
   _ record: LaunchRecord, root: Path, executable: Path, from environment: [Path]
 ) -> [Path] {
@@ -61,13 +61,13 @@ private func makeEnvironment(
 }
 
 extension [Path] {
-  /// Of an environment: every setting of a variable.
+  /// Removes every setting of a variable from an environment.
   @inline(never)
   public mutating func removeVariable(_ name: ArraySlice<UInt8>) {
     removeAll { $0.isVariable(named: name) }
   }
 
-  /// Of an environment: sets a variable to "NAME=value". Of several settings of one variable the last counts.
+  /// Sets a variable of an environment to "NAME=value", and removes earlier settings of the same variable.
   @inline(never)
   public mutating func setVariable(_ entry: Path) {
     removeVariable(entry.variableName)
@@ -76,7 +76,7 @@ extension [Path] {
 }
 
 extension Path {
-  /// What precedes the first `=`.
+  /// The part before the first `=`.
   fileprivate var variableName: ArraySlice<UInt8> {
     bytes.prefix { $0 != UInt8(ascii: "=") }
   }

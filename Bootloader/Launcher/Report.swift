@@ -4,18 +4,18 @@ import PayloadReader
 import Posix
 import Reporting
 
-/// Tells how a launch goes, as the settings of this one launch ask for it: by a line on a terminal, by JSON lines
-/// for another program, by a trace.
+/// Reports a launch as its settings ask: by a line on a terminal, by JSON lines for another program, or by a
+/// trace.
 final class Report: @unchecked Sendable {
   private let terminal = TerminalProgress()
   private var lines: ProgressLines?
   private(set) var timeline: Timeline?
   private var trace: FileDescriptor?
-  /// What the process is called in the trace.
+  /// The name of the process in the trace.
   private var title: Text = "onefold"
 
-  /// Begins with the reading of the file, so that it belongs to the very start of the program. `always`: with
-  /// a timeline, although there is no file for a trace.
+  /// Called right after the start, so that the timeline begins with the reading of the file. `always`: keep a
+  /// timeline even without a trace file.
   func configure(always: Bool) throws(Failure) {
     let file = Settings.trace
     if always || file != nil { timeline = Timeline(.read) }
@@ -38,14 +38,14 @@ final class Report: @unchecked Sendable {
   func show(_ work: ProgressLines.Work, _ label: Text, done: UInt64, total: UInt64) {
     timeline.set(bytes: done)
     lines?.show(work, done: done, total: total)
-    // There, a line would be between the lines of JSON.
+    // A line would mix with the JSON lines there.
     if lines?.descriptor != 2 { terminal.show(label, done: done, total: total) }
   }
 
-  /// Tells what an administrator should know, although the launch goes on.
+  /// Tells an administrator something although the launch continues.
   func note(_ text: Text) {
     terminal.finish()
-    // There, a line would be between the lines of JSON.
+    // A line would mix with the JSON lines there.
     if lines?.descriptor != 2 { writeText("onefold: \(text)\n", to: 2) }
   }
 
@@ -58,12 +58,11 @@ final class Report: @unchecked Sendable {
     if lines?.descriptor != 2 { terminal.show(label) }
   }
 
-  /// Removes the line from the terminal.
   func finish() { terminal.finish() }
 
   func ready(unpacked: Bool) { lines?.ready(unpacked: unpacked) }
 
-  /// Ends the timeline, and writes the trace. A trace that can't be written any more is no reason to fail.
+  /// Ends the timeline and writes the trace. The launch does not fail if it cannot write.
   func writeTrace() {
     guard let timeline else { return }
     timeline.end()

@@ -2,13 +2,12 @@ import PayloadFormat
 import Posix
 import Reporting
 
-/// What the environment asks of a launch. All but the check concerns this launch alone (`Program.ownVariables`), and is not
-/// passed on to the program.
+/// The environment's settings for a launch. All but the check are for this launch only (`Program.ownVariables`):
+/// the program does not get them.
 enum Settings {
-  /// The file for the trace.
   static var trace: Path? { ProcessContext.variable("ONEFOLD_TRACE") }
 
-  /// Where progress is written as JSON; nil where it is not asked for.
+  /// The writer of JSON progress lines; nil unless the environment asks for them.
   static func progress(
     _ value: Path? = ProcessContext.variable("ONEFOLD_PROGRESS")
   ) throws(Failure) -> ProgressLines? {
@@ -22,7 +21,7 @@ enum Settings {
     )
   }
 
-  /// 2 for `json`, N for `json:N`; nil for anything else.
+  /// The descriptor: 2 for `json`, N for `json:N`, nil for anything else.
   private static func descriptor(_ value: ArraySlice<UInt8>) -> Int32? {
     if value.elementsEqual(Path("json").bytes) { return 2 }
     let start = Path("json:").bytes
@@ -37,7 +36,7 @@ enum Settings {
 
   enum ParentDeathSetting {
     case byRecord, never
-    /// Also where the record does not ask for it; `signal`: instead of the record's.
+    /// Even if the record does not ask for it. `signal` overrides the record's signal.
     case always(signal: ParentDeath?)
   }
 
@@ -52,7 +51,7 @@ enum Settings {
       "unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
   }
 
-  /// What is checked of a tree that is there: by the variable, else by the launch record.
+  /// The check for an existing tree: the variable overrides the launch record.
   static func check(
     _ record: LaunchRecord, _ value: Path? = ProcessContext.variable("ONEFOLD_CHECK")
   ) throws(Failure) -> CheckPolicy {

@@ -2,14 +2,14 @@ import CacheDirectory
 import PayloadReader
 public import Posix
 
-/// Launches the onefile that this process runs, or does what `ONEFOLD` names instead (docs/launch.md). To be called before
-/// the process opens anything.
+/// Launches the onefile that this process runs, or does what `ONEFOLD` asks for instead (docs/launch.md). Call
+/// this before the process opens anything.
 ///
-/// - Parameter arguments: Those of the process, with argument 0.
-/// - Returns: The exit status, if the program was not executed: 0, or 125 to 127 after a message on stderr.
+/// - Parameter arguments: The process's arguments, with argument 0.
+/// - Returns: The exit status if the program was not executed: 0, or 125 to 127 after a message on stderr.
 public func start(_ arguments: [Path]) -> Int32 {
   let own = OwnExecutable()
-  // One who asks for set-uid trusts the file's owner, not the environment that chooses cache and verbs.
+  // A set-uid program must obey only its owner, but the environment of any user chooses the cache and the verb.
   if ProcessContext.isSecure {
     return fail(
       "refused to run set-uid or with file capabilities: remove the bit and start it again")

@@ -2,10 +2,10 @@ public import PayloadFormat
 import PayloadReader
 public import Posix
 
-/// Fails where the system's C library is known to be older than `record` says that the tree needs, or is
-/// known to be no glibc. Where that can't be found out nothing is said: the program's own loader will tell.
+/// Throws if the system's C library is known to be older than the tree of `record` needs, or not to be glibc. If
+/// that cannot be determined, the launch continues, and the program's own loader reports the error.
 ///
-/// - Parameter root: the root directory, for tests.
+/// - Parameter root: The root directory; tests pass another one.
 public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
   throws(Failure)
 {
@@ -21,7 +21,7 @@ public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
     }
   }
   if newest == nil {
-    // A loader without a library where we look: a system of another layout, or another C library that
+    // There is a loader, but no library in these directories: the system has another layout, or another C library
     // stands in for glibc.
     let loader = root.appending(loaderPath)
     do throws(Failure) {
@@ -31,8 +31,8 @@ public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
   throw .glibc(needed, found: newest)
 }
 
-// Where distributions have it, below the root directory; several may be names of one. Of several libraries the
-// newest counts, because which of them a program gets is the loader's business.
+// The directories where distributions have the library, relative to the root; several may name the same
+// directory. The newest library counts, because the loader decides which one a program gets.
 #if arch(arm64)
   private let machine: UInt64 = 183
   private var loaderPath: StaticString { "lib/ld-linux-aarch64.so.1" }
@@ -49,13 +49,13 @@ public func requireGlibc(for record: LaunchRecord, below root: Path = Path("/"))
 
 private enum FoundLibrary {
   case version(GlibcVersion)
-  /// There is a file, which does not tell.
+  /// The file exists, but its version cannot be read.
   case unreadable
-  /// There is no file, or it is for another processor.
+  /// There is no file, or it is for another CPU.
   case none
 }
 
-/// Looks for the release only if the names of versions do not reach `needed`.
+/// Reads the version of a library. Looks for the release only if the version names are below `needed`.
 private func readGlibc(_ path: Path, _ needed: GlibcVersion) -> FoundLibrary {
   let status: FileStatus?
   do throws(Failure) {
@@ -66,7 +66,7 @@ private func readGlibc(_ path: Path, _ needed: GlibcVersion) -> FoundLibrary {
     let header = try? file.bytes(at: 0, count: 64), header.count == 64
   else { return .unreadable }
   let isELF = header.starts(with: [0x7F, 0x45, 0x4C, 0x46])
-  // 32-bit libraries have the same name, in directories that we look at.
+  // 32-bit libraries have the same name in some of these directories.
   if isELF && (header[4] != 2 || header[5] != 1 || header.span.u16(18) != machine) { return .none }
   guard isELF, let strings = dynamicStrings(file, header), let version = newestGlibc(in: strings)
   else { return .unreadable }
@@ -74,14 +74,14 @@ private func readGlibc(_ path: Path, _ needed: GlibcVersion) -> FoundLibrary {
   return .version(version)
 }
 
-/// The release that the library's own text tells: " release version 2.31.". A release may add versions
-/// to other libraries of glibc alone: 2.31 did so to libm and libpthread.
+/// The release in the library's own text: " release version 2.31.". A release may add versions only to other
+/// libraries of glibc: 2.31 added them to libm and libpthread.
 private func release(of file: borrowing FileDescriptor) -> GlibcVersion? {
   let mark: [UInt8] = [
     0x20, 0x72, 0x65, 0x6C, 0x65, 0x61, 0x73, 0x65, 0x20, 0x76, 0x65, 0x72, 0x73, 0x69, 0x6F, 0x6E,
     0x20,
   ]
-  // Blocks overlap by the text and the longest version.
+  // Blocks overlap by the length of the text and of the longest version.
   let step = 64 << 10
   let count = step + mark.count + 8
   for block in 0..<128 {
@@ -99,11 +99,11 @@ private func release(of file: borrowing FileDescriptor) -> GlibcVersion? {
   return nil
 }
 
-/// Offsets beyond this are not looked at, so that sums of two don't overflow.
+/// Higher offsets are rejected, so that the sum of two cannot overflow.
 private let highestOffset: UInt64 = 1 << 40
 
-/// The string table of a 64-bit little-endian shared library (System V gABI, chapter 5), which holds the
-/// names of the versions that it defines; nil where there is none that makes sense. Reads less than 2 MiB.
+/// The string table of a 64-bit little-endian shared library (System V gABI, chapter 5). It holds the names of
+/// the versions that the library defines. Nil if the headers make no sense. Reads less than 2 MiB.
 private func dynamicStrings(_ file: borrowing FileDescriptor, _ header: [UInt8]) -> [UInt8]? {
   let programHeader = 56
   let count = Int(header.span.u16(56))
@@ -164,7 +164,7 @@ private func newestGlibc(in strings: [UInt8]) -> GlibcVersion? {
   return newest
 }
 
-/// The version in that part of a text, up to a second dot.
+/// The version in `part` of the text, up to a second dot.
 private func version(in text: [UInt8], _ part: Range<Int>) -> GlibcVersion? {
   var last = part.lowerBound
   var dots = 0

@@ -4,7 +4,7 @@ import PayloadReader
 import Posix
 import Reporting
 
-/// What the person who holds only the file can ask of it, by `ONEFOLD=<verb>`.
+/// The requests of a user who has only the file, made with `ONEFOLD=<verb>`.
 enum Verb: CaseIterable {
   case help, inspect, files, verify, extract, prewarm, path, clean, gc, trace
 
@@ -95,7 +95,7 @@ func run(
   case .verify: try verifyPayload(payload, report)
   case .extract: try extractPayload(payload, to: arguments[1], report)
   case .prewarm:
-    // Also for another system, as when an image is built.
+    // The tree may be for another system, for example when an image is built.
     let tree = try ready(payload, willRun: false, report)
     report.ready(unpacked: tree.wasUnpacked)
     try writeLine(tree.root)
@@ -121,7 +121,7 @@ private func showHelp(_ payload: Payload) throws(Failure) {
 
 private func listFiles(_ payload: Payload) throws(Failure) {
   let manifest = try payload.readManifest()
-  // In parts, because memory must not grow with the tree.
+  // Written in parts, because memory use must not grow with the tree.
   var text: Text = ""
   for index in 0..<manifest.entryCount {
     text += entryLine(manifest, index)
@@ -167,7 +167,7 @@ private func extractPayload(_ payload: Payload, to target: Path, _ report: Repor
   writeText("extracted to \(target.quoted): \(files) files\n", to: 2)
 }
 
-/// Removes this file's tree, and what launches that were killed left.
+/// Removes this file's tree and the leftovers of killed launches.
 private func clean(_ payload: Payload) throws(Failure) {
   var cleanUp = CleanUp()
   cleanUp.tree = payload.treeName
@@ -177,7 +177,7 @@ private func clean(_ payload: Payload) throws(Failure) {
   }
 }
 
-/// Removes this application's trees that were not used for long.
+/// Removes this application's stale trees.
 private func collectGarbage(_ payload: Payload) throws(Failure) {
   let result = try run(CleanUp(after: payload.record))
   for item in result.inUse { writeText("in use: \(item.path.quoted)\n", to: 2) }
@@ -196,7 +196,7 @@ private func run(_ cleanUp: CleanUp) throws(Failure) -> CleanUpResult {
   return result
 }
 
-/// The path as it is, whatever its bytes, for a program that reads it.
+/// Writes the path's exact bytes, for a program that reads them.
 private func writeLine(_ path: Path) throws(Failure) {
   var line = [UInt8](path.bytes)
   line.append(UInt8(ascii: "\n"))

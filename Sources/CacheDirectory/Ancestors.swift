@@ -1,11 +1,11 @@
 internal import Posix
 
-// Who may write to a directory can rename what is in it, and put something else there: between a check and the
-// execution of a program, which is by path. So nobody but root and the user may be able to write to any directory above a
+// A program is executed by path. A user who can write to a directory can rename its entries and replace them
+// between the check and the execution. So only root and the user may be able to write to any directory above a
 // cache directory (docs/launch.md, "The directories above it").
 
-/// Why the directories above `path`, which is absolute, are not safe; nil where they are. Symlinks are resolved, and what
-/// does not exist is not looked at: it would be made by this user.
+/// Why the directories above `path` are not safe; nil if they are. `path` must be absolute. Resolves symlinks.
+/// Ignores directories that do not exist, because this user would create them.
 @inline(never)
 func ancestorRefusal(of path: Path) -> CacheRefusal? {
   var walk = AncestorWalk(path)
@@ -13,9 +13,9 @@ func ancestorRefusal(of path: Path) -> CacheRefusal? {
 }
 
 private struct AncestorWalk {
-  /// Absolute, without symlinks; looked at.
+  /// The directory that was checked last: absolute, without symlinks.
   private var place = Path("/")
-  /// What is yet to be looked at, the next component last.
+  /// The components that are not checked yet, the next one last.
   private var components: [[UInt8]] = []
   private var linksLeft = 40
   private let user = ProcessContext.owner
@@ -43,7 +43,7 @@ private struct AncestorWalk {
         }
         let next = place.appending(name)
         let status = try current.statusIfExists(of: next)
-        // Whose name it is, others can't change in a sticky directory.
+        // In a sticky directory, other users cannot rename or remove an entry.
         let isFixed = above.mode & 0o1000 != 0 && status.map(isOurs) != false
         guard isFixed || !canBeWrittenByOthers(above) else {
           return CacheRefusal("is below \(place.quoted), which others can write to")
@@ -60,7 +60,7 @@ private struct AncestorWalk {
           }
           continue
         }
-        // The cache directory itself is looked at when it is opened.
+        // The cache directory itself is checked when it is opened.
         guard !components.isEmpty else { return nil }
         place = next
         above = status
@@ -78,22 +78,23 @@ private struct AncestorWalk {
 
   private func isOurs(_ status: FileStatus) -> Bool {
     if status.belongs(to: user) { return true }
-    // Where root has no number of its own, what is root's can't be told from what is another user's.
+    // If root is not mapped here, root's files look the same as those of other unmapped users.
     return status.user == ProcessContext.overflowUser && !ProcessContext.isMapped(user: 0)
   }
 
   private func canBeWrittenByOthers(_ status: FileStatus) -> Bool {
     if status.mode & 0o002 != 0 { return true }
     guard status.mode & 0o020 != 0 else { return false }
-    // With an access control list the group's permissions are those of all whom it names.
+    // With an access control list, the group bits are the upper limit for all users and groups in the list.
     return DirectoryHandle.hasAccessControlList(place)
       || !GroupMembers(of: status.group, besides: user).areNone
   }
 }
 
-/// Who is in a group, as the files /etc/passwd and /etc/group say.
+/// The members of a group, according to /etc/passwd and /etc/group.
 private struct GroupMembers {
-  /// Whether nobody is in the group but root and the user. A group that the files don't know may hold anybody.
+  /// Whether the group has no members except root and the user. False for a group that the files do not list,
+  /// because it may have any members.
   private(set) var areNone: Bool
 
   init(of group: UInt32, besides user: UInt32) {
@@ -123,7 +124,7 @@ private struct GroupMembers {
     }
   }
 
-  /// The lines of a file; none where it can't be read.
+  /// The lines of a file; none if it cannot be read.
   private static func lines(of file: Path) -> [[UInt8]] {
     guard let opened = try? FileDescriptor.open(file, .read),
       let bytes = try? opened.bytes(at: 0, count: 4 << 20)

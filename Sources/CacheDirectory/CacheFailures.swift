@@ -1,14 +1,14 @@
 public import Posix
 
-/// A directory that was not used as the cache, and why.
+/// A directory that was not used as the cache, and the reason.
 public struct SkippedCandidate: Sendable {
   public var path: Path
-  /// To be read after the path: "is on a noexec mount".
+  /// The reason, in words that follow the path: "is on a noexec mount".
   public var reason: Text
 }
 
 extension Failure {
-  /// No candidate can be the cache; the message has the reason of each.
+  /// No candidate can be the cache; the message gives the reason for each.
   static func noDirectory(_ skipped: [SkippedCandidate]) -> Failure {
     var text: Text = "no directory to unpack to: "
     for (index, candidate) in skipped.enumerated() {
@@ -18,6 +18,6 @@ extension Failure {
     return Failure(.noDirectory, text)
   }
 
-  /// Whether a system call failed because there is no space, or none that the user may still use.
+  /// Whether a system call failed because the disk or the user's quota is full.
   var isWantOfRoom: Bool { errno == .noSpace || errno == .quotaExceeded }
 }

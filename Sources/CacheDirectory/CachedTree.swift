@@ -3,39 +3,40 @@ public import PayloadReader
 public import Posix
 public import Reporting
 
-/// A cached tree that is ready to be used, and what tells others that it is used.
+/// A cached tree that is ready for use, with the locks that mark it as in use.
 public struct CachedTree: ~Copyable {
-  /// The tree's own directory: what `{root}` stands for. Absolute.
+  /// The absolute path of the tree's own directory; it replaces `{root}`.
   public let root: Path
-  /// Whether it had to be unpacked.
+  /// Whether this call unpacked it or repaired part of it.
   public let wasUnpacked: Bool
-  /// Held for as long as this is open.
+  /// The locks, held until this value ends.
   let use: TreeUse
 }
 
-/// What a launch holds of a tree that it uses (docs/launch.md, "The lease"). Both stay open in the program.
+/// The descriptors that a launch holds of a tree in use (docs/launch.md, "The lease"). Both stay open in the
+/// program.
 struct TreeUse: ~Copyable {
-  /// The directory that holds tree, seal and lease: with a shared `flock`, which keeps cleaners of temporary directories
-  /// off, and older launchers.
+  /// The directory that holds the tree, the seal and the lease. Its shared `flock` keeps away older launchers and
+  /// cleaners of temporary directories.
   let directory: FileDescriptor
-  /// With a shared lock; nil where there is none, or such locks don't work.
+  /// The lease with a shared lock; nil if there is none. The lock is missing if the file system lacks such locks.
   let lease: Lease?
 }
 
-/// Is told what happens while a tree is made ready, to show it to a person.
+/// Callbacks that show a person how a tree is made ready.
 public struct CacheObserver: Sendable {
   public var unpacking: UnpackProgress
-  /// Unpacking what is to replace something damaged.
+  /// Progress of unpacking the replacements of damaged entries.
   public var repairing: UnpackProgress
   public var checking: UnpackProgress
-  /// Gets the phases, where that is asked for.
+  /// Records the phases, if set.
   public var timeline: Timeline?
-  /// Another instance is unpacking the same tree; called again and again until it is done.
+  /// Called again and again while another instance unpacks the same tree.
   public var waiting: @Sendable () -> Void
-  /// The tree is unpacked although the directory that all users share is there, which can't be used: why, to be read
-  /// after its path.
+  /// Called if the tree was unpacked although the directory that all users share has one, which cannot be used.
+  /// The reason follows the path.
   public var refusedShared: @Sendable (SkippedCandidate) -> Void
-  /// Files of programs were moved out of a tree that was replaced.
+  /// Called when files that programs wrote were moved out of a replaced tree.
   public var moved: @Sendable (CacheItem) -> Void
 
   public init(
@@ -53,20 +54,21 @@ public struct CacheObserver: Sendable {
   }
 }
 
-/// How a tree is to be made ready.
+/// The requirements on a tree that is made ready.
 public struct TreeRequest: Sendable {
-  /// What is checked of a tree that is there.
+  /// The check for an existing tree.
   public var check = CheckPolicy.dirs
-  /// Fails if the system lacks what the tree of a record needs. Called before the tree is unpacked; nil if the tree is not to
-  /// run on this system.
+  /// Throws if the system lacks something that the record's tree needs. Called before the tree is unpacked. Nil
+  /// if the tree will not run on this system.
   public var checkSystem: (@Sendable (LaunchRecord) throws(Failure) -> Void)?
-  /// Whether the tree must outlive a power cut that follows at once: the launches after it need not check it
-  /// in full once, which a cache that is read-only then could not note (docs/launch.md, "Power cuts").
+  /// Whether the tree must survive a power cut right afterwards. Later launches then skip the one full check
+  /// after a reboot. A cache that has become read-only could not record that check (docs/launch.md, "Power
+  /// cuts").
   public var isDurable = false
-  /// Whether this process executes the program as soon as the tree is ready: the lease stays open then, and the kernel
-  /// closes what else was opened on the way.
+  /// Whether this process executes the program as soon as the tree is ready. The lease then stays open, and
+  /// `execve` closes the other descriptors.
   public var precedesExec = false
-  /// How long another instance may take before this one unpacks as well, in nanoseconds.
+  /// Nanoseconds to wait for another instance before this one unpacks as well.
   public var longestWait: Int64 = 600 * 1_000_000_000
   public var observer: CacheObserver
 
@@ -74,22 +76,22 @@ public struct TreeRequest: Sendable {
 }
 
 extension Payload {
-  /// The name of the tree's directory in a cache directory: the last 16 bytes of the tree id, in hexadecimal.
+  /// The name of the tree's directory in a cache directory: the last 16 bytes of the tree id in hexadecimal.
   public var treeName: Path { CacheDirectory.treeName(of: treeID.bytes) }
 
-  /// Bytes of the path of the program below a cache directory, with the slash before it.
+  /// The length in bytes of the program's path below a cache directory, with the leading slash.
   fileprivate var programPathLength: Int {
     1 + treeName.count + 1 + treeDirectory.count + 1 + record.entry.count
   }
 }
 
-/// The name of the tree below the directory that `Payload.treeName` names.
+/// The name of the tree in the directory that `Payload.treeName` names.
 let treeDirectory = Path("tree")
 
 /// Finds the tree of `payload` in a cache directory, or unpacks it there.
 ///
-/// The first candidate that holds the tree or can be written to is used. Termination signals are held while
-/// something is written: where one comes, what was begun is removed and `Failure.interrupted` is thrown.
+/// Uses the first candidate that holds the tree or is writable. Termination signals are held during writes. If
+/// one arrives, the unfinished work is removed and `Failure.interrupted` is thrown.
 public func openTree(of payload: Payload, _ request: TreeRequest) throws(Failure) -> CachedTree {
   let timeline = request.observer.timeline
   timeline.begin(.find)
@@ -114,7 +116,7 @@ public func openTree(of payload: Payload, _ request: TreeRequest) throws(Failure
   throw .noDirectory(search.skipped)
 }
 
-/// Where the tree of `payload` is, or would be unpacked to.
+/// The path of the tree of `payload`, or the path where it would be unpacked.
 public func treePath(of payload: Payload) throws(Failure) -> Path {
   var search = CacheSearch(create: true, room: payload.programPathLength)
   while let cache = search.next() {
@@ -130,7 +132,7 @@ public func treePath(of payload: Payload) throws(Failure) -> Path {
 
 extension CacheDirectory {
   static func treeName(of treeID: [UInt8]) -> Path { Path(hexText(treeID.suffix(16)).bytes) }
-  /// What older launchers named the directory of a tree, which had another layout.
+  /// The name that older launchers gave to the directory of a tree, which had another layout.
   static func olderTreeName(of treeID: [UInt8]) -> Path { Path(hexText(treeID.prefix(16)).bytes) }
 
   @inline(never)
@@ -138,8 +140,8 @@ extension CacheDirectory {
     path.appending(payload.treeName.bytes).appending(treeDirectory.bytes)
   }
 
-  /// The tree, unpacked where it is not there or damaged; nil where it isn't and the cache can't be written to, or where
-  /// `refusal` says why it must not be.
+  /// Returns the tree; unpacks or repairs it if needed. Returns nil if the tree is not usable and the cache is
+  /// not writable, or if `refusal` gives a reason against this cache.
   fileprivate func makeReady(
     _ payload: Payload, _ request: TreeRequest, _ refusal: inout CacheRefusal?
   ) throws(Failure) -> CachedTree? {
@@ -151,27 +153,27 @@ extension CacheDirectory {
     try request.checkSystem?(payload.record)
     let tree = try installHoldingSignals(payload, request)
     if request.precedesExec {
-      // Without it the program has no lease, as where locks don't work.
+      // If this fails, the program runs without a lease, as it does if locks don't work.
       try? tree.use.keepAcrossExec()
     }
-    // From here on a signal ends the process by itself.
+    // From here on a signal ends the process by default.
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     return tree
   }
 
-  /// Whether the tree is there, sealed.
+  /// Whether the sealed tree exists.
   @inline(never)
   func holds(_ payload: Payload) -> Bool {
     openSealed(payload, withTable: false) != nil
   }
 
-  /// `lookUp`, where everything above the cache directory is known to be safe.
+  /// Calls `lookUp` when the directories above the cache are known to be safe.
   func lookUp(_ payload: Payload, _ request: TreeRequest) throws(Failure) -> CachedTree? {
     var refusal: CacheRefusal? = nil
     return try lookUp(payload, request, &refusal)
   }
 
-  /// The tree, if it is there and passes the check. Writes nothing, so that a read-only cache will do.
+  /// Returns the tree if it exists and passes the check. Writes no file, so that a read-only cache is enough.
   private func lookUp(
     _ payload: Payload, _ request: TreeRequest, _ refusal: inout CacheRefusal?
   ) throws(Failure) -> CachedTree? {
@@ -193,7 +195,7 @@ extension CacheDirectory {
           if sealed.seal.directoriesMatch(in: root.handle, leavesOpen: precedesExec) {
             return finish(sealed, payload, request)
           }
-          // A tree whose times can't be those of the seal, and that can't be sealed anew.
+          // The times of a copied tree cannot match the seal, and this cache cannot be sealed again.
           if !isWritable && sealed.seal.isOfCopy(in: root.handle) {
             return finish(sealed, payload, request)
           }
@@ -201,7 +203,7 @@ extension CacheDirectory {
       case .files, .full: break
       }
     }
-    // A check that failed escalates. Where the tree can be mended, that is done under the lock.
+    // A failed check escalates. If the cache is writable, the repair is made under the lock.
     let canMend = isWritable
     if canMend && request.isDurable && !sealed.seal.isDurable { return nil }
     if canMend && (!isConfirmed || check == .seal || check == .dirs) { return nil }
@@ -214,13 +216,13 @@ extension CacheDirectory {
     return finish(sealed, payload, request)
   }
 
-  /// The tree, of which it is noted that it is used today: clean-up goes by that (docs/launch.md, "Clean-up").
+  /// Returns the tree, and marks it as used today for clean-up (docs/launch.md, "Clean-up").
   private func finish(
     _ sealed: consuming SealedDirectory, _ payload: Payload, _ request: TreeRequest
   ) -> CachedTree {
     let status = sealed.status
     let age = WallClock.seconds(since: status.modified)
-    // Once a day is enough, and costs other launches nothing. A time in the future means that the clock was wrong.
+    // Once a day is enough and costs other launches nothing. A time in the future means that the clock was wrong.
     if age >= secondsOfDay || age <= -secondsOfDay, status.user == ProcessContext.owner, isWritable
     {
       try? sealed.use.directory.setModificationTimeToNow()
@@ -229,7 +231,7 @@ extension CacheDirectory {
     return CachedTree(root: treePath(payload), wasUnpacked: false, use: sealed.use)
   }
 
-  /// Opens the directory of a tree whose seal is whole, and takes the lease.
+  /// Opens the directory of a tree with an intact seal, and takes the lease.
   @inline(never)
   func openSealed(_ payload: Payload, withTable: Bool, precedesExec: Bool = false)
     -> SealedDirectory?
@@ -244,7 +246,7 @@ extension CacheDirectory {
     return SealedDirectory(use: use, status: status, seal: seal, file: consume file)
   }
 
-  /// Opens the directory of a tree, if it is the user's or root's and nobody else can write to it.
+  /// Opens the directory of a tree if it belongs to the user or root and only its owner can write to it.
   @inline(never)
   func openOwned(_ name: Path, _ options: OpenOptions = .directory) -> OwnedDirectory? {
     guard let directory = try? FileDescriptor.open(name, in: handle, options),
@@ -254,11 +256,11 @@ extension CacheDirectory {
     return OwnedDirectory(directory: directory, status: status)
   }
 
-  /// Takes the lease of the tree in `directory`, which has the name `name`. Nil where the tree is being removed: it had the
-  /// lock of who does that, and then not its name any more.
+  /// Takes the lease of the tree in `directory`, whose name is `name`. Returns nil if another process is removing
+  /// the tree: it held the lock, and then the name was gone.
   ///
-  /// Not to get it is no damage. Who removes a tree holds the lock only until the tree has another name; one that is held
-  /// for longer, by a process that was stopped, is no reason not to use the tree.
+  /// The tree is usable even without the lock. A process that removes a tree holds the lock only until it has
+  /// renamed the tree. If a stopped process holds it for longer, the tree is used without it.
   @inline(never)
   func takeLease(_ directory: consuming FileDescriptor, _ name: Path, precedesExec: Bool = false)
     -> TreeUse?
@@ -279,7 +281,8 @@ extension CacheDirectory {
 
 let secondsOfDay: Int64 = 86_400
 
-/// How often a lease is asked for that somebody holds alone, and milliseconds between: for a second.
+/// How often to ask for a lease that another process holds exclusively, and the pause in milliseconds: one second
+/// in all.
 private let leaseAttempts = 200
 private let leasePause: UInt32 = 5
 
@@ -290,21 +293,21 @@ extension TreeUse {
   }
 }
 
-/// The open directory of a tree, which nobody else can write to.
+/// The open directory of a tree; only its owner can write to it.
 struct OwnedDirectory: ~Copyable {
   let directory: FileDescriptor
-  /// Its modification time is the tree's last use, by the day.
+  /// The modification time is the day of the last use.
   let status: FileStatus
 
   consuming func release() -> FileDescriptor { directory }
 }
 
-/// The open directory of a tree, with the lease, and its seal.
+/// The open directory of a tree, its lease and its seal.
 struct SealedDirectory: ~Copyable {
   let use: TreeUse
   let status: FileStatus
   let seal: Seal
-  /// The seal's.
+  /// The open seal.
   let file: FileDescriptor
 
   func openRoot() -> FileDescriptor? {
@@ -313,8 +316,8 @@ struct SealedDirectory: ~Copyable {
 }
 
 extension Seal {
-  /// Whether no power cut can have undone what the seal says: it was written in this boot, or confirmed
-  /// after one.
+  /// Whether no power cut can have undone what the seal records: it was written in this boot, or confirmed after
+  /// a reboot.
   func isConfirmed(leavesOpen: Bool = false) -> Bool {
     isDurable || bootID == currentBootID(leavesOpen: leavesOpen)
   }

@@ -5,9 +5,9 @@ public struct CacheDirectory: ~Copyable {
   let directory: FileDescriptor
   /// Absolute.
   public let path: Path
-  /// On a read-only mount, or for looking up only.
+  /// Whether it is on a read-only mount, or for lookups only.
   let isReadOnly: Bool
-  /// Whether it was made just now, after the directories above it were looked at.
+  /// Whether this search created it, after checking the directories above it.
   let isNew: Bool
 
   /// Whether trees can be added.
@@ -15,11 +15,11 @@ public struct CacheDirectory: ~Copyable {
     !isReadOnly && handle.isAccessible(Path("."), write: true)
   }
 
-  /// This path, of which this user finds everything above it safe.
+  /// The place that a new seal records: this path, found safe by this user.
   var place: Place { Place(path, seenBy: ProcessContext.effectiveUser) }
 
-  /// Whether what a seal says of its place spares looking at the directories above: this user, or root, found those of
-  /// this very path safe.
+  /// Whether a seal's place makes the check of the directories above unnecessary: this user or root found them
+  /// safe for this very path.
   func isKnown(_ place: Place) -> Bool {
     place == self.place || place == Place(path, seenBy: 0)
   }
@@ -27,24 +27,23 @@ public struct CacheDirectory: ~Copyable {
   var handle: DirectoryHandle { directory.handle }
 }
 
-/// The directories that may become the cache, in the order in which they are tried (docs/launch.md, "The
-/// cache directory").
+/// The directories that may become the cache, in the order of the search (docs/launch.md, "The cache directory").
 struct Candidates {
   struct Candidate {
     var path: Path
-    /// Why it is not even looked at; nil for most.
+    /// Why it is skipped without opening it; nil for most.
     var refusal: CacheRefusal?
-    /// Whether trees are only looked up there: who wants to write there names it by ONEFOLD_CACHE.
+    /// Whether trees are only looked up there. To write there, set ONEFOLD_CACHE to it.
     var isShared = false
   }
 
-  /// What root, or an installer, may fill for all users.
+  /// The directory that root or an installer may fill for all users.
   static var shared: Path { Path("/var/cache/onefold") }
 
   private(set) var list: [Candidate] = []
   private let user = ProcessContext.effectiveUser
 
-  /// `given` stands for what ONEFOLD_CACHE would say.
+  /// `given` overrides ONEFOLD_CACHE.
   init(given: Path? = nil) {
     if let given = given ?? ProcessContext.variable("ONEFOLD_CACHE") {
       list.append(Candidate(path: Candidates.normal(ProcessContext.absolutePath(given))))
@@ -68,7 +67,7 @@ struct Candidates {
     list.append(Candidate(path: path, refusal: path.isAbsolute ? nil : "is not absolute"))
   }
 
-  /// Without slashes and dots at its end, with which a symlink there would be followed.
+  /// Removes slashes and dots at the end of a path: with them, the kernel would follow a symlink there.
   static func normal(_ path: Path) -> Path {
     var path = path
     let slash = UInt8(ascii: "/")
@@ -86,8 +85,8 @@ struct Candidates {
   }
 }
 
-/// Why a directory must not be the packer's cache, to be read after its name; nil where it may, or may be made. It may be
-/// reached through a symlink.
+/// Why a directory must not be the packer's cache, in words that follow its name; nil if it may be, or may be
+/// created. A symlink may lead to it.
 public func refusal(ofPackCache directory: Path) -> Text? {
   let path = ProcessContext.absolutePath(directory)
   if let unsafe = ancestorRefusal(of: path) { return unsafe.text }
@@ -96,11 +95,10 @@ public func refusal(ofPackCache directory: Path) -> Text? {
   return status.isOnlyOurs ? nil : "can be written to by others"
 }
 
-/// Why a directory can't be the cache.
 struct CacheRefusal: ExpressibleByStringLiteral {
-  /// To be read after the path: "is on a noexec mount".
+  /// The reason, in words that follow the path: "is on a noexec mount".
   var text: Text
-  /// Where the system failed, and the directory may do another time.
+  /// The error if a system call failed: the directory may work another time.
   var error: Failure?
 
   init(_ text: Text, _ error: Failure? = nil) {
@@ -110,27 +108,27 @@ struct CacheRefusal: ExpressibleByStringLiteral {
 
   init(stringLiteral text: StaticString) { self.init(Text(stringLiteral: text)) }
 
-  /// Of a directory that can't be written to.
+  /// The refusal of a read-only directory with an unusable tree.
   static var unusableTree: CacheRefusal {
     "holds the tree, but it is damaged, or others can write to it"
   }
 }
 
-/// Opens one candidate after another, those that pass all checks.
+/// Opens the candidates that pass all checks, one after another.
 struct CacheSearch {
   private let candidates: [Candidates.Candidate]
   private let create: Bool
   private let room: Int
   private var index = 0
-  /// Those that did not pass, and those that the search went on from.
+  /// The candidates that failed a check, and those that the caller moved on from.
   private(set) var skipped: [SkippedCandidate] = []
-  /// What kept it from opening one, where that is not what stands there.
+  /// Failed system calls that prevented opening a candidate.
   private(set) var failures: [Failure] = []
 
   /// - Parameters:
-  ///   - given: this directory alone; nil: those that a launch tries.
-  ///   - create: whether directories that are missing are made.
-  ///   - room: bytes that a path below the directory must have room for.
+  ///   - given: The only directory to try; nil: those that a launch tries.
+  ///   - create: Whether to create missing directories.
+  ///   - room: The bytes that a path below the directory needs.
   init(given: Path? = nil, create: Bool, room: Int = 0) {
     candidates = Candidates(given: given).list
     self.create = create
@@ -150,7 +148,8 @@ struct CacheSearch {
         skip(candidate.path, "has too long a path")
         continue
       }
-      // For the one that is returned: who goes on from there did not find the tree, and could not make it.
+      // The reason for a returned candidate: if the caller moves on, it did not find the tree and could not
+      // create it.
       var reason: CacheRefusal =
         candidate.isShared ? "does not hold the tree" : "can't be written to"
       let cache = CacheDirectory.open(candidate, create: create, reason: &reason)
@@ -165,7 +164,7 @@ struct CacheSearch {
     skipped.append(SkippedCandidate(path: path, reason: reason.text))
   }
 
-  /// The directory that all users share, if it was skipped although it has something of the name `treeName`.
+  /// The directory that all users share, if it was skipped although it has an entry named `treeName`.
   func sharedTree(_ treeName: Path) -> SkippedCandidate? {
     let shared = Candidates.shared
     guard index > 1, candidates[0].isShared, let first = skipped.first,
@@ -174,7 +173,7 @@ struct CacheSearch {
     return first
   }
 
-  /// Says of the candidate that was returned last why it was not used.
+  /// Records why the last returned candidate was not used.
   mutating func refuse(_ reason: CacheRefusal) {
     skipped[skipped.count - 1].reason = reason.text
     if let error = reason.error { failures.append(error) }
@@ -182,7 +181,7 @@ struct CacheSearch {
 }
 
 extension CacheDirectory {
-  /// Opens and checks one candidate. Returns nil, and says why in `reason`, where it can't be used.
+  /// Opens and checks one candidate. Returns nil if it cannot be used, and sets `reason`.
   static func open(
     _ candidate: Candidates.Candidate, create: Bool, reason: inout CacheRefusal
   ) -> CacheDirectory? {
@@ -217,7 +216,7 @@ extension CacheDirectory {
       isNew: mayCreate && !create)
   }
 
-  /// `create` is false afterwards if it was made.
+  /// Opens the directory, or creates it. Sets `create` to false if it created the directory.
   private static func openOrCreate(
     _ path: Path, create: inout Bool, reason: inout CacheRefusal
   ) -> FileDescriptor? {
@@ -244,7 +243,7 @@ extension CacheDirectory {
     }
   }
 
-  /// Makes `path` and the directories above it that are missing, for the user alone.
+  /// Creates `path` and the missing directories above it, for this user only.
   private static func makeDirectories(_ path: Path, reason: inout CacheRefusal) -> Bool {
     let mask = ProcessContext.setFileModeMask(0o022)
     defer { ProcessContext.setFileModeMask(mask) }

@@ -1,66 +1,67 @@
 internal import PayloadFormat
 public import Posix
 
-// What is removed from a cache directory, and when (docs/launch.md, "Clean-up"). Nothing here follows a symlink,
-// nor touches what is another user's or does not carry Onefold's mark: a lease, or a seal.
+// The rules for removal from a cache directory (docs/launch.md, "Clean-up"). Clean-up never follows a symlink,
+// and never touches entries of another user or without Onefold's mark: a lease or a seal.
 
-/// Days for which an unused tree is kept where its launch record does not say.
+/// Days to keep an unused tree if its launch record has no value.
 public let defaultKeepDays = 30
 
-/// Which of the trees in a cache directory a clean-up removes. None that is in use, and none of another user's.
+/// The trees that a clean-up removes from a cache directory. Trees in use and trees of other users are kept.
 public struct CleanUp: Sendable {
-  /// This tree only (`Payload.treeName`), whenever it was used, and whether or not locks work that would tell that it
-  /// is in use; nil: all.
+  /// Only this tree (`Payload.treeName`), whenever it was last used, even if locks don't work and its use cannot
+  /// be determined. Nil: all trees.
   public var tree: Path? = nil
-  /// Trees of the application of this name only; nil: of all.
+  /// Only trees of the application with this name; nil: of all.
   public var application: [UInt8]? = nil
-  /// Days for which an unused tree is kept; nil: as its seal says.
+  /// Days to keep an unused tree; nil: the value in its seal.
   public var keepDays: Int? = nil
-  /// How many trees of each application are kept in any case, those that were used last.
+  /// How many trees of each application to keep in any case: the most recently used.
   public var keepNewest = 2
-  /// All trees, whenever they were used; `keepDays` and `keepNewest` don't count then.
+  /// All unused trees; ignores `keepDays` and `keepNewest`.
   public var removesAll = false
-  /// Of `MonotonicClock`: then it stops. What is half removed is hidden, and the next clean-up goes on with it.
+  /// The time of `MonotonicClock` at which clean-up stops. A partly removed tree is hidden, and the next clean-up
+  /// continues with it.
   public var deadline: Int64 = .max
-  /// Tells what would be removed, and removes nothing.
+  /// Reports what would be removed, and removes nothing.
   public var isDryRun = false
 
   public init() {}
 }
 
-/// Something in a cache directory.
+/// An entry of a cache directory.
 public final class CacheItem: Sendable {
   public enum Kind: Sendable, Equatable {
-    /// A tree with a whole seal.
+    /// A tree with an intact seal.
     case tree
-    /// A tree without one, which has the lease: something removed the seal, or damaged it.
+    /// A tree with the lease but without an intact seal: the seal was removed or damaged.
     case unsealed
-    /// What a launch that was killed left: a staging directory, or a tree that was half removed.
+    /// A leftover of a killed launch: a staging directory or a partly removed tree.
     case leftover
-    /// Files that a program wrote into a tree that was removed since. They are never removed.
+    /// Files that a program wrote into a tree that has since been removed. They are never removed.
     case kept
-    /// What does not carry Onefold's mark. It is never removed.
+    /// An entry without Onefold's mark. It is never removed.
     case unknown
   }
 
   public let kind: Kind
-  /// In the cache directory.
+  /// Its name in the cache directory.
   public let name: Path
   /// The cache directory.
   public let directory: Path
-  /// Of the onefile that sealed the tree; empty for others than trees.
+  /// The name in the launch record that sealed the tree; empty if this is not a tree.
   public let application: [UInt8]
   public let version: [UInt8]
-  /// Bytes of the content of all files, by the seal.
+  /// Bytes of the content of all files, according to the seal.
   public let bytes: UInt64
-  /// By the day.
+  /// The last use, by the day.
   public let lastUse: FileTime
   public let keepDays: Int
-  /// Whether a program runs from it, or a launch works at it.
+  /// Whether a program runs from it, or a launch works on it.
   public let isInUse: Bool
-  /// Whether an older launcher made it, whose programs hold another lock.
+  /// Whether an older launcher made it: its programs hold another lock.
   let isOlder: Bool
-  /// Whether it is the user's own, so that the user can remove it.
+  /// Whether it belongs to the user, who can then remove it.
   public let isOwn: Bool
 
   init(
@@ -84,20 +85,19 @@ public final class CacheItem: Sendable {
   public var path: Path { directory.appending(name.bytes) }
 }
 
-/// What a clean-up did.
 public struct CleanUpResult: Sendable {
   public var removed: [CacheItem] = []
-  /// What would have been removed if nobody used it.
+  /// Items that would have been removed if they were not in use.
   public var inUse: [CacheItem] = []
-  /// Files of programs, which were moved out of removed trees.
+  /// Files of programs that were moved out of removed trees.
   public var kept: [CacheItem] = []
   public var failures: [Failure] = []
 
   public init() {}
 }
 
-/// What is in the cache directories of this user, and in the one that all users share, or in `directory` alone; and what
-/// kept it from looking at the rest.
+/// Lists the entries of this user's cache directories and of the one that all users share, or only of `directory`.
+/// Also returns the errors that prevented a complete list.
 public func listCaches(in directory: Path? = nil) -> (items: [CacheItem], failures: [Failure]) {
   var items: [CacheItem] = []
   var search = CacheSearch(given: directory, create: false)
@@ -108,7 +108,7 @@ public func listCaches(in directory: Path? = nil) -> (items: [CacheItem], failur
   return (items, failures + search.failures)
 }
 
-/// Cleans up all cache directories that this user can write to; or `directory` alone.
+/// Cleans up all cache directories that this user can write to, or only `directory`.
 public func cleanUpCaches(_ cleanUp: CleanUp, in directory: Path? = nil) -> CleanUpResult {
   var result = CleanUpResult()
   var search = CacheSearch(given: directory, create: false)
@@ -119,12 +119,12 @@ public func cleanUpCaches(_ cleanUp: CleanUp, in directory: Path? = nil) -> Clea
   return result
 }
 
-/// Cleans up the cache directory that `tree` is in, if this user can write to it.
+/// Cleans up the cache directory that holds `tree`, if this user can write to it.
 public func cleanUpCache(of tree: borrowing CachedTree, _ cleanUp: CleanUp) -> CleanUpResult {
   cleanUpCaches(cleanUp, in: tree.root.parent.parent)
 }
 
-/// Why `directory` can't be a cache directory of this user, to be read after its name; nil where it can.
+/// Why `directory` cannot be a cache directory of this user, in words that follow its name; nil if it can.
 public func refusal(ofCache directory: Path) -> Text? {
   var reason: CacheRefusal = ""
   let candidate = Candidates.Candidate(path: directory, refusal: nil)
@@ -135,8 +135,8 @@ public func refusal(ofCache directory: Path) -> Text? {
 extension CacheDirectory {
   // MARK: Looking
 
-  /// Everything in the directory but lock files, and but what could not be looked at. Takes no lock. `running`: programs
-  /// that tell what is in use although they hold no lease.
+  /// All entries of the directory except lock files and entries that could not be examined. Takes no lock.
+  /// `running` finds trees that programs use without a lease.
   func items(_ failures: inout [Failure], _ running: RunningPrograms?) -> [CacheItem] {
     var items: [CacheItem] = []
     do throws(Failure) {
@@ -149,13 +149,14 @@ extension CacheDirectory {
     return items
   }
 
-  /// Opens a directory that Onefold may have made; nil where there is none, or it is another user's to open.
+  /// Opens a directory that Onefold may have made. Nil if there is none, or if it belongs to another user and
+  /// cannot be opened.
   @inline(never)
   private func openItem(_ name: Path) throws(Failure) -> FileDescriptor? {
     do throws(Failure) {
       return try FileDescriptor.open(name, in: handle, .directory)
     } catch {
-      // What is no directory any more is nothing of ours either.
+      // If it is no longer a directory, it is not Onefold's.
       guard let status = try? handle.status(of: name), status.kind == .directory,
         status.user == ProcessContext.owner
       else { return nil }
@@ -163,7 +164,7 @@ extension CacheDirectory {
     }
   }
 
-  /// What `name` is; nil for the lock file of a launch, and for what is gone.
+  /// Examines `name`; nil for the lock file of a launch, and for an entry that is gone.
   private func item(_ name: Path, _ running: RunningPrograms?) throws(Failure) -> CacheItem? {
     guard let status = try handle.statusIfExists(of: name) else { return nil }
     let unknown = CacheItem(.unknown, name: name, directory: path, status: status)
@@ -193,7 +194,7 @@ extension CacheDirectory {
     }
   }
 
-  /// The lease in a directory, if it is Onefold's mark. Fails where it is there and can't be looked at.
+  /// The lease in a directory, if it is Onefold's mark. Throws if it exists and cannot be examined.
   @inline(never)
   private func mark(
     in directory: DirectoryHandle, _ options: OpenOptions = .readNoFollow
@@ -209,7 +210,7 @@ extension CacheDirectory {
     }
   }
 
-  /// The seal of a tree that belongs in a directory of this name.
+  /// The seal of a tree whose directory must have this name.
   private func seal(in directory: DirectoryHandle, ofTreeNamed name: Path) -> Seal? {
     guard let seal = Seal.read(in: directory, treeID: nil, withTable: true) else { return nil }
     let id = seal.treeID.bytes
@@ -217,8 +218,8 @@ extension CacheDirectory {
     return name.elementsEqual(own) ? seal : nil
   }
 
-  /// Whether a hidden directory has nothing in it yet, or no more, but perhaps a lease without its mark: nothing is lost with
-  /// it.
+  /// Whether a hidden directory is empty, or holds only a lease without its mark: nothing is lost if it is
+  /// removed.
   private func isBare(_ directory: borrowing FileDescriptor) throws(Failure) -> Bool {
     let names = try directory.handle.names()
     if names.isEmpty { return true }
@@ -234,10 +235,10 @@ extension CacheDirectory {
 
   // MARK: Removing
 
-  /// Removes what `cleanUp` says, and what launches that were killed left.
+  /// Removes the trees that `cleanUp` selects, and the leftovers of killed launches.
   func cleanUp(_ cleanUp: CleanUp, _ result: inout CleanUpResult) {
     let items = items(&result.failures, cleanUp.isDryRun ? RunningPrograms(in: self) : nil)
-    // They are looked for only if there is something to remove.
+    // Searched only if there is something to remove.
     var running: RunningPrograms? = nil
     for item in items where cleanUp.isMeant(item, among: items) {
       guard MonotonicClock.now <= cleanUp.deadline else { return }
@@ -250,7 +251,7 @@ extension CacheDirectory {
       }
       switch removal {
       case .removed: result.removed.append(item)
-      // A launch at work is no news.
+      // A launch that is still working is not worth a report.
       case .inUse: if item.kind != .leftover { result.inUse.append(item) }
       case .notThere: continue
       }
@@ -270,16 +271,16 @@ extension CacheDirectory {
 
   enum Removal { case removed, inUse, notThere }
 
-  /// Removes a tree, if nobody uses it: lock, look again, act. Where locks don't work nobody knows, and only a clean-up
-  /// of this very tree removes it.
+  /// Removes a tree if it is not in use: lock, check again, act. If locks don't work, its use is unknown, and
+  /// only a clean-up of this very tree removes it.
   private func removeUnused(
     _ item: CacheItem, _ cleanUp: CleanUp, _ running: inout RunningPrograms?,
     _ result: inout CleanUpResult
   ) throws(Failure) -> Removal {
     let deadline = cleanUp.deadline
     let name = item.name
-    // Nobody else may put another tree in its place from before it is opened. Where the lock file can't be made the
-    // lock of the tree itself has to do: on a full disk this is how room is made.
+    // The lock prevents others from replacing the tree before it is opened. If the lock file cannot be created,
+    // the lock of the tree itself must be enough: clean-up is how a full disk gets space.
     var lock = try? InstallLock(in: handle, name)
     defer { lock?.release() }
     guard lock?.take() ?? true else { return .inUse }
@@ -293,10 +294,11 @@ extension CacheDirectory {
     let programs = running ?? RunningPrograms(in: self, deadline: deadline)
     running = programs
     guard directory.isNamed(name, in: handle), !programs.use(name) else { return .inUse }
-    // From here on nobody finds it, and nobody who has found it takes it for a tree.
+    // After the rename, a search does not find the tree, and a launch that already found it does not accept it.
     let hidden = try hiddenName(for: name.bytes)
     do throws(Failure) { try handle.rename(name, to: hidden) } catch {
-      // An overlay file system does not rename a directory of a lower layer: without its seal it is no tree either.
+      // An overlay file system cannot rename a directory of a lower layer. Without its seal it is not a tree
+      // either.
       guard error.errno == .otherFileSystem else { throw error }
       try removeMarked(name, deadline: deadline, &result)
       return .removed
@@ -305,8 +307,8 @@ extension CacheDirectory {
     return .removed
   }
 
-  /// Takes the lock of a tree alone. Programs of older launchers, and those where the file system has no locks of open
-  /// files, hold the directory's.
+  /// Takes the exclusive lock of a tree. Programs hold the directory's lock if an older launcher started them, or
+  /// if the file system lacks locks of open file descriptions.
   @inline(never)
   private func claim(
     _ directory: borrowing FileDescriptor, _ lease: Lease?, isOlder: Bool
@@ -319,8 +321,8 @@ extension CacheDirectory {
     return isTaken ? .taken : .refused
   }
 
-  /// Removes a hidden directory that nobody holds. A launch holds its staging directory from the moment when it has
-  /// made it, and the lock of its tree before.
+  /// Removes a hidden directory that no process holds. A launch takes the lock of its tree first, and holds its
+  /// staging directory from its creation.
   @inline(never)
   private func removeLeftover(
     _ name: Path, deadline: Int64 = .max, _ result: inout CleanUpResult
@@ -339,22 +341,23 @@ extension CacheDirectory {
     case .taken: break
     case .refused: return .inUse
     case .unsupported:
-      // Where locks don't work, only what no launch can still be at work at is known to be nobody's.
+      // If locks don't work, only the age shows that no launch can still be working there.
       guard WallClock.seconds(since: status.modified) >= secondsOfDay else { return .inUse }
     }
     try removeMarked(name, deadline: deadline, &result)
     return .removed
   }
 
-  /// `removeMarked`, for callers that tell nobody what was kept.
+  /// Calls `removeMarked` and drops the list of kept files.
   @inline(never)
   func removeMarked(_ name: Path) throws(Failure) {
     var result = CleanUpResult()
     try removeMarked(name, &result)
   }
 
-  /// Removes a directory of the cache: files of programs are moved out of it first. Its seal follows, so
-  /// that it is no tree from then on, and its mark is last, so that what a kill leaves is known to be Onefold's.
+  /// Removes a directory of the cache. Files of programs are moved out first. The seal goes next, so that the
+  /// directory is no tree any more. The mark goes last, so that a kill leaves a directory that is known to be
+  /// Onefold's.
   @inline(never)
   func removeMarked(_ name: Path, deadline: Int64 = .max, _ result: inout CleanUpResult)
     throws(Failure)
@@ -371,8 +374,8 @@ extension CacheDirectory {
     try removeTree(name, in: handle, deadline: deadline)
   }
 
-  /// Removes the staging directories that launches of this tree left when they were killed, and seals that they
-  /// had begun. Errors are ignored: a later launch tries again. The caller holds the tree's `InstallLock`.
+  /// Removes the staging directories and unfinished seals of killed launches of this tree. Ignores errors: a
+  /// later launch tries again. The caller holds the tree's `InstallLock`.
   func reclaimStaging(of treeName: Path) {
     guard let names = try? handle.names() else { return }
     let prefix = hiddenPrefix(for: treeName.bytes)
@@ -384,7 +387,7 @@ extension CacheDirectory {
     for name in owned.halfFiles() { try? owned.directory.handle.removeFile(name) }
   }
 
-  /// Removes the lock file that a killed launch left, unless somebody holds it.
+  /// Removes the lock file of a killed launch, unless another process holds it.
   func reclaimLock(of treeName: Path) {
     let name = InstallLock.name(treeName)
     guard let file = try? FileDescriptor.open(name, in: handle, .readNoFollow),
@@ -394,7 +397,7 @@ extension CacheDirectory {
     try? handle.removeFile(name)
   }
 
-  /// Removes the lock files and half-written seals of launches that were killed.
+  /// Removes the lock files and unfinished seals of killed launches.
   private func reclaimFiles(_ cleanUp: CleanUp) {
     guard let names = try? handle.names() else { return }
     for name in names {
@@ -414,12 +417,12 @@ extension CacheDirectory {
 }
 
 extension CleanUp {
-  /// Whether it removes `item`, if that is not in use.
+  /// Whether this clean-up removes `item` if it is not in use.
   fileprivate func isMeant(_ item: CacheItem, among items: [CacheItem]) -> Bool {
     guard item.isOwn && item.kind != .unknown && item.kind != .kept else { return false }
     if item.kind == .leftover { return true }
     if let tree { return item.name.elementsEqual(tree) }
-    // Of a tree without a seal nobody knows whose it is.
+    // The application of a tree without a seal is unknown.
     if let application {
       guard item.kind == .tree && item.application == application else { return false }
     }
@@ -431,7 +434,7 @@ extension CleanUp {
 }
 
 extension CacheItem {
-  /// How many trees of the same application were used later.
+  /// How many trees of the same application were used more recently.
   fileprivate func countNewer(in items: [CacheItem]) -> Int {
     var count = 0
     for other in items
@@ -443,13 +446,14 @@ extension CacheItem {
 
   private func isUsedLater(than other: CacheItem) -> Bool {
     if lastUse != other.lastUse { return lastUse.isLater(than: other.lastUse) }
-    // Any order will do, as long as it is one.
+    // Any total order is enough.
     return name.bytes.lexicographicallyPrecedes(other.name.bytes)
   }
 }
 
 extension OwnedDirectory {
-  /// Seals and leases that somebody began to write. Who holds the tree's `InstallLock` knows that nobody still does.
+  /// Unfinished seals and leases. The holder of the tree's `InstallLock` knows that no process is still writing
+  /// them.
   fileprivate borrowing func halfFiles() -> [Path] {
     let seal = hiddenPrefix(for: Seal.fileName.bytes)
     let lease = hiddenPrefix(for: Lease.fileName.bytes)
@@ -462,15 +466,15 @@ extension OwnedDirectory {
   }
 }
 
-/// What a name in a cache directory stands for; nil for names that Onefold does not give.
+/// The meaning of a name in a cache directory; nil for names that Onefold does not give.
 enum CacheName {
   /// 32 hexadecimal digits.
   case tree
   /// A tree's name and `.lock`.
   case lock
-  /// `.`, a tree's name, `.` and 16 hexadecimal digits: staging, or a tree that is being removed.
+  /// `.`, a tree's name, `.` and 16 hexadecimal digits: a staging directory, or a tree that is being removed.
   case hidden
-  /// A tree's name, `.` and 16 hexadecimal digits: files that a program wrote into a tree that was removed.
+  /// A tree's name, `.` and 16 hexadecimal digits: files that a program wrote into a removed tree.
   case kept
 
   static var treeNameLength: Int { 32 }

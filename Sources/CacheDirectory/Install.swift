@@ -3,11 +3,12 @@ internal import PayloadReader
 internal import Posix
 import Reporting
 
-// How a tree comes into a cache directory: look, lock, look again, act, rename. Correctness rests on the
-// rename; the lock only saves work, so that everything holds where locks don't work.
+// How a tree gets into a cache directory: look, lock, look again, act, rename. The rename makes it correct. The
+// lock only saves work, so the procedure is correct even if locks don't work.
 
 extension CacheDirectory {
-  /// `install`, so that no signal ends the process before what was begun is removed, and none is lost.
+  /// Calls `install` with termination signals held. A signal cannot end the process before unfinished work is
+  /// removed, and no signal is lost.
   func installHoldingSignals(_ payload: Payload, _ request: TreeRequest) throws(Failure)
     -> CachedTree
   {
@@ -23,15 +24,14 @@ extension CacheDirectory {
     }
   }
 
-  /// Makes the tree ready: unpacks it, or, where it is there and did not pass its check, confirms, repairs
-  /// or replaces it.
+  /// Makes the tree ready: unpacks it. If it exists and failed its check, confirms, repairs or replaces it.
   private func install(_ payload: Payload, _ request: TreeRequest) throws(Failure)
     -> CachedTree
   {
     let check = request.check
     let timeline = request.observer.timeline
     timeline.begin(.lock)
-    // Something may stand in its place.
+    // Something else may have the lock file's name.
     var lock = try? InstallLock(in: handle, payload.treeName)
     defer { lock?.release() }
     let start = MonotonicClock.now
@@ -44,7 +44,7 @@ extension CacheDirectory {
       MonotonicClock.sleep(milliseconds: 10)
     }
     timeline.begin(.check)
-    // A full check that failed once need not be made twice: `confirm` makes it under the lock.
+    // A failed full check is not repeated here: `confirm` makes it under the lock.
     if check != .full, let tree = try lookUp(payload, request) { return tree }
     timeline.begin(.cleanUp)
     reclaimStaging(of: payload.treeName)
@@ -52,7 +52,7 @@ extension CacheDirectory {
     timeline.begin(.plan)
     try payload.verifyPrefix()
     let manifest = try payload.readManifest()
-    // More than one round only where somebody removes trees as fast as they come.
+    // More than one round is needed only if others keep removing the tree.
     for _ in 0..<8 {
       let isPresent = openOwned(payload.treeName) != nil
       if isPresent, let tree = try confirm(payload, manifest, request) { return tree }
@@ -62,8 +62,8 @@ extension CacheDirectory {
     throw Failure("open", treePath(payload), .noSuchFile)
   }
 
-  /// Compares a tree that did not pass its check, repairs it if it is damaged, and seals it anew.
-  /// Returns nil where it must be replaced.
+  /// Compares a tree that failed its check, repairs it if it is damaged, and seals it again. Returns nil if the
+  /// tree must be replaced.
   private func confirm(_ payload: Payload, _ manifest: Manifest, _ request: TreeRequest)
     throws(Failure) -> CachedTree?
   {
@@ -78,7 +78,7 @@ extension CacheDirectory {
     timeline.begin(.check)
     restoreDirectoryModes(of: root.handle, manifest)
     let old = Seal.read(in: directory, treeID: payload.treeID, withTable: true)
-    // Of a copy that has all its names only sizes and modes are compared, unless the request is for more.
+    // In a copy with all its names, only sizes and modes are compared, unless the request asks for more.
     let looksAtDirectories = request.check == .seal || request.check == .dirs
     var isCopy = false
     if looksAtDirectories, let old, old.isConfirmed(), old.isDurable || !request.isDurable {
@@ -88,19 +88,20 @@ extension CacheDirectory {
       of: root.handle, manifest, hashing: isCopy ? .none : .all, progress: request.observer.checking
     )
     if isCopy && !damaged.isEmpty {
-      // It is worth a closer look.
+      // The damage justifies a full comparison.
       damaged = try damagedEntries(
         of: root.handle, manifest, hashing: .all, progress: request.observer.checking)
     }
     var isOnDisk = false
     var sealing = request
     if damaged.isEmpty {
-      // Of a repair that was killed.
+      // A killed repair may have left directories with other modes and times.
       if !isCopy { try? settleDirectories(of: root.handle, manifest) }
       if let old {
-        // Of a copy nobody knows.
+        // Whether a copy has reached the disk is unknown.
         isOnDisk = old.isDurable && !isCopy
-        // What was read back came from the disk, or, as containers may have boot ids of their own, from memory.
+        // The data read came from the disk, or from memory, because containers may have boot ids of their own. So
+        // it is written to the disk.
         if !isCopy && old.bootID != currentBootID() { sealing.isDurable = true }
       }
     } else {
@@ -116,15 +117,15 @@ extension CacheDirectory {
         root, of: manifest, payload, in: directory, completeSince: complete, isOnDisk: isOnDisk,
         sealing)
     } catch {
-      // For want of room the tree is used as it is, and checked again next time. Otherwise something is in
-      // the way, or the tree was replaced meanwhile.
+      // If the disk is full, the tree is used as it is and checked again next time. After any other error,
+      // something blocks the seal, or the tree was replaced meanwhile.
       guard error.isWantOfRoom else { return nil }
     }
     return CachedTree(root: treePath(payload), wasUnpacked: !damaged.isEmpty, use: use)
   }
 
-  /// Gives the directory of a tree the lease that a cleaner, or a person, removed or replaced. One that only can't be opened
-  /// now stays.
+  /// Restores a lease that a cleaner or a person removed or replaced. Keeps one that exists but cannot be opened
+  /// now.
   @inline(never)
   private func ensureLease(in directory: DirectoryHandle) {
     do throws(Failure) {
@@ -143,10 +144,10 @@ extension CacheDirectory {
     } catch { try? directory.removeFile(name) }
   }
 
-  /// Unpacks to a staging directory, seals, and renames it into place. Removes it where that fails.
+  /// Unpacks to a staging directory, seals it, and renames it into place. Removes it on failure.
   ///
-  /// Returns the tree, with a lease that is held since before it had its name; nil where another instance was
-  /// first, whose tree is as good.
+  /// Returns the tree; its lease is held since before the rename. Returns nil if another instance was first; its
+  /// tree is equivalent.
   private func unpack(
     _ payload: Payload, _ manifest: Manifest, replacing: Bool, _ request: TreeRequest
   ) throws(Failure) -> CachedTree? {
@@ -162,10 +163,10 @@ extension CacheDirectory {
         claimed.staging.directory, payload, manifest,
         replacing ? observer.repairing : observer.unpacking, request)
       timeline.begin(.publish)
-      // Who may enter the cache directory may use what is in it: a tree that root prewarmed serves all.
+      // All users who may enter the cache directory may use its trees: one that root prewarmed serves all.
       try claimed.staging.directory.setMode(0o755)
       if replacing { inheritLease(of: payload.treeName, claimed.staging.directory.handle) }
-      // Shared from here on: who finds the published tree must get the lease.
+      // Shared from here on: a launch that finds the published tree must get the lease.
       let use = claimed.share()
       guard try publish(staging, payload, replacing: replacing, observer) else { return nil }
       return CachedTree(root: treePath(payload), wasUnpacked: true, use: use)
@@ -176,8 +177,8 @@ extension CacheDirectory {
     }
   }
 
-  /// Makes the lease of the tree that is to be replaced that of the new one as well: programs that run from there find
-  /// their files in the new one, and hold its lease. Otherwise, where that can't be, the new one has its own.
+  /// Gives the new tree the lease of the tree that it replaces: running programs hold that lease, and find their
+  /// files in the new tree. If that fails, the new tree keeps its own lease.
   private func inheritLease(of treeName: Path, _ staging: DirectoryHandle) {
     guard let directory = try? FileDescriptor.open(treeName, in: handle, .directory),
       let name = try? hiddenName(for: Lease.fileName.bytes)
@@ -186,11 +187,11 @@ extension CacheDirectory {
       try staging.createHardLink(name, to: Lease.fileName, in: directory.handle)
       try staging.rename(name, to: Lease.fileName)
     } catch { try? staging.removeFile(name) }
-    // It is another one if somebody else could write to the old tree.
+    // If others could write to the old tree, the lease may not be Onefold's: create one.
     ensureLease(in: staging)
   }
 
-  /// Makes a staging directory and holds its lease alone, which tells who cleans up that somebody is at work there.
+  /// Creates a staging directory and holds its lease exclusively, so that a clean-up sees that it is in use.
   @inline(never)
   func claimStaging(_ treeName: Path) throws(Failure) -> ClaimedStaging {
     while true {
@@ -198,7 +199,7 @@ extension CacheDirectory {
       let name = staging.name
       do throws(Failure) {
         let lease = try Lease.create(in: staging.directory.handle)
-        // For older launchers, which clean up by it.
+        // Older launchers decide by this lock whether to clean up.
         _ = try? staging.directory.lock(exclusive: true, wait: false)
         if lease.lock(exclusive: true) != .refused, staging.directory.isNamed(name, in: handle) {
           return ClaimedStaging(staging: staging, lease: lease)
@@ -211,7 +212,7 @@ extension CacheDirectory {
     }
   }
 
-  /// Makes the directory in a staging directory that a tree is unpacked to.
+  /// Creates the directory that receives the tree in a staging directory.
   func makeTreeDirectory(in staging: DirectoryHandle) throws(Failure) -> FileDescriptor {
     try staging.createDirectory(treeDirectory, mode: 0o700)
     return try FileDescriptor.open(treeDirectory, in: staging, .directory)
@@ -233,15 +234,15 @@ extension CacheDirectory {
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
   }
 
-  /// Seals the tree in `root` as it is. `completeSince`: `timeOfCompletion`; nil: it was unpacked just now. `isOnDisk`: a power
-  /// cut can't harm it any more.
+  /// Seals the tree in `root` in its present state. `completeSince`: `timeOfCompletion`, or nil if it was just
+  /// unpacked. `isOnDisk`: a power cut can no longer harm the tree.
   private func seal(
     _ root: borrowing FileDescriptor, of manifest: Manifest, _ payload: Payload,
     in directory: DirectoryHandle, completeSince time: FileTime?, isOnDisk: Bool,
     _ request: TreeRequest
   ) throws(Failure) {
     let boot = currentBootID()
-    // Where the system does not tell one boot from another, the data must be on the disk now.
+    // If the system has no boot id, the data must be on disk now.
     let mustBeOnDisk = request.isDurable || boot.allSatisfy { $0 == 0 }
     if mustBeOnDisk && !isOnDisk { try root.synchronizeVolume() }
     let record = payload.record
@@ -254,8 +255,8 @@ extension CacheDirectory {
     try seal.write(in: directory, since: time)
   }
 
-  /// Renames `staging` into place, and returns true; or removes it, where another instance was first, and
-  /// returns false. `replacing`: what is there is damaged; otherwise it is another instance's, and as good.
+  /// Renames `staging` into place and returns true. If another instance was first, removes `staging` and returns
+  /// false. `replacing`: the existing tree is damaged; otherwise another instance made it, and it is equivalent.
   private func publish(
     _ staging: Path, _ payload: Payload, replacing: Bool, _ observer: CacheObserver
   ) throws(Failure) -> Bool {
@@ -279,9 +280,8 @@ extension CacheDirectory {
     throw Failure("rename", path.appending(staging.bytes), .exists)
   }
 
-  /// Puts `staging` in the place of `name`, and removes what was there. Programs that run from there keep
-  /// the files that they have open, and find equal ones under the old paths. Returns false where `name` is
-  /// free now.
+  /// Puts `staging` in the place of `name`, and removes the old tree. Programs that run from it keep their open
+  /// files, and find equal ones under the old paths. Returns false if `name` is now free.
   private func replace(_ name: Path, by staging: Path, _ observer: CacheObserver)
     throws(Failure) -> Bool
   {
@@ -302,14 +302,14 @@ extension CacheDirectory {
     return true
   }
 
-  /// Removes a tree that was replaced, and tells what a program wrote into it.
+  /// Removes a replaced tree, and reports the files that a program wrote into it.
   private func removeReplaced(_ name: Path, _ observer: CacheObserver) throws(Failure) {
     var result = CleanUpResult()
     defer { for item in result.kept { observer.moved(item) } }
     try removeMarked(name, &result)
   }
 
-  /// `replace` on a file system without atomic exchange: there is a moment without a tree.
+  /// Replaces the tree on a file system without atomic exchange: for a moment there is no tree.
   private func replaceInTwoSteps(_ name: Path, by staging: Path, _ observer: CacheObserver)
     throws(Failure) -> Bool
   {
@@ -319,23 +319,23 @@ extension CacheDirectory {
       try removeReplaced(name, observer)
     }
     defer { try? removeReplaced(old, observer) }
-    // Where another instance is first, the caller looks again.
+    // If another instance is first, the caller looks again.
     return (try? handle.renameWithoutReplacing(staging, to: name)) != nil
   }
 
-  /// A failed write for want of room, as what it means for the person who can make some: `needed` bytes.
+  /// The error for a write that failed because the disk is full. It tells the user to free `needed` bytes.
   func roomError(needed: UInt64) -> Failure {
     let available = (try? directory.volume())?.bytesAvailable ?? 0
     return .noSpace(directory: path, needed: needed, available: available)
   }
 }
 
-/// A staging directory whose lease this process holds alone.
+/// A staging directory whose lease only this process holds.
 struct ClaimedStaging: ~Copyable {
   let staging: StagingDirectory
   let lease: Lease
 
-  /// Shares the lease from now on, as who uses the tree does: through a descriptor for reading.
+  /// Shares the lease from now on, through a read-only descriptor like that of a program that uses the tree.
   consuming func share() -> TreeUse {
     _ = lease.lock(exclusive: false)
     let shared = Lease.open(in: staging.directory.handle, .readNoFollow)

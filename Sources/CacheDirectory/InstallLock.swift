@@ -1,25 +1,25 @@
 internal import Posix
 
-/// The lock that only one of many simultaneous first launches holds, and whoever removes a tree.
+/// The lock that lets one of many simultaneous first launches unpack the tree. A clean-up takes it before it
+/// removes a tree.
 struct InstallLock: ~Copyable {
   private var file: FileDescriptor
   private let directory: DirectoryHandle
   private let name: Path
-  /// Whether nobody else is known to hold it.
+  /// Whether no other process is known to hold it.
   private var isOurs = false
 
-  /// What marks the file, from the moment when it is made: only such a one is ever removed by who did not hold it. No other
-  /// program gives an empty file the sticky bit.
+  /// Marks the file from its creation. Only a marked file is ever removed by a process that did not hold it. No
+  /// other program gives an empty file the sticky bit.
   private static var mode: UInt32 { 0o1600 }
 
-  /// The name of the lock file of a tree.
   static func name(_ treeName: Path) -> Path {
     var name = treeName
     name.append(contentsOf: Path(".lock").bytes)
     return name
   }
 
-  /// Opens the lock file of a tree, which is made where it is missing.
+  /// Opens the lock file of a tree, and creates it if it is missing.
   @inline(never)
   init(in directory: DirectoryHandle, _ treeName: Path) throws(Failure) {
     name = InstallLock.name(treeName)
@@ -33,20 +33,20 @@ struct InstallLock: ~Copyable {
     try FileDescriptor.open(name, in: directory, .createLock, mode: mode)
   }
 
-  /// Returns false where somebody else holds it. Where locks don't work there is nothing to wait for.
+  /// Returns false if another process holds the lock. If locks don't work, it returns true: waiting has no use.
   @inline(never)
   mutating func take() -> Bool {
-    // More than two rounds only where others make and remove it as fast as it is opened.
+    // More than two rounds are needed only if others create and remove it as fast as it is opened.
     for _ in 0..<8 {
       isOurs = (try? file.lock(exclusive: true, wait: false)) ?? true
       guard isOurs else { return false }
       if file.isNamed(name, in: directory) {
-        // What holds something is somebody else's, and no lock.
+        // A file with content is not an Onefold lock.
         let status = try? file.status()
         isOurs = status.map { $0.size == 0 } ?? true
         return true
       }
-      // Who held it before has removed the file, and others make another one.
+      // The earlier holder removed the file, and others may create a new one.
       isOurs = false
       guard let next = try? InstallLock.open(name, in: directory) else { return true }
       file = next
@@ -62,8 +62,8 @@ struct InstallLock: ~Copyable {
       && status.mode == mode
   }
 
-  /// Removes the lock file while it is locked; who waits for it looks at the tree anyway. Where locks don't
-  /// work it protects nothing.
+  /// Removes the lock file while it is locked. Waiting processes look at the tree anyway. If locks don't work,
+  /// the file protects nothing.
   func release() {
     if isOurs { try? directory.removeFile(name) }
   }

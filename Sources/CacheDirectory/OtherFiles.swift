@@ -1,14 +1,15 @@
 internal import PayloadReader
 internal import Posix
 
-// What a program wrote into its tree is not removed with it (docs/decisions/0034-files-of-programs.md).
+// Files that a program wrote into its tree are not removed with the tree
+// (docs/decisions/0034-files-of-programs.md).
 
 extension CacheDirectory {
-  /// Moves what a program wrote into a tree that is about to be removed to a directory of its own. `directory` holds the tree,
-  /// and has this name in the cache directory, which may be hidden.
+  /// Moves files that a program wrote out of a tree that is about to be removed, to a directory of their own.
+  /// `directory` holds the tree; `name` is its name in the cache directory, which may be hidden.
   ///
-  /// What was packed is older than the seal, and removed where it is; the rest is moved. First the tree gets another
-  /// name, which tells the next clean-up to go on if this one ends before.
+  /// Packed entries are older than the seal and are removed in place; the rest is moved. First the tree gets
+  /// another name. If this clean-up is interrupted, that name tells the next one to continue.
   @inline(never)
   func moveOthers(
     out directory: borrowing FileDescriptor, named name: Path, _ deadline: Int64,
@@ -27,15 +28,16 @@ extension CacheDirectory {
     }
     try removeTree(others, in: holder, deadline: deadline, keeping: time)
     guard let status = try holder.statusIfExists(of: others) else { return }
-    // Of "<id>" or ".<id>.<random>".
+    // The name is "<id>" or ".<id>.<random>".
     let id = name.bytes.drop { $0 == UInt8(ascii: ".") }.prefix(CacheName.treeNameLength)
     let target = Path([UInt8](try hiddenName(for: ArraySlice([UInt8](id))).bytes.dropFirst()))
     try handle.rename(name.appending(others.bytes), to: target)
     result.kept.append(CacheItem(.kept, name: target, directory: path, status: status))
   }
 
-  /// Since when the tree in `directory` is complete: what was packed was last changed before. The seal keeps it as its time. Without
-  /// one it is the lease's, which is older than all that was unpacked.
+  /// The time at which the tree in `directory` was complete: all packed entries were last changed before it. The
+  /// seal's modification time records it. Without a seal, the lease's time is used, which is older than all
+  /// unpacked entries.
   @inline(never)
   func timeOfCompletion(in directory: DirectoryHandle) -> FileTime {
     let seal = try? directory.statusIfExists(of: Seal.fileName)

@@ -3,24 +3,24 @@ internal import PayloadReader
 internal import Posix
 import Reporting
 
-// Repair of exactly the damaged entries of a tree, while programs run from it (docs/decisions/0011).
+// Repairs only the damaged entries of a tree, while programs run from it (docs/decisions/0011).
 //
-// Every damaged entry is unpacked anew to a staging directory and then renamed over the one in the tree, so
-// that nothing is ever changed in place: who has the old file open or mapped keeps it, and who opens the path
-// finds either the old entry or the whole new one. A directory that is missing, or in whose place something
-// else stands, comes with all that is below it by one rename.
+// Each damaged entry is unpacked to a staging directory and then renamed over the one in the tree. Nothing is
+// changed in place. A process that has the old file open or mapped keeps it. A process that opens the path finds
+// either the old entry or the complete new one. If a directory is missing or something else has its name, one
+// rename brings it with everything below it.
 //
-// The seal is removed before the first rename and written anew after the last change. A kill between leaves a
-// tree without a seal, which the next launch compares in full; one before or after it leaves a tree whose
-// seal tells the truth. Directories get their times after all their entries are right, so that not even a
-// seal that another instance wrote meanwhile, where locks don't work, hides an entry that is yet to come.
+// The seal is removed before the first rename and written again after the last change. A kill in between leaves a
+// tree without a seal, which the next launch compares in full. A kill before or after leaves a tree with a
+// correct seal. Directories get their times only after all their entries are right. If locks don't work, another
+// instance may write a seal meanwhile; it then cannot hide an entry that is still missing.
 
 extension CacheDirectory {
-  /// Replaces the entries in `damaged` of the tree in `root`, which is below `directory`. The seal is gone
-  /// then, and the caller seals the tree anew.
+  /// Replaces the `damaged` entries of the tree in `root`, which is below `directory`. Removes the seal; the
+  /// caller seals the tree again.
   ///
-  /// Returns false where that can't be done, and the whole tree must be replaced. Fails for want of room,
-  /// where a signal comes, or where the payload is damaged: a whole tree would fail as well.
+  /// Returns false if the repair is impossible and the whole tree must be replaced. Throws if the disk is full, a
+  /// signal arrives, or the payload is damaged: unpacking a whole tree would fail as well.
   func repair(
     _ damaged: EntrySet, of root: DirectoryHandle, in directory: borrowing FileDescriptor,
     _ payload: Payload, _ manifest: Manifest, _ observer: CacheObserver
@@ -33,7 +33,7 @@ extension CacheDirectory {
       try requireRoom(for: size, in: self.directory)
       let claimed = try claimStaging(payload.treeName)
       let name = claimed.staging.name
-      // Before the tree is sealed, so that whoever finds it without a seal looks for what was left.
+      // Runs before the tree is sealed: a process that finds the tree without a seal looks for leftovers.
       defer { try? removeMarked(name) }
       let staging = claimed.staging.directory.handle
       let staged = try makeTreeDirectory(in: staging)
@@ -59,19 +59,19 @@ extension CacheDirectory {
   {
     let old = Seal.read(in: directory.handle, treeID: payload.treeID, withTable: false)
     try removeTree(Seal.fileName, in: directory.handle)
-    // A power cut must not bring back a seal that is believed in the next boot, above files whose content
-    // was not yet written. A file system that can't write a directory's names alone keeps their order.
+    // A power cut must not bring back a durable seal, which the next boot would trust, above files whose content
+    // was not written yet. If a file system cannot sync a directory alone, it keeps the order of changes.
     if old?.isDurable == true { try? directory.synchronize() }
   }
 }
 
-/// Which entries are made anew, and how they come into the tree. No path is followed that a symlink may stand
-/// in: every directory is opened below its parent.
+/// The entries to replace, and the way they get into the tree. No path leads through a possible symlink: every
+/// directory is opened from its parent.
 private struct TreeRepair {
   private let manifest: Manifest
   private let damaged: EntrySet
   private let root: DirectoryHandle
-  /// What is unpacked: the damaged entries but hard links, which are made in the tree.
+  /// The entries to unpack: the damaged ones except hard links, which are created in the tree.
   let unpacked: EntrySet
 
   init(manifest: Manifest, damaged: EntrySet, root: DirectoryHandle) {
@@ -86,7 +86,7 @@ private struct TreeRepair {
     self.unpacked = unpacked
   }
 
-  /// Moves what was unpacked to `staged`, a directory of `staging`, into the tree.
+  /// Moves the unpacked entries from `staged`, a directory in `staging`, into the tree.
   func replaceEntries(staged: DirectoryHandle, staging: DirectoryHandle) throws(Failure) {
     var index = 1
     while index < manifest.entryCount {
@@ -103,15 +103,15 @@ private struct TreeRepair {
     try settleDirectories(of: root, manifest)
   }
 
-  /// Whether the entry is moved by itself, and not with a directory above it.
+  /// Whether the entry is moved by itself instead of with a directory above it.
   private func isMoved(_ index: Int) -> Bool {
     guard unpacked.contains(index) else { return false }
     let parent = manifest.entry(index).parent
     return parent == 0 || !damaged.contains(parent)
   }
 
-  /// Moves the entry `first` and those of the same directory that follow it, which mostly are all: the
-  /// directory is opened once for them. Returns the index of the next that may have to be moved.
+  /// Moves the entry `first` and the following entries of the same directory, which are mostly all of them, so
+  /// that the directory is opened once. Returns the index of the next entry to examine.
   private func moveSiblings(of first: Int, from staged: DirectoryHandle) throws(Failure) -> Int {
     let parent = manifest.entry(first).parent
     let source = try openDirectory(parent, of: manifest, below: staged)
@@ -135,8 +135,8 @@ private struct TreeRepair {
     let temporary = Path("link")
     let source = try openDirectory(file.parent, of: manifest, below: root)
     let target = try openToChange(entry.parent)
-    // More than one round only where another instance replaces the file at the same time. Looking again
-    // after each rename makes the last of them leave two names of one file.
+    // More than one round is needed only if another instance replaces the file at the same time. Both check again
+    // after each rename, so the last rename leaves two names of one file.
     for _ in 0..<8 {
       let status = try source.handle.status(of: fileName)
       if let existing = try target.handle.statusIfExists(of: name), existing.isSameFile(as: status)
@@ -145,14 +145,15 @@ private struct TreeRepair {
       }
       try staging.createHardLink(temporary, to: fileName, in: source.handle)
       try put(temporary, in: staging, as: name, in: target.handle)
-      // Renaming one name of a file over another does nothing, and a directory may have been exchanged.
+      // Renaming one name of a file over another does nothing, and an exchange may have put a directory here.
+      // Remove either.
       try removeTree(temporary, in: staging)
     }
     throw Failure("create the hard link", name, .exists)
   }
 
-  /// Opens a directory of the tree, and gives its owner the permissions that the manifest does not. It has
-  /// its own mode again when all directories are settled.
+  /// Opens a directory of the tree, and gives its owner the permissions that the manifest withholds. Settling the
+  /// directories restores its mode.
   private func openToChange(_ index: Int) throws(Failure) -> FileDescriptor {
     let directory = try openDirectory(index, of: manifest, below: root)
     let mode = cachedModes.mode(of: manifest.entry(index))
@@ -161,12 +162,12 @@ private struct TreeRepair {
   }
 }
 
-/// Puts the entry `name` of a staging directory in the place of `newName`, whatever is there. A directory that
-/// was there is in the staging directory then.
+/// Puts the entry `name` of a staging directory in the place of `newName`, whatever is there. If that was a
+/// directory, it is in the staging directory afterwards.
 private func put(
   _ name: Path, in staging: DirectoryHandle, as newName: Path, in directory: DirectoryHandle
 ) throws(Failure) {
-  // More than one round only where another instance does the same at the same time.
+  // More than one round is needed only if another instance does the same at the same time.
   for _ in 0..<8 {
     do throws(Failure) {
       return try staging.rename(name, to: newName, in: directory)
@@ -177,7 +178,7 @@ private func put(
       }
     }
     do throws(Failure) {
-      // A directory can't be renamed to another parent without the right to write to it.
+      // Moving a directory to another parent needs write permission on the directory itself.
       if try directory.status(of: newName).kind == .directory {
         _ = try openWithPermissions(newName, in: directory)
       }
@@ -186,10 +187,10 @@ private func put(
       switch error.errno {
       case .noSuchFile, .staleHandle: continue
       case .otherFileSystem:
-        // A directory of a lower layer, which an overlay file system does not rename.
+        // An overlay file system cannot rename a directory of a lower layer.
         try removeTree(newName, in: directory)
       case _ where error.errno.isUnknownRename:
-        // No atomic exchange on this file system: there is a moment with neither.
+        // Without atomic exchange, neither entry exists for a moment.
         try directory.rename(newName, to: try hiddenName(for: newName.bytes), in: staging)
       default: throw error
       }
@@ -200,7 +201,7 @@ private func put(
 
 // MARK: Directories
 
-/// Opens the directory entry `index`, which is reached from `root` through its parents and no symlink.
+/// Opens the directory entry `index`, starting at `root`, through its parents and no symlink.
 private func openDirectory(_ index: Int, of manifest: Manifest, below root: DirectoryHandle)
   throws(Failure) -> FileDescriptor
 {
@@ -211,10 +212,10 @@ private func openDirectory(_ index: Int, of manifest: Manifest, below root: Dire
   return try FileDescriptor.open(name, in: parent.handle, .directory)
 }
 
-/// Gives the directories of a tree that have another mode the manifest's, parents before their children:
-/// what is below one without permissions can't be compared, and is not damaged for that. What can't be set
-/// right this way the comparison finds; so it does with one that others can write to and should not, of which
-/// nobody knows what they put there.
+/// Gives directories with other modes those of the manifest, parents before children: entries below a directory
+/// without permissions cannot be compared, but are not damaged. The comparison finds directories that cannot be
+/// corrected this way. It also finds directories that others can write to against the manifest, because their
+/// content is unknown.
 func restoreDirectoryModes(of root: DirectoryHandle, _ manifest: Manifest) {
   for index in 0..<manifest.entryCount where manifest.entry(index).type == .directory {
     guard let status = try? root.status(of: Path(manifest.path(of: index))),
@@ -224,9 +225,9 @@ func restoreDirectoryModes(of root: DirectoryHandle, _ manifest: Manifest) {
   }
 }
 
-/// Gives the directories of a tree in which every entry is right the modes and times of the manifest,
-/// children before their parents. One that holds further names keeps its time: it tells programs which keep a
-/// list of the directory that theirs is out of date.
+/// Gives the directories the modes and times of the manifest, children before parents. All entries must be right.
+/// A directory with further names keeps its time, which tells programs that their cached list of it is out of
+/// date.
 func settleDirectories(of root: DirectoryHandle, _ manifest: Manifest) throws(Failure) {
   var names = [Int](repeating: 0, count: manifest.entryCount)
   for index in 1..<max(1, manifest.entryCount) { names[manifest.entry(index).parent] += 1 }

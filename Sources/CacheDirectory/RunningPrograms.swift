@@ -1,18 +1,20 @@
 internal import Posix
 
-/// Which trees of a cache directory programs run from, as far as /proc shows it: a program may have closed its lease, as
-/// daemons do, or was started without a launch, from the path that `prewarm` prints.
+/// The trees of a cache directory that programs run from, as far as /proc shows it. This finds programs without a
+/// lease: daemons may close it, and a program may be started from the path that `prewarm` prints.
 ///
-/// A program is known by its executable, its working directory, what it has mapped (where this user may look at them), or
-/// by an argument that is a path of the tree, as the command line of a script has it, which everybody may look at.
+/// A program uses a tree if its executable, working directory or mappings are there, as far as this user may read
+/// them. It also uses a tree if an argument is a path of it, as in the command line of a script, which all users
+/// may read.
 struct RunningPrograms {
-  /// What paths in the cache directory begin with: as it was named, and without symlinks.
+  /// The beginnings of paths in the cache directory: as it was named, and without symlinks.
   private var prefixes: [[UInt8]] = []
   private var names: [[UInt8]] = []
-  /// Whether all processes were looked at before the deadline.
+  /// Whether all processes were examined before the deadline.
   private var isComplete = true
 
-  /// - Parameter deadline: Of `MonotonicClock`: then every tree counts as used.
+  /// - Parameter deadline: The time of `MonotonicClock` at which the search stops; every tree then counts as
+  ///   used.
   init(in cache: borrowing CacheDirectory, deadline: Int64 = .max) {
     addPrefix(cache.path)
     if let path = try? DirectoryHandle.current.symlinkTarget(of: cache.directory.ownName) {
@@ -32,7 +34,6 @@ struct RunningPrograms {
     }
   }
 
-  /// Whether a program runs from the tree.
   func use(_ tree: Path) -> Bool { !isComplete || names.contains([UInt8](tree.bytes)) }
 
   private mutating func addPrefix(_ path: Path) {
@@ -43,7 +44,7 @@ struct RunningPrograms {
   private mutating func look(at process: Path) {
     noteTarget(of: process.appending("exe"))
     noteTarget(of: process.appending("cwd"))
-    // Arguments end with a NUL, and in maps a space precedes the path.
+    // Arguments end with a NUL; in maps a space precedes the path.
     search(process.appending("cmdline"), after: 0)
     search(process.appending("maps"), after: UInt8(ascii: " "))
   }
@@ -53,7 +54,7 @@ struct RunningPrograms {
     search([0] + [UInt8](path.bytes), after: 0)
   }
 
-  /// Looks for paths in a file, each of which follows on the byte `before`.
+  /// Looks in a file for paths that follow the byte `before`.
   private mutating func search(_ file: Path, after before: UInt8) {
     guard let opened = try? FileDescriptor.open(file, .read) else { return }
     var buffer = [before]
@@ -62,7 +63,7 @@ struct RunningPrograms {
       offset += Int64(bytes.count)
       buffer += bytes
       search(buffer, after: before)
-      // What is cut off here is found the next time.
+      // The next round finds a path that the buffer cuts off.
       let kept = min(buffer.count, ProcessContext.longestPath)
       buffer = [UInt8](buffer[(buffer.count - kept)...])
     }
@@ -78,7 +79,7 @@ struct RunningPrograms {
     }
   }
 
-  /// Notes the tree whose name begins at `start`, if it is one.
+  /// Records the tree whose name begins at `start`, if it is one.
   private mutating func note(_ bytes: [UInt8], from start: Int) {
     var name: [UInt8] = []
     var index = start
@@ -88,7 +89,7 @@ struct RunningPrograms {
     }
     switch CacheName(name) {
     case .tree: break
-    // A tree that was replaced meanwhile is hidden, and what its programs look for is in the new one.
+    // A replaced tree is hidden, and its programs look for their files in the new one.
     case .hidden: name = [UInt8](name[1...CacheName.treeNameLength])
     case .lock, .kept, nil: return
     }

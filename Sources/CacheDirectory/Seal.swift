@@ -3,34 +3,36 @@ internal import ContentHash
 internal import PayloadFormat
 internal import Posix
 
-/// The record that a tree was unpacked completely, beside it (docs/launch.md, "The seal").
+/// The record beside a tree that it was unpacked completely (docs/launch.md, "The seal").
 struct Seal {
   /// The boot in which it was written.
   var bootID: [UInt8]
-  /// Whether the tree was checked in full after a reboot, or its data was written to the disk for sure.
+  /// Whether the tree was checked in full after a reboot, or its data was synced to disk.
   var isDurable: Bool
   var treeID: Digest
-  /// Whether a directory held other names than were packed when the tree was sealed anew: a program may have written files.
+  /// Whether a directory held names that were not packed when the tree was sealed again: a program may have
+  /// written files.
   private(set) var hasOtherNames: Bool
-  /// Of the onefile that sealed the tree; its name and version are read with the table only.
+  /// The onefile that sealed the tree. Its name and version are only read with the table.
   var owner: TreeOwner
-  /// Under which path, and by which user, all directories above the cache directory were found safe; zeros: none.
+  /// The path and the user for which all directories above the cache directory were found safe; zeros: none.
   var place: Place
-  /// Of the layout of the cache directory: `Seal.version`, or that of an older launcher, whose trees are removed only.
+  /// The layout of the cache directory: `Seal.version`, or an older launcher's version, whose trees are only
+  /// removed.
   private(set) var layout: UInt16
   private var table: [UInt8]
   private var directoryCount: Int
 
   static var fileName: Path { Path("seal") }
   static var headerLength: Int { 128 }
-  /// 200,000 directories with long paths; more is not ours.
+  /// Enough for 200,000 directories with long paths; a longer table is not Onefold's.
   private static var longestTable: Int { 64 << 20 }
 
   // MARK: Reading
 
-  /// Reads the seal in `directory`. Returns nil where there is none, or none that is whole and for
-  /// `treeID`; nil there takes any, also those of older launchers. `withTable` reads what follows the header as well: the table of
-  /// directories, which `directoriesMatch` needs, and the owner's name and version.
+  /// Reads the seal in `directory`. Returns nil if there is no intact seal for `treeID`. If `treeID` is nil, any
+  /// seal is accepted, even of older launchers. `withTable` also reads the part after the header: the table of
+  /// directories for `directoriesMatch`, and the owner's name and version.
   @inline(never)
   static func read(in directory: DirectoryHandle, treeID: Digest?, withTable: Bool) -> Seal? {
     guard let file = open(in: directory) else { return nil }
@@ -41,7 +43,7 @@ struct Seal {
     try? FileDescriptor.open(fileName, in: directory, .readNoFollow)
   }
 
-  /// `read`, of the open file.
+  /// Reads the seal from the open file.
   init?(reading file: borrowing FileDescriptor, treeID: Digest?, withTable: Bool) {
     guard let header = try? file.bytes(at: 0, count: Seal.headerLength),
       let seal = Seal(header: header.span),
@@ -54,7 +56,7 @@ struct Seal {
     else { return nil }
   }
 
-  /// Parses the first 128 bytes of a seal; nil where they are not whole. Never traps, whatever the bytes.
+  /// Parses the first 128 bytes of a seal; nil if they are damaged. Never traps, whatever the bytes.
   init?(header: Span<UInt8>) {
     guard header.count == Seal.headerLength,
       SHA256Hasher.digest(of: header.extracting(0..<96)) == Digest(header, at: 96)
@@ -90,27 +92,28 @@ struct Seal {
   private var versionLength: Int
   private var bodyChecksum: UInt32
 
-  /// Bytes that follow the header.
+  /// The number of bytes after the header.
   var bodyLength: Int { tableLength + nameLength + versionLength }
 
-  /// Takes what follows the header: `bodyLength` bytes. Returns false where they are not whole.
+  /// Takes the `bodyLength` bytes after the header. Returns false if they are damaged.
   mutating func take(body: consuming [UInt8]) -> Bool {
     guard body.count == bodyLength, Seal.checksum(of: body.span) == bodyChecksum else {
       return false
     }
     owner.name = [UInt8](body[tableLength..<tableLength + nameLength])
     owner.version = [UInt8](body[(tableLength + nameLength)...])
-    // Without a copy of it.
+    // Shortened in place to avoid a copy.
     body.removeLast(nameLength + versionLength)
     table = body
     return true
   }
 
-  /// Whether every directory of the tree is as it was when sealed: the user's or root's, same permissions and same
-  /// times of the last added, removed or renamed name, and of the last change of any kind, which no program can set.
-  /// `leavesOpen`: a directory that was opened for it, which `execve` closes.
+  /// Whether every directory of the tree is as it was when sealed. It must belong to the user or root and have
+  /// the same permissions. The time of the last added, removed or renamed name must be the same, and so must the
+  /// time of the last change, which no program can set. `leavesOpen`: a directory opened for this stays open
+  /// until `execve` closes it.
   func directoriesMatch(in root: DirectoryHandle, leavesOpen: Bool = false) -> Bool {
-    // What most directories are below is looked up once, instead of for each of them.
+    // The directory above most others is looked up only once.
     let base = commonBase
     if !base.isEmpty,
       let near = try? FileDescriptor.open(Path([UInt8](table[base])), in: root, .directory)
@@ -122,9 +125,10 @@ struct Seal {
     return directoriesMatch(in: root, near: root, 0..<0)
   }
 
-  /// Whether the tree is a copy of the sealed one, restored, or of an image layer: every directory was made or changed
-  /// anew, but has the names that were sealed, the same permissions, and a time that copying gives it: the sealed one, to
-  /// the second at least, or one that all have. Only what changed a tree in place gives it other times.
+  /// Whether the tree is a copy of the sealed one: a restored backup, or an image layer. In a copy every
+  /// directory was created or changed again, but has the sealed names and permissions. Its time is one that
+  /// copying gives: the sealed time, to the second at least, or the same time for all directories. Only changes
+  /// in place give it other times.
   func isOfCopy(in root: DirectoryHandle) -> Bool {
     let table = self.table.span
     let user = ProcessContext.owner
@@ -147,16 +151,16 @@ struct Seal {
     return offset == table.count && (isSealed || isCommon)
   }
 
-  /// Whether the tree holds what was not packed and came after `time`, as far as names tell.
+  /// Whether the tree holds entries that were not packed and appeared after `time`, as far as names show it.
   func holdsOthers(in root: DirectoryHandle, since time: FileTime) -> Bool {
     if hasOtherNames { return true }
-    // Rows of older seals have no names.
+    // Rows of older seals hold no names.
     guard !isOlder, let device = (try? root.status(of: Path(".")))?.device else { return false }
     var offset = 0
     for _ in 0..<directoryCount {
       guard let row = Row(table.span, at: offset) else { return false }
       offset = row.end
-      // What is mounted there is no part of the tree.
+      // A file system mounted there is not part of the tree.
       guard let directory = open(row, in: root), (try? directory.status())?.device == device,
         let names = try? directory.handle.names(), names.count >= Int(row.names.count),
         NameList(names) != row.names
@@ -177,12 +181,12 @@ struct Seal {
     return try? FileDescriptor.open(path, in: root, .directory)
   }
 
-  /// `near` is the directory of the path that the table has at `base`; empty: none.
+  /// `near` is the directory whose path is at `base` in the table; an empty `base` means none.
   @inline(never)
   private func directoriesMatch(
     in root: DirectoryHandle, near: DirectoryHandle, _ base: Range<Int>
   ) -> Bool {
-    // On one thread: a second one helps only where a processor is free (docs/decisions/0006-targets-not-reached.md).
+    // Single-threaded: a second thread helps only if a CPU is idle (docs/decisions/0006-targets-not-reached.md).
     let table = self.table.span
     let user = ProcessContext.owner
     var offset = 0
@@ -196,12 +200,12 @@ struct Seal {
     return offset == table.count
   }
 
-  /// A directory that most others are below: where its path is in the table. Empty where there is none, or where
-  /// it would not pay to open it.
+  /// The position in the table of the path of a directory that is above most others. Empty if there is none, or
+  /// if opening it would not pay off.
   private var commonBase: Range<Int> {
     guard directoryCount >= 64 else { return 0..<0 }
     let table = self.table.span
-    // What the rows at a quarter and at three quarters of the table share, most of those between share as well.
+    // Most rows between a quarter and three quarters of the table share the common prefix of those two rows.
     var first = 0
     var last = 0
     var offset = 0
@@ -217,11 +221,11 @@ struct Seal {
       if table[first + index] == UInt8(ascii: "/") { count = index }
       index += 1
     }
-    // So that they are compared by eight bytes at once.
+    // At least 8 bytes, because paths are compared 8 bytes at a time.
     return count < 8 ? 0..<0 : first..<first + count
   }
 
-  /// A row of the table: what a directory was when it was sealed (docs/launch.md, "The seal").
+  /// A row of the table: the state of a directory when it was sealed (docs/launch.md, "The seal").
   private struct Row {
     var modified: FileTime
     var changed: FileTime
@@ -250,7 +254,7 @@ struct Seal {
       path = start..<start + length
     }
 
-    /// Whether it is below the directory of the path that the table has at `base`: 8 bytes or more.
+    /// Whether it is below the directory whose path is at `base` in the table, with 8 bytes or more.
     func isBelow(_ base: Range<Int>, _ table: Span<UInt8>) -> Bool {
       let end = path.lowerBound + base.count
       guard end < path.upperBound, table[end] == UInt8(ascii: "/") else { return false }
@@ -268,7 +272,7 @@ struct Seal {
       return true
     }
 
-    /// - Parameter path: With its NUL, in `directory`.
+    /// - Parameter path: The path in `directory`, with its NUL.
     func matches(_ directory: DirectoryHandle, _ path: Span<UInt8>, _ user: UInt32) -> Bool {
       guard let status = directory.statusIfPresent(ofCString: path) else { return false }
       return matches(status, user, withTimes: true)
@@ -280,8 +284,8 @@ struct Seal {
     }
   }
 
-  /// CRC-32, which every launch can afford: against accidents, as all in a seal is, because who can write one
-  /// can write any.
+  /// CRC-32, cheap enough for every launch. Like all checks of the seal, it is against accidents only: an
+  /// attacker who can write one seal can write any.
   private static func checksum(of table: Span<UInt8>) -> UInt32 { crc32(table) }
 
   // MARK: Writing
@@ -289,10 +293,11 @@ struct Seal {
   private static var magic: UInt32 { 0x4C53_464F }
   private static var version: UInt16 { 3 }
   private static var olderVersion: UInt16 { 2 }
-  /// Whether an older launcher wrote it, which names trees in another way.
+  /// Whether an older launcher wrote it; older launchers name trees differently.
   var isOlder: Bool { layout != Seal.version }
 
-  /// A seal of the tree in `root` as it is now. `isNew`: it was unpacked just now, and holds the manifest's names alone.
+  /// Makes a seal of the tree in `root` in its present state. `isNew`: the tree was just unpacked and holds only
+  /// the manifest's names.
   init(
     of manifest: Manifest, treeID: Digest, owner: TreeOwner, in root: DirectoryHandle, isNew: Bool,
     place: Place, bootID: [UInt8], isDurable: Bool
@@ -370,7 +375,7 @@ struct Seal {
     return bytes
   }
 
-  /// Writes the seal anew in `directory`, and renames it into place. `time`: since when the tree is complete; nil: since now.
+  /// Writes the seal in `directory`, and renames it into place. `time`: when the tree was complete; nil: now.
   func write(in directory: DirectoryHandle, since time: FileTime? = nil) throws(Failure) {
     let temporary = try hiddenName(for: Seal.fileName.bytes)
     do throws(Failure) {
@@ -401,7 +406,7 @@ extension FileTime {
   }
 }
 
-/// Which names a directory holds, in whatever order: how many, and the sum of the CRC-32 of each.
+/// The names in a directory in any order: their count, and the sum of their CRC-32 values.
 struct NameList: Equatable {
   var count: UInt32 = 0
   var sum: UInt32 = 0
@@ -415,7 +420,7 @@ struct NameList: Equatable {
     for name in names { add(name.span) }
   }
 
-  /// Nil where the directory can't be listed.
+  /// Nil if the directory cannot be listed.
   init?(of directory: DirectoryHandle) {
     guard let names = try? directory.names() else { return nil }
     self.init(names)
@@ -426,7 +431,7 @@ struct NameList: Equatable {
     sum &+= crc32(name)
   }
 
-  /// For each directory of a manifest, by its index, what it holds.
+  /// The names in each directory of a manifest, by the directory's index.
   static func all(of manifest: Manifest) -> [NameList] {
     var lists = [NameList](repeating: NameList(), count: manifest.entryCount)
     for index in 1..<max(1, manifest.entryCount) {
@@ -437,7 +442,8 @@ struct NameList: Equatable {
   }
 }
 
-/// A path of a cache directory, and a user who found everything above it safe: the first 16 bytes of a hash of both.
+/// A path of a cache directory and a user who found everything above it safe: the first 16 bytes of a hash of
+/// both.
 struct Place: Equatable {
   var high: UInt64
   var low: UInt64
@@ -457,20 +463,20 @@ struct Place: Equatable {
   }
 }
 
-/// What a seal says of the onefile that sealed the tree, for listing and cleaning up.
+/// The facts in a seal about the onefile that sealed the tree, for listing and clean-up.
 struct TreeOwner: Equatable, Sendable {
-  /// As in its launch record: at most 64 bytes.
+  /// The name in its launch record: at most 64 bytes.
   var name: [UInt8]
   /// At most 128 bytes.
   var version: [UInt8]
-  /// Of the content of all files.
+  /// Bytes of the content of all files.
   var bytes: UInt64
-  /// Days for which the tree is kept when it is not used.
+  /// Days to keep the tree when it is not used.
   var keepDays: Int
 }
 
-/// The running boot (random(4), boot_id), 16 bytes; zeros where the system does not tell. `leavesOpen`: the file that
-/// tells it, which `execve` closes.
+/// The id of the running boot (random(4), boot_id), 16 bytes; zeros if the system has none. `leavesOpen`: the
+/// file stays open until `execve` closes it.
 func currentBootID(leavesOpen: Bool = false) -> [UInt8] {
   let none = [UInt8](repeating: 0, count: 16)
   guard let file = try? FileDescriptor.open(Path("/proc/sys/kernel/random/boot_id"), .read),

@@ -3,15 +3,15 @@ internal import PayloadFormat
 internal import PayloadReader
 internal import Posix
 
-/// Of which files the content is compared.
+/// The files whose content is compared.
 enum Hashing {
   case all
-  /// Those whose time is not the manifest's: content decides, and not time.
+  /// Files whose time differs from the manifest's: their content decides, and not the time.
   case whereTimesDiffer
   case none
 }
 
-/// Whether a tree is what its manifest says, as `damagedEntries` compares them. Stops at the first difference.
+/// Whether a tree matches its manifest, by the comparison of `damagedEntries`. Stops at the first difference.
 func treeMatches(
   _ root: DirectoryHandle, _ manifest: Manifest, hashing: Hashing, progress: UnpackProgress?
 ) throws(Failure) -> Bool {
@@ -20,13 +20,12 @@ func treeMatches(
   ).isEmpty
 }
 
-/// Compares a tree with its manifest: the owner, type, mode, size and link of every entry, and the content of the files
-/// that `hashing` says. Further entries in the tree are not looked for.
+/// Compares a tree with its manifest: owner, type, mode, size and link of every entry, and the content of the
+/// files that `hashing` selects. Ignores further entries in the tree.
 ///
-/// Returns the entries that are missing or differ, or can't be read, which is as bad; `stoppingAtFirst` at
-/// least one of them. Where a directory is among them, because it is missing or something else stands in its
-/// place, all that belongs below it is as well: the same names may be found through a symlink. Throws only
-/// where there is no memory, or a held termination signal came.
+/// Returns the entries that are missing, differ or cannot be read; with `stoppingAtFirst`, at least one of them.
+/// If a directory is missing or something else has its name, all entries below it are returned too: a symlink may
+/// lead to the same names. Throws only if memory cannot be allocated or a held termination signal arrived.
 func damagedEntries(
   of root: DirectoryHandle, _ manifest: Manifest, hashing: Hashing, stoppingAtFirst: Bool = false,
   progress: UnpackProgress?
@@ -35,7 +34,7 @@ func damagedEntries(
   let user = ProcessContext.owner
   let work = SharedWork(count: manifest.entryCount)
   let found = ParallelResults<Bool>(count: manifest.entryCount)
-  // Who shows it may come to no entry before the others have had all.
+  // The worker that shows progress may get no entry before the others have taken them all.
   if let progress { progress(0, manifest.contentLength) }
   let bufferLength = 256 << 10
   let workers = workerCount(
@@ -56,17 +55,17 @@ func damagedEntries(
   if work.isFailing, let progress { progress(work.bytesDone, manifest.contentLength) }
   var damaged = EntrySet(count: manifest.entryCount)
   for index in 0..<manifest.entryCount {
-    // Parents come before their children. The root's own damage is its mode, which hides nothing.
+    // Parents come before their children. Damage of the root is its mode, which hides nothing.
     let parent = manifest.entry(index).parent
     if found[index] == true || (parent != 0 && damaged.contains(parent)) { damaged.insert(index) }
   }
   return damaged
 }
 
-/// No entry of a cached tree can be written to by others.
+/// Others cannot write to any entry of a cached tree.
 let cachedModes = EntryModes.cached
 
-/// Whether an entry can be read and is what the manifest says.
+/// Whether an entry can be read and matches the manifest.
 private func entryMatches(
   _ root: DirectoryHandle, _ user: UInt32, _ manifest: Manifest, _ index: Int,
   _ hashing: Hashing, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork
@@ -120,7 +119,8 @@ private func compareEntry(
   }
 }
 
-/// Whether a file system that was given `time` may say `stored`: some keep fewer decimals, or whole seconds only.
+/// Whether a file system that was given `time` may return `stored`: some keep fewer decimals, or only whole
+/// seconds.
 func isStored(_ time: FileTime, as stored: FileTime) -> Bool {
   guard stored.seconds == time.seconds else { return false }
   var unit: UInt32 = 1

@@ -29,20 +29,21 @@
 void cposix_out_of_memory(void) {
   static const char message[] = "onefold: cannot allocate memory\n";
   static volatile char is_told;
-  // Another thread that comes here waits for the end.
+  // Another thread that gets here waits for the process to end.
   while (__atomic_test_and_set(&is_told, __ATOMIC_RELAXED)) pause();
-  // Nobody is left to tell where this fails.
+  // If this write fails, there is no other way to report it.
   ssize_t written = write(2, message, sizeof message - 1);
   (void)written;
   _exit(125);
 }
 
 #ifndef __GLIBC__
-// In place of musl's, in the bootloader alone: the runtime of Embedded Swift allocates and frees by these two.
+// Replaces musl's functions, in the bootloader only: the runtime of Embedded Swift allocates and frees with these
+// two.
 //
-// A launch that finds its tree needs little memory, which is in the program's own data, so that it asks the
-// system for none: a stack of blocks, of which the topmost go when they are free. What does not fit, and all
-// that is allocated once there are threads, is musl's.
+// A launch that finds its tree needs little memory. It comes from the program's own data, so that the launch asks
+// the system for none: a stack allocator, where freed blocks are popped from the top. Larger requests, and all
+// requests after threads start, go to musl.
 
 typedef struct block {
   struct block *before;
@@ -56,8 +57,7 @@ static struct {
   int is_closed;
 } arena;
 
-// The runtime traps where this fails. Every array may have to grow anywhere, so there is no error that could be
-// thrown instead.
+// The runtime would trap on failure. Any array may have to grow anywhere, so no error could be thrown instead.
 int posix_memalign(void **result, size_t alignment, size_t size) {
   size_t room = sizeof arena.bytes - arena.used;
   if (!arena.is_closed && alignment <= 16 && size <= sizeof arena.bytes && size + 31 <= room) {
@@ -120,7 +120,7 @@ long cposix_pwrite(int fd, const void *buffer, size_t count, int64_t offset) {
 long cposix_ftruncate(int fd, int64_t size) { CPOSIX_RESULT(ftruncate(fd, (off_t)size)); }
 void cposix_reserve(int fd, int64_t offset, int64_t count) {
   struct statfs volume;
-  // Elsewhere it does not pay: tmpfs would fill the room with zeros first, and btrfs never compresses it.
+  // It does not pay elsewhere: tmpfs would fill the space with zeros first, and btrfs never compresses it.
   if (fstatfs(fd, &volume) == 0 && volume.f_type == 0xEF53 /* ext4 */) {
     fallocate(fd, 0, (off_t)offset, (off_t)count);
   }
@@ -135,7 +135,7 @@ long cposix_chmod_of_path(int fd, unsigned mode) {
   for (int rest = fd; digits > 0; rest /= 10) end[--digits] = (char)('0' + rest % 10);
   if (chmod(name, (mode_t)mode) == 0) return 0;
   if (errno != ENOENT) return -errno;
-  // There is no /proc.
+  // Without /proc, chmod cannot reach the file.
   CPOSIX_RESULT(syscall(452 /* SYS_fchmodat2 */, fd, "", (mode_t)mode, AT_EMPTY_PATH));
 }
 long cposix_mkdirat(int dir, const char *path, unsigned mode) {
@@ -157,13 +157,14 @@ long cposix_renameat(int old_dir, const char *old_path, int new_dir, const char 
   CPOSIX_RESULT(renameat(old_dir, old_path, new_dir, new_path));
 }
 long cposix_renameat2(int old_dir, const char *old_path, int new_dir, const char *new_path, int exchange) {
-  // Neither musl 1.2.3 nor every other C library declares renameat2 and its flags.
+  // musl 1.2.3 and some other C libraries do not declare renameat2 and its flags.
   CPOSIX_RESULT(syscall(SYS_renameat2, old_dir, old_path, new_dir, new_path, exchange ? 2u : 1u));
 }
 long cposix_faccessat(int dir, const char *path, int write) {
   int mode = write ? W_OK | X_OK : X_OK;
   if (faccessat(dir, path, mode, AT_EACCESS) == 0) return 0;
-  // Sandboxes that do not know faccessat2 answer EPERM. The older call asks for the real user, which is the same one.
+  // Sandboxes that do not know faccessat2 return EPERM. The older call checks the real user, which is the same
+  // here.
   if (errno != EPERM) return -errno;
   CPOSIX_RESULT(syscall(SYS_faccessat, dir, path, mode));
 }
@@ -198,7 +199,7 @@ void cposix_reserve_standard(void) {
 }
 long cposix_open_first(const char *path) {
   int fd = open_to_read(path);
-  // The lowest that is free: all below are open.
+  // The kernel returns the lowest free number, so 0, 1 and 2 are open.
   if (fd > 2) return fd;
   int error = errno;
   if (fd >= 0) close(fd);
@@ -238,7 +239,7 @@ long cposix_fstat(int fd, cposix_stat_t *out) {
 }
 long cposix_fstatat(int dir, const char *path, int follow, cposix_stat_t *out) {
   struct stat info;
-  // The kernel is slower where it must expect an empty path.
+  // AT_EMPTY_PATH slows the kernel down, so it is set only for an empty path.
   int flags = (*path ? 0 : AT_EMPTY_PATH) | (follow ? 0 : AT_SYMLINK_NOFOLLOW);
   if (fstatat(dir, path, &info, flags) < 0) return -errno;
   copy_stat(&info, out);
@@ -283,7 +284,7 @@ int cposix_is_mapped(unsigned user) {
   ssize_t length = read(fd, text, sizeof text);
   close(fd);
   if (length < 0) return 1;
-  // Lines of three numbers: the first in here, the first outside, how many.
+  // Each line has three numbers: the first id inside, the first id outside, and the count.
   uint64_t numbers[3] = {0};
   int column = -1;
   char before = ' ';
@@ -365,7 +366,7 @@ void *cposix_map_anonymous(size_t count) {
   void *address =
       mmap(0, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) return 0;
-  // A hint: where the system has no huge pages, or may not use them, all works as well.
+  // Only a hint: without huge pages everything works as well.
   madvise(address, count, MADV_HUGEPAGE);
   return address;
 }
@@ -401,7 +402,7 @@ long cposix_write_when_ready(int fd, const void *buffer, size_t count, int milli
   int ready = poll(&wanted, 1, milliseconds);
   if (ready < 0) return -errno;
   if (ready == 0) return -EAGAIN;
-  // A pipe that is ready has room for this many bytes, so that writing them does not wait.
+  // A ready pipe has room for this many bytes, so that the write does not block.
   if (count > 4096) count = 4096;
   struct timespec at_once = {0, 0};
   sigset_t pending, before, blocked;
@@ -411,11 +412,11 @@ long cposix_write_when_ready(int fd, const void *buffer, size_t count, int milli
     sigaddset(&blocked, write_signals[i]);
   }
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
-  // A socket that is ready may have room for fewer bytes.
+  // A ready socket may have room for fewer bytes.
   long result = send(fd, buffer, count, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (result < 0 && errno == ENOTSOCK) result = write(fd, buffer, count);
   if (result < 0) result = -errno;
-  // What was pending before is not ours to take.
+  // Signals that were pending before must stay pending.
   for (unsigned i = 0; i < sizeof write_signals / sizeof write_signals[0]; i++) {
     if (sigismember(&pending, write_signals[i])) sigdelset(&blocked, write_signals[i]);
   }

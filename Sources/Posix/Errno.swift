@@ -1,6 +1,6 @@
 internal import CPosix
 
-/// An error number of the C library. Equal to `errno` of `<errno.h>`.
+/// An error number of the C library, equal to `errno` of `<errno.h>`.
 public struct Errno: Error, Equatable, Sendable {
   public let rawValue: Int32
 
@@ -31,25 +31,25 @@ public struct Errno: Error, Equatable, Sendable {
   public static var timedOut: Errno { Errno(rawValue: ETIMEDOUT) }
   public static var outOfMemory: Errno { Errno(rawValue: ENOMEM) }
 
-  /// Whether there is no such file, or no more: a network file system answers ESTALE for one that another machine removed.
+  /// Whether the file does not exist or no longer exists. A network file system returns ESTALE for a file that
+  /// another machine removed.
   public var isMissing: Bool { self == .noSuchFile || self == .staleHandle }
 
-  /// Whether `renameat2` may fail that way because the kernel, the file system or a sandbox doesn't know it. Where
-  /// permissions are missing, the plain rename that is tried instead says so.
+  /// Whether `renameat2` may fail this way because the kernel, the file system or a sandbox does not know it. If
+  /// the real cause is missing permissions, the plain rename that is tried instead reports it.
   public var isUnknownRename: Bool {
     self == .invalidArgument || self == .noSystemCall || self == .notSupported
       || self == .notPermitted
   }
 
-  /// The C library's text, as of `strerror`.
+  /// The C library's text, from `strerror`.
   public var description: Text {
     guard let text = strerror(rawValue) else { return "error \(rawValue)" }
     return Text(utf8: [UInt8](Path(cString: text).bytes))
   }
 }
 
-/// The only EINTR loop: repeats `call` while it fails with EINTR, and turns the wrapper's `-errno` into
-/// an error.
+/// The only EINTR loop: repeats `call` while it fails with EINTR, and turns the wrapper's `-errno` into an error.
 @inline(always)
 public func retrying(_ call: () -> Int) throws(Errno) -> Int {
   while true {

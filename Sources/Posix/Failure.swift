@@ -1,20 +1,20 @@
-/// Why something could not be done. All modules throw it but two: `PayloadFormat`, which imports nothing, and `AppSpec`,
-/// whose errors have a file and a line.
+/// The error of all modules except two: `PayloadFormat`, which imports nothing, and `AppSpec`, whose errors have
+/// a file and a line.
 ///
-/// A class, because the code that throws and catches a pointer is smaller (docs/decisions/0038-one-error.md). A module
-/// makes its failures in one file, by functions that are named after their kind; the text of each is in its function.
+/// A class, because the code that throws and catches a pointer is smaller (docs/decisions/0038-one-error.md). A
+/// module creates its failures in one file, with functions named after their kind. The function holds the text.
 public final class Failure: Error, Sendable {
-  /// What callers tell apart.
+  /// The kinds that callers distinguish.
   public enum Kind: Equatable, Sendable {
     /// A system call failed: see `operation`, `path` and `errno`.
     case system
-    /// A termination signal came: see `signal`. What was begun is removed.
+    /// A termination signal arrived: see `signal`. The unfinished work is removed.
     case interrupted
     /// A file has no trailer within its last 64 KiB.
     case noPayload
     /// Bytes that break the format.
     case format
-    /// Bytes that are not what their hash says, or not what their kind of file consists of.
+    /// Bytes that do not match their hash, or are not valid for their kind of file.
     case damaged
     /// Not enough room for a tree in a directory.
     case noSpace
@@ -30,27 +30,27 @@ public final class Failure: Error, Sendable {
     case notExecutable
     /// The program of a onefile does not exist.
     case noEntry
-    /// The packer's command line can't be understood.
+    /// The packer's command line cannot be parsed.
     case usage
-    /// Anything else; `text` says all.
+    /// Anything else; `text` is the whole message.
     case refused
   }
 
   public let kind: Kind
-  /// The system call that failed, to be read after "cannot": "open", "create the directory".
+  /// The system call that failed, in words that follow "cannot": "open", "create the directory".
   public let operation: StaticString
-  /// What the system call was for, as far as it is known; may be empty.
+  /// The path that the system call was for, if known; may be empty.
   public let path: Path
-  /// Why the system call failed; 0 for other kinds.
+  /// The reason for a failed system call; 0 for other kinds.
   public let errno: Errno
-  /// The signal that came; nil for other kinds.
+  /// The signal that arrived; nil for other kinds.
   public let signal: Int32?
-  /// What is to blame, to be read before the text and a colon: a line of a spec, a file that is damaged.
+  /// The object at fault, printed before the text and a colon: a line of a spec, a damaged file.
   public let subject: Text?
-  /// What is wrong and what to do, without a final full stop; empty for a system call.
+  /// The fault and the remedy, without a final full stop; empty for a system call.
   public let text: Text
 
-  /// A system call that failed.
+  /// Creates the failure of a system call.
   @inline(never)
   public init(_ operation: StaticString, _ path: Path, _ errno: Errno) {
     kind = .system
@@ -62,7 +62,7 @@ public final class Failure: Error, Sendable {
     text = Text(utf8: [])
   }
 
-  /// A failure of another kind than `system`.
+  /// Creates a failure of a kind other than `system`.
   @inline(never)
   public init(_ kind: Kind, _ text: Text, subject: Text? = nil, signal: Int32? = nil) {
     self.kind = kind
@@ -74,7 +74,7 @@ public final class Failure: Error, Sendable {
     self.text = text
   }
 
-  /// A termination signal came.
+  /// A termination signal arrived.
   public static func interrupted(signal: Int32) -> Failure {
     Failure(.interrupted, "interrupted by signal \(signal)", signal: signal)
   }

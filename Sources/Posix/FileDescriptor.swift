@@ -1,6 +1,6 @@
 internal import CPosix
 
-/// How to open a file. Every descriptor is close-on-exec, but for those of `lease` and `leaseDirectory`.
+/// How to open a file. Every descriptor is close-on-exec, except those of `lease` and `leaseDirectory`.
 public struct OpenOptions: Sendable {
   private(set) var flags: Int32
 
@@ -11,7 +11,7 @@ public struct OpenOptions: Sendable {
   public static var readNoFollow: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
   }
-  /// Read and write, as `readNoFollow`.
+  /// Read and write, otherwise like `readNoFollow`.
   public static var updateNoFollow: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
   }
@@ -19,7 +19,7 @@ public struct OpenOptions: Sendable {
   public static var directory: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDONLY | CPOSIX_O_DIRECTORY | CPOSIX_O_NOFOLLOW)
   }
-  /// A directory, on a descriptor that stays open in a program that is executed.
+  /// A directory, on a descriptor that stays open across `execve`.
   public static var leaseDirectory: OpenOptions {
     var options = directory
     options.flags &= ~CPOSIX_O_CLOEXEC
@@ -32,34 +32,34 @@ public struct OpenOptions: Sendable {
   public static var createNew: OpenOptions {
     OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)
   }
-  /// A file that is emptied, or made where it is missing; what is there is used as it is. A FIFO that nobody reads is
-  /// not waited for.
+  /// Truncate the file, or create it if it is missing. An existing file that is not regular is used as it is.
+  /// Does not wait for a FIFO that has no reader.
   public static var overwrite: OpenOptions {
     OpenOptions(flags: CPOSIX_O_WRONLY | CPOSIX_O_CREAT | CPOSIX_O_TRUNC | CPOSIX_O_NONBLOCK)
   }
-  /// For its status and mode alone, which needs no permission of what is opened.
+  /// Only for status and mode; needs no permission on the file itself.
   static var pathOnly: OpenOptions {
     OpenOptions(flags: cposix_o_path() | CPOSIX_O_NOFOLLOW)
   }
-  /// A lock that others take as well, on a descriptor that stays open in a program that is executed.
+  /// A lock that others take as well, on a descriptor that stays open across `execve`.
   public static var lease: OpenOptions {
     var options = readNoFollow
     options.flags &= ~CPOSIX_O_CLOEXEC
     return options
   }
-  /// As `createNew`, and open for reading as well.
+  /// Like `createNew`, and also open for reading.
   public static var createNewToUpdate: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_CREAT | CPOSIX_O_EXCL | CPOSIX_O_NOFOLLOW)
   }
-  /// A lock file, made where it is missing.
+  /// A lock file, created if it is missing.
   public static var createLock: OpenOptions {
     OpenOptions(flags: CPOSIX_O_RDWR | CPOSIX_O_CREAT | CPOSIX_O_NOFOLLOW | CPOSIX_O_NONBLOCK)
   }
 }
 
-/// Where a relative path starts.
+/// The directory where a relative path starts.
 ///
-/// Borrows a descriptor: whoever owns it keeps it open while this value is used.
+/// Borrows a descriptor: its owner must keep it open while this value is used.
 public struct DirectoryHandle: Sendable {
   let rawValue: Int32
   /// The path, for messages.
@@ -70,13 +70,13 @@ public struct DirectoryHandle: Sendable {
     DirectoryHandle(rawValue: CPOSIX_AT_FDCWD, path: Path())
   }
 
-  /// A directory below this one by its open descriptor. Messages name this one's path for it.
+  /// A directory below this one, by its open descriptor. Messages show this handle's path.
   public func below(borrowing descriptor: Int32) -> DirectoryHandle {
     DirectoryHandle(rawValue: descriptor, path: path)
   }
 
-  /// Gives the directory itself a modification time and a mode. The corresponding C functions are `futimens` and
-  /// `fchmod`.
+  /// Sets the modification time and mode of the directory itself. The corresponding C functions are `futimens`
+  /// and `fchmod`.
   @inline(never)
   public func settle(_ modified: FileTime, _ mode: UInt32) throws(Failure) {
     do throws(Errno) {
@@ -95,11 +95,11 @@ public struct DirectoryHandle: Sendable {
 /// An open file that is closed when its owner ends.
 public struct FileDescriptor: ~Copyable, Sendable {
   public private(set) var rawValue: Int32
-  // Joined only for a message, because opening thousands of files should not.
+  // Joined only for messages: joining would slow down opening thousands of files.
   private let directory: Path
   private let name: Path
 
-  /// Takes ownership of an open descriptor; `path` is for messages.
+  /// Takes ownership of an open descriptor. Only messages use `path`.
   public init(owning rawValue: Int32, path: Path) {
     self.init(owning: rawValue, Path(), path)
   }
@@ -118,14 +118,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
     @inline(never) get { name.isAbsolute ? name : directory.appending(name.bytes) }
   }
 
-  /// Gives up ownership: the descriptor stays open.
+  /// Gives up ownership; the descriptor stays open.
   public consuming func release() -> Int32 {
     let value = rawValue
     rawValue = -1
     return value
   }
 
-  /// Closes, and reports what `close` says: a file system may report a failed write only here.
+  /// Closes the descriptor and throws the error of `close`: a file system may report a failed write only here.
   @inline(never)
   public consuming func close() throws(Failure) {
     let result = cposix_close(rawValue)
@@ -135,7 +135,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Opens `name` in `directory`. `mode` (0o000 to 0o777, less the umask) is used where a file is made.
+  /// Opens `name` in `directory`. `mode` (0o000 to 0o777, reduced by the umask) applies if a file is created.
   ///
   /// The corresponding C function is `openat`.
   @inline(never)
@@ -155,8 +155,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Opens a new file without a name in `directory`, which `link(as:in:)` may name. Not every file system
-  /// has it: fails with `notSupported` or `isDirectory` there.
+  /// Opens a new file without a name in `directory`; `link(as:in:)` may name it. Throws `notSupported` or
+  /// `isDirectory` if the file system does not support this.
   ///
   /// The corresponding C function is `openat` with `O_TMPFILE`.
   public static func openUnnamed(in directory: Path, mode: UInt32) throws(Failure)
@@ -170,12 +170,12 @@ public struct FileDescriptor: ~Copyable, Sendable {
     } catch { throw Failure("create a file in", directory, error) }
   }
 
-  /// This directory as the start of relative paths; the owner must stay alive.
+  /// This directory as the start of relative paths. The owner must outlive the handle.
   public var handle: DirectoryHandle {
     @inline(never) get { DirectoryHandle(rawValue: rawValue, path: path) }
   }
 
-  /// Reads until `buffer` is full or the file ends, from `offset`. Returns the number of bytes read.
+  /// Reads from `offset` until `buffer` is full or the file ends. Returns the number of bytes read.
   ///
   /// The corresponding C function is `pread`.
   @inline(never)
@@ -197,7 +197,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return done
   }
 
-  /// Reads `count` bytes from `offset`, or fewer where the file ends.
+  /// Reads `count` bytes from `offset`, or fewer if the file ends earlier.
   @inline(never)
   public func bytes(at offset: Int64, count: Int) throws(Failure) -> [UInt8] {
     var failure: Failure?
@@ -251,8 +251,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("resize") { cposix_ftruncate(rawValue, size) }
   }
 
-  /// Has the file system find room for these bytes, which are inside the file, at once, where that makes writing them
-  /// faster: on ext4. Whether there is room, a write tells.
+  /// Asks the file system to allocate these bytes, which must be inside the file, if that makes writing them
+  /// faster: on ext4. Errors are ignored, because a later write reports a full disk.
   ///
   /// The corresponding C function is `fallocate`.
   public func reserve(_ range: Range<UInt64>) {
@@ -272,18 +272,18 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("set the time of") { cposix_futimens(rawValue, time.seconds, time.nanoseconds) }
   }
 
-  /// Sets the modification time to the current one. The corresponding C function is `futimens`.
+  /// Sets the modification time to the current time. The corresponding C function is `futimens`.
   public func setModificationTimeToNow() throws(Failure) {
     try call("set the time of") { cposix_futimens(rawValue, 0, CPOSIX_UTIME_NOW) }
   }
 
-  /// Writes the whole file system's changes to its disk. The corresponding C function is `syncfs`.
+  /// Writes all changes of the whole file system to its disk. The corresponding C function is `syncfs`.
   @inline(never)
   public func synchronizeVolume() throws(Failure) {
     try call("write to the disk") { cposix_syncfs(rawValue) }
   }
 
-  /// Writes this file, or the names in this directory, to the disk. The corresponding C function is `fsync`.
+  /// Writes this file, or this directory's names, to the disk. The corresponding C function is `fsync`.
   @inline(never)
   public func synchronize() throws(Failure) {
     try call("write to the disk") { cposix_fsync(rawValue) }
@@ -305,7 +305,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return VolumeStatus(info)
   }
 
-  /// Takes an advisory lock. Returns false where somebody else holds it and `wait` is false.
+  /// Takes an advisory lock. Returns false if another process holds it and `wait` is false.
   ///
   /// The corresponding C function is `flock`.
   @inline(never)
@@ -321,10 +321,10 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Takes a lock of this open file on the whole of it, without waiting; or changes the one that it has. A shared one needs
-  /// a descriptor for reading, an exclusive one a descriptor for writing: only who may write to the file can keep others
-  /// from it. Every copy of the descriptor holds the lock, also across `execve`. Returns false where another open file has a
-  /// lock that is in the way.
+  /// Takes a lock on the whole file for this open file description without waiting, or changes the one it has. A
+  /// shared lock needs a descriptor for reading, an exclusive one a descriptor for writing: only processes with
+  /// write access can exclude others. Every copy of the descriptor holds the lock, also across `execve`. Returns
+  /// false if the lock of another open file description conflicts.
   ///
   /// The corresponding C function is `fcntl` with `F_OFD_SETLK`.
   @inline(never)
@@ -338,7 +338,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Whether another open file has a lock of `lockRecord`. Takes none, so that it disturbs nobody.
+  /// Whether another open file description has a lock of `lockRecord`. Takes no lock, so that it disturbs no
+  /// other process.
   ///
   /// The corresponding C function is `fcntl` with `F_OFD_GETLK`.
   public func isRecordLocked() throws(Failure) -> Bool {
@@ -347,16 +348,16 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Removes the access control lists that a new directory got from the one above it, and would give on to what is made
-  /// in it: they count more than the mode that a file is made with. The corresponding C function is `fremovexattr`.
+  /// Removes the access control lists that a new directory inherited and would pass on to its entries. They
+  /// override the mode that a file is created with. The corresponding C function is `fremovexattr`.
   public func removeAccessControlLists() { cposix_remove_acls(rawValue) }
 
-  /// `setMode` of what was opened by `pathOnly`. The corresponding C function is `chmod`.
+  /// Sets the mode of a file opened with `pathOnly`. The corresponding C function is `chmod`.
   func setModeOfPath(_ mode: UInt32) throws(Failure) {
     try call("set the mode of") { cposix_chmod_of_path(rawValue, mode) }
   }
 
-  /// Whether `name` still stands for this file. Where that can't be found out, nothing says that it doesn't.
+  /// Whether `name` still leads to this file. True if that cannot be determined.
   public func isNamed(_ name: Path, in directory: DirectoryHandle) -> Bool {
     do throws(Failure) {
       let own = try status()
@@ -370,14 +371,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try call("keep open") { cposix_set_close_on_exec(rawValue, 0) }
   }
 
-  /// The symlink that the kernel has for this descriptor.
+  /// The kernel's symlink for this descriptor.
   public var ownName: Path {
     var name = Path("/proc/self/fd/")
     name.append(contentsOf: ("\(UInt64(rawValue))" as Text).bytes)
     return name
   }
 
-  /// Gives a file that was opened by `openUnnamed` a name, which must not exist.
+  /// Gives a file opened by `openUnnamed` a name, which must not exist.
   public func link(as name: Path, in directory: DirectoryHandle = .current) throws(Failure) {
     do throws(Errno) {
       _ = try retrying {
@@ -412,7 +413,7 @@ public struct FileTime: Equatable, Sendable {
   }
 }
 
-/// What `stat` says.
+/// The result of `stat`.
 public struct FileStatus: Sendable {
   public enum Kind: Sendable { case file, directory, symlink, fifo, socket, device, other }
 
@@ -426,7 +427,7 @@ public struct FileStatus: Sendable {
   public let inode: UInt64
   public let links: UInt64
   public let modified: FileTime
-  /// When the inode was changed last, which no program can set.
+  /// The time of the last change of the inode; no program can set it.
   public let changed: FileTime
 
   init(_ info: cposix_stat_t) {
@@ -450,12 +451,12 @@ public struct FileStatus: Sendable {
     changed = FileTime(seconds: info.changed_seconds, nanoseconds: info.changed_nanoseconds)
   }
 
-  /// Whether it belongs to the effective user or to root, and nobody else can write to it.
+  /// Whether it belongs to the effective user or root, and only its owner can write to it.
   public var isOnlyOurs: Bool {
     belongs(to: ProcessContext.owner) && mode & 0o022 == 0
   }
 
-  /// Whether it is `user`'s or root's, so that no third one can change it at will.
+  /// Whether it belongs to `user` or root, so that no third user can change it at will.
   public func belongs(to user: UInt32) -> Bool { self.user == user || self.user == 0 }
 
   public func isSameFile(as other: FileStatus) -> Bool {
@@ -463,11 +464,11 @@ public struct FileStatus: Sendable {
   }
 }
 
-/// What `statvfs` says of a mounted file system.
+/// The result of `statvfs` for a mounted file system.
 public struct VolumeStatus: Sendable {
   /// Bytes that an unprivileged process may still write.
   public let bytesAvailable: UInt64
-  /// 0 where the file system does not count inodes.
+  /// The number of inodes; 0 if the file system does not count them.
   public let nodesTotal: UInt64
   public let nodesAvailable: UInt64
   /// Mounted `noexec`.

@@ -1,8 +1,8 @@
 internal import CPosix
 
-// Calls on names below a directory. Each follows no final symlink unless it says so.
+// Calls on names in a directory. None follows a final symlink unless its comment says so.
 extension DirectoryHandle {
-  /// The corresponding C function is `fstatat`; `follow` resolves a final symlink.
+  /// Returns the status of `name`; `follow` resolves a final symlink. The corresponding C function is `fstatat`.
   @inline(never)
   public func status(of name: Path, follow: Bool = false) throws(Failure) -> FileStatus {
     var info = cposix_stat_t()
@@ -10,7 +10,7 @@ extension DirectoryHandle {
     return FileStatus(info)
   }
 
-  /// `status(of:)`, or nil where there is no such file.
+  /// Returns `status(of:)`, or nil if the file does not exist.
   @inline(never)
   public func statusIfExists(of name: Path, follow: Bool = false) throws(Failure) -> FileStatus? {
     do throws(Failure) {
@@ -21,8 +21,8 @@ extension DirectoryHandle {
     }
   }
 
-  /// `status(of:)` of a path that ends with a NUL; nil where it can't be had. For long tables of paths,
-  /// without a copy of each.
+  /// Returns `status(of:)` of a path that ends with a NUL, or nil on any error. For long tables of paths, to
+  /// avoid copying each one.
   @inline(never)
   public func statusIfPresent(ofCString path: Span<UInt8>) -> FileStatus? {
     var info = cposix_stat_t()
@@ -68,14 +68,14 @@ extension DirectoryHandle {
     try call("remove the directory", name) { cposix_unlinkat(rawValue, $0, 1) }
   }
 
-  /// Sets the mode of what `name` stands for, whatever its own permissions are. Fails where it is a symlink. The
-  /// corresponding C functions are `openat` with `O_PATH` and `chmod`.
+  /// Sets the mode of `name`, whatever its own permissions are. Throws if it is a symlink. The corresponding C
+  /// functions are `openat` with `O_PATH` and `chmod`.
   public func setMode(of name: Path, _ mode: UInt32) throws(Failure) {
     try FileDescriptor.open(name, in: self, .pathOnly).setModeOfPath(mode)
   }
 
-  /// Whether a file has an access control list, which names further users than its mode. The corresponding C function is
-  /// `lgetxattr`.
+  /// Whether a file has an access control list, which may name more users than its mode. The corresponding C
+  /// function is `lgetxattr`.
   public static func hasAccessControlList(_ path: Path) -> Bool {
     path.withCString { cposix_has_acl($0) } != 0
   }
@@ -88,7 +88,7 @@ extension DirectoryHandle {
     }
   }
 
-  /// The target of a symlink. The corresponding C function is `readlinkat`.
+  /// Reads the target of a symlink. The corresponding C function is `readlinkat`.
   @inline(never)
   public func symlinkTarget(of name: Path) throws(Failure) -> Path {
     var capacity = 256
@@ -107,8 +107,8 @@ extension DirectoryHandle {
     }
   }
 
-  /// Renames to `newName` in `other` (this directory where it is nil), and replaces what is there. The
-  /// corresponding C function is `renameat`.
+  /// Renames to `newName` in `other` (nil: this directory), and replaces an existing entry. The corresponding C
+  /// function is `renameat`.
   @inline(never)
   public func rename(_ name: Path, to newName: Path, in other: DirectoryHandle? = nil)
     throws(Failure)
@@ -118,9 +118,8 @@ extension DirectoryHandle {
     }
   }
 
-  /// Renames a directory; fails with `exists` or `notEmpty` where `newName` is a directory that holds
-  /// something. Where the file system has no `RENAME_NOREPLACE`, plain `rename` has the same effect on a
-  /// directory that is not empty.
+  /// Renames a directory. Throws `exists` or `notEmpty` if `newName` is a directory with entries. If the file
+  /// system has no `RENAME_NOREPLACE`, plain `rename` has the same effect on a directory that is not empty.
   @inline(never)
   public func renameWithoutReplacing(_ name: Path, to newName: Path) throws(Failure) {
     do throws(Failure) {
@@ -135,8 +134,8 @@ extension DirectoryHandle {
     }
   }
 
-  /// Swaps two names atomically, of which `otherName` is in `other` (this directory where it is nil). The
-  /// corresponding system call is `renameat2` with `RENAME_EXCHANGE`.
+  /// Swaps two names atomically; `otherName` is in `other` (nil: this directory). The corresponding system call
+  /// is `renameat2` with `RENAME_EXCHANGE`.
   @inline(never)
   public func exchange(
     _ name: Path, with otherName: Path, in other: DirectoryHandle? = nil
@@ -148,7 +147,7 @@ extension DirectoryHandle {
     }
   }
 
-  /// Whether the effective user may search `name` and, where `write` is true, change it.
+  /// Whether the effective user may search `name` and, if `write` is true, change it.
   ///
   /// The corresponding C function is `faccessat` with `AT_EACCESS`.
   @inline(never)
@@ -156,8 +155,7 @@ extension DirectoryHandle {
     name.withCString { cposix_faccessat(rawValue, $0, write ? 1 : 0) } == 0
   }
 
-  /// The names in the directory `name` (this one where it is empty), without "." and "..", in the order
-  /// of the file system.
+  /// The names in the directory `name` (by default this one), without "." and "..", in the order of the file system.
   ///
   /// The corresponding C function is `readdir`.
   @inline(never)
@@ -195,8 +193,8 @@ extension DirectoryHandle {
   }
 }
 
-/// A name for what is not there yet, or no more: `.<name>.<16 hexadecimal digits>`, of which the digits are
-/// random and `name` is cut to 200 bytes.
+/// A hidden name for an entry that is not yet, or no longer, visible: `.<name>.<16 hexadecimal digits>`. The
+/// digits are random, and `name` is cut to 200 bytes.
 @inline(never)
 public func hiddenName(for name: ArraySlice<UInt8>) throws(Failure) -> Path {
   var hidden = Path(hiddenPrefix(for: name))
@@ -204,7 +202,7 @@ public func hiddenName(for name: ArraySlice<UInt8>) throws(Failure) -> Path {
   return hidden
 }
 
-/// What the names begin with that `hiddenName` gives for `name`.
+/// The beginning of all names that `hiddenName` returns for `name`.
 @inline(never)
 public func hiddenPrefix(for name: ArraySlice<UInt8>) -> [UInt8] {
   let dot = UInt8(ascii: ".")

@@ -9,7 +9,7 @@ public struct Path: Sendable {
   /// The empty path.
   public init() { storage = [0] }
 
-  /// - Precondition: `bytes` holds no NUL; what follows one would be lost.
+  /// - Precondition: `bytes` holds no NUL; the bytes after one would be lost.
   @inline(never)
   public init(_ bytes: [UInt8]) {
     storage = bytes
@@ -34,7 +34,7 @@ public struct Path: Sendable {
   public var isEmpty: Bool { count == 0 }
   public var isAbsolute: Bool { storage[0] == UInt8(ascii: "/") }
 
-  /// Calls `body` with the NUL-terminated bytes, which are valid only until it returns.
+  /// Calls `body` with the NUL-terminated bytes, valid only until it returns.
   public func withCString<Result, Reason: Error>(
     _ body: (UnsafePointer<CChar>) throws(Reason) -> Result
   ) throws(Reason) -> Result {
@@ -61,7 +61,7 @@ public struct Path: Sendable {
     storage.append(0)
   }
 
-  /// Makes this path `bytes`, in the memory it has.
+  /// Replaces the content with `bytes`, and reuses the memory.
   public mutating func replace(with bytes: ArraySlice<UInt8>) {
     storage.removeAll(keepingCapacity: true)
     storage.append(contentsOf: bytes)
@@ -74,7 +74,7 @@ public struct Path: Sendable {
     storage.append(0)
   }
 
-  /// The path of `name` in this directory; `name` itself where this path is empty.
+  /// The path of `name` in this directory; `name` itself if this path is empty.
   public func appending(_ name: [UInt8]) -> Path { appending(name[...]) }
 
   @inline(never)
@@ -89,7 +89,7 @@ public struct Path: Sendable {
 
   public func appending(_ name: StaticString) -> Path { appending(Path(name).bytes) }
 
-  /// What precedes the last component, or "." where there is only one.
+  /// The part before the last component, or "." if there is only one.
   public var parent: Path {
     var end = count
     while end > 1 && storage[end - 1] == UInt8(ascii: "/") { end -= 1 }
@@ -111,10 +111,11 @@ public struct Path: Sendable {
   @inline(never)
   public func elementsEqual(_ other: Path) -> Bool { storage == other.storage }
 
-  /// Whether this, an entry of an environment, sets the variable `name`, which holds no `=`.
+  /// Whether this entry of an environment sets the variable `name`, which must not contain `=`.
   @inline(never)
   public func isVariable(named name: ArraySlice<UInt8>) -> Bool {
-    // First what most names differ in. The final NUL stands for the `=` that an entry lacks.
+    // Compares first at the place where most names differ. The final NUL replaces the `=` in an entry without
+    // one.
     guard count >= name.count,
       storage[name.count] == UInt8(ascii: "=") || count == name.count
     else { return false }
@@ -124,12 +125,12 @@ public struct Path: Sendable {
     return true
   }
 
-  /// The path as a message shows it: in single quotes, with control characters, quotes, backslashes and
-  /// bytes that are not UTF-8 as `\xNN`, so that a hostile name can't forge output.
+  /// The path for a message, in single quotes. Control characters, quotes, backslashes and bytes that are not
+  /// UTF-8 become `\xNN`, so that a hostile name cannot forge output.
   public var quoted: Text { quotedText(bytes) }
 }
 
-/// What stands between separators: one piece more than there are separators, of which some may be empty.
+/// The pieces between separators: one more than there are separators; some may be empty.
 @inline(never)
 public func pieces(of bytes: [UInt8], at separator: UInt8) -> [[UInt8]] {
   var result: [[UInt8]] = []
@@ -146,7 +147,8 @@ public func pieces(of bytes: [UInt8], at separator: UInt8) -> [[UInt8]] {
   return result
 }
 
-/// Where `part` begins in `bytes`, at `start` or later; nil: nowhere. The corresponding C function is `memmem`.
+/// The first position of `part` in `bytes` at `start` or later; nil if there is none. The corresponding C
+/// function is `memmem`.
 @inline(never)
 public func index(of part: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
   let found = part.withUnsafeBytes { part in
@@ -157,7 +159,7 @@ public func index(of part: [UInt8], in bytes: [UInt8], from start: Int) -> Int? 
   return found < 0 ? nil : start + found
 }
 
-/// The number that decimal digits stand for; nil where it is none of 32 bits.
+/// The number that the decimal digits represent; nil if they are not a 32-bit number.
 @inline(never)
 public func decimalNumber(_ digits: [UInt8]) -> UInt32? {
   var result: UInt64 = 0
@@ -173,14 +175,15 @@ public func decimalNumber(_ digits: [UInt8]) -> UInt32? {
 @inline(never)
 public func quotedText(_ bytes: some Sequence<UInt8>) -> Text { "'\(escapedText(bytes))'" }
 
-/// `bytes` as text, escaped as `Path.quoted` does but without the quotes.
+/// `bytes` as text, escaped like `Path.quoted` but without the quotes.
 @inline(never)
 public func escapedText(_ source: some Sequence<UInt8>) -> Text {
   escapedText([UInt8](source), quote: 0x27, character: "\\x", byte: "\\x")
 }
 
-/// `bytes` as text, in which two hexadecimal digits stand for each byte that could forge output, end the text or be taken
-/// for an escape: control characters, `quote` and the backslash, after `character`; and what is no UTF-8, after `byte`.
+/// Returns `bytes` as text without bytes that could forge output, end the text or look like an escape. Control
+/// characters, `quote` and the backslash become `character` and two hexadecimal digits. Bytes that are not UTF-8
+/// become `byte` and two hexadecimal digits.
 @inline(never)
 public func escapedText(
   _ bytes: [UInt8], quote: UInt8, character: StaticString, byte malformed: StaticString
@@ -206,7 +209,7 @@ public func escapedText(
   return text
 }
 
-/// Lower-case hexadecimal text, two digits a byte.
+/// Lower-case hexadecimal text, two digits per byte.
 public func hexText(_ bytes: some Sequence<UInt8>) -> Text {
   var text: [UInt8] = []
   for byte in bytes {
@@ -219,8 +222,8 @@ public func hexText(_ bytes: some Sequence<UInt8>) -> Text {
 @inline(never)
 public func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
 
-/// The number of bytes of the well-formed UTF-8 sequence at `index`, or 0 where there is none (Unicode
-/// 15, table 3-7). C1 control characters count as ill-formed, because terminals obey them.
+/// The length in bytes of the well-formed UTF-8 sequence at `index`, or 0 if there is none (Unicode 15, table
+/// 3-7). C1 control characters count as ill-formed, because terminals obey them.
 private func scalarLength(_ bytes: [UInt8], _ index: Int) -> Int {
   let first = bytes[index]
   if first < 0x80 { return 1 }
@@ -259,7 +262,7 @@ private func scalarLength(_ bytes: [UInt8], _ index: Int) -> Int {
 }
 
 extension [Path] {
-  /// Of an environment: the value of a variable; nil where it is not set. Of several settings the last counts.
+  /// The value of a variable in an environment; nil if it is not set. The last of several settings counts.
   public func variable(_ name: ArraySlice<UInt8>) -> [UInt8]? {
     last { $0.isVariable(named: name) }.map { [UInt8]($0.bytes.dropFirst(name.count + 1)) }
   }

@@ -2,18 +2,18 @@ internal import CPosix
 
 /// Facts about, and actions on, the running process.
 public enum ProcessContext {
-  /// The value of an environment variable, as bytes; nil where it is not set.
+  /// The value of an environment variable, as bytes; nil if it is not set.
   public static func environment(_ name: StaticString) -> Path? {
     Path(name).withCString { cposix_environment($0) }.map { Path(cString: $0) }
   }
 
-  /// The value of an environment variable that is set and not empty.
+  /// The value of an environment variable; nil if it is empty or not set.
   public static func variable(_ name: StaticString) -> Path? {
     guard let value = environment(name), !value.isEmpty else { return nil }
     return value
   }
 
-  /// Every "NAME=value" of the environment, in its order.
+  /// Every "NAME=value" entry of the environment, in order.
   public static func environmentEntries() -> [Path] {
     var result: [Path] = []
     guard var next = cposix_environment_block() else { return result }
@@ -24,89 +24,93 @@ public enum ProcessContext {
     return result
   }
 
-  /// Opens `name` for reading, as the first file that the process opens. Gives the standard descriptors that are closed
-  /// to something that can be neither read nor written, until a program is executed: or else a file that is opened
-  /// gets such a number, and messages go into it. Does so as well where it fails.
+  /// Opens `name` for reading, as the first file that the process opens.
   ///
-  /// Returns the descriptor, which is the caller's, or the negated error number. The corresponding C function is `open`.
+  /// If a standard descriptor is closed, it is opened on an object that can be neither read nor written, until
+  /// `execve`. Otherwise a file opened later would get its number, and messages would be written to that file.
+  /// This happens even if `name` cannot be opened.
+  ///
+  /// Returns the descriptor, which the caller owns, or the negated error number. The corresponding C function is
+  /// `open`.
   public static func openFirst(_ name: Path) -> Int32 {
     do throws(Errno) {
       return Int32(truncatingIfNeeded: try retrying { name.withCString { cposix_open_first($0) } })
     } catch { return -error.rawValue }
   }
 
-  /// Gives the standard descriptors that are closed to something that can be neither read nor written. Otherwise a file
-  /// that is opened later gets such a number, and messages go into it. To be called before any file is opened.
+  /// Opens closed standard descriptors on an object that can be neither read nor written. Otherwise a file opened
+  /// later would get such a number, and messages would be written to it. Call this before any file is opened.
   public static func reserveStandardDescriptors() { cposix_reserve_standard() }
 
   /// Whether the descriptor is open for writing.
   public static func isWritable(_ descriptor: Int32) -> Bool { cposix_is_writable(descriptor) != 0 }
 
-  /// Has the descriptor closed when a program is executed. Ignores one that is not open.
+  /// Marks the descriptor close-on-exec. Ignores one that is not open.
   public static func closeAtExecution(_ descriptor: Int32) {
     _ = cposix_set_close_on_exec(descriptor, 1)
   }
 
-  /// From now on descriptors stay open when their owner ends: who executes a program next leaves closing them to
-  /// `execve`, which needs no call for each.
+  /// Keeps descriptors open from now on when their owner ends. `execve` closes them all without a call for each.
   public static func leaveFilesOpen() { cposix_leave_open() }
 
-  /// Set-uid, set-gid or with file capabilities: `AT_SECURE` of getauxval(3).
+  /// Whether it runs set-uid, set-gid or with file capabilities: `AT_SECURE` of getauxval(3).
   public static var isSecure: Bool { cposix_is_secure() != 0 }
 
-  /// The name that `execve` was called with: `AT_EXECFN`.
+  /// The file name that was passed to `execve`: `AT_EXECFN`.
   public static var executableName: Path {
     cposix_executable_name().map { Path(cString: $0) } ?? Path()
   }
 
-  /// At the start of the process: `AT_EUID` of getauxval(3).
+  /// The effective user at the start of the process: `AT_EUID` of getauxval(3).
   public static var effectiveUser: UInt32 { cposix_effective_user() }
 
-  /// The user that files of this process's own belong to: `effectiveUser`. In a user namespace where that is what files
-  /// of all users show as who have no number there, nothing is known to be its own, and this is a number that no file has.
+  /// The user that owns this process's own files: `effectiveUser`. In a user namespace, that may be the id that
+  /// stands for all unmapped users. Then no file is known to be the process's own, and this is an id that no file
+  /// has.
   public static var owner: UInt32 { cposix_owner() }
 
-  /// What the owners of files show as who have no number in this process's user namespace.
+  /// The id shown for owners of files that have no id in this process's user namespace.
   public static var overflowUser: UInt32 { CPOSIX_OVERFLOW_USER }
 
-  /// Whether a user has a number in this process's user namespace; true where the system does not tell.
+  /// Whether a user has an id in this process's user namespace; true if that cannot be determined.
   public static func isMapped(user: UInt32) -> Bool { cposix_is_mapped(user) != 0 }
 
-  /// Bytes of the longest path that a system call takes, with its NUL: `PATH_MAX`.
+  /// The longest path in bytes that a system call takes, with its NUL: `PATH_MAX`.
   public static var longestPath: Int { Int(CPOSIX_PATH_MAX) }
 
   /// The corresponding C function is `getpid`.
   public static var number: Int32 { getpid() }
 
-  /// The parent's number; 0 where it is in another pid namespace. The corresponding C function is `getppid`.
+  /// The parent's process id; 0 if it is in another pid namespace. The corresponding C function is `getppid`.
   public static var parent: Int32 { getppid() }
 
-  /// Lets the kernel send `signal` when the thread that started this process ends. Kept across `execve`,
-  /// not inherited by children. The corresponding C function is `prctl` with `PR_SET_PDEATHSIG`.
+  /// Asks the kernel to send `signal` when the thread that started this process ends. `execve` keeps the setting;
+  /// children do not inherit it. The corresponding C function is `prctl` with `PR_SET_PDEATHSIG`.
   public static func signalAtParentDeath(_ signal: Int32) throws(Failure) {
     do throws(Errno) { _ = try retrying { cposix_signal_at_parent_death(signal) } } catch {
       throw Failure("ask for a signal at the parent's death", Path(), error)
     }
   }
 
-  /// Processors that this process may run on, at least 1.
+  /// The CPUs that this process may run on, at least 1.
   public static var processorCount: Int { Int(cposix_processor_count()) }
 
-  /// The corresponding C function is `umask`; returns the mask before.
+  /// Sets the file mode mask, and returns the earlier one. The corresponding C function is `umask`.
   @discardableResult
   public static func setFileModeMask(_ mask: UInt32) -> UInt32 { cposix_set_umask(mask) }
 
   public static func isTerminal(_ descriptor: Int32) -> Bool { cposix_is_terminal(descriptor) != 0 }
 
-  /// Raises the soft limit of open descriptors, to at most `most`. Returns the limit in force, and the
-  /// one to restore (0 where it is unknown).
+  /// Raises the soft limit of open descriptors, to at most `most`. Returns the limit in force, and the one to
+  /// restore (0 if unknown).
   public static func raiseDescriptorLimit(most: Int) -> (current: Int, previous: UInt64) {
     var previous: UInt64 = 0
     let current = cposix_raise_descriptor_limit(UInt64(most), &previous)
     return (Int(clamping: current), previous)
   }
 
-  /// Has descriptors up to `most` opened quickly by several threads; to be called before they are started.
+  /// Grows the descriptor table so that threads open descriptors up to `most` quickly. Call this before starting
+  /// threads.
   public static func growDescriptorTable(to most: Int) {
     cposix_grow_descriptor_table(Int32(clamping: most))
   }
@@ -125,10 +129,10 @@ public enum ProcessContext {
     return Failure("execute", path, Errno(rawValue: Int32(truncatingIfNeeded: -result)))
   }
 
-  /// Ends at once, without running exit handlers. The corresponding C function is `_exit`.
+  /// Ends the process at once without exit handlers. The corresponding C function is `_exit`.
   public static func exit(_ status: Int32) -> Never { _exit(status) }
 
-  /// The working directory, absolute. The corresponding C function is `getcwd`.
+  /// Returns the absolute path of the working directory. The corresponding C function is `getcwd`.
   public static func workingDirectory() throws(Failure) -> Path {
     guard let pointer = getcwd(nil, 0) else {
       throw Failure("find the working directory", Path(), .noSuchFile)
@@ -137,7 +141,7 @@ public enum ProcessContext {
     return Path(cString: pointer)
   }
 
-  /// `path` below the working directory, where it is not absolute and the working directory is known.
+  /// Makes `path` absolute by the working directory, if that is known.
   public static func absolutePath(_ path: Path) -> Path {
     guard !path.isAbsolute, let current = try? workingDirectory() else { return path }
     return current.appending(path.bytes)
@@ -168,32 +172,32 @@ public func withPointers<Result>(
   }
 }
 
-/// Signals that would end the process while something must be cleaned up.
+/// Signals that would end the process while it must clean up.
 public enum TerminationSignals {
   public static var terminate: Int32 { SIGTERM }
   public static var kill: Int32 { SIGKILL }
 
-  /// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM are noted instead of obeyed (ignored ones stay
-  /// ignored), and writing to a closed pipe or past a file size limit is an error and not a signal.
+  /// Notes SIGHUP, SIGINT, SIGQUIT and SIGTERM from now on, without acting on them (ignored ones stay ignored).
+  /// Writing to a closed pipe or past a file size limit now returns an error instead of raising a signal.
   public static func hold() { cposix_hold_signals(1) }
 
   /// Undoes `hold`, which must have been called once.
   public static func release() { cposix_hold_signals(0) }
 
-  /// The signal that came, or nil.
+  /// The signal that arrived, or nil.
   public static var pending: Int32? {
     let number = cposix_pending_signal()
     return number == 0 ? nil : number
   }
 
-  /// Ends the process by `number`, as if it had never been held.
+  /// Ends the process by signal `number`, as if it had never been held.
   public static func endProcess(by number: Int32) -> Never {
     cposix_end_by_signal(number)
     _exit(128 + number)
   }
 }
 
-/// A clock for progress and summaries, which never goes back.
+/// A clock for progress and summaries that never goes backwards.
 public enum MonotonicClock {
   /// Nanoseconds since an arbitrary point.
   public static var now: Int64 { cposix_monotonic_nanoseconds() }
@@ -201,10 +205,10 @@ public enum MonotonicClock {
   public static func sleep(milliseconds: UInt32) { cposix_sleep_milliseconds(milliseconds) }
 }
 
-/// The clock that file times are of, which somebody may set.
+/// The clock of file times. It may be set.
 public enum WallClock {
-  /// Seconds that have passed since `time`; negative where it is yet to come. File systems keep times that are
-  /// further away than a difference can say: then it is the greatest or the least.
+  /// Seconds that have passed since `time`; negative if it is in the future. If the difference overflows, the
+  /// greatest or the least value.
   @inline(never)
   public static func seconds(since time: FileTime) -> Int64 {
     let (result, isTooFar) = cposix_realtime_seconds().subtractingReportingOverflow(time.seconds)
@@ -213,7 +217,7 @@ public enum WallClock {
   }
 }
 
-/// Bytes from the kernel's random generator (getrandom(2)).
+/// Returns bytes from the kernel's random generator (getrandom(2)).
 public func randomBytes(_ count: Int) throws(Failure) -> [UInt8] {
   var result = [UInt8](repeating: 0, count: count)
   do throws(Errno) {
@@ -222,14 +226,14 @@ public func randomBytes(_ count: Int) throws(Failure) -> [UInt8] {
   return result
 }
 
-/// Writes text to a descriptor. Returns what went wrong; messages on stderr may ignore it, because there is
-/// nowhere left to say so.
+/// Writes text to a descriptor and returns the error, if any. Callers that write messages to stderr may ignore
+/// it, because they have no other way to report it.
 @discardableResult
 public func writeText(_ text: Text, to descriptor: Int32) -> Errno? {
   writeBytes(text.bytes, to: descriptor)
 }
 
-/// Writes bytes as `writeText` does.
+/// Writes bytes like `writeText`.
 @discardableResult
 public func writeBytes(_ bytes: [UInt8], to descriptor: Int32) -> Errno? {
   var rest = bytes[...]
@@ -244,8 +248,8 @@ public func writeBytes(_ bytes: [UInt8], to descriptor: Int32) -> Errno? {
   return nil
 }
 
-/// Writes what a descriptor takes within that time, without a signal where nobody reads. Returns how many
-/// bytes were written.
+/// Writes as much as the descriptor takes within that time, and raises no signal if there is no reader. Returns
+/// the number of bytes written.
 @inline(never)
 public func writeWithin(_ milliseconds: Int64, _ bytes: [UInt8], to descriptor: Int32)
   throws(Errno) -> Int
@@ -263,7 +267,7 @@ public func writeWithin(_ milliseconds: Int64, _ bytes: [UInt8], to descriptor: 
     } catch {
       guard error == .wouldBlock else { throw error }
       if left == 0 { break }
-      // A non-blocking descriptor may have less room than it takes to write anything.
+      // A non-blocking descriptor may be ready and still have too little room for a write.
       MonotonicClock.sleep(milliseconds: 1)
     }
   }

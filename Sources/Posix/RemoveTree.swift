@@ -1,9 +1,9 @@
-/// Removes `name` and everything below it, without following symlinks and without leaving the file system
-/// that `name` is on. What is already gone is no error.
+/// Removes `name` and everything below it, without following symlinks and without leaving the file system of
+/// `name`. An entry that is already gone is not an error.
 ///
-/// Directories that lack the owner's permissions get them first. At `deadline`, of `MonotonicClock`, it stops with
-/// `timedOut`, where it stands: it looks at the clock before each entry of a directory. `keeping`: what was made or changed after this time stays, below the directories that lead
-/// to it; nil: nothing stays.
+/// Directories without the owner's permissions get them first. At `deadline`, a time of `MonotonicClock`, removal
+/// stops and throws `timedOut`; the clock is checked before each entry of a directory. `keeping`: keeps files
+/// that were created or changed after this time, and the directories that lead to them; nil: keeps nothing.
 public func removeTree(
   _ name: Path, in directory: DirectoryHandle, deadline: Int64 = .max, keeping time: FileTime? = nil
 ) throws(Failure) {
@@ -20,7 +20,7 @@ private struct Removal {
   let device: UInt64
   let deadline: Int64
   let kept: FileTime?
-  /// Inodes of which one name was removed: that changed the file, which has further names.
+  /// Inodes that lost one of several names: the removal itself changed these files.
   var removedLinks: [UInt64] = []
 
   mutating func removeDirectory(_ name: Path, in directory: DirectoryHandle) throws(Failure) {
@@ -36,7 +36,7 @@ private struct Removal {
         }
         let child = Path(bytes)
         if try isKept(child, in: handle) { continue }
-        // Most entries are files: trying costs less than asking first.
+        // Most entries are files: trying to remove them costs less than a check first.
         do throws(Failure) {
           try handle.removeFile(child)
         } catch {
@@ -68,18 +68,18 @@ private struct Removal {
   }
 }
 
-/// Opens a directory, and gives its owner the permissions that are missing: one whose content is about to be
-/// changed. It has mode 0700 then, if any was missing.
+/// Opens a directory whose content is about to change, and gives its owner missing permissions. If any was
+/// missing, its mode is 0700 afterwards.
 public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) throws(Failure)
   -> FileDescriptor
 {
   do throws(Failure) {
     let opened = try FileDescriptor.open(name, in: directory, .directory)
-    // Whoever may remove entries without that may do it where modes can't be changed.
+    // If modes cannot be changed, a user who may remove entries anyway can continue.
     if try opened.status().mode & 0o700 != 0o700 { try? opened.setMode(0o700) }
     return opened
   } catch {
-    // Where the permissions are there, something else forbids it.
+    // If the permissions are there, the refusal has another cause.
     guard error.errno == .accessDenied, try directory.status(of: name).mode & 0o700 != 0o700
     else { throw error }
     try directory.setMode(of: name, 0o700)

@@ -1,11 +1,11 @@
-// `Text` and `Path` stand in for `String` where the bootloader's size counts; elsewhere `String` is handier.
+// `Text` and `Path` replace `String` because the bootloader must be small; elsewhere `String` is easier to use.
 #if !hasFeature(Embedded)
   extension Text {
     public var string: String { String(decoding: bytes, as: UTF8.self) }
   }
 
   extension Failure {
-    /// What can't be done, said by one line.
+    /// Creates a failure with a message of one line.
     public static func failed(_ message: String) -> Failure {
       Failure(.refused, Text(utf8: [UInt8](message.utf8)))
     }
@@ -21,12 +21,12 @@
     public func appending(_ name: String) -> Path { appending(name.utf8) }
     public func appending(_ name: String.UTF8View) -> Path { appending([UInt8](name)) }
 
-    /// The path as text, with bytes that are not UTF-8 replaced: for messages, and for names that are
-    /// known to be text.
+    /// The path as text, with bytes that are not UTF-8 replaced. For messages and for names that are known to be
+    /// text.
     public var string: String { String(decoding: bytes, as: UTF8.self) }
   }
 
-  /// `text` with control characters as `\xNN`, so that it can't forge output.
+  /// Returns `text` with control characters as `\xNN`, so that it cannot forge output.
   public func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {

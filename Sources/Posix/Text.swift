@@ -1,7 +1,7 @@
 /// Text of a message: bytes of UTF-8.
 ///
-/// Stands in for `String` in what the bootloader is made of: in Embedded Swift `String` costs 50 kB more
-/// for the same messages. Literals and interpolation are written as for `String`.
+/// Replaces `String` in all parts of the bootloader: in Embedded Swift, `String` costs 50 kB more for the same
+/// messages. Literals and interpolation look the same as for `String`.
 public struct Text: Sendable, ExpressibleByStringInterpolation {
   public private(set) var bytes: [UInt8]
 
@@ -45,7 +45,7 @@ public struct Text: Sendable, ExpressibleByStringInterpolation {
     while bytes.count < width { bytes.append(UInt8(ascii: " ")) }
   }
 
-  /// The text after as many spaces as it takes to be `width` bytes long.
+  /// The text with leading spaces, so that it is at least `width` bytes long.
   @inline(never)
   public func right(in width: Int) -> Text {
     var result = Text(utf8: [])

@@ -1,9 +1,9 @@
 internal import CPosix
 internal import Synchronization
 
-/// Runs `body` on `count` threads, the calling one included, with the numbers 0 (the calling thread) to
-/// `count` - 1, and returns when all have ended. Where a thread can't be started, fewer run; `body` must
-/// therefore take its work from a shared counter and not from its number.
+/// Runs `body` on `count` threads, including the calling one, and returns when all have ended. The calling thread
+/// gets number 0, the others 1 to `count` - 1. Fewer threads run if one cannot be started, so `body` must take
+/// its work from a shared counter instead of deriving it from its number.
 public func runWorkers(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
   var threads: [UnsafeMutableRawPointer] = []
   var number = 1
@@ -48,7 +48,7 @@ public final class SharedWork: Sendable {
   private let isStopped = Atomic<Bool>(false)
   private let done = Atomic<Int>(0)
   private let count: Int
-  // Written once, by whoever sets `isStopped`; read after all threads have ended.
+  // Written once, by the thread that sets `isStopped`; read after all threads have ended.
   nonisolated(unsafe) private var error: Failure? = nil
 
   public init(count: Int) { self.count = count }
@@ -60,7 +60,7 @@ public final class SharedWork: Sendable {
     return item < count ? item : nil
   }
 
-  /// Whether an item that takes long is to be left unfinished: the work is stopped, or a held signal came.
+  /// Whether to leave a long item unfinished: the work is stopped, or a held signal arrived.
   public func mustStop() -> Bool {
     if isStopped.load(ordering: .relaxed) { return true }
     guard let signal = TerminationSignals.pending else { return false }
@@ -75,22 +75,22 @@ public final class SharedWork: Sendable {
     if exchange.exchanged { self.error = error }
   }
 
-  /// Stops all workers without an error: what they were to find is found.
+  /// Stops all workers without an error, because the result is already known.
   public func stop() { isStopped.store(true, ordering: .relaxed) }
 
-  /// Whether the work is stopped, because a worker has failed or by `stop`.
+  /// Whether the work is stopped because a worker failed or called `stop`.
   public var isFailing: Bool { isStopped.load(ordering: .relaxed) }
 
   public func add(bytes: Int) { done.wrappingAdd(bytes, ordering: .relaxed) }
   public var bytesDone: UInt64 { UInt64(done.load(ordering: .relaxed)) }
 
-  /// Throws the first error. To be called when all workers have ended.
+  /// Throws the first error. Call this after all workers have ended.
   public func finish() throws(Failure) {
     if let error { throw error }
   }
 }
 
-/// One place for each item, filled by whichever thread handles that item.
+/// One place for each item, filled by the thread that handles the item.
 public final class ParallelResults<Value: Sendable>: @unchecked Sendable {
   // No two threads touch the same element.
   private let storage: UnsafeMutableBufferPointer<Value?>
@@ -111,10 +111,10 @@ public final class ParallelResults<Value: Sendable>: @unchecked Sendable {
   }
 }
 
-/// A value that one thread makes while others do what they can without it.
+/// A value that one thread makes while others do work that does not need it.
 public final class Awaited<Value: Sendable>: @unchecked Sendable {
   private let isSet: UnsafeMutablePointer<UInt32>
-  // Written before `isSet` is, and read after it.
+  // Written before `isSet` is set, and read after it.
   private var made: Value? = nil
 
   public init() {
@@ -124,13 +124,13 @@ public final class Awaited<Value: Sendable>: @unchecked Sendable {
 
   deinit { isSet.deallocate() }
 
-  /// To be called once, whatever happens; nil where there will be no value.
+  /// Sets the value, or nil if there will be none. Must be called exactly once, even after an error.
   public func set(_ value: Value?) {
     made = value
     cposix_release(isSet)
   }
 
-  /// Waits until it is set.
+  /// Waits for the value.
   public var value: Value? {
     cposix_wait(isSet)
     return made

@@ -1,15 +1,17 @@
 public import Posix
 
-// What the launcher writes: lines and traces whose members are known. It has no `String` (docs/decisions/0001-embedded-bootloader.md).
+// The JSON that the launcher writes: lines and traces with known members. Works without `String`
+// (docs/decisions/0001-embedded-bootloader.md).
 
-/// `bytes` as a JSON string (RFC 8259) with its quotes. What is no UTF-8 is shown as `Path.quoted` does.
+/// Returns `bytes` as a JSON string (RFC 8259) with its quotes. Bytes that are not UTF-8 are escaped like
+/// `Path.quoted`.
 public func jsonText(_ source: some Sequence<UInt8>) -> Text {
-  // In JSON a character is escaped as JSON has it, and a byte that is none as in messages.
+  // Characters are escaped by the rules of JSON, and invalid bytes by those of messages.
   "\"\(escapedText([UInt8](source), quote: 0x22, character: "\\u00", byte: "\\\\x"))\""
 }
 
 extension Text {
-  /// Appends `,"name":value`, a further member of a JSON object; `value` is JSON.
+  /// Appends `,"name":value`, another member of a JSON object; `value` is JSON.
   @inline(never)
   mutating func append(member name: StaticString, _ value: Text) {
     append(literal: ",\"")
@@ -38,19 +40,19 @@ extension Text {
     case array([JSON])
     case object([(String, JSON)])
 
-    /// Bytes that should be text. What is no UTF-8 is escaped as messages do.
+    /// Bytes that should be text. Bytes that are not UTF-8 are escaped as in messages.
     public static func text(_ bytes: some Sequence<UInt8>) -> JSON {
       let all = [UInt8](bytes)
       return .string(String(validating: all, as: UTF8.self) ?? escapedText(all).string)
     }
 
-    /// The members that name a path: `path`, and where it is no UTF-8 also its bytes in hexadecimal.
+    /// The members that name a path: `path`, and its bytes in hexadecimal if it is not UTF-8.
     public static func members(path: [UInt8], name: String = "path") -> [(String, JSON)] {
       if String(validating: path, as: UTF8.self) != nil { return [(name, .text(path))] }
       return [(name, .text(path)), ("\(name)_hex", .string(hexText(path).string))]
     }
 
-    /// Indented by two spaces.
+    /// The text, indented by two spaces.
     public var encoded: String {
       var text = ""
       write(to: &text, indent: "")

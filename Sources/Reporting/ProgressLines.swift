@@ -1,11 +1,11 @@
 public import Posix
 
-/// Lines of JSON that tell another program how far a launch is (docs/launch.md, "Progress").
+/// JSON lines that report the progress of a launch to another program (docs/launch.md, "Progress").
 ///
-/// A reader that does not keep up misses lines about progress, and one that is gone is forgotten: nothing
-/// here fails, ends the process by SIGPIPE, or waits for longer than a second. One thread uses it.
+/// A slow reader misses progress lines, and output to a closed reader stops. No call here throws, raises SIGPIPE,
+/// or waits longer than a second. Use it from one thread.
 public final class ProgressLines: @unchecked Sendable {
-  /// What may take long, and is told in bytes.
+  /// Work that may take long; its progress is counted in bytes.
   public enum Work: Sendable {
     case unpacking, checking, repairing
 
@@ -18,7 +18,7 @@ public final class ProgressLines: @unchecked Sendable {
     }
   }
 
-  /// Where the lines go.
+  /// The descriptor that receives the lines.
   public let descriptor: Int32
   private var isOpen = true
   private var isWaiting = false
@@ -26,11 +26,11 @@ public final class ProgressLines: @unchecked Sendable {
   private var shown: UInt64 = 0
   private var total: UInt64 = 0
   private var lastLine: Int64 = 0
-  /// The end of a line of which the reader has the beginning.
+  /// The end of a line whose beginning is already written.
   private var begun: [UInt8] = []
 
-  /// Writes to `descriptor`, which its owner keeps open. A descriptor that is not a standard one is closed
-  /// when the program is executed, so that its reader sees the end. Nil where it is not open for writing.
+  /// Writes to `descriptor`, which its owner must keep open. Unless it is a standard descriptor, it is closed
+  /// when the program is executed, so that the reader sees the end. Nil if it is not open for writing.
   public init?(descriptor: Int32) {
     guard ProcessContext.isWritable(descriptor) else { return nil }
     self.descriptor = descriptor
@@ -45,7 +45,7 @@ public final class ProgressLines: @unchecked Sendable {
     write(line)
   }
 
-  /// Another instance unpacks; may be called again and again.
+  /// Reports that another instance is unpacking. May be called again and again.
   public func waiting() {
     guard !isWaiting else { return }
     isWaiting = true
@@ -53,7 +53,7 @@ public final class ProgressLines: @unchecked Sendable {
     write(begin("waiting"))
   }
 
-  /// Bytes, at most ten times a second.
+  /// Reports progress in bytes, at most ten times a second.
   public func show(_ work: Work, done: UInt64, total: UInt64) {
     let now = MonotonicClock.now
     if self.work == work {
@@ -65,7 +65,7 @@ public final class ProgressLines: @unchecked Sendable {
     write(work, done: done)
   }
 
-  /// The tree is ready. What was told of last is then done, whether or not its end was told.
+  /// Reports that the tree is ready. The work reported last is then done, even if its end was not reported.
   public func ready(unpacked: Bool) {
     if let work, shown < total { write(work, done: total) }
     work = nil
@@ -74,7 +74,7 @@ public final class ProgressLines: @unchecked Sendable {
     write(line, milliseconds: 1000)
   }
 
-  /// `number` is an exit code, or with `isSignal` a signal.
+  /// Reports a failure. `number` is an exit code, or a signal if `isSignal` is true.
   public func failed(_ number: Int32, isSignal: Bool, _ message: Text) {
     var line = begin("failed")
     line.append(member: isSignal ? "signal" : "code", number: UInt64(number))
@@ -100,7 +100,7 @@ public final class ProgressLines: @unchecked Sendable {
     write(line)
   }
 
-  /// `line` lacks its last characters.
+  /// Writes a line; `line` lacks its last characters.
   @inline(never)
   private func write(_ line: Text, milliseconds: Int64 = 0) {
     guard isOpen else { return }

@@ -1,9 +1,8 @@
 public import Posix
 
-/// One line on stderr that shows how far something is, where stderr is a terminal and it takes longer
-/// than 300 ms. Nothing elsewhere.
+/// A progress line on stderr. Shown only if stderr is a terminal and the work takes longer than 300 ms.
 ///
-/// One thread uses it.
+/// Use it from one thread.
 public final class TerminalProgress: @unchecked Sendable {
   private let start = MonotonicClock.now
   private var lastShown: Int64 = 0
@@ -18,7 +17,7 @@ public final class TerminalProgress: @unchecked Sendable {
     write("\(label): \(percent) % (\(megabytes(done)) of \(megabytes(total)) MB)")
   }
 
-  /// Shows a text that has no number.
+  /// Shows a text without a number.
   public func show(_ text: Text) {
     if isDue() { write(text) }
   }

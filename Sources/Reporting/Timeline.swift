@@ -1,14 +1,14 @@
 public import Posix
 
-/// What happened when: the phases of a launch, one after another on its first thread, and what each worker did
-/// with each frame (docs/launch.md, "Trace").
+/// The times of a launch: its phases on the first thread, and the work of each worker on each frame
+/// (docs/launch.md, "Trace").
 ///
-/// The first thread uses it; each worker has a `WorkerTimeline` of its own. Times are those of `MonotonicClock`.
+/// The first thread uses it; each worker has its own `WorkerTimeline`. Times are those of `MonotonicClock`.
 public final class Timeline: @unchecked Sendable {
   public enum Name: UInt8, CaseIterable, Sendable {
-    // Phases; a worker's first step has the name of the first.
+    // Phases; a worker's first step has the same name as the first phase.
     case read, find, check, plan, lock, unpack, seal, publish, cleanUp, exec
-    // What workers do.
+    // Steps of workers.
     case prepare, frame, hash, decode, write
 
     public var text: StaticString {
@@ -37,17 +37,17 @@ public final class Timeline: @unchecked Sendable {
     /// Nanoseconds.
     public var start: Int64
     public var end: Int64
-    /// That were read, written or made; 0 where that says nothing.
+    /// Bytes read, written or made; 0 if not applicable.
     public var bytes: UInt64 = 0
-    /// The index of a frame; -1 where there is none.
+    /// The index of a frame; -1 if there is none.
     public var frame = -1
   }
 
-  /// Each begins when the one before it ends.
+  /// The phases; each begins when the previous one ends.
   public private(set) var phases: [Event] = []
   public private(set) var workers: [WorkerTimeline] = []
 
-  /// Starts with a phase.
+  /// Starts with the phase `name`.
   public init(_ name: Name) { add(name) }
 
   fileprivate func add(_ name: Name) {
@@ -56,7 +56,7 @@ public final class Timeline: @unchecked Sendable {
     phases.append(Event(name: name, start: now, end: now))
   }
 
-  /// The running phase ends now, unless it goes on.
+  /// Sets the end of the running phase to the present time.
   public func end() {
     if !phases.isEmpty { phases[phases.count - 1].end = MonotonicClock.now }
   }
@@ -64,10 +64,11 @@ public final class Timeline: @unchecked Sendable {
   fileprivate func set(bytes: UInt64) { phases[phases.count - 1].bytes = bytes }
 }
 
-/// What one worker does, frame by frame. Its thread uses it, and when that has ended, whoever made it.
+/// The work of one worker, frame by frame. Only its thread uses it; after that thread ends, only its creator
+/// does.
 public final class WorkerTimeline: @unchecked Sendable {
   public let number: Int
-  /// A frame after its steps.
+  /// The events; a frame follows its steps.
   public fileprivate(set) var events: [Timeline.Event] = []
   fileprivate var frame = 0
   fileprivate var start: Int64 = 0
@@ -82,18 +83,18 @@ public final class WorkerTimeline: @unchecked Sendable {
   }
 }
 
-// Whoever is timed need not ask whether it is.
+// Timed code need not check whether there is a timeline.
 
 extension Timeline? {
   /// Ends the running phase and begins another.
   @inline(never)
   public func begin(_ name: Timeline.Name) { self?.add(name) }
 
-  /// How many bytes the running phase has handled so far.
+  /// Sets how many bytes the running phase has handled so far.
   @inline(never)
   public func set(bytes: UInt64) { self?.set(bytes: bytes) }
 
-  /// Timelines for `count` workers, of which number 0 is the thread that calls; none where there is no timeline.
+  /// Makes timelines for `count` workers, number 0 for the calling thread; nil values if there is no timeline.
   @inline(never)
   public func makeWorkers(_ count: Int) -> [WorkerTimeline?] {
     var made: [WorkerTimeline?] = []
@@ -107,7 +108,7 @@ extension Timeline? {
 }
 
 extension WorkerTimeline? {
-  /// -1: what belongs to no frame.
+  /// Begins a frame; -1 for work that belongs to no frame.
   @inline(never)
   public func begin(frame: Int) {
     guard let self else { return }
@@ -116,7 +117,7 @@ extension WorkerTimeline? {
     self.lastEnd = self.start
   }
 
-  /// A step of the frame ends now that began when the one before it ended.
+  /// Ends a step of the frame now; it began when the previous step ended.
   @inline(never)
   public func end(_ name: Timeline.Name, bytes: Int) {
     guard let self else { return }
@@ -125,7 +126,7 @@ extension WorkerTimeline? {
     self.add(name, start, bytes)
   }
 
-  /// The last step of the frame, of so many raw bytes, and the frame end now.
+  /// Ends the last step of the frame and the frame itself now. `bytes` are raw bytes.
   @inline(never)
   public func endFrame(_ name: Timeline.Name, bytes: Int) {
     end(name, bytes: bytes)
@@ -138,8 +139,8 @@ extension WorkerTimeline? {
 extension Timeline {
   fileprivate func add(_ worker: WorkerTimeline) { workers.append(worker) }
 
-  /// The trace events of Chrome, as a JSON array that Perfetto and chrome://tracing open. Threads are numbered
-  /// from the process's number.
+  /// Chrome trace events as a JSON array that Perfetto and chrome://tracing can open. Threads are numbered from
+  /// the process id.
   public func chromeTrace(of process: Text) -> Text {
     let title = jsonText(process.bytes)
     var text: Text = "[\n"
@@ -172,14 +173,14 @@ extension Timeline {
     text.append(literal: "}}")
   }
 
-  /// Threads that worked at once.
+  /// The number of threads that worked at once.
   private var workerCount: Int {
     var count = 0
     for worker in workers { count = max(count, worker.number + 1) }
     return count
   }
 
-  /// A line for each name that occurred, with sums; then the sums of what the workers did.
+  /// One line for each name with sums, then the sums of the workers.
   public var table: Text {
     var text: Text = "phase            ms   share           bytes      MB/s\n"
     text.append(lines(of: phases))
@@ -201,7 +202,7 @@ extension Timeline {
       let index = Int(event.name.rawValue)
       sums[index].end += event.end - event.start
       sums[index].bytes += event.bytes
-      // The steps of a frame are its time once more.
+      // The time of a frame repeats the times of its steps.
       if event.name != .frame { all += event.end - event.start }
     }
     var text = Text(utf8: [])
@@ -243,7 +244,7 @@ extension Timeline.Event {
     text.append(literal: " %")
     if bytes > 0 {
       text.append(grouped(bytes).right(in: 16))
-      // Bytes a microsecond.
+      // Bytes per microsecond.
       text.append(Text(number: Int(bytes / max(1, UInt64(end) / 1000))).right(in: 10))
     }
     text.append(literal: "\n")

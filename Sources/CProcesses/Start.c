@@ -44,13 +44,13 @@ static void begin_measuring(cprocess_measured_t *measured) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   measured->floor_memory = usage.ru_maxrss * 1024;
-  // Taken off what it has at the end.
+  // The counts at the end are added to these.
   measured->minor_faults = -usage.ru_minflt;
   measured->major_faults = -usage.ru_majflt;
   measured->start = cposix_monotonic_nanoseconds();
 }
 
-// May run in the memory of the parent, which waits: changes none of it but `failure`.
+// May run in the memory of the parent, which waits. Changes nothing there except `failure`.
 _Noreturn static void become(const program_t *program, volatile int64_t *failure) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -60,16 +60,16 @@ _Noreturn static void become(const program_t *program, volatile int64_t *failure
   sigemptyset(&none);
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0ul, 0ul, 0ul);
-  // It may have ended before the kernel was asked for the signal.
+  // The parent may have ended before the call.
   if (getppid() != program->parent) _exit(127);
   if (dup2(program->input, 0) >= 0 && dup2(program->out, 1) >= 0 && dup2(program->error, 2) >= 0 &&
       (program->directory == NULL || chdir(program->directory) == 0)) {
     sigprocmask(SIG_SETMASK, &none, 0);
-    // The tracer says when it is ready.
+    // The tracer writes this byte when it is ready.
     char byte;
     if (program->go >= 0 && read(program->go, &byte, 1) != 1) _exit(127);
     if (program->measured != NULL) begin_measuring(program->measured);
-    // A benchmark's commands may be scripts without a first line that names the shell.
+    // A benchmark's command may be a script without a `#!` line, which only execvpe starts with the shell.
     if (strchr(program->path, '/') != NULL && program->measured == NULL) {
       execve(program->path, program->arguments, program->environment);
     } else {
@@ -80,13 +80,13 @@ _Noreturn static void become(const program_t *program, volatile int64_t *failure
   _exit(127);
 }
 
-// Something to read that is empty. Some roots have no /dev.
+// An empty file to read. Some roots have no /dev.
 static int open_empty(void) {
   int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
   return input >= 0 ? input : (int)cprocess_memory_file("stdin");
 }
 
-// Returns the process's number, or -errno.
+// Returns the process id, or -errno.
 static long start(const program_t *program) {
   volatile int64_t failure = 0;
   // The child must not run this process's handlers.
@@ -95,7 +95,7 @@ static long start(const program_t *program) {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t process;
   if (program->measured != NULL) {
-    // A process that shares this one's memory until execve would have all of it for its peak.
+    // A process that shares this one's memory until execve would count all of it in its peak.
     process = fork();
     if (process == 0) become(program, &program->measured->failure);
   } else {
@@ -108,7 +108,7 @@ static long start(const program_t *program) {
     while (waitpid(process, 0, 0) < 0 && errno == EINTR) {}
     return (long)failure;
   }
-  // Both sides do this, because either may be the first that needs it.
+  // Parent and child both do this, because either may need it first.
   if (process > 0 && program->measured != NULL) setpgid(process, process);
   return result;
 }
@@ -127,7 +127,7 @@ static long start_traced(program_t *program) {
   long process = start(program);
   close(go[0]);
   long traced = process < 0 ? process : begin_tracing(process, go[1]);
-  // Not told to go, it is killed.
+  // The child was not told to start: kill it.
   if (process > 0 && traced < 0) {
     kill((pid_t)process, SIGKILL);
     while (waitpid((pid_t)process, 0, __WALL) < 0 && errno == EINTR) {}
@@ -159,10 +159,10 @@ static void close_from(unsigned first) {
 }
 
 _Noreturn static void guard(int lifeline, pid_t group) {
-  // Away from signals that a terminal or a killer sends to the packer's process group.
+  // Leaves the packer's process group, so that signals for it do not reach the guard.
   setsid();
   prctl(PR_SET_NAME, (unsigned long)"onefold-guard", 0ul, 0ul, 0ul);
-  // It keeps nothing open or busy.
+  // The guard keeps no file open and no directory busy.
   if (dup2(lifeline, 0) < 0 || chdir("/") < 0) _exit(1);
   close_from(1);
   char byte;

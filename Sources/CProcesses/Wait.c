@@ -58,7 +58,7 @@ long cprocess_reap(int process, cprocess_measured_t *measured) {
 // MARK: Tracing
 
 static int is_entry(pid_t thread) {
-  // The first member of struct ptrace_syscall_info says what the stop is.
+  // The first member of struct ptrace_syscall_info is the kind of stop.
   unsigned char info[128];
   if (ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, info) <= 0) return 0;
   return info[0] == PTRACE_SYSCALL_INFO_ENTRY;
@@ -75,7 +75,7 @@ static void go_on(pid_t thread, int status, int process, cprocess_measured_t *me
       if (measured->programs == 2) measured->calls_until_program = measured->calls;
     }
   } else if (event == PTRACE_EVENT_STOP && number != SIGTRAP) {
-    // Stopped by job control, until somebody continues it.
+    // Job control stopped it; it waits for SIGCONT.
     ptrace(PTRACE_LISTEN, thread, 0ul, 0ul);
     return;
   } else if (event == 0) {
@@ -84,26 +84,27 @@ static void go_on(pid_t thread, int status, int process, cprocess_measured_t *me
   ptrace(PTRACE_SYSCALL, thread, 0ul, forwarded);
 }
 
-// The next process or thread of which there is news, or 0, or -errno. What other threads started is theirs to wait for.
+// Returns the next process or thread that changed state, or 0, or -errno. Children of other threads are left to
+// those threads.
 static long next_news(int process, int wait) {
   siginfo_t info = {0};
   int options = WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD | (wait ? 0 : WNOHANG);
   if (waitid(P_ALL, 0, &info, options) < 0) return -errno;
   int has_ended =
       info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
-  // As long as it is not reaped its number is that of no other group.
+  // Until it is reaped, no other group can get its number.
   if (info.si_pid == process && has_ended) kill(-process, SIGKILL);
   return info.si_pid;
 }
 
 long cprocess_trace(int process, cprocess_measured_t *measured, int wait) {
-  // At most so many at once, so that a busy program does not keep its caller from looking at anything else.
+  // A limit, so that a busy program does not keep the caller from other work.
   for (int i = 0; wait || i < 1000; i++) {
     long thread = next_news(process, wait);
     if (thread == -EINTR) continue;
     if (thread < 0) return thread;
     if (thread == 0) {
-      // Nothing tells when a traced process stops but asking again.
+      // No event reports that a traced process stops, so the caller polls.
       sched_yield();
       return -EAGAIN;
     }

@@ -2,12 +2,12 @@ internal import CPosix
 internal import CProcesses
 public import Posix
 
-/// A connection to a server of this machine, which never waits.
+/// A connection to a server on this machine that never blocks.
 public struct LocalConnection: ~Copyable {
   private let socket: FileDescriptor
   public var descriptor: Int32 { socket.rawValue }
 
-  /// A TCP port of 127.0.0.1 that nobody listens at.
+  /// A TCP port of 127.0.0.1 without a listener.
   public static func freePort() throws(Failure) -> Int {
     let port = cprocess_free_port()
     guard port > 0 else {
@@ -23,12 +23,12 @@ public struct LocalConnection: ~Copyable {
     socket = FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path())
   }
 
-  /// Whether it is connected; to be asked when it can be written.
+  /// Throws if the connection failed. Call this when the socket is writable.
   public func connected() throws(Errno) {
     _ = try retrying { cprocess_connection_result(descriptor) }
   }
 
-  /// Sends; a request is so short that the kernel takes all of it.
+  /// Sends a request, which must be short enough for the kernel to take all of it.
   public func send(_ bytes: [UInt8]) throws(Errno) {
     let sent = try retrying {
       bytes.withUnsafeBytes { cposix_write(descriptor, $0.baseAddress!, $0.count) }
@@ -36,7 +36,7 @@ public struct LocalConnection: ~Copyable {
     if sent < bytes.count { throw .wouldBlock }
   }
 
-  /// What has come, at most 4 KiB; nil where nothing has, empty at the end.
+  /// Returns received bytes, at most 4 KiB; nil if none have arrived, empty at the end.
   public func receive() throws(Errno) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 4096)
     do throws(Errno) {

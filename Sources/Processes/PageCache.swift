@@ -1,16 +1,16 @@
 internal import CProcesses
 public import Posix
 
-/// What the kernel keeps of files in memory.
+/// The kernel's page cache.
 public enum PageCache {
-  /// Lets go of everything that is on the disk. Only root may, and not in every container.
+  /// Drops all pages that are on disk. Needs root, and fails in some containers.
   public static func dropAll() throws(Failure) {
     cprocess_sync()
     let file = try FileDescriptor.open(Path("/proc/sys/vm/drop_caches"), .write)
     try file.write([UInt8]("3\n".utf8))
   }
 
-  /// Lets go of one file, where it is written to the disk and nobody maps it.
+  /// Drops the pages of one file, if they are on disk and no process maps them.
   public static func drop(_ path: Path) throws(Failure) {
     let file = try FileDescriptor.open(path, .read)
     do throws(Errno) { _ = try retrying { cprocess_forget_pages(file.rawValue) } } catch {
@@ -18,7 +18,7 @@ public enum PageCache {
     }
   }
 
-  /// Bytes of a file that are in memory.
+  /// The bytes of a file that are in memory.
   public static func cachedBytes(of path: Path) throws(Failure) -> UInt64 {
     let file = try FileDescriptor.open(path, .read)
     let size = try file.status().size

@@ -1,33 +1,33 @@
 internal import CProcesses
 public import Posix
 
-/// A process that was started, and everything that it starts itself in its group.
+/// A started process and all processes of its group.
 ///
-/// When its end is noticed, what it left in its group is killed, and only then is it reaped: until then no other group
-/// can get its number. All of it is killed when its owner ends, or, unless it is measured, when this process is killed.
-/// (If it is measured, the kernel kills only the process itself then.) One thread uses it: the one that started it, which
-/// must not end before it.
+/// When its end is noticed, the rest of its group is killed before it is reaped. Until then no other group can
+/// get its number. Everything is killed when the owner ends. It is also killed when this process is killed. (If
+/// the process is measured, the kernel then kills only the process itself.) Use it from the thread that started
+/// it, which must not end before it.
 public struct RunningProcess: ~Copyable {
   private let program: Path
   private let number: Int32
   private let output: FileDescriptor
   private let errors: FileDescriptor
-  /// Readable when it has ended. -1 on a kernel without descriptors of processes (before 5.3): its end is then looked for
-  /// again and again.
+  /// Readable when the process has ended. -1 if the kernel has no process descriptors (before 5.3); its end is
+  /// then polled.
   private let descriptor: FileDescriptor
   private let isTraced: Bool
-  /// nil if nothing is measured.
+  /// Nil if nothing is measured.
   private let measured: UnsafeMutablePointer<cprocess_measured_t>?
   private let guardian: Guardian?
   private var status: Int32?
 
-  /// What it took; nil until its end was noticed, and if nothing is measured.
+  /// The resources it used; nil until its end was noticed, and if nothing is measured.
   public private(set) var usage: Usage?
 
-  /// The number of its process group, which is its own number.
+  /// The number of its process group, equal to its process id.
   public var group: Int32 { number }
 
-  /// When the program was executed, in nanoseconds of `MonotonicClock`; 0 as long as it was not, and if nothing is
+  /// The time when the program was executed, in nanoseconds of `MonotonicClock`. 0 before that, and if nothing is
   /// measured.
   public var startTime: Int64 { measured?.pointee.start ?? 0 }
 
@@ -58,8 +58,9 @@ public struct RunningProcess: ~Copyable {
 
   // MARK: Wait
 
-  /// Waits until the process has ended, `connection` can be read (or written, if `writes`), `microseconds` are over, or
-  /// a signal comes. Returns the exit status (128 + N if signal N ended it), or nil while it runs.
+  /// Waits until the process has ended, `connection` is readable (with `writes`, also writable), `microseconds`
+  /// have passed, or a signal arrives. Returns the exit status (128 + N if signal N ended it), or nil if it is
+  /// still running.
   ///
   /// - Throws: "execute" if it is measured and its program could not be executed.
   public mutating func wait(
@@ -79,7 +80,7 @@ public struct RunningProcess: ~Copyable {
     return try finish(at: MonotonicClock.now) { _, _ in result }
   }
 
-  /// The exit status, as of `wait`, or nil while it runs.
+  /// Returns the exit status like `wait`, or nil if it is still running.
   public mutating func poll() throws(Failure) -> Int32? { try wait(microseconds: 0) }
 
   private func waitForNews(_ microseconds: Int64, _ connection: Int32, _ writes: Bool)
@@ -116,12 +117,12 @@ public struct RunningProcess: ~Copyable {
 
   // MARK: End
 
-  /// Asks it and its group to end (SIGTERM).
+  /// Asks the process and its group to end (SIGTERM).
   public func terminate() {
     if status == nil { _ = cprocess_signal_group(number, TerminationSignals.terminate) }
   }
 
-  /// Asks it and its group to end (SIGTERM), and waits. Returns nil if it still runs after `seconds`.
+  /// Asks the process and its group to end (SIGTERM), and waits. Returns nil if it still runs after `seconds`.
   public mutating func terminate(within seconds: Int) throws(Failure) -> Int32? {
     terminate()
     let end = MonotonicClock.now + Int64(seconds) * 1_000_000_000
@@ -132,7 +133,7 @@ public struct RunningProcess: ~Copyable {
     }
   }
 
-  /// Ends it and its group by SIGKILL, and waits.
+  /// Ends the process and its group by SIGKILL, and waits.
   public mutating func kill() throws(Failure) {
     guard status == nil else { return }
     _ = cprocess_signal_group(number, TerminationSignals.kill)
@@ -141,7 +142,7 @@ public struct RunningProcess: ~Copyable {
 
   // MARK: Output
 
-  /// What it wrote until now.
+  /// The output so far.
   public func result(_ end: Subprocess.Result.End) throws(Failure) -> Subprocess.Result {
     Subprocess.Result(end: end, output: try content(output), errors: try content(errors))
   }
@@ -152,10 +153,10 @@ public struct RunningProcess: ~Copyable {
 }
 
 extension Subprocess {
-  /// Starts the program and does not wait for it. `timeout` does not count.
+  /// Starts the program without waiting for it. Ignores `timeout`.
   ///
-  /// - Throws: "run"; if something is measured, "measure", with `noSystemCall` if calls cannot be counted because this
-  ///   process may not trace.
+  /// - Throws: "run". With measuring also "measure"; its `noSystemCall` means that this process may not trace and
+  ///   calls cannot be counted.
   public func start(_ measuring: Measuring = .nothing) throws(Failure) -> RunningProcess {
     let operation: StaticString = measuring == .nothing ? "run" : "measure"
     let output = try FileDescriptor.inMemory("stdout")
@@ -173,7 +174,7 @@ extension Subprocess {
       isTraced: isTraced, measured)
   }
 
-  /// Returns the process's number, or the negated error number.
+  /// Returns the process id, or the negated error number.
   private func start(
     _ output: Int32, _ errors: Int32, _ isTraced: Bool,
     _ measured: UnsafeMutablePointer<cprocess_measured_t>?
@@ -193,7 +194,7 @@ extension Subprocess {
 }
 
 extension FileDescriptor {
-  /// An unnamed file in memory, for reading and writing. The corresponding C function is `memfd_create`.
+  /// Creates an unnamed file in memory, for reading and writing. The corresponding C function is `memfd_create`.
   fileprivate static func inMemory(_ name: StaticString) throws(Failure) -> FileDescriptor {
     do throws(Errno) {
       let raw = try retrying { Path(name).withCString { cprocess_memory_file($0) } }
@@ -203,19 +204,19 @@ extension FileDescriptor {
 }
 
 extension Errno {
-  /// `result`: a negated error number.
+  /// - Parameter result: A negated error number.
   fileprivate init(result: Int) { self.init(rawValue: Int32(truncatingIfNeeded: -result)) }
 }
 
-/// A process of its own that kills a process group when this process is killed.
+/// A separate process that kills a process group when this process is killed.
 ///
-/// The kernel kills only the process that was started (prctl(2), PR_SET_PDEATHSIG) and not those that it started itself. A
-/// program that left the group, as daemons do, is not killed.
+/// The kernel kills only the started process (prctl(2), PR_SET_PDEATHSIG), and not its children. A program that
+/// left the group, as daemons do, is not killed.
 private final class Guardian {
   private var number: Int32?
   private let lifeline: FileDescriptor
 
-  /// nil if no process can be started: the kernel's signal must do.
+  /// Nil if no process can be started; only the kernel's signal is left then.
   init?(of group: Int32) {
     var lifeline: Int32 = -1
     let started = cprocess_start_guard(group, &lifeline)
@@ -226,7 +227,7 @@ private final class Guardian {
 
   deinit { end() }
 
-  /// From now on the group may go, and its number be that of another.
+  /// Ends the guard, because the group may now end and its number may be reused.
   func end() {
     if let number { cprocess_end_guard(number) }
     number = nil

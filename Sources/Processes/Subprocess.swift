@@ -2,13 +2,13 @@ public import Posix
 
 /// A program to run in a process of its own.
 public struct Subprocess: Sendable {
-  /// Searched for on the `PATH` if it has no slash.
+  /// The program, looked up on the `PATH` if it has no slash.
   public var program: Path
-  /// Argument 0 is `program`; these follow.
+  /// The arguments after argument 0, which is `program`.
   public var arguments: [Path]
   /// "NAME=value" each.
   public var environment: [Path]
-  /// Where it starts; nil for the working directory.
+  /// The directory where it starts; nil for the working directory.
   public var directory: Path?
   /// Seconds until it is killed; nil for no limit.
   public var timeout: Int?
@@ -24,14 +24,14 @@ public struct Subprocess: Sendable {
     self.timeout = timeout
   }
 
-  /// How a process ended, and what it wrote.
+  /// The end of a process, and its output.
   public struct Result: Sendable {
     public enum End: Equatable, Sendable {
-      /// 0 to 255; 128 + N where signal N ended it.
+      /// 0 to 255; 128 + N if signal N ended it.
       case exited(Int32)
-      /// It was killed when its time was over.
+      /// It was killed after the timeout.
       case timedOut
-      /// It was killed because this process got a termination signal.
+      /// It was killed because this process received a termination signal.
       case interrupted(signal: Int32)
     }
 
@@ -42,14 +42,13 @@ public struct Subprocess: Sendable {
     public var succeeded: Bool { end == .exited(0) }
   }
 
-  /// Runs the program to its end, with an empty standard input. What it writes is kept in memory. It and
-  /// whatever it started are killed when the time is over, or when a termination signal comes that is
-  /// held (`TerminationSignals.hold`).
+  /// Runs the program to its end, with an empty standard input. Its output is kept in memory. It and its children
+  /// are killed after the timeout, or when a held termination signal arrives (`TerminationSignals.hold`).
   public func run() throws(Failure) -> Result {
     var process = try start()
     let start = MonotonicClock.now
     while true {
-      // Not longer, because a signal may have come to another thread.
+      // A short wait, because another thread may have received a signal.
       if let status = try process.wait(microseconds: 20_000) {
         return try process.result(.exited(status))
       }

@@ -1,28 +1,28 @@
-/// What a process took from the system until its end, including the processes that it started and waited for.
+/// The resources that a process used until its end, including those of children that it waited for.
 public struct Usage: Sendable {
-  /// Nanoseconds of `MonotonicClock`: just before the program was executed.
+  /// The time just before the program was executed, in nanoseconds of `MonotonicClock`.
   public var start: Int64
-  /// When its end was noticed.
+  /// The time when its end was noticed, in nanoseconds of `MonotonicClock`.
   public var end: Int64
   /// 0 to 255; 128 + N if signal N ended it.
   public var status: Int32
-  /// Bytes: the most that one of the processes had in memory at once.
+  /// The largest memory of any one of the processes, in bytes.
   public var peakMemory: Int64
-  /// Bytes that the process had before it executed the program; `peakMemory` cannot be less.
+  /// The memory that the process had before it executed the program, in bytes; `peakMemory` cannot be less.
   public var memoryFloor: Int64
-  /// Page faults that needed no reading, and those that did.
+  /// Page faults without and with reading from disk.
   public var minorFaults: Int64
   public var majorFaults: Int64
-  /// If they were counted: system calls of all threads and processes that were started.
+  /// System calls of all its threads and processes, if they were counted.
   public var calls: Int64
-  /// Those until the process executed a second program, as a launch does; nil if it did not.
+  /// The calls until the process executed a second program, as a launch does; nil if it did not.
   public var callsUntilProgram: Int64?
 }
 
-/// What is measured of a process.
+/// The measurements of a process.
 public enum Measuring: Sendable {
   case nothing
-  /// All of `Usage` but the system calls.
+  /// All of `Usage` except the system calls.
   case usage
   /// Also its system calls, which makes it many times slower.
   case calls

@@ -1,6 +1,6 @@
 internal import CCrypto
 
-/// The version of the OpenSSL that this was built with, such as "3.0.17".
+/// The version of OpenSSL that this program was built with, such as "3.0.17".
 public var opensslVersion: String {
   // "OpenSSL 3.0.17 1 Jul 2025"
   let words = OPENSSL_VERSION_TEXT.split(separator: " ")

@@ -1,13 +1,13 @@
 internal import CCrypto
 public import PayloadFormat
 
-/// SHA-256 (FIPS 180-4) by libcrypto, which uses the processor's SHA instructions where it has them.
+/// SHA-256 (FIPS 180-4) by libcrypto, which uses the CPU's SHA instructions if it has them.
 public struct SHA256Hasher: ~Copyable {
   private var context = SHA256_CTX()
 
   public init() { SHA256_Init(&context) }
 
-  /// To be called before much is hashed, on one thread: makes hashing use all that the processor has.
+  /// Enables all CPU features for hashing. Call this on one thread before hashing much data.
   public static func prepareForBulk() { ccrypto_find_processor_features() }
 
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
@@ -19,7 +19,7 @@ public struct SHA256Hasher: ~Copyable {
     bytes.withUnsafeBytes { update($0) }
   }
 
-  /// Hashes `count` zeros, as a hole in a file reads.
+  /// Hashes `count` zeros, the content of a hole in a file.
   public mutating func update(zeros count: UInt64) {
     let block = [UInt8](repeating: 0, count: Int(min(count, 64 << 10)))
     var left = count

@@ -1,20 +1,20 @@
 public import Posix
 
-/// A file that appears under its name only when it is complete.
+/// A file that gets its name only when it is complete.
 ///
-/// It has no name while it is written where the file system allows that (open(2), O_TMPFILE), so that not
-/// even SIGKILL leaves a part of it behind; elsewhere it is in a stage beside its own name. (Replacing a file takes a
-/// stage for a moment, because no system call links over a name; the file is complete then.) One thread at a time
-/// uses it.
+/// If the file system allows it (open(2), O_TMPFILE), the file has no name while it is written, so that not even
+/// SIGKILL leaves a part of it. Otherwise it is written in a stage beside its own name. (Replacing a file needs a
+/// stage for a moment, because no system call links over a name; the file is complete then.) Only one thread at a
+/// time may use it.
 public final class OutputFile: @unchecked Sendable {
   private let place: OutputPlace
   private let file: FileDescriptor
-  /// Where it has a name that is not its own yet.
+  /// The stage that holds the file, if it has a temporary name.
   private var stage: Stage?
-  /// Bytes that were written.
+  /// The number of bytes written.
   public private(set) var length: UInt64 = 0
 
-  /// `mode` is less the umask.
+  /// Opens the file. The umask reduces `mode`.
   public init(_ place: OutputPlace, mode: UInt32 = 0o777) throws(Failure) {
     self.place = place
     let opened: FileDescriptor
@@ -37,7 +37,7 @@ public final class OutputFile: @unchecked Sendable {
 
   private static func name(in stage: Stage) -> Path { stage.path.appending("complete") }
 
-  /// Appends.
+  /// Appends all of `bytes`.
   public func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
     do throws(Failure) { try file.write(bytes) } catch {
       throw Failure("write", place.path, error.errno)
@@ -49,7 +49,7 @@ public final class OutputFile: @unchecked Sendable {
     try bytes.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in try write(buffer) }
   }
 
-  /// Puts the file under its name, over one that is there if `replaces` is true; otherwise fails with `exists`.
+  /// Gives the file its name, and replaces an existing file if `replaces` is true; otherwise throws `exists`.
   public func publish(replaces: Bool = true) throws(Failure) {
     if stage == nil {
       do throws(Failure) {

@@ -1,21 +1,22 @@
 public import Posix
 
-/// Where a file is to be written: the path that was given, or what it leads to.
+/// The place to write a file: the given path, or the target of its symlink.
 ///
-/// A symlink is followed, as compilers do: the file that it leads to is replaced or made, and the symlink stays. Only a
-/// regular file is ever replaced. A device, a FIFO, a socket or a directory is refused, and so is a symlink of the
-/// process file system (`/dev/stdout` leads to one), because it stands for an open file and not for a name.
+/// A symlink is followed, as compilers do: its target is replaced or created, and the symlink stays. Only a
+/// regular file is ever replaced. A device, a FIFO, a socket or a directory is refused. So is a symlink of the
+/// process file system, which stands for an open file and not for a name. For example, `/dev/stdout` leads to
+/// one.
 public struct OutputPlace: Sendable {
-  /// For messages.
+  /// The path that the user gave, for messages.
   public let given: Path
-  /// The file itself, which may not exist yet.
+  /// The path of the file itself, which may not exist yet.
   public let path: Path
 
-  /// Looks at what is there, and changes nothing. `followsLinks`: otherwise a symlink is refused.
+  /// Examines the path without changing anything. If `followsLinks` is false, a symlink is refused.
   public init(_ given: Path, followsLinks: Bool = true) throws(Failure) {
     self.given = given
     var path = given
-    // The kernel follows as many (path_resolution(7)).
+    // The kernel follows the same number (path_resolution(7)).
     for _ in 0..<40 {
       guard let next = try OutputPlace.next(path, given, followsLinks) else {
         self.path = path
@@ -26,13 +27,13 @@ public struct OutputPlace: Sendable {
     throw Failure("follow the symlink", given, .symlinkLoop)
   }
 
-  /// Fails where something stands there by now that must not be replaced: for just before the file is renamed.
+  /// Throws if the path now has something that must not be replaced. Call this just before the file is renamed.
   public func checkAgain(replaces: Bool = true) throws(Failure) {
     guard let status = try DirectoryHandle.current.statusIfExists(of: path) else { return }
     guard replaces, status.kind == .file else { throw Failure("replace", path, .exists) }
   }
 
-  /// What the symlink at `path` leads to; nil where a file can be made or replaced there.
+  /// The target of the symlink at `path`; nil if a file can be created or replaced there.
   private static func next(_ path: Path, _ given: Path, _ followsLinks: Bool) throws(Failure)
     -> Path?
   {
@@ -58,7 +59,7 @@ public struct OutputPlace: Sendable {
   }
 
   private static func isOfProcessFileSystem(_ status: FileStatus) -> Bool {
-    // Where there is none, "/proc" may be an ordinary directory.
+    // Without a process file system, "/proc" may be an ordinary directory.
     guard let own = try? DirectoryHandle.current.status(of: Path("/proc/self")) else {
       return false
     }
@@ -66,9 +67,9 @@ public struct OutputPlace: Sendable {
   }
 }
 
-// Why nothing can be written to an output.
+// Reasons why an output cannot be written.
 extension Failure {
-  /// What is there is no regular file.
+  /// The path exists and is not a regular file.
   public static func notRegularOutput(_ path: Path, _ kind: FileStatus.Kind) -> Failure {
     Failure(
       .refused, "the output \(path.quoted) is \(kind.name): give the path of a regular file")
@@ -79,13 +80,13 @@ extension Failure {
     Failure(.refused, "the output \(path.quoted) does not end with a file's name: give one")
   }
 
-  /// There is no directory to make it in.
+  /// The directory for the file does not exist.
   public static func noOutputDirectory(_ path: Path) -> Failure {
     Failure(
       .refused, "the directory of the output \(path.quoted) does not exist: make it first")
   }
 
-  /// It leads to an open file of a process.
+  /// The path leads to an open file of a process.
   public static func openFile(_ path: Path) -> Failure {
     Failure(
       .refused,
@@ -94,7 +95,7 @@ extension Failure {
 }
 
 extension FileStatus.Kind {
-  /// With its article, to be read after "is".
+  /// The kind with its article, in words that follow "is".
   public var name: Text {
     switch self {
     case .socket: "a socket"

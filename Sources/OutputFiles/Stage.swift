@@ -1,14 +1,13 @@
 public import Posix
 
-/// A hidden directory `.<name>.<16 hexadecimal digits>` for unfinished work. It is removed with its content when its owner
-/// ends.
+/// A hidden directory `.<name>.<16 hexadecimal digits>` for unfinished work. It is removed with its content when
+/// its owner ends.
 ///
-/// The directory holds a mark, a file that the owner keeps locked (flock(2)). A process that is killed loses the lock, so
-/// that another process can remove what it left: `reclaim`. One thread at a time uses a stage.
+/// The directory holds a mark: a file that the owner keeps locked (flock(2)). A killed process loses the lock, so
+/// that another process can remove its leftovers: `reclaim`. Only one thread at a time may use a stage.
 public final class Stage: @unchecked Sendable {
-  /// The directory.
   public let path: Path
-  /// Locked; nil where the file system has no locks.
+  /// The locked mark; nil if the file system has no locks.
   private let mark: FileDescriptor?
   private var isKept = false
 
@@ -16,7 +15,7 @@ public final class Stage: @unchecked Sendable {
   private static let newMarkName = Path("onefold-stage.new")
   private static let markContent = Array("onefold stage 1\n".utf8)
 
-  /// Makes a stage beside the file `output`, which gives it its name. `mode` is less the umask.
+  /// Creates a stage beside the file `output` and named after it. The umask reduces `mode`.
   public convenience init(beside output: Path, mode: UInt32 = 0o700) throws(Failure) {
     try self.init(in: output.parent, named: output.lastComponent, mode: mode)
   }
@@ -35,19 +34,19 @@ public final class Stage: @unchecked Sendable {
 
   deinit { try? remove() }
 
-  /// Removes the stage now, and reports where that fails.
+  /// Removes the stage now, and throws if that fails.
   public func remove() throws(Failure) {
     if !isKept { try Stage.remove(path, in: .current) }
   }
 
-  /// From now on the directory stays, also when this process ends.
+  /// Keeps the directory from now on, even after this process ends.
   public func keep() {
     isKept = true
     try? DirectoryHandle.current.removeFile(path.appending(Stage.markName.bytes))
   }
 
-  /// Removes the stages of this user in `directory` whose owners were killed. Nothing else is removed: neither a directory
-  /// without a mark nor one whose owner runs. Ignores failures, because they only leave what was there before.
+  /// Removes this user's stages in `directory` whose owners were killed. Keeps directories without a mark and
+  /// those whose owner still runs. Ignores errors, because they only leave the directory as it was.
   public static func reclaim(in directory: Path) {
     guard let opened = try? FileDescriptor.open(directory, .directoryFollow),
       let names = try? opened.handle.names()
@@ -56,12 +55,12 @@ public final class Stage: @unchecked Sendable {
       let name = Path(bytes)
       guard let lock = lockOfAbandoned(name, in: opened.handle) else { continue }
       try? remove(name, in: opened.handle)
-      // Until here nobody else removes it.
+      // Holds the lock until here, so that no other process removes it too.
       _ = consume lock
     }
   }
 
-  /// Whether a path is that of a stage, whoever owns it.
+  /// Whether a path is that of a stage of any user.
   public static func isStage(_ path: Path) -> Bool {
     guard isName(path.lastComponent) else { return false }
     for name in [markName, newMarkName] {
@@ -73,19 +72,19 @@ public final class Stage: @unchecked Sendable {
 
   // MARK: Mark
 
-  /// Nobody sees the mark before it is locked.
+  /// No other process sees the mark before it is locked.
   private static func makeMark(in path: Path) throws(Failure) -> FileDescriptor? {
     let name = path.appending(markName.bytes)
     let hidden = path.appending(newMarkName.bytes)
     let file = try FileDescriptor.open(hidden, .createNew, mode: 0o600)
     try file.write(markContent)
-    // Without a lock nobody may take it for one that was left, but it is still a stage.
+    // Without a lock, no process may treat it as left over, but it is still a stage.
     guard (try? file.lock(exclusive: true, wait: false)) == true else { return nil }
     try DirectoryHandle.current.rename(hidden, to: name)
     return file
   }
 
-  /// Whether `bytes` is a name of `hiddenName`.
+  /// Whether `bytes` has the form of a name from `hiddenName`.
   private static func isName(_ bytes: ArraySlice<UInt8>) -> Bool {
     guard bytes.count > 18, bytes.first == UInt8(ascii: ".") else { return false }
     let end = bytes.suffix(17)
@@ -99,7 +98,7 @@ public final class Stage: @unchecked Sendable {
     return true
   }
 
-  /// The lock of a stage that nobody holds; nil where `name` is no stage of this user's or its owner runs.
+  /// Locks a stage that no process holds. Nil if `name` is not a stage of this user, or its owner still runs.
   private static func lockOfAbandoned(_ name: Path, in directory: DirectoryHandle)
     -> FileDescriptor?
   {
@@ -118,7 +117,7 @@ public final class Stage: @unchecked Sendable {
     return status.user == ProcessContext.effectiveUser && status.mode & 0o022 == 0
   }
 
-  /// Removes the mark last, so that a removal that is interrupted can be finished by another process.
+  /// Removes the mark last, so that another process can finish an interrupted removal.
   private static func remove(_ name: Path, in directory: DirectoryHandle) throws(Failure) {
     guard try directory.statusIfExists(of: name) != nil else { return }
     let opened = try openWithPermissions(name, in: directory)

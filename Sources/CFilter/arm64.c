@@ -17,7 +17,7 @@ static inline words convert_calls(words code, words places) {
   return (changed & is_call) | (code & ~is_call);
 }
 
-// ADRP counts in pages, and wraps at 2^21. The lowest two bits of its operand stand above the others.
+// ADRP counts in pages, and wraps at 2^21. The lowest two bits of its operand are stored above the others.
 static inline words convert_pages(words code, uint32_t page) {
   words operand = (code >> 29 & 3) | (code >> 3 & 0x1FFFFC);
   words is_page = (words)((code & 0x9F000000) == 0x90000000);
@@ -26,7 +26,7 @@ static inline words convert_pages(words code, uint32_t page) {
   return (changed & is_page) | (code & ~is_page);
 }
 
-// No instruction is both, and none becomes or ceases to be one of them: the order does not matter.
+// No instruction is both, and no conversion changes that, so the order does not matter.
 static inline words convert_words(words code, uint32_t place, uint32_t sign) {
   words places = (place / INSTRUCTION + (words){0, 1, 2, 3}) * sign;
   return convert_pages(convert_calls(code, places), place / PAGE * sign);
@@ -41,7 +41,7 @@ static void convert(uint8_t *bytes, size_t count, uint32_t sign) {
     code = convert_words(code, (uint32_t)place, sign);
     memcpy(bytes + place, &code, sizeof code);
   }
-  // Bytes that are no whole instruction stay.
+  // Bytes after the last whole instruction stay unchanged.
   size_t rest = (count - place) / INSTRUCTION * INSTRUCTION;
   code = (words){0};
   memcpy(&code, bytes + place, rest);

@@ -3,9 +3,10 @@
 #include <stdint.h>
 #include <string.h>
 
-// An opcode counts only where there are as many bytes from it on, so that many can be looked at at once.
+// An opcode counts only if at least this many bytes follow from its first byte on, so that many are examined at
+// once.
 #define BYTES_AFTER 64
-// Opcodes are searched in stretches of so many bytes, whose places fit in the first-level cache and in 16 bits.
+// The search works in stretches of this many bytes: their places fit in the first-level cache and in 16 bits.
 #define STRETCH 4096
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "addresses are read as they are");
 
@@ -18,7 +19,7 @@ static bytes16 load(const uint8_t *at) {
   return value;
 }
 
-// Behind which of 16 opcodes an address stands; the first in the lowest bit. Reads 17 bytes.
+// Finds which of 16 opcodes precede an address; the first is the lowest bit. Reads 17 bytes.
 static uint64_t opcodes16(const uint8_t *at) {
   bytes16 opcodes = load(at);
   bytes16 operands = load(at + 1);
@@ -33,8 +34,8 @@ static uint64_t opcodes16(const uint8_t *at) {
 #endif
 }
 
-// The places of the opcodes among the first `count` bytes, at most STRETCH, in their order. Returns how many; writes up
-// to three more. Without a branch for each one, which no processor can foresee.
+// Finds the places of opcodes among the first `count` bytes, at most STRETCH, in order. Returns their number, and
+// may write up to three more. Has no branch for each opcode, because no CPU can predict it.
 static size_t find(const uint8_t *bytes, size_t count, uint16_t *places) {
   size_t found = 0;
   for (size_t block = 0; block < count; block += 64) {
@@ -47,7 +48,7 @@ static size_t find(const uint8_t *bytes, size_t count, uint16_t *places) {
     }
     size_t more = (size_t)__builtin_popcountll(bits);
     for (size_t i = 0; i < 4; i++) {
-      // One bit more for the count of zeros to be defined; what comes of it is overwritten.
+      // The extra bit keeps the count of zeros defined; its result is overwritten later.
       places[found + i] = (uint16_t)(block + (size_t)__builtin_ctzll(bits | UINT64_C(1) << 63));
       bits &= bits - 1;
     }
@@ -66,7 +67,7 @@ static inline __attribute__((always_inline)) void convert(
   uint16_t places[STRETCH + 3];
   if (count < BYTES_AFTER) return;
   size_t end = count - BYTES_AFTER + 1;
-  // Behind the last address also where it stays: what undoing looks at must not have been changed.
+  // The end of the last address, even of an unchanged one: undoing must examine only bytes that were not changed.
   size_t next = 0;
   for (size_t start = 0; start < end; start += STRETCH) {
     size_t found = find(bytes + start, end - start < STRETCH ? end - start : STRETCH, places);
@@ -78,7 +79,7 @@ static inline __attribute__((always_inline)) void convert(
       uint32_t value;
       memcpy(&value, address, sizeof value);
       uint32_t changed = (uint32_t)((int32_t)((value + (uint32_t)next * sign) << 5) >> 5);
-      // Written where it stays as well: the branch could not be foreseen either.
+      // An unchanged address is written too: a CPU could not predict this branch either.
       if (value + (1u << 26) >= 1u << 27) changed = value;
       memcpy(address, &changed, sizeof changed);
     }

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// Debian compiles libcrypto for glibc. These are the functions of glibc that the used parts of OpenSSL 1.1 to 3.6
-// call on either architecture and musl lacks. The linker leaves out those that a version does not call.
+// Debian compiles libcrypto for glibc. These are the glibc functions that musl lacks and that the used parts of
+// OpenSSL 1.1 to 3.6 call on either architecture. The linker leaves out those that a version does not call.
 
-// Before OpenSSL aborts because of an internal error, it prints. Hashing has no such error, and musl's vfprintf
-// would be 10 kB.
+// OpenSSL prints a message before it aborts because of an internal error. Hashing has no such error, and musl's
+// vfprintf would add 10 kB.
 int __vfprintf_chk(FILE *file, int flag, const char *format, va_list arguments) {
   (void)file, (void)flag, (void)format, (void)arguments;
   return -1;

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-// These functions and the layout of lzma_check_state are not part of liblzma's interface. They are the same in
-// these versions. tools/build-bootloader checks that the archive defines each function that is replaced here.
+// These functions and the layout of lzma_check_state are private to liblzma. They are the same in these versions.
+// tools/build-bootloader checks that the archive defines each function that is replaced here.
 #if LZMA_VERSION < 50020000 || LZMA_VERSION >= 50090000
 #error "Sources/CTrimmed/lzma.c replaces private functions of liblzma 5.2 to 5.8: compare it with \
 this version's src/liblzma, run tools/check-bootloaders, and change the versions above"
@@ -50,8 +50,9 @@ uint64_t lzma_delta_coder_memusage(const void *options) {
   return UINT64_MAX;
 }
 
-// SHA-256, by which liblzma compares its index, is libcrypto's, which is there anyway. Between two calls the state
-// is kept as liblzma does, because it owns the memory (lzma_check_state of its check/check.h).
+// liblzma compares its index by SHA-256. This uses libcrypto's, which the bootloader has anyway. Between calls,
+// the state is kept where liblzma keeps it, because liblzma owns the memory (lzma_check_state of its
+// check/check.h).
 typedef struct {
   uint8_t buffer[64];
   uint32_t state[8];
@@ -93,7 +94,7 @@ void lzma_sha256_finish(check_state *check) {
   SHA256_Final(check->buffer, &context);
 }
 
-// CRC-32 with tables that are computed when they are first needed, in microseconds, and take no room in the file.
+// CRC-32 with tables that are computed on first use, in microseconds, and take no space in the file.
 static uint32_t crc_tables[8][256];
 static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
 
@@ -114,7 +115,7 @@ static void fill_crc_tables(void) {
 uint32_t lzma_crc32(const uint8_t *bytes, size_t size, uint32_t crc) {
   pthread_once(&crc_once, fill_crc_tables);
   crc = ~crc;
-  // Little-endian, as all targets are.
+  // Little-endian, like all targets.
   for (; size >= 8; size -= 8, bytes += 8) {
     uint32_t low, high;
     memcpy(&low, bytes, 4);
@@ -129,7 +130,7 @@ uint32_t lzma_crc32(const uint8_t *bytes, size_t size, uint32_t crc) {
   return ~crc;
 }
 
-// The check CRC64: its values never match.
+// CRC64 is not supported: its values never match.
 uint64_t lzma_crc64(const uint8_t *bytes, size_t size, uint64_t crc) {
   (void)bytes, (void)size;
   return ~crc;

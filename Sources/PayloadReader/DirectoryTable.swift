@@ -1,18 +1,17 @@
 import PayloadFormat
 import Posix
 
-/// The directories of a tree that is being unpacked: made all at once, and most of them kept open, so that
-/// a file is opened by its name alone.
+/// The directories of a tree that is being unpacked. All are created at once, and most are kept open, so that a
+/// file is opened by its name alone.
 ///
-/// Parents come before their children in a manifest, so where not all can be kept open it is the
-/// shallow ones, and the deep ones are reached by a short path from there.
+/// Parents come before their children in a manifest. So if not all directories can be kept open, the shallow ones
+/// are, and a short path leads from them to the deep ones.
 final class DirectoryTable: Sendable {
-  /// Descriptor of each directory entry; -1 for those not kept open and for other entries.
+  /// The descriptor of each directory entry; -1 for directories that are not kept open and for other entries.
   private let descriptors: [Int32]
   private let root: DirectoryHandle
 
-  /// Makes all directories but the root, which is `root`, with mode 0700; with `only` those of these
-  /// entries.
+  /// Creates all directories below `root` with mode 0700; with `only`, just those of these entries.
   init(
     _ manifest: Manifest, only: EntrySet? = nil, root: DirectoryHandle, mostOpen: Int
   ) throws(Failure) {
@@ -47,7 +46,7 @@ final class DirectoryTable: Sendable {
     }
   }
 
-  /// The open directory from which `entry` is reached; `name` becomes its path from there.
+  /// Returns the open directory from which `entry` is reached; `name` becomes its path from there.
   func locate(_ entry: Manifest.Entry, _ manifest: Manifest, _ name: inout Path) -> DirectoryHandle
   {
     DirectoryTable.locate(entry, manifest, descriptors, root, &name)
@@ -83,8 +82,7 @@ final class DirectoryTable: Sendable {
     index == 0 ? root : root.below(borrowing: descriptors[index])
   }
 
-  /// Gives every directory its mode, which is `mode` of its entry, and its time, children before their parents, the root
-  /// last.
+  /// Gives every directory the mode from `mode` and its time, children before their parents, the root last.
   func finish(_ manifest: Manifest, mode: (Manifest.Entry) -> UInt32) throws(Failure) {
     var index = manifest.entryCount - 1
     while index >= 0 {

@@ -1,11 +1,11 @@
 public import PayloadFormat
 
-/// Some of a manifest's entries, by their index.
+/// A set of a manifest's entries, by their index.
 public struct EntrySet: Sendable {
   private var isMember: [Bool]
   public private(set) var isEmpty = true
 
-  /// None of `count` entries.
+  /// Creates an empty set for `count` entries.
   public init(count: Int) { isMember = [Bool](repeating: false, count: count) }
 
   public func contains(_ index: Int) -> Bool { isMember[index] }
@@ -15,7 +15,7 @@ public struct EntrySet: Sendable {
     isEmpty = false
   }
 
-  /// These entries and all directories above them but the root, which is index 0.
+  /// These entries and all directories above them except the root, which is index 0.
   func withDirectoriesAbove(_ manifest: Manifest) -> EntrySet {
     var result = self
     // Parents come before their children.
@@ -31,16 +31,16 @@ public struct EntrySet: Sendable {
   }
 }
 
-/// What is written when a tree is unpacked, whole or in part.
+/// The amount of data written when a tree is unpacked, completely or in part.
 public struct UnpackedSize: Sendable {
-  /// Bytes of files without holes, less what the file system adds.
+  /// Bytes of files without holes and without the file system's overhead.
   public private(set) var bytes: UInt64
   public private(set) var fileCount: Int
-  /// The root included.
+  /// The number of directories, with the root.
   public private(set) var directoryCount: Int
   public private(set) var symlinkCount: Int
 
-  /// - Parameter only: the entries that are unpacked, with the directories above them; nil: all.
+  /// - Parameter only: The entries that are unpacked, with the directories above them; nil: all.
   public init(_ manifest: Manifest, only: EntrySet? = nil) {
     bytes = manifest.allocatedLength
     fileCount = manifest.fileCount
@@ -68,6 +68,6 @@ public struct UnpackedSize: Sendable {
     }
   }
 
-  /// The bytes, and a block that is not full for each file and directory.
+  /// The bytes, plus half a block for each file and directory.
   public var bytesNeeded: UInt64 { bytes + UInt64(fileCount + directoryCount) * 2048 }
 }

@@ -2,20 +2,21 @@ public import PayloadFormat
 public import Posix
 public import Reporting
 
-/// Workers for this payload on this machine.
+/// The number of workers for this payload on this machine.
 public func workerCount(for manifest: Manifest) -> Int {
   workerCount(
     processors: ProcessContext.processorCount, longestStored: manifest.longestStoredFrame,
     longestRaw: manifest.longestRawFrame)
 }
 
-/// How many descriptors must be left to unpack something: `removeTree`, should that fail, keeps one open for each
-/// level. Enough for ten levels; a deeper tree with as few descriptors as that is not worth refusing the others.
+/// The descriptors that must be free to unpack a tree. `removeTree`, called on failure, keeps one open for each
+/// level. This is enough for ten levels; a deeper tree with so few descriptors does not justify refusing the
+/// others.
 private let removalDescriptors = 16
 
-/// Fails where the file system of `directory` has less room than what is unpacked needs, or the process fewer
-/// descriptors than it takes to remove what could not be finished. A file system that does not say how much it
-/// has is believed to have enough: a failed write tells then.
+/// Throws if the file system of `directory` has too little space for the data to unpack, or if the process has
+/// too few descriptors to remove an unfinished tree. A file system that does not report its space is assumed to
+/// have enough: a failed write reports the lack.
 public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDescriptor)
   throws(Failure)
 {
@@ -37,10 +38,10 @@ public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDesc
   }
 }
 
-/// Unpacks the tree to `target`, which must not exist or be an empty directory.
+/// Unpacks the tree to `target`, which must not exist or must be an empty directory.
 ///
-/// The tree is made under a hidden name, beside `target` or in it, and then renamed, so that nothing is left
-/// where it fails, or where a held termination signal comes.
+/// The tree is created under a hidden name, beside `target` or in it, and then renamed. Nothing is left if it
+/// fails or a held termination signal arrives.
 public func extract(
   _ payload: Payload, to target: Path, progress: UnpackProgress? = nil, timeline: Timeline? = nil
 ) throws(Failure) -> Manifest {
@@ -49,7 +50,7 @@ public func extract(
   let manifest = try payload.readManifest()
   let existing = try DirectoryHandle.current.statusIfExists(of: target)
   guard existing == nil || existing?.kind == .directory else { throw .occupied(target) }
-  // A directory that is there stays the one that it is: it may be somebody's working directory, or a mount.
+  // An existing directory is kept: it may be a working directory or a mount.
   let place = try FileDescriptor.open(existing == nil ? target.parent : target, .directoryFollow)
   let handle = place.handle
   if existing != nil {
@@ -82,7 +83,7 @@ private func publish(
   _ staging: borrowing StagingDirectory, as name: Path, in parent: DirectoryHandle, _ target: Path
 ) throws(Failure) {
   do throws(Failure) {
-    // Who owns the directory above may rename what is in it, and put something else there.
+    // The owner of the parent directory may rename its entries and put other entries there.
     guard staging.directory.isNamed(staging.name, in: parent) else {
       throw Failure("rename", staging.directory.path, .noSuchFile)
     }
@@ -95,13 +96,14 @@ private func publish(
   }
 }
 
-/// Moves what is in `staging`, a directory in `target`, up into `target`, which gets the root's mode and time.
+/// Moves the content of `staging`, a directory in `target`, up into `target`, which gets the root's mode and
+/// time.
 private func moveContent(
   of staging: borrowing StagingDirectory, to target: borrowing FileDescriptor, _ manifest: Manifest
 ) throws(Failure) {
   let handle = target.handle
   let root = staging.directory.handle
-  // The root's own mode may forbid to rename what is in it.
+  // The root's own mode may forbid renaming its entries.
   try staging.directory.setMode(0o700)
   var moved: [Path] = []
   do throws(Failure) {
@@ -119,17 +121,17 @@ private func moveContent(
   try handle.settle(entry.modified, UInt32(entry.mode))
 }
 
-/// A directory that something is made in before it gets its name.
+/// A directory for unfinished work, before it gets its final name.
 public struct StagingDirectory: ~Copyable {
-  /// In the directory that it was made in: `.<name>.<16 hexadecimal digits>`.
+  /// Its name in the parent directory: `.<name>.<16 hexadecimal digits>`.
   public let name: Path
   public let directory: FileDescriptor
 
-  /// The open directory, which stays.
+  /// Gives up the directory, and returns the open descriptor.
   public consuming func release() -> FileDescriptor { directory }
 
-  /// Removes it with all that is in it. Only what is below the open directory, and an empty directory of that name: who
-  /// may write to the directory above may have put something else in its place.
+  /// Removes the directory with its content. Removes only entries below the open directory, and an empty
+  /// directory with its name: users who can write to the parent may have replaced it.
   public borrowing func remove(in parent: DirectoryHandle) throws(Failure) {
     try? directory.setMode(0o700)
     for name in try directory.handle.names() { try removeTree(Path(name), in: directory.handle) }
@@ -137,8 +139,8 @@ public struct StagingDirectory: ~Copyable {
   }
 }
 
-/// Makes a directory that nobody else can enter. What is made in it has the mode that it is made with, whatever access
-/// control lists the directory above gives on.
+/// Creates a directory that only its owner can enter. Its entries get the mode that they are created with,
+/// whatever access control lists the parent directory passes on.
 public func makeStaging(named name: ArraySlice<UInt8>, in parent: DirectoryHandle)
   throws(Failure) -> StagingDirectory
 {

@@ -6,16 +6,16 @@ public import PayloadFormat
 public import Posix
 public import Reporting
 
-/// Reads, verifies and decodes frames, one at a time, with buffers and a context that are used again.
+/// Reads, verifies and decodes frames one at a time, and reuses its buffers and context.
 ///
-/// One worker owns one decoder. Its memory is at most the longest frame, stored and raw, and for xz
-/// another 16 MiB.
+/// Each worker owns one decoder. It uses at most the memory of the longest frame, stored and raw, and another 16
+/// MiB for xz.
 public struct FrameDecoder: ~Copyable {
   private let stored: Buffer
   private let raw: Buffer
   private let context: OpaquePointer
 
-  /// A decoder for frames up to these lengths in bytes.
+  /// Creates a decoder for frames up to these lengths in bytes.
   public init(longestStored: Int, longestRaw: Int) throws(Failure) {
     let stored = try Buffer(count: longestStored)
     let raw = try Buffer(count: longestRaw)
@@ -29,8 +29,8 @@ public struct FrameDecoder: ~Copyable {
 
   deinit { ZSTD_freeDCtx(context) }
 
-  /// The raw bytes of frame `index`, valid until the next call. The hash of the stored bytes is checked
-  /// before a byte of them is decoded. `timeline` gets the steps of the frame, which it must end.
+  /// Returns the raw bytes of frame `index`, valid until the next call. Checks the hash of the stored bytes
+  /// before it decodes any of them. `timeline` records the steps of the frame; the caller ends the frame.
   public func decode(
     _ index: Int, of payload: Payload, _ manifest: Manifest, _ timeline: WorkerTimeline? = nil
   ) throws(Failure) -> UnsafeRawBufferPointer {
@@ -44,7 +44,7 @@ public struct FrameDecoder: ~Copyable {
       throw .damaged(.frame(index), payload.path)
     }
     timeline.end(.hash, bytes: source.count)
-    // Stored bytes are the raw ones: no copy.
+    // Stored bytes are the raw ones, so they need no copy.
     if frame.codec == .store { return UnsafeRawBufferPointer(source) }
     let target = UnsafeMutableRawBufferPointer(rebasing: raw.bytes[..<frame.rawLength])
     guard
@@ -60,8 +60,8 @@ public struct FrameDecoder: ~Copyable {
     return UnsafeRawBufferPointer(target)
   }
 
-  /// Decodes `source` to exactly `target`; returns false where it does not decode to that. zstd works without
-  /// a context as well, for what is decoded once. Fails where there is too little memory.
+  /// Decodes `source` to exactly `target`; returns false if the result differs in length or the bytes are
+  /// invalid. For a single use, zstd also works without a context. Throws if memory cannot be allocated.
   static func decompress(
     _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
     context: OpaquePointer? = nil
@@ -81,15 +81,15 @@ public struct FrameDecoder: ~Copyable {
           ZSTD_decompress(target.baseAddress, target.count, source.baseAddress, source.count)
         }
       if ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation { throw .outOfMemory }
-      // An error is a huge number, which imports as a negative one.
+      // An error is a huge number, which Swift imports as a negative one.
       return ZSTD_isError(result) == 0 && result == target.count
     case .xz: return try decompressXZ(source, into: target)
     }
   }
 }
 
-/// Whether `source` is one or more whole frames of RFC 8878, and nothing that libzstd would decode or skip
-/// besides: formats before the standard, and skippable frames.
+/// Whether `source` consists only of complete frames of RFC 8878. libzstd would also decode or skip other data:
+/// formats before the standard, and skippable frames.
 private func isStandardZstd(_ source: UnsafeRawBufferPointer) -> Bool {
   var rest = source
   repeat {
@@ -103,8 +103,8 @@ private func isStandardZstd(_ source: UnsafeRawBufferPointer) -> Bool {
   return true
 }
 
-/// Decodes one `.xz` stream that must fill `target` exactly. The memory limit allows the dictionary of 16
-/// MiB that the format allows, and the decoder's own state.
+/// Decodes one `.xz` stream that must fill `target` exactly. The memory limit covers the largest dictionary of
+/// the format, 16 MiB, and the decoder's own state.
 private func decompressXZ(
   _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
 ) throws(Failure) -> Bool {

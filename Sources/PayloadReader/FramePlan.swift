@@ -1,20 +1,20 @@
 import PayloadFormat
 
-/// Which pieces of which wanted files each frame holds, in the order of their offsets.
+/// The pieces of wanted files in each frame, in the order of their offsets.
 struct FramePlan: Sendable {
   struct Piece {
     var entry: UInt32
-    /// In the frame's raw bytes.
+    /// The offset in the frame's raw bytes.
     var offset: UInt32
     var length: UInt32
     var fileOffset: UInt64
   }
 
   private var pieces: [Piece]
-  /// Where each frame's pieces start; one more than there are frames.
+  /// The index of each frame's first piece; one more element than there are frames.
   private var starts: [Int]
-  /// The frames that must be read: all, or with `only` those that hold a piece. Long ones first, so that no worker
-  /// ends alone with one; those of about the same length in the order of the file.
+  /// The frames to read: all, or with `only` those that hold a piece. Long frames come first, so that no worker
+  /// ends alone with one. Frames of similar length are in the order of the file.
   private(set) var frames: [Int] = []
 
   private static var lengthClasses: Int { 8 }

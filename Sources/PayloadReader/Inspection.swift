@@ -2,7 +2,7 @@ public import PayloadFormat
 public import Posix
 import Reporting
 
-/// What a person wants to know of a onefile: lines of a label and a value, values aligned.
+/// Describes a onefile for a person: lines of a label and a value, with aligned values.
 public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
   let record = payload.record
   var text: Text = ""
@@ -68,7 +68,7 @@ private func signalName(_ death: ParentDeath) -> StaticString {
   }
 }
 
-/// An entry of the tree as a line: "755       123456 path", symlinks and hard links with what they point to.
+/// An entry of the tree as a line: "755       123456 path". Symlinks and hard links also show their target.
 public func entryLine(_ manifest: Manifest, _ index: Int) -> Text {
   let entry = manifest.entry(index)
   var mode = Text(utf8: [])

@@ -15,7 +15,7 @@ public final class Payload: Sendable {
   /// The tree id: the hash of the stored manifest.
   public var treeID: Digest { trailer.manifestHash }
 
-  /// What is read first: enough for the trailer and an ordinary launch record in one call.
+  /// The length of the first read: enough for the trailer and an ordinary launch record in one call.
   private static var tailLength: Int { 8 << 10 }
 
   private init(
@@ -29,7 +29,7 @@ public final class Payload: Sendable {
     self.appendedLength = appendedLength
   }
 
-  /// Takes `file`, and reads and verifies its trailer and launch record. Messages call it `path`.
+  /// Takes ownership of `file`, and reads and verifies its trailer and launch record. Messages call it `path`.
   public static func read(_ file: consuming FileDescriptor, named path: Path) throws(Failure)
     -> Payload
   {
@@ -75,7 +75,7 @@ public final class Payload: Sendable {
     }
   }
 
-  /// Reads and verifies the manifest, and decodes it. Checks that it fits the trailer.
+  /// Reads, verifies and decodes the manifest. Checks that it matches the trailer.
   public func readManifest() throws(Failure) -> Manifest {
     let stored = try Payload.bytes(
       of: file, path, at: trailer.manifestOffset, count: Int(trailer.manifestStoredLength))
@@ -114,7 +114,7 @@ public final class Payload: Sendable {
     guard hasher.finish() == trailer.prefixHash else { throw .damaged(.bootloader, path) }
   }
 
-  /// Fills `buffer` from the file.
+  /// Fills all of `buffer` from the file.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Failure) {
     let count = try file.read(into: buffer, at: Int64(offset))
     guard count == buffer.count else { throw .format(FormatError(.trailerOffset), path) }
@@ -130,7 +130,7 @@ public final class Payload: Sendable {
 
   private struct Tail {
     var bytes: [UInt8]
-    /// Of `bytes`, in the file.
+    /// The offset of `bytes` in the file.
     var offset: UInt64
     /// Index of the trailer in `bytes`.
     var trailer: Int

@@ -1,16 +1,16 @@
 public import PayloadFormat
 public import Posix
 
-// Why a onefile can't be read or unpacked.
+// Reasons why a onefile cannot be read or unpacked.
 extension Failure {
-  /// What of a onefile is damaged.
+  /// The damaged part of a onefile.
   public enum Part: Sendable {
     case trailer, record, manifest, bootloader
     case frame(Int)
-    /// A frame whose hash is right but which does not decode to its raw length.
+    /// A frame with the right hash that does not decode to its raw length.
     case undecodable(Int)
     case undecodableManifest
-    /// The path of an entry whose content is not what its hash says.
+    /// The path of an entry whose content does not match its hash.
     case content(path: [UInt8])
   }
 
@@ -46,7 +46,7 @@ extension Failure {
 
   /// `needed` and `available` are bytes.
   public static func noSpace(directory: Path, needed: UInt64, available: UInt64) -> Failure {
-    // A write can fail although there is room, and the figures alone would be a riddle.
+    // A write can fail although there is space, and the figures alone would not explain that.
     let isLimited: Text =
       available < needed
       ? "" : ", but the system gives no more: a quota, or inodes, may be used up"

@@ -3,14 +3,14 @@ public import PayloadFormat
 public import Posix
 public import Reporting
 
-/// Is told how far the unpacking is: bytes of content written so far, and in all.
+/// Receives the progress of unpacking: the bytes of content written so far, and the total.
 public typealias UnpackProgress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
 
-/// Which permissions of the archive an unpacked entry has.
+/// The permissions of the archive that an unpacked entry gets.
 public enum EntryModes: Sendable {
-  /// All, as `extract` gives them.
+  /// All permissions, as `extract` gives them.
   case archived
-  /// Those but writing for group and others: what is in a cache is executed later, by others as well.
+  /// All except writing by group and others: cached files are executed later, by other users as well.
   case cached
 
   /// The mode of an entry: 0o000 to 0o777.
@@ -22,19 +22,19 @@ public enum EntryModes: Sendable {
 
 /// Unpacks the tree into `root`, an empty directory, in parallel.
 ///
-/// Each frame is verified before it is decoded. Every entry is made anew, below descriptors of
-/// directories that were made here, and no symlink is followed. Where it fails the directory is left
-/// as it is: the caller removes it. Sets the process's file mode mask while it runs.
+/// Each frame is verified before it is decoded. Every entry is created below descriptors of directories that were
+/// created here, and no symlink is followed. On failure the directory is left as it is; the caller removes it.
+/// Sets the process's file mode mask while it runs.
 ///
 /// - Parameters:
-///   - manifest: of this payload.
-///   - only: the entries that are made, with the directories above them, nil for all; only the frames that
-///     hold them are read. The file of a hard link among them must be as well. All directories keep mode
-///     0700 and the time of their making then, because what is in them is to be moved.
-///   - modes: which modes the entries get.
-///   - workers: threads, the calling one included; see `workerCount`.
-///   - progress: called on the calling thread, at first, after each of the frames that it decodes, and at last.
-///   - timeline: gets what each worker does.
+///   - manifest: The manifest of this payload.
+///   - only: The entries to create, with the directories above them; nil for all. Only the frames that hold them
+///     are read. If it has a hard link, it must also have the link's file. All directories then keep mode 0700
+///     and the time of their creation, because their content will be moved.
+///   - modes: The modes that the entries get.
+///   - workers: The number of threads, with the calling one; see `workerCount`.
+///   - progress: Called on the calling thread: at the start, after each frame that it decodes, and at the end.
+///   - timeline: Records the work of each worker.
 @inline(never)
 public func unpackTree(
   of payload: Payload, _ manifest: Manifest, only: EntrySet? = nil, into root: DirectoryHandle,
@@ -48,7 +48,7 @@ public func unpackTree(
     ProcessContext.setFileModeMask(mask)
   }
   let mostOpen = max(16, limit.current - 128)
-  // The workers need some as well, and the program has some.
+  // The workers and the rest of the program need some descriptors too.
   ProcessContext.growDescriptorTable(to: min(manifest.directoryCount, mostOpen) + 64)
   let unpacker = TreeUnpacker(
     payload: payload, manifest: manifest, only: only, root: root, modes: modes, mostOpen: mostOpen)
@@ -81,7 +81,7 @@ private final class TreeUnpacker: Sendable {
 
   private func isWanted(_ index: Int) -> Bool { only?.contains(index) ?? true }
 
-  /// Makes all directories, and the files that several workers may write to.
+  /// Creates all directories, and the files that several workers may write to.
   private func prepare() throws(Failure) -> DirectoryTable {
     var made: DirectoryTable? = nil
     defer { directories.set(made) }
@@ -92,7 +92,7 @@ private final class TreeUnpacker: Sendable {
     return table
   }
 
-  /// Makes the files that no single piece of a frame fills: empty ones, and those of several segments,
+  /// Creates the files that are not exactly one piece of a frame: empty files, and files of several segments,
   /// which any worker may then write to.
   private func prepareFiles(in directories: DirectoryTable) throws(Failure) {
     var name = Path()
@@ -112,7 +112,7 @@ private final class TreeUnpacker: Sendable {
     }
   }
 
-  /// Reserves room for what lies between holes, where that is long enough for a call to pay.
+  /// Reserves space for the data between holes, if it is long enough to be worth a call.
   private func reserveData(of entry: Manifest.Entry, in file: borrowing FileDescriptor) {
     var start: UInt64 = 0
     var end: UInt64 = 0
@@ -127,7 +127,7 @@ private final class TreeUnpacker: Sendable {
     if end - start >= 1 << 20 { file.reserve(start..<end) }
   }
 
-  /// Prepares, and writes all content, a frame at a time.
+  /// Prepares the tree, and writes all content frame by frame.
   func writeFrames(workers: Int, progress: UnpackProgress?, timeline: Timeline?)
     throws(Failure)
   {
@@ -141,7 +141,7 @@ private final class TreeUnpacker: Sendable {
       let timeline = timelines[number]
       do throws(Failure) {
         var prepared: DirectoryTable? = nil
-        // Meanwhile the others decode what they will write.
+        // Meanwhile the other workers already decode frames.
         if number == 0 {
           timeline.begin(frame: -1)
           prepared = try self.prepare()
@@ -195,8 +195,8 @@ private final class TreeUnpacker: Sendable {
     }
   }
 
-  /// Gives files of several segments their mode and time, makes links, and last, from the deepest up,
-  /// gives directories theirs.
+  /// Gives files of several segments their mode and time, and creates links. Last, gives directories their modes
+  /// and times, from the deepest up.
   func finish() throws(Failure) {
     guard let directories = directories.value else { return }
     var name = Path()
@@ -227,7 +227,7 @@ private final class TreeUnpacker: Sendable {
 }
 
 extension Manifest {
-  /// Whether a file's content is one piece of one frame, so that whoever decodes the frame makes it.
+  /// Whether a file's content is one piece of one frame. The worker that decodes the frame then creates the file.
   func isOnePiece(_ entry: Entry) -> Bool {
     entry.segments.count == 1 && segment(entry.segments.lowerBound).frame != nil
   }

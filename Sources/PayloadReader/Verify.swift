@@ -3,8 +3,10 @@ public import PayloadFormat
 public import Posix
 public import Reporting
 
-/// Checks everything there is to check in a onefile, in parallel: bootloader, manifest, the hash of each
-/// frame, that it decodes to what it should hold, and the hash of each file's content. Writes nothing.
+/// Checks a onefile completely, in parallel, and writes nothing.
+///
+/// Checks the bootloader, the manifest, the hash and the decoding of each frame, and the hash of each file's
+/// content.
 public func verify(
   _ payload: Payload, progress: UnpackProgress? = nil, timeline: Timeline? = nil
 ) throws(Failure) -> Manifest {
@@ -20,9 +22,9 @@ private final class Verifier: Sendable {
   private let payload: Payload
   private let manifest: Manifest
   private let plan: FramePlan
-  /// Files of which no single frame holds all: their content is put together to be hashed.
+  /// Files that span several frames: their content is joined to be hashed.
   private let largeFiles: [Int]
-  /// Frames that hold whole contents, or nothing that a large file needs.
+  /// Frames that hold complete contents, or that no large file needs.
   private let frames: [Int]
 
   init(_ payload: Payload, _ manifest: Manifest) {
@@ -116,7 +118,7 @@ private final class Verifier: Sendable {
       if work.mustStop() { return }
       let segment = manifest.segment(number)
       if let frame = segment.frame {
-        // Segments that follow one another in a frame cost one decoding.
+        // Consecutive segments in one frame need only one decoding.
         let isDecoded = frame == frameOfDecoded
         if !isDecoded {
           decoded = try decoder.decode(frame, of: payload, manifest, timeline)
@@ -132,7 +134,7 @@ private final class Verifier: Sendable {
           timeline.endFrame(.hash, bytes: Int(segment.length))
         }
       } else {
-        // In parts, because a hole of a few bytes of manifest may take many minutes.
+        // In parts, because a hole takes only a few bytes of the manifest, but hashing it may take many minutes.
         var left = segment.length
         while left > 0 {
           if work.mustStop() { return }

@@ -1,8 +1,8 @@
-/// How many workers decode or check at once: one for each processor, as long as their buffers together stay
-/// within `memory` bytes; at least one. The buffers of one are within it for every payload that the format allows.
+/// The number of workers that decode or check at once: one per CPU, or fewer to keep all buffers within `memory`
+/// bytes, but at least one. For every payload that the format allows, the buffers of one worker fit.
 ///
 /// - Parameters:
-///   - longestStored, longestRaw: bytes of the two buffers of a worker.
+///   - longestStored, longestRaw: The bytes of the two buffers of a worker.
 public func workerCount(
   processors: Int, longestStored: Int, longestRaw: Int, memory: Int = 48 << 20
 )

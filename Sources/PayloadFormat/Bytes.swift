@@ -1,10 +1,10 @@
-// Little-endian access to bytes. The callers have checked the bounds; a mistake there would trap, never
-// read outside the span.
+// Little-endian access to bytes. Callers must check the bounds; a mistake traps, and never reads outside the
+// span.
 
 extension Span<UInt8> {
   /// The little-endian number that begins at `offset`.
   ///
-  /// - Precondition: all its bytes are inside the span.
+  /// - Precondition: All its bytes are inside the span.
   @inlinable @inline(always)
   public func number<Value: FixedWidthInteger & BitwiseCopyable>(
     at offset: Int, as: Value.Type = Value.self

@@ -1,4 +1,4 @@
-/// How stored bytes become raw bytes (docs/format.md, "Codecs").
+/// The compression of stored bytes (docs/format.md, "Codecs").
 public enum Codec: UInt8, NamedValue {
   case store = 0
   case zstd = 1
@@ -13,7 +13,7 @@ public enum Codec: UInt8, NamedValue {
     }
   }
 
-  /// How well it can compress; nil for a codec without levels.
+  /// The compression levels; nil for a codec without levels.
   public var levels: ClosedRange<Int>? {
     switch self {
     case .store: nil
@@ -23,7 +23,7 @@ public enum Codec: UInt8, NamedValue {
   }
 }
 
-/// What a reader of format version 1 accepts at most (docs/format.md, "Limits, and why").
+/// The limits of format version 1; a reader accepts no more (docs/format.md, "Limits, and why").
 public enum Limits {
   /// Bytes of a frame after decompression.
   public static var frameRawLength: Int { 16 << 20 }
@@ -35,7 +35,7 @@ public enum Limits {
   public static var recordLength: Int { 64 << 10 }
   /// Fields of the launch record.
   public static var recordFields: Int { 8192 }
-  /// Bytes that may follow the trailer.
+  /// Bytes after the trailer.
   public static var signatureLength: Int { 64 << 10 }
   /// Bytes of a name.
   public static var nameLength: Int { 255 }
@@ -43,11 +43,12 @@ public enum Limits {
   public static var pathLength: Int { 3072 }
   /// Bytes of a symlink's target.
   public static var targetLength: Int { 4095 }
-  /// Segments that all files refer to.
+  /// Segment references of all files together.
   public static var segmentReferences: Int { 1 << 24 }
   /// Bytes of one hole, and of all files together: 1 TiB.
   public static var treeBytes: UInt64 { 1 << 40 }
-  /// Where a trailer may stand: beyond what file systems hold, and sums of two such offsets don't overflow.
+  /// The highest offset of a trailer. It is beyond the limits of file systems, and sums of two such offsets
+  /// cannot overflow.
   public static var trailerOffset: UInt64 { 1 << 62 }
   /// The payload starts at a multiple of this.
   public static var payloadAlignment: Int { 4096 }

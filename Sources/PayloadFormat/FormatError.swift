@@ -1,7 +1,7 @@
-/// Why bytes are not a payload of format version 1 (docs/format.md).
+/// The reason why bytes are not a payload of format version 1 (docs/format.md).
 public struct FormatError: Error, Equatable, Sendable {
   public let fault: Fault
-  /// Which row, field or entry: its index, counted from 0; nil where the fault has no place.
+  /// The index of the row, field or entry, counted from 0; nil if the fault has no place.
   public let index: Int?
 
   public init(_ fault: Fault, _ index: Int? = nil) {

@@ -1,7 +1,8 @@
-/// What happens to a frame's raw bytes before compression, and is undone after it (docs/format.md, "Filters").
+/// A change to a frame's raw bytes before compression; the reader undoes it afterwards (docs/format.md,
+/// "Filters").
 public enum FrameFilter: UInt8, CaseIterable, Sendable {
   case none = 0
   case x86 = 1
-  // 2 is not assigned: it is the unknown filter of Tests/Golden.
+  // 2 is not assigned: Tests/Golden uses it as the unknown filter.
   case arm64 = 3
 }

@@ -4,7 +4,7 @@ public struct GlibcVersion: Equatable, Comparable, Sendable {
   public let major: Int
   public let minor: Int
 
-  /// nil where a number is not 0 to 999.
+  /// Nil if a number is not 0 to 999.
   public init?(_ major: Int, _ minor: Int) {
     guard (0...999).contains(major) && (0...999).contains(minor) else { return nil }
     self.major = major
@@ -48,11 +48,11 @@ public struct GlibcVersion: Equatable, Comparable, Sendable {
   }
 }
 
-/// What a tree asks of the system's C library (docs/format.md, "Launch record").
+/// A tree's requirement on the system's C library (docs/format.md, "Launch record").
 public struct GlibcRequirement: Equatable, Sendable {
-  /// The oldest glibc that has everything.
+  /// The oldest glibc that has everything the tree needs.
   public var version: GlibcVersion
-  /// The path in the tree of a file that asks for this version.
+  /// The path in the tree of a file that needs this version.
   public var file: [UInt8]
 
   public init(version: GlibcVersion, file: [UInt8]) {

@@ -1,10 +1,10 @@
-/// One of a few values that have names in specs, on the command line and in the environment.
+/// A setting with a few named values, for specs, the command line and the environment.
 public protocol NamedValue: CaseIterable, Sendable {
   var name: StaticString { get }
 }
 
 extension NamedValue {
-  /// The value of that name; nil where there is none.
+  /// The value with that name; nil if there is none.
   public init?(named name: some Sequence<UInt8>) {
     for value in Self.allCases where name.elementsEqual(value.name) {
       self = value
@@ -14,9 +14,9 @@ extension NamedValue {
   }
 }
 
-/// How much of a cached tree is checked before it is used (docs/launch.md, "Checks").
+/// The check of a cached tree before it is used (docs/launch.md, "Checks").
 public enum CheckPolicy: UInt8, NamedValue {
-  /// The seal alone.
+  /// Only the seal.
   case seal
   /// The seal, and a `stat` of every directory.
   case dirs
@@ -35,11 +35,11 @@ public enum CheckPolicy: UInt8, NamedValue {
   }
 }
 
-/// How the program ends when the process that launched it ends first (docs/launch.md, "Death with the parent").
+/// The signal that ends the program if its parent ends first (docs/launch.md, "Death with the parent").
 public enum ParentDeath: UInt8, NamedValue {
-  /// By SIGKILL, at once.
+  /// SIGKILL: it ends at once.
   case kill
-  /// By SIGTERM, so that it can stop its own children.
+  /// SIGTERM: it can stop its own children.
   case term
 
   public var name: StaticString {

@@ -1,12 +1,12 @@
-/// What to execute, and how (docs/format.md, "Launch record").
+/// The program to execute, and its settings (docs/format.md, "Launch record").
 ///
-/// The values are bytes. Placeholders are kept as written; `expand` puts paths in.
+/// The values are bytes. Placeholders are kept as written; `expand` replaces them with paths.
 public struct LaunchRecord: Equatable, Sendable {
   static var headerByteCount: Int { 12 }
 
   /// 1 to 64 of `A-Z a-z 0-9 . _ + -`, not starting with `.` or `-`.
   public var name: [UInt8]
-  /// At most 128 bytes without control characters; empty where there is none.
+  /// At most 128 bytes without control characters; empty if there is none.
   public var version: [UInt8]
   /// Path of the program in the tree.
   public var entry: [UInt8]
@@ -16,20 +16,20 @@ public struct LaunchRecord: Equatable, Sendable {
   public var variables: [[UInt8]]
   /// Names of variables to remove before `variables` are set.
   public var removedVariables: [[UInt8]]
-  /// What the tree runs on, such as `x86_64-linux`.
+  /// The system that the tree runs on, such as `x86_64-linux`.
   public var target: [UInt8]
-  /// What wrote the file; empty where that is not said.
+  /// The program that wrote the file; empty if unknown.
   public var packer: [UInt8]
-  /// What the tree asks of the system's C library; nil where that is not said.
+  /// The tree's requirement on the system's C library; nil if unknown.
   public var glibc: GlibcRequirement?
-  /// What is checked of a cached tree; nil for the launcher's default.
+  /// The check of a cached tree; nil for the launcher's default.
   public var check: CheckPolicy?
-  /// Days for which an unused tree is kept, 0 to 36,500; nil for the launcher's default.
+  /// Days to keep an unused tree, 0 to 36,500; nil for the launcher's default.
   public var keepDays: Int?
-  /// How the program ends with its parent; nil where it does not.
+  /// The signal that ends the program with its parent; nil for none.
   public var parentDeath: ParentDeath?
 
-  /// A record without arguments and variables.
+  /// Creates a record without arguments and variables.
   public init(name: [UInt8], entry: [UInt8], target: [UInt8]) {
     self.name = name
     self.entry = entry
@@ -143,10 +143,10 @@ public struct LaunchRecord: Equatable, Sendable {
     }
   }
 
-  /// The longest time that `keep` can say, in days.
+  /// The longest time that `keep` accepts, in days.
   public static var longestKeep: Int { 36_500 }
 
-  /// A decimal number of days without leading zeros; nil where it is none, or too large.
+  /// Parses a decimal number of days without leading zeros; nil if it is invalid or too large.
   private static func days(_ value: Span<UInt8>) -> Int? {
     guard value.count >= 1 && value.count <= 5 else { return nil }
     var days = 0
@@ -183,8 +183,8 @@ public struct LaunchRecord: Equatable, Sendable {
     return true
   }
 
-  /// The record's bytes. A record that `init(parsing:)` would refuse is the caller's error: parse the
-  /// result to find out.
+  /// The record's bytes. The caller must avoid a record that `init(parsing:)` would refuse; parse the result to
+  /// find out.
   public func encoded() -> [UInt8] {
     var fields: [UInt8] = []
     var count: UInt32 = 0
@@ -226,8 +226,8 @@ public struct LaunchRecord: Equatable, Sendable {
     return bytes
   }
 
-  /// Replaces `{root}` and `{exe}` in `value`, and `{{root}}` and `{{exe}}` by the literal texts. What is
-  /// put in is not searched again.
+  /// Replaces `{root}` and `{exe}` in `value`, and `{{root}}` and `{{exe}}` by the literal texts. Inserted text
+  /// is not searched again.
   public static func expand(
     _ value: [UInt8], root: some Sequence<UInt8>, executable: some Sequence<UInt8>
   ) -> [UInt8] {
@@ -240,17 +240,16 @@ public struct LaunchRecord: Equatable, Sendable {
     return result
   }
 
-  /// Replaces the placeholders of `NAME=value`: those of arguments, and `{env:OTHER}` by the value that a variable has
-  /// where the onefile was launched; `{{env:OTHER}}` by the literal text.
+  /// Replaces the placeholders of `NAME=value`: those of arguments, and `{env:OTHER}` by the launcher's own value
+  /// of that variable. `{{env:OTHER}}` becomes the literal text.
   ///
-  /// - A variable without a value leaves no empty element in a list: the `:` before it goes as well, or after it at the
-  ///   beginning.
-  /// - Where the value of NAME itself has all that stands around it already, it stays: a program that starts itself again
-  ///   does not make it longer.
-  ///
+  /// - A variable without a value leaves no empty element in a list: the `:` before it is removed too, or the one
+  ///   after it at the beginning.
+  /// - If the value of NAME already has all the text around it, it stays unchanged. A program that starts itself
+  ///   again does not make it longer.
   /// - PATH without a value stands for `/usr/local/bin:/usr/bin:/bin`.
   ///
-  /// - Parameter current: The value of a variable; nil or empty where it has none.
+  /// - Parameter current: Returns the value of a variable; nil or empty if it has none.
   public static func expandVariable(
     _ variable: [UInt8], root: some Sequence<UInt8>, executable: some Sequence<UInt8>,
     current: ([UInt8]) -> [UInt8]?
@@ -294,8 +293,8 @@ public struct LaunchRecord: Equatable, Sendable {
     return result
   }
 
-  /// The value of a variable, empty where it has none. PATH always has one: without it, programs are looked up in
-  /// directories that the C library knows.
+  /// The value of a variable; empty if it has none. PATH always has a value: without one, the C library looks up
+  /// programs in default directories.
   private static func value(of name: [UInt8], _ current: ([UInt8]) -> [UInt8]?) -> [UInt8] {
     let value = current(name) ?? []
     guard value.isEmpty && name.span.hasPrefix("PATH") && name.count == 4 else { return value }
@@ -304,7 +303,8 @@ public struct LaunchRecord: Equatable, Sendable {
     return standard
   }
 
-  /// Whether the part `value` of `text` begins and ends with what stands before it, from `start` on, and after it.
+  /// Whether the part `value` of `text` already begins with the text before it, from `start` on, and ends with
+  /// the text after it.
   private static func isExtended(_ text: [UInt8], from start: Int, _ value: Range<Int>) -> Bool {
     let before = text[start..<value.lowerBound]
     let after = text[value.upperBound...]
@@ -313,7 +313,7 @@ public struct LaunchRecord: Equatable, Sendable {
       && text[value].suffix(after.count).elementsEqual(after)
   }
 
-  /// Where the `}` after a variable's name is that begins at `start`; nil where there is no such name.
+  /// The position of the `}` after a variable's name that begins at `start`; nil if there is no such name.
   private static func endOfName(_ bytes: Span<UInt8>, _ start: Int) -> Int? {
     var index = start
     while index < bytes.count {
@@ -329,7 +329,7 @@ public struct LaunchRecord: Equatable, Sendable {
     return nil
   }
 
-  /// Appends what stands for the bytes at `index`, and returns how many they are.
+  /// Appends the replacement of the bytes at `index`, and returns how many bytes it replaced.
   private static func replace(
     _ span: Span<UInt8>, at index: Int, _ root: some Sequence<UInt8>,
     _ executable: some Sequence<UInt8>, _ result: inout [UInt8]

@@ -1,14 +1,14 @@
 /// The table of everything in the payload (docs/format.md, "Manifest").
 ///
-/// Keeps the raw bytes and reads rows on demand. `init(parsing:)` checks every rule of the format, so that
-/// rows that are read later need no check, and every index in them is valid.
+/// Keeps the raw bytes and reads rows on demand. `init(parsing:)` checks every rule of the format, so later reads
+/// need no check, and every index in a row is valid.
 public struct Manifest: Sendable {
   static var headerByteCount: Int { 16 }
   static var sectionRowByteCount: Int { 24 }
   static var frameByteCount: Int { 64 }
   static var entryByteCount: Int { 80 }
   static var segmentByteCount: Int { 24 }
-  /// The header and four rows of the section table.
+  /// The bytes of the header and four rows of the section table.
   static var smallestByteCount: Int { 112 }
 
   private let bytes: [UInt8]
@@ -34,14 +34,14 @@ public struct Manifest: Sendable {
   }
 
   public struct Frame: Equatable, Sendable {
-    /// From the payload offset.
+    /// The offset from the payload offset.
     public var offset: UInt64
     public var storedLength: Int
     public var rawLength: Int
     public var codec: Codec
     /// Undone after decompression.
     public var filter: FrameFilter
-    /// Of the stored bytes.
+    /// The hash of the stored bytes.
     public var hash: Digest
 
     public init(
@@ -66,7 +66,7 @@ public struct Manifest: Sendable {
     public var type: EntryType
     /// 0 to 0o777.
     public var mode: UInt16
-    /// Index of the directory that holds it; 0 for the root itself.
+    /// The index of the directory that holds it; 0 for the root itself.
     public var parent: Int
     /// Seconds since 1970, and nanoseconds below 1,000,000,000.
     public var modifiedSeconds: Int64
@@ -77,7 +77,7 @@ public struct Manifest: Sendable {
     public var segments: Range<Int>
     /// Index of a hard link's file; 0 otherwise.
     public var hardLinkTarget: Int
-    /// Of a file's content; zeros otherwise.
+    /// The hash of a file's content; zeros for other types.
     public var hash: Digest
 
     var nameOffset: Int
@@ -88,7 +88,7 @@ public struct Manifest: Sendable {
   public struct Segment: Equatable, Sendable {
     /// Index of the frame; nil for a hole.
     public var frame: Int?
-    /// In the frame's raw bytes.
+    /// The offset in the frame's raw bytes.
     public var offset: Int
     public var length: UInt64
 
@@ -104,12 +104,12 @@ public struct Manifest: Sendable {
   public var segmentCount: Int { section(.segments).length / Manifest.segmentByteCount }
   /// Bytes of all frames in the file.
   public private(set) var framesLength: UInt64 = 0
-  /// The longest frame, in the file and decompressed; 0 where there is none.
+  /// Bytes of the longest frame, in the file and decompressed; 0 if there is none.
   public private(set) var longestStoredFrame = 0
   public private(set) var longestRawFrame = 0
-  /// Bytes of all files, identical ones counted each time, hard links once.
+  /// Bytes of all files. Identical files count each time, hard links once.
   public private(set) var contentLength: UInt64 = 0
-  /// The same without holes: what the files take on a disk, less its own overhead.
+  /// The same without holes: the space that the files take on disk, without the file system's overhead.
   public private(set) var allocatedLength: UInt64 = 0
   public private(set) var fileCount = 0
   public private(set) var directoryCount = 0
@@ -183,7 +183,7 @@ public struct Manifest: Sendable {
 
   // MARK: Parsing
 
-  /// Checks all rules of the manifest. Never traps, whatever the bytes.
+  /// Parses a manifest and checks all rules. Never traps, whatever the bytes.
   public init(parsing raw: [UInt8]) throws(FormatError) {
     bytes = raw
     try parseSections()
@@ -361,7 +361,7 @@ public struct Manifest: Sendable {
     guard unused else { throw FormatError(.entryUnused, index) }
   }
 
-  /// What is known of the entries before the one being checked.
+  /// The known path lengths and depths of the entries before the current one.
   private struct PathDepths {
     var isDirectory: [Bool]
     /// Bytes of the path from the root.
@@ -432,7 +432,7 @@ public struct Manifest: Sendable {
     }
     let size = lengths.all[segments.upperBound] - lengths.all[segments.lowerBound]
     guard size == entry.size else { throw FormatError(.entrySize, index) }
-    // Both stay below 2^40 + 2^63: the caller ends at the first sum above 2^40.
+    // Both stay below 2^40 + 2^63, because the caller stops at the first sum above 2^40.
     contentLength += size
     allocatedLength +=
       lengths.withoutHoles[segments.upperBound] - lengths.withoutHoles[segments.lowerBound]

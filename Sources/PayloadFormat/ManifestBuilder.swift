@@ -1,4 +1,4 @@
-/// Emits a manifest. Rows are given in their final order; the result is what `Manifest(parsing:)` checks.
+/// Builds a manifest. Rows must be added in their final order; `Manifest(parsing:)` checks the result.
 public struct ManifestBuilder {
   private var frames: [UInt8] = []
   private var entries: [UInt8] = []
@@ -28,7 +28,7 @@ public struct ManifestBuilder {
     segmentCount += 1
   }
 
-  /// Where an entry stands, and what all types but hard links have.
+  /// The place of an entry, and the fields of all types except hard links.
   public struct Header {
     public var parent: Int
     public var name: [UInt8]
@@ -53,7 +53,7 @@ public struct ManifestBuilder {
     append(.directory, header, link: 0, size: 0, segments: 0..<0, hash: .zero)
   }
 
-  /// `segments` are indices of segments that were or will be appended; empty for an empty file.
+  /// Appends a file. `segments` are indices of segments that were or will be appended; empty for an empty file.
   public mutating func appendFile(
     _ header: Header, size: UInt64, segments: Range<Int>, hash: Digest
   ) {
@@ -68,7 +68,7 @@ public struct ManifestBuilder {
     strings.append(contentsOf: target)
   }
 
-  /// `target` is the index of the file entry.
+  /// Appends a hard link. `target` is the index of the file entry.
   public mutating func appendHardLink(parent: Int, name: [UInt8], target: Int) {
     append(
       .hardLink,

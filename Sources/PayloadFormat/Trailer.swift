@@ -1,7 +1,7 @@
 /// The fixed-size end of a onefile (docs/format.md, "Trailer").
 public struct Trailer: Equatable, Sendable {
   public static var byteCount: Int { 256 }
-  /// The part that the trailer's own hash covers.
+  /// The number of bytes that the trailer's own hash covers.
   public static var hashedByteCount: Int { 224 }
 
   public var manifestCodec: Codec
@@ -20,7 +20,7 @@ public struct Trailer: Equatable, Sendable {
   public var manifestHash: Digest
   public var recordHash: Digest
 
-  /// A trailer for parts of these lengths, which follow one another without gaps.
+  /// Creates a trailer for parts of these lengths, which follow one another without gaps.
   public init(
     manifestCodec: Codec, bootloaderLength: UInt64, framesLength: UInt64,
     manifestStoredLength: UInt64, manifestRawLength: UInt64, recordLength: UInt64,
@@ -40,14 +40,14 @@ public struct Trailer: Equatable, Sendable {
     self.recordHash = recordHash
   }
 
-  /// Where the payload starts after a bootloader of `length` bytes.
+  /// The payload's offset after a bootloader of `length` bytes.
   public static func payloadOffset(afterBootloader length: UInt64) -> UInt64 {
     let alignment = UInt64(Limits.payloadAlignment)
     return (length + alignment - 1) / alignment * alignment
   }
 
-  /// Parses 256 bytes that were read from the absolute offset `position`. Does not check the trailer's
-  /// hash: the caller compares `hash(in:)` with SHA-256 of the first 224 bytes.
+  /// Parses 256 bytes read from the absolute offset `position`. Does not check the trailer's hash: the caller
+  /// compares `hash(in:)` with SHA-256 of the first 224 bytes.
   public init(parsing bytes: Span<UInt8>, at position: UInt64) throws(FormatError) {
     guard bytes.count >= Trailer.byteCount else { throw FormatError(.trailerTooShort) }
     guard Trailer.hasMagic(bytes) else { throw FormatError(.trailerMagic) }
@@ -71,7 +71,7 @@ public struct Trailer: Equatable, Sendable {
     recordHash = Digest(bytes, at: 144)
 
     guard trailerOffset == position else { throw FormatError(.trailerOffset) }
-    // Every other offset is checked to be below the trailer's, so that no sum below overflows.
+    // Every other offset is checked to be below the trailer's, so no sum below overflows.
     guard bootloaderLength >= 64 && bootloaderLength <= position,
       position <= Limits.trailerOffset,
       payloadOffset == Trailer.payloadOffset(afterBootloader: bootloaderLength)
@@ -96,13 +96,13 @@ public struct Trailer: Equatable, Sendable {
 
   static var magicWord: UInt64 { 0x1A0A_0D44_4C46_4F89 }
 
-  /// The hash that the trailer claims for its first 224 bytes.
+  /// The hash in the trailer for its first 224 bytes.
   public static func hash(in bytes: Span<UInt8>) -> Digest {
     Digest(bytes, at: hashedByteCount)
   }
 
-  /// Searches `tail`, the last bytes of a file, backwards for a trailer. `tailOffset` is the absolute
-  /// offset of `tail`. Returns the index in `tail`.
+  /// Searches `tail`, the last bytes of a file, backwards for a trailer. `tailOffset` is the absolute offset of
+  /// `tail`. Returns the index in `tail`.
   public static func find(in tail: Span<UInt8>, tailOffset: UInt64) -> Int? {
     var index = tail.count - byteCount
     let last = max(0, index - Limits.signatureLength)
@@ -117,7 +117,7 @@ public struct Trailer: Equatable, Sendable {
     return nil
   }
 
-  /// The first 224 bytes; the trailer's hash, which is theirs, follows them.
+  /// The first 224 bytes, which the trailer's hash covers and precedes.
   public func encodedWithoutHash() -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(littleEndian: Trailer.magicWord)

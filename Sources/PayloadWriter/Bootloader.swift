@@ -1,11 +1,11 @@
 import PayloadFormat
 public import Posix
 
-/// The static executable that a payload is appended to.
+/// The static executable before the payload.
 public struct Bootloader: Sendable {
   public let path: Path
   let bytes: [UInt8]
-  /// What it runs on, such as `x86_64-linux`.
+  /// The system that it runs on, such as `x86_64-linux`.
   public let target: StaticString
   private let machine: UInt16
 
@@ -31,11 +31,11 @@ public struct Bootloader: Sendable {
 
   private static let targets: [UInt16: StaticString] = [62: "x86_64-linux", 183: "aarch64-linux"]
 
-  /// The target that a program which begins with `head` runs on; nil if no bootloader is for it.
+  /// The target of a program that begins with `head`; nil if no bootloader supports it.
   static func target(of head: [UInt8]) -> StaticString? { elfMachine(head).flatMap { targets[$0] } }
 
-  /// Whether a program that begins with `head` can't run where this bootloader runs. What is not an ELF
-  /// file, such as a script, is not judged.
+  /// Whether a program that begins with `head` cannot run on this bootloader's target. False for files that are
+  /// not ELF, such as scripts.
   func isForeign(_ head: [UInt8]) -> Bool {
     guard let other = elfMachine(head) else { return false }
     return other != machine

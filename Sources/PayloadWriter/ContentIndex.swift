@@ -3,18 +3,18 @@ import ContentHash
 import PayloadFormat
 import Posix
 
-/// One content that one or several files of the tree have.
+/// The content of one or several files of the tree.
 struct Content: Sendable {
-  /// The first entry that has it; what is packed is read from there.
+  /// The first entry with this content; packing reads it from there.
   var entry: Int
   var hash: Digest
   var kind: Kind
   var extents: [Extent]
-  /// The checksums of its stretches, in order: of each extent that is no hole, every frame size of bytes, and what is
-  /// left of it.
+  /// The checksums of its stretches, in order. Each extent that is not a hole is cut into stretches of the frame
+  /// size; the last one may be shorter.
   var checksums: [UInt64]
 
-  /// Contents share frames only with contents of their kind. Frames stand in the order of the kinds.
+  /// Contents share frames only with contents of their kind. Frames are in the order of the kinds.
   enum Kind: Int, Sendable {
     case other
     /// Programs and shared libraries, except those for AArch64.
@@ -22,7 +22,7 @@ struct Content: Sendable {
     /// Programs and shared libraries for AArch64.
     case arm64
 
-    /// What may make frames of it smaller.
+    /// The filter that may make frames of this kind smaller.
     var filter: FrameFilter {
       switch self {
       case .other: .none
@@ -31,11 +31,11 @@ struct Content: Sendable {
       }
     }
 
-    /// A content of this kind begins at a multiple of this in its frame, in bytes. ADRP counts in pages of 4 KiB:
-    /// uses of one address become equal only if pages of the file are pages of the frame.
+    /// Content of this kind begins in its frame at a multiple of this number of bytes. ADRP counts in pages of 4
+    /// KiB. Uses of one address become equal only if pages of the file are pages of the frame.
     var alignment: Int { self == .arm64 ? 4096 : 1 }
 
-    /// By the first bytes of a content.
+    /// Finds the kind by the first bytes of a content.
     init(of bytes: UnsafeMutableRawBufferPointer) {
       guard bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
         self = .other
@@ -46,11 +46,11 @@ struct Content: Sendable {
     }
   }
 
-  /// A stretch of the content, from the end of the one before it.
+  /// A part of the content, from the end of the previous one.
   struct Extent: Sendable, Equatable {
     var offset: UInt64
     var length: UInt64
-    /// All zeros, to be left unallocated.
+    /// Whether it is all zeros and is left unallocated.
     var isHole: Bool
   }
 }
@@ -58,14 +58,14 @@ struct Content: Sendable {
 /// The distinct contents of a tree, in the order of the first entries that have them.
 struct ContentIndex: Sendable {
   var contents: [Content] = []
-  /// For each entry the index of its content; nil for what is no file, and for empty files.
+  /// The index of each entry's content; nil for empty files and entries that are not files.
   var contentOfEntry: [Int?]
-  /// For each entry the hash of its content.
+  /// The hash of each entry's content.
   var hashes: [Digest]
   /// Bytes of the longest stretch.
   let frameSize: Int
 
-  /// Reads every file of `tree` once, on all cores.
+  /// Reads every file of `tree` once, with `workers` threads.
   init(_ tree: ScannedTree, frameSize: Int, workers: Int, progress: PackProgress?)
     throws(Failure)
   {
@@ -132,7 +132,7 @@ private func examine(
     while start < wanted {
       let length = min(holeBlock, wanted - start)
       let block = UnsafeRawBufferPointer(rebasing: chunk[start..<start + length])
-      // A last, shorter block counts only where it is not the first.
+      // A shorter last block can be a hole only if it is not the first block.
       let mayBeHole = length == holeBlock || size > UInt64(holeBlock)
       let isHole = mayBeHole && isZero(block)
       extend(&extents, by: length, isHole: isHole)
@@ -148,15 +148,15 @@ private func examine(
     checksums: stretches.checksums)
 }
 
-/// A checksum that finds a change between two readings. It finds no forgery: whoever may write to the tree decides
-/// what is packed.
+/// A checksum that detects a change between two reads. It does not detect forgery: users who can write to the
+/// tree decide what is packed.
 func checksum(_ bytes: UnsafeRawBufferPointer, continuing before: UInt64 = 0) -> UInt64 {
   lzma_crc64(bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count, before)
 }
 
-/// Cuts extents into stretches, as frames hold them.
+/// Cuts extents into stretches, the pieces that frames hold.
 private struct Stretches {
-  /// Bytes.
+  /// The longest stretch in bytes.
   let longest: Int
   private(set) var checksums: [UInt64] = []
   private var length = 0
@@ -164,7 +164,6 @@ private struct Stretches {
 
   init(longest: Int) { self.longest = longest }
 
-  /// Continues the extent.
   mutating func add(_ bytes: UnsafeRawBufferPointer) {
     var rest = bytes
     while !rest.isEmpty {
@@ -176,7 +175,6 @@ private struct Stretches {
     }
   }
 
-  /// Ends the extent.
   mutating func end() {
     guard length > 0 else { return }
     checksums.append(running)
@@ -207,11 +205,11 @@ private func isZero(_ block: UnsafeRawBufferPointer) -> Bool {
   return true
 }
 
-/// Opens the file of an entry, and makes sure that it is the one that was scanned and was not written to
-/// since, as far as its status tells.
+/// Opens the file of an entry. Checks by its status that it is the scanned file and has not been written to
+/// since.
 ///
-/// A program that writes by mmap(2), or restores the time, is found by the checksums. The change time would find it too,
-/// but it also changes when another pack makes a hard link to a file of the same layer.
+/// Checksums detect a program that writes by mmap(2) or restores the time. The change time would detect it too,
+/// but it also changes when another pack creates a hard link to a file of the same layer.
 func openUnchanged(_ tree: ScannedTree, _ index: Int) throws(Failure) -> FileDescriptor {
   let entry = tree.entries[index]
   let path = tree.path(index)

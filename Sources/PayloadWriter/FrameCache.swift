@@ -7,28 +7,29 @@ import PayloadFormat
 import Posix
 import Synchronization
 
-/// Frames that were compressed before, by what they were made of (docs/decisions/0008-frame-cache.md).
+/// A cache of compressed frames (docs/decisions/0008-frame-cache.md).
 ///
-/// A file for each, `<2 digits>/<64 digits>` by the key: the SHA-256 of the raw bytes, the filter that was
-/// tried, the codec, its level and the compression library's version. An entry is complete before it has its name, and is verified when it
-/// is read; one that is damaged is replaced. Several packers may use one directory at the same time. Nothing
-/// here fails a packing: what can't be read is compressed, and what can't be kept is not.
+/// Each frame has a file `<2 digits>/<64 digits>`, named after its key. The key is the SHA-256 of the raw bytes,
+/// the filter that was tried, the codec, its level and the compression library's version. An entry is complete
+/// before it gets its name, and is verified when it is read; a damaged one is replaced. Several packers may use
+/// one directory at the same time. No error here makes packing fail: if an entry cannot be read, the frame is
+/// compressed; if it cannot be written, it is not kept.
 final class FrameCache: Sendable {
   private let directory: FileDescriptor
   private let path: Path
-  /// Bytes of the entries that `prune` leaves.
+  /// The bytes of all entries that `prune` keeps.
   private let capacity: UInt64
   private let state = Mutex(State())
 
   private struct State {
     var hasNewEntries = false
-    /// Why nothing is added any more.
+    /// The error that stopped adding entries.
     var failure: Failure? = nil
   }
 
-  /// Opens the directory, and makes it where it is missing. `problem` says why where it can't be used.
+  /// Opens the directory, and creates it if it is missing. Sets `problem` if it cannot be used.
   ///
-  /// Nobody else may be able to write to it: verifying an entry finds damage, not malice.
+  /// Only this user may be able to write to it: verifying an entry detects damage, not malice.
   static func open(_ path: Path, capacity: UInt64 = FrameCache.capacity, problem: inout Text?)
     -> FrameCache?
   {
@@ -54,10 +55,10 @@ final class FrameCache: Sendable {
     self.capacity = capacity
   }
 
-  /// What `prune` leaves by default: 4 GiB.
+  /// The default capacity: 4 GiB.
   static let capacity: UInt64 = 4 << 30
 
-  /// Why entries could not be added, if so.
+  /// The reason why entries could not be added; nil if there was no error.
   var problem: Text? {
     guard let failure = state.withLock({ $0.failure }) else { return nil }
     return "the cache \(path.quoted) is not added to: \(failure.description)"
@@ -84,8 +85,8 @@ final class FrameCache: Sendable {
     return hasher.finish()
   }
 
-  /// The stored bytes of a frame of `rawLength` raw bytes, their codec and hash; nil where there is no whole
-  /// entry. Counts as a use of the entry.
+  /// Returns the stored bytes of a frame with `rawLength` raw bytes, and their codec and hash; nil if there is no
+  /// intact entry. Counts as a use of the entry.
   func lookUp(_ key: Digest, rawLength: Int, _ codec: Codec) -> EncodedFrame? {
     guard let file = try? FileDescriptor.open(name(key), in: directory.handle, .readNoFollow),
       let status = try? file.status(), status.kind == .file,
@@ -95,7 +96,7 @@ final class FrameCache: Sendable {
       let header = Header(parsing: bytes.span)
     else { return nil }
     bytes.removeFirst(Header.byteCount)
-    // What compression does not make smaller is stored.
+    // A frame that compression does not shrink is stored.
     let found = bytes.count < rawLength ? codec : .store
     guard header.key == key, header.rawLength == UInt64(rawLength), header.codec == found,
       found != .store || header.filter == .none,
@@ -105,7 +106,7 @@ final class FrameCache: Sendable {
     return EncodedFrame(bytes: bytes, codec: found, filter: header.filter, hash: header.hash)
   }
 
-  /// Keeps a frame. The first failure ends all keeping.
+  /// Adds a frame. After the first failure, no more frames are added.
   func add(_ frame: EncodedFrame, _ key: Digest, rawLength: Int) {
     guard state.withLock({ $0.failure == nil }) else { return }
     let header = Header(
@@ -124,12 +125,12 @@ final class FrameCache: Sendable {
 
   private func write(_ header: [UInt8], _ bytes: [UInt8], to path: Path) throws(Failure) {
     let current = DirectoryHandle.current
-    // What it leads to is not the cache's.
+    // The target of a symlink does not belong to the cache.
     if try current.statusIfExists(of: path)?.kind == .symlink { try current.removeFile(path) }
     let place: OutputPlace
     do throws(Failure) { place = try OutputPlace(path, followsLinks: false) } catch {
       if error.kind == .system { throw error }
-      // What is no file stays, and its frame is compressed anew every time.
+      // An entry that is not a regular file stays, and its frame is compressed again every time.
       return
     }
     let output = try OutputFile(place, mode: 0o600)
@@ -156,7 +157,7 @@ final class FrameCache: Sendable {
     var rawLength: UInt64
     var codec: Codec
     var filter: FrameFilter
-    /// Of the stored bytes.
+    /// The hash of the stored bytes.
     var hash: Digest
 
     static let byteCount = 88
@@ -179,7 +180,7 @@ final class FrameCache: Sendable {
       self.init(
         key: Digest(bytes, at: 16), rawLength: rawLength, codec: codec, filter: filter,
         hash: Digest(bytes, at: 48))
-      // No flag, such as the filter, may be wrong.
+      // Every flag must match, such as the filter.
       let all = encoded()
       for index in bytes.indices.prefix(Header.byteCount) where bytes[index] != all[index] {
         return nil
@@ -196,9 +197,9 @@ final class FrameCache: Sendable {
 
   // MARK: Pruning
 
-  /// How long pruning may take, in nanoseconds. What is left to do the next packing does.
+  /// The longest time for pruning, in nanoseconds. The next packing continues.
   private static let longestPruning: Int64 = 2_000_000_000
-  /// Seconds after which what a killed packer left is removed.
+  /// Seconds after which a killed packer's leftovers are removed.
   private static let leftoverAge: Int64 = 3600
 
   private struct Entry {
@@ -207,8 +208,8 @@ final class FrameCache: Sendable {
     var size: UInt64
   }
 
-  /// Removes the entries that were not used for the longest time, until all together have at most `capacity`
-  /// bytes. Does nothing where nothing was added.
+  /// Removes the least recently used entries until the rest takes at most `capacity` bytes. Does nothing if no
+  /// entry was added.
   func prune() {
     guard state.withLock({ $0.hasNewEntries }) else { return }
     let end = MonotonicClock.now + FrameCache.longestPruning
@@ -225,7 +226,7 @@ final class FrameCache: Sendable {
     }
   }
 
-  /// The files of all subdirectories. Begins anywhere, so that what one pruning has no time for is another's.
+  /// The files of all subdirectories. Starts at a random one, so that repeated prunings reach all of them.
   private func listEntries(until end: Int64) -> [Entry] {
     let first = ((try? randomBytes(1)) ?? [0])[0]
     var entries: [Entry] = []
@@ -240,7 +241,7 @@ final class FrameCache: Sendable {
         guard let status = try? directory.handle.status(of: path), status.kind == .file else {
           continue
         }
-        // What it takes on the disk, about.
+        // Approximately the space on disk.
         let size = (UInt64(max(0, status.size)) + 4095) / 4096 * 4096
         entries.append(Entry(name: path, modified: status.modified, size: size))
       }
@@ -249,12 +250,12 @@ final class FrameCache: Sendable {
   }
 }
 
-/// A frame as it is in the file.
+/// A frame as it is stored in the file.
 struct EncodedFrame: Sendable {
   var bytes: [UInt8]
   var codec: Codec
   var filter: FrameFilter
-  /// Of `bytes`.
+  /// The hash of `bytes`.
   var hash: Digest
 }
 

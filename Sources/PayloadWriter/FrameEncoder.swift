@@ -4,12 +4,12 @@ import CZstd
 public import PayloadFormat
 import Posix
 
-/// How frames are compressed.
+/// The settings of frame compression.
 public struct Compression: Equatable, Sendable {
   public var codec: Codec
-  /// zstd: 1 to 22; xz: 0 to 9; not used by store.
+  /// zstd: 1 to 22; xz: 0 to 9; store ignores it.
   public var level: Int
-  /// Raw bytes of a frame at most: 65,536 to 16,777,216.
+  /// The most raw bytes of a frame: 65,536 to 16,777,216.
   public var frameSize: Int
 
   public init(codec: Codec, level: Int, frameSize: Int) {
@@ -18,10 +18,10 @@ public struct Compression: Equatable, Sendable {
     self.frameSize = frameSize
   }
 
-  /// The levels that a codec has; 0 alone for one without.
+  /// The levels of a codec; only 0 for a codec without levels.
   public static func levels(of codec: Codec) -> ClosedRange<Int> { codec.levels ?? 0...0 }
 
-  /// Measured in docs/decisions/0003-compression.md.
+  /// The default level, measured in docs/decisions/0003-compression.md.
   public static func defaultLevel(of codec: Codec) -> Int {
     switch codec {
     case .store: 0
@@ -30,20 +30,20 @@ public struct Compression: Equatable, Sendable {
     }
   }
 
-  /// Measured in docs/decisions/0003-compression.md.
+  /// The default frame size in bytes, measured in docs/decisions/0003-compression.md.
   public static let defaultFrameSize = 8 << 20
   public static let frameSizes = (64 << 10)...Limits.frameRawLength
 }
 
-/// Compresses with one context and one buffer that are used again. One worker owns one encoder.
+/// Compresses frames, and reuses one context and one buffer. Each worker owns one encoder.
 struct FrameEncoder: ~Copyable {
   private let compression: Compression
   private let context: OpaquePointer
-  /// Tells quickly whether a filter helps.
+  /// The context of a fast compression that shows whether a filter helps.
   private let trial: OpaquePointer
   private let output: Buffer
 
-  /// For sources up to `longest` bytes.
+  /// Creates an encoder for sources up to `longest` bytes.
   init(_ compression: Compression, longest: Int) throws(Failure) {
     let bound = max(ZSTD_compressBound(longest), lzma_stream_buffer_bound(longest))
     let output = try Buffer(count: bound)
@@ -63,8 +63,8 @@ struct FrameEncoder: ~Copyable {
     ZSTD_freeCCtx(trial)
   }
 
-  /// The stored bytes of `source`, their codec and filter, valid until the next call. What compression
-  /// does not make smaller is stored. `filter` is applied, to `source` itself, where that helps.
+  /// Returns the stored bytes of `source`, their codec and filter, valid until the next call. A frame that
+  /// compression does not shrink is stored. If `filter` helps, it is applied to `source` itself.
   func encode(_ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter) throws(Failure) -> (
     bytes: UnsafeRawBufferPointer, codec: Codec, filter: FrameFilter
   ) {
@@ -83,8 +83,8 @@ struct FrameEncoder: ~Copyable {
     return (UnsafeRawBufferPointer(rebasing: output.bytes[..<length]), compression.codec, applied)
   }
 
-  /// Filters `source` where zstd at its first level says that it compresses better then: data in between
-  /// may look like machine code.
+  /// Filters `source` if zstd at its first level then compresses it better: data between the code may look like
+  /// machine code.
   private func apply(_ filter: FrameFilter, to source: UnsafeMutableRawBufferPointer)
     throws(Failure) -> FrameFilter
   {
@@ -123,7 +123,7 @@ struct FrameEncoder: ~Copyable {
     guard lzma_lzma_preset(&options, UInt32(compression.level)) == 0 else {
       throw .compression("xz: level")
     }
-    // A larger dictionary than the frame only costs the reader memory.
+    // A dictionary larger than the frame only costs the reader memory.
     options.dict_size = max(4096, min(options.dict_size, UInt32(source.count)))
     var length = 0
     let status = withUnsafeMutablePointer(to: &options) { options in

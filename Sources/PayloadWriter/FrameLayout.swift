@@ -1,33 +1,34 @@
 import PayloadFormat
 import Posix
 
-/// Which stretches of which contents each frame holds.
+/// The parts of contents in each frame.
 ///
-/// Contents of at least a frame's size get frames of their own, first. The others stand in the order of
-/// their paths, so that the files of a package are together, and byte code beside its source, and fill one
-/// frame after another; programs and libraries come after all the others, in frames of their own, and those for
-/// AArch64 after those (`Content.Kind`). What changes with each release comes last, so that it makes no frame of
-/// dependencies another one. A frame that is at least half full also ends before one path of 64
-/// (by the path's hash): after a change the frames soon begin at the same
-/// paths again, and are the same bytes (docs/decisions/0004-frames.md).
+/// Contents of at least a frame's size come first, in frames of their own. The others are sorted by path and fill
+/// one frame after another. This keeps the files of a package together, and byte code beside its source. Programs
+/// and libraries come after all others, in frames of their own, and those for AArch64 after those
+/// (`Content.Kind`). Files that change with each release come last, so that they do not change the frames of
+/// dependencies.
+///
+/// A frame that is at least half full also ends before one path in 64, chosen by the path's hash. After a change
+/// the frames soon begin at the same paths again, with the same bytes (docs/decisions/0004-frames.md).
 struct FrameLayout: Sendable {
   struct Piece: Sendable {
     var content: Int
-    /// In the content.
+    /// The offset in the content.
     var offset: UInt64
-    /// In the frame. Bytes between pieces are zeros that belong to no content.
+    /// The offset in the frame. Bytes between pieces are zeros that belong to no content.
     var start: Int
     var length: Int
-    /// As it was read first.
+    /// The checksum from the first read.
     var checksum: UInt64
   }
 
   private(set) var frames: [[Piece]] = []
-  /// For each content its segments, in order.
+  /// The segments of each content, in order.
   private(set) var segments: [[Manifest.Segment]]
 
-  /// - Parameter releaseTime: when the files were modified that change with each release, in seconds since 1970; nil:
-  ///   that is not known.
+  /// - Parameter releaseTime: The modification time of files that change with each release, in seconds since
+  ///   1970; nil if unknown.
   init(_ tree: ScannedTree, _ index: ContentIndex, releaseTime: Int64? = nil) {
     let frameSize = index.frameSize
     var segments = index.contents.map { content in
@@ -78,7 +79,7 @@ struct FrameLayout: Sendable {
     self.segments = segments
   }
 
-  /// A content that shares its frame.
+  /// A content that shares its frame with others.
   private struct Small: Comparable {
     var content: Int
     var isOfRelease: Bool
@@ -110,7 +111,7 @@ struct FrameLayout: Sendable {
     return hash ^ (hash >> 32)
   }
 
-  /// Frames of their own for one content.
+  /// Makes frames that hold only parts of one content.
   private static func split(
     _ content: Content, _ number: Int, _ frameSize: Int, _ frames: inout [[Piece]]
   ) -> [Manifest.Segment] {

@@ -2,7 +2,7 @@ internal import CLZMA
 internal import CZstd
 internal import ContentHash
 
-/// The versions of the libraries that compress and hash, such as ("zstd", "1.5.4").
+/// The versions of the compression and hash libraries, such as ("zstd", "1.5.4").
 public var payloadLibraryVersions: [(name: String, version: String)] {
   [
     ("zstd", String(cString: ZSTD_versionString())),

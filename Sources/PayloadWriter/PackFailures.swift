@@ -1,7 +1,7 @@
 import OutputFiles
 public import Posix
 
-// Why a tree can't be packed. Each message says what to do if that is not plain.
+// Reasons why a tree cannot be packed. Each message says what to do unless that is obvious.
 extension Failure {
   /// A socket, device, FIFO or the like.
   public static func unsupported(_ path: Path, _ kind: FileStatus.Kind) -> Failure {
@@ -25,7 +25,7 @@ extension Failure {
         + "copy what it points to into the tree, or make it relative")
   }
 
-  /// A path that is longer than the format carries.
+  /// A path that is longer than the format allows.
   public static func pathTooLong(_ path: Path) -> Failure {
     Failure(
       .refused, "\(path.quoted) is longer than the 3072 bytes that a path in a onefile can have")
@@ -43,7 +43,7 @@ extension Failure {
       "\(path.quoted) changed while it was being packed: pack again when nothing writes to it")
   }
 
-  /// The entry's path is not one in a tree.
+  /// The entry's path is not a valid path in a tree.
   public static func entryPath(_ path: Path) -> Failure {
     Failure(
       .refused, "the entry \(path.quoted) is not a path in the tree: give it relative to the tree")
@@ -61,7 +61,7 @@ extension Failure {
     Failure(.refused, "the entry \(path.quoted) is not executable: chmod +x it")
   }
 
-  /// `own` is the target that the entry is for, if there is a bootloader for it.
+  /// The entry is for another target than the bootloader. `own` is its target, if there is a bootloader for it.
   public static func entryArchitecture(_ path: Path, target: Text, own: StaticString?) -> Failure {
     guard let own else {
       return Failure(
@@ -78,12 +78,12 @@ extension Failure {
       .refused, "the output \(path.quoted) lies in the tree \(tree.quoted): give another with -o")
   }
 
-  /// `why` is read after the bootloader's path.
+  /// The bootloader cannot be used. `why` is the reason, in words that follow its path.
   public static func bootloader(_ path: Path, _ why: StaticString) -> Failure {
     Failure(.refused, "the bootloader \(path.quoted) \(why)")
   }
 
-  /// What the launch record can't hold; a sentence.
+  /// The launch record cannot hold a value; `why` is a sentence.
   public static func record(_ why: Text) -> Failure { Failure(.refused, why) }
 
   public static func compression(_ what: StaticString) -> Failure {

@@ -5,32 +5,32 @@ public import PayloadFormat
 public import Posix
 import Synchronization
 
-/// What the packer is doing, and how far it is: bytes done, and in all. Called on the calling thread.
+/// Receives the packer's phase and its progress: bytes done, and the total. Called on the calling thread.
 public typealias PackProgress =
   @Sendable (_ phase: PackPhase, _ done: UInt64, _ total: UInt64) ->
   Void
 
 public enum PackPhase: Sendable { case reading, compressing }
 
-/// What to pack, and how.
+/// The tree to pack, and the settings.
 public struct PackRequest: Sendable {
   public var tree: Path
-  /// Where the onefile goes (`OutputPlace`). A file that is there is replaced when the new one is complete.
+  /// The path of the onefile (`OutputPlace`). An existing file is replaced when the new one is complete.
   public var output: Path
   public var bootloader: Bootloader
-  /// Name, entry, arguments and so on; the target is taken from the bootloader.
+  /// Name, entry, arguments and so on; the bootloader gives the target.
   public var record: LaunchRecord
   public var compression: Compression
   /// Threads, at least 1. The output does not depend on it.
   public var workers: Int
-  /// The directory where compressed frames are kept for the next packing, made where it is missing; nil: they
-  /// are not kept. The output does not depend on it.
+  /// The directory that keeps compressed frames for the next packing, created if it is missing; nil: keep none.
+  /// The output does not depend on it.
   public var frameCache: Path?
-  /// Seconds since 1970. Files, directories and symlinks that were modified later get this time instead; nil:
-  /// all keep theirs. (What `SOURCE_DATE_EPOCH` asks of packers.)
+  /// Seconds since 1970. Files, directories and symlinks modified later get this time instead; nil: all keep
+  /// theirs. (This is the purpose of `SOURCE_DATE_EPOCH`.)
   public var latestTime: Int64?
-  /// Seconds since 1970. Files that were modified then change with each release, and stand in frames of their own; nil:
-  /// nothing is known of that.
+  /// Seconds since 1970. Files with this modification time change with each release, and get frames of their own;
+  /// nil: unknown.
   public var releaseTime: Int64? = nil
 
   public init(
@@ -48,28 +48,27 @@ public struct PackRequest: Sendable {
   }
 }
 
-/// What a packing made.
 public struct PackSummary: Sendable {
   public var files = 0
   public var directories = 0
   public var symlinks = 0
   public var hardLinks = 0
-  /// Distinct contents of files that are not empty.
+  /// The number of distinct contents of files that are not empty.
   public var contents = 0
   public var frames = 0
-  /// Those of `frames` that were not compressed anew.
+  /// The frames that came from the cache.
   public var framesFromCache = 0
-  /// Bytes of all files, identical ones counted each time.
+  /// Bytes of all files; identical files count each time.
   public var bytesIn: UInt64 = 0
   /// Bytes of the onefile.
   public var bytesOut: UInt64 = 0
   public var treeID: Digest = .zero
-  /// What did not go as asked but does not concern the output: a line each, without a final full stop.
+  /// Problems that do not affect the output: one line each, without a final full stop.
   public var warnings: [Text] = []
 }
 
-/// Packs a tree into a onefile. The same tree and request give the same bytes (for the same versions of
-/// the compression libraries). Nothing is left behind where it fails.
+/// Packs a tree into a onefile. The same tree and request give the same bytes, if the versions of the compression
+/// libraries are the same. Nothing is left behind on failure.
 public func packTree(_ request: PackRequest, progress: PackProgress? = nil) throws(Failure)
   -> PackSummary
 {
@@ -124,7 +123,8 @@ private func write(_ bytes: [UInt8], to output: OutputFile) throws(Failure) {
   try output.write(bytes)
 }
 
-/// Says how many entries others than their owner may write to, as on a machine with another umask; nil: none.
+/// Reports how many entries users other than the owner may write to, for example after a different umask; nil if
+/// none.
 private func warningOfOpenModes(_ tree: ScannedTree) -> Text? {
   var count: UInt64 = 0
   for entry in tree.entries where entry.mode & 0o022 != 0 { count += 1 }
@@ -135,7 +135,7 @@ private func warningOfOpenModes(_ tree: ScannedTree) -> Text? {
 }
 
 private func openCache(_ request: PackRequest, warning: inout Text?) -> FrameCache? {
-  // What is not compressed costs more to look up than to copy.
+  // For uncompressed frames, a lookup costs more than a copy.
   guard let path = request.frameCache, request.compression.codec != .store else { return nil }
   return FrameCache.open(path, problem: &warning)
 }
@@ -160,7 +160,7 @@ private func outputPlace(_ request: PackRequest) throws(Failure) -> OutputPlace 
   let place = try OutputPlace(request.output)
   let current = DirectoryHandle.current
   let tree = try treeStatus(request.tree)
-  // From the output's directory upwards: does one of them be the tree?
+  // Goes up from the output's directory and checks whether one directory is the tree.
   var directory = place.path.parent
   for _ in 0..<4096 {
     let status = try current.status(of: directory, follow: true)
@@ -173,7 +173,7 @@ private func outputPlace(_ request: PackRequest) throws(Failure) -> OutputPlace 
   return place
 }
 
-/// Before a byte is read: to hash a tree that is too large takes long.
+/// Checked before reading: hashing a tree that is too large takes long.
 private func checkSize(_ tree: ScannedTree) throws(Failure) {
   var left = Limits.treeBytes
   for entry in tree.entries where entry.kind == .file {
@@ -215,7 +215,7 @@ private func paddedPrefix(_ bootloader: Bootloader) -> [UInt8] {
   return bytes
 }
 
-/// Frames that were compressed before their turn came, and the output that they wait for.
+/// Frames that were compressed before their turn, and the output that they wait for.
 private struct FrameSink: Sendable {
   private(set) var next = 0
   private var waiting: [Int: (bytes: [UInt8], frame: Manifest.Frame)] = [:]
@@ -223,7 +223,7 @@ private struct FrameSink: Sendable {
   private(set) var fromCache = 0
   private var offset: UInt64 = 0
 
-  /// Takes frame `item`, and writes all whose turn it is.
+  /// Adds frame `item`, and writes all frames whose turn has come.
   mutating func add(
     _ item: Int, _ encoded: EncodedFrame, rawLength: Int, isFromCache: Bool, to output: OutputFile
   ) throws(Failure) {
@@ -269,7 +269,7 @@ private func writeFrames(
         }
         work.add(bytes: source.count)
         if number == 0, let progress { progress(.compressing, work.bytesDone, total) }
-        // One slow frame must not let the others pile up in memory.
+        // Waits, so that one slow frame does not let the others pile up in memory.
         while !work.isFailing && sink.withLock({ item - $0.next }) > mostAhead {
           MonotonicClock.sleep(milliseconds: 1)
         }
@@ -280,7 +280,7 @@ private func writeFrames(
   return sink.withLock { $0 }
 }
 
-/// Compresses a frame, or finds it in the cache; what is compressed is kept there. Changes `source`.
+/// Compresses a frame, or finds it in the cache. Adds a new frame to the cache. Changes `source`.
 private func encode(
   _ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter, _ compression: Compression,
   with encoder: borrowing FrameEncoder, cache: FrameCache?
@@ -298,7 +298,7 @@ private func encode(
   return (frame, false)
 }
 
-/// Puts a frame's raw bytes together: the very bytes that were hashed, and zeros between them.
+/// Assembles a frame's raw bytes: exactly the bytes that were hashed, with zeros between them.
 private func fill(
   _ buffer: UnsafeMutableRawBufferPointer, _ pieces: [FrameLayout.Piece], _ tree: ScannedTree,
   _ index: ContentIndex
@@ -366,22 +366,22 @@ private func makeManifest(
 }
 
 extension FileTime {
-  /// This time, or the whole second `latest` where that is earlier.
+  /// This time, or the whole second `latest` if that is earlier.
   fileprivate func clamped(to latest: Int64?) -> FileTime {
     guard let latest, seconds > latest || seconds == latest && nanoseconds > 0 else { return self }
     return FileTime(seconds: latest, nanoseconds: 0)
   }
 }
 
-/// zstd's; fixed, so that the tree id depends on the frames alone. Above it one core works several times as
-/// long, while all others wait, for hashes that do not compress (docs/decisions/0003-compression.md).
+/// The zstd level. It is fixed so that the tree id depends only on the frames. Higher levels keep one core busy
+/// several times as long while the others wait, and hashes do not compress (docs/decisions/0003-compression.md).
 private let manifestLevel: Int32 = 9
 
 /// The manifest's stored bytes.
 private func compressManifest(_ raw: [UInt8]) throws(Failure) -> [UInt8] {
   guard raw.count <= Limits.manifestLength else { throw .tooLarge("too many entries") }
   do throws(FormatError) { _ = try Manifest(parsing: raw) } catch {
-    // What the scan accepts the format holds, but for its limits.
+    // The format holds everything that the scan accepts, except for its limits.
     switch error.fault {
     case .entryTotal: throw .tooLarge("its files have too many pieces")
     default:

@@ -1,7 +1,7 @@
 import PayloadFormat
 import Posix
 
-/// A directory tree as it is to be packed: entries in the order of the format.
+/// A directory tree to pack, with entries in the order of the format.
 struct ScannedTree: Sendable {
   struct Entry: Sendable {
     var parent: Int
@@ -10,7 +10,7 @@ struct ScannedTree: Sendable {
     /// 0 to 0o777; 0 for links.
     var mode: UInt16
     var modified: FileTime
-    /// Bytes of a file.
+    /// The size of a file in bytes.
     var size: UInt64
     var device: UInt64
     var inode: UInt64
@@ -20,7 +20,7 @@ struct ScannedTree: Sendable {
     case directory
     case file
     case symlink([UInt8])
-    /// Index of the entry that is the file.
+    /// The index of the file's entry.
     case hardLink(Int)
   }
 
@@ -56,7 +56,7 @@ func treeStatus(_ root: Path) throws(Failure) -> FileStatus {
   throw .notDirectory(root)
 }
 
-/// Lists the tree below `root`, which may be reached through a symlink. Reads no file's content.
+/// Lists the tree below `root`, which may be reached through a symlink. Does not read file content.
 func scanTree(_ root: Path) throws(Failure) -> ScannedTree {
   let status = try treeStatus(root)
   let descriptor = try FileDescriptor.open(root, .directoryFollow)
@@ -67,7 +67,7 @@ func scanTree(_ root: Path) throws(Failure) -> ScannedTree {
 
 private struct TreeScanner {
   var tree: ScannedTree
-  /// The first entry of each file that has several names.
+  /// The first entry of each file with several names.
   private var firstNames: [FileIdentity: Int] = [:]
 
   private struct FileIdentity: Hashable {
@@ -77,7 +77,7 @@ private struct TreeScanner {
 
   init(tree: ScannedTree) { self.tree = tree }
 
-  /// Breadth first, because entries are sorted by their parent's index.
+  /// Scans breadth first, because entries are sorted by their parent's index.
   mutating func scan(_ root: DirectoryHandle, _ status: FileStatus) throws(Failure) {
     tree.entries.append(
       ScannedTree.Entry(

@@ -8,8 +8,9 @@ import Testing
 
 /// The failures of the modules that read a onefile and choose its cache, as the code makes them.
 ///
-/// `Snapshots/failures.txt` has a line "KIND: TEXT" for each; Tests/EndToEnd/test_launch_document.py compares it with
-/// docs/launch.md and docs/format.md. A path is '...', a number N, and what has lines of its own is "...".
+/// `Snapshots/failures.txt` has a line "KIND: TEXT" for each. Tests/EndToEnd/test_launch_document.py compares it
+/// with docs/launch.md and docs/format.md. '...' stands for a path, N for a number, and "..." for text with lines
+/// of its own.
 @Suite struct FailureCatalogueTests {
   @Test func theSnapshotHasEveryFailure() throws {
     var lines: [String] = []
@@ -38,7 +39,7 @@ import Testing
     return String(text.dropFirst("'...' is damaged: ".count))
   }
 
-  /// One of each text that the functions which make failures of this kind can give.
+  /// One sample of each text that the functions for failures of this kind can return.
   private func samples(_ kind: Failure.Kind) -> [String] {
     let needed = GlibcRequirement(version: GlibcVersion(2, 36)!, file: [UInt8]("...".utf8))
     let found: [Failure] =
@@ -53,7 +54,7 @@ import Testing
       case .glibc(found: false): [.glibc(needed, found: nil)]
       case .occupied: [.occupied(Self.path)]
       case .noDirectory: [.noDirectory([])]
-      // Of system calls, of the launcher and of the packer.
+      // Failures of system calls, of the launcher and of the packer.
       case .system, .interrupted, .notExecutable, .noEntry, .usage, .refused: []
       }
     return found.map { failure in
@@ -67,7 +68,7 @@ import Testing
     }
   }
 
-  /// N for each number, such as 17 or 2.36.
+  /// Replaces each number, such as 17 or 2.36, by N.
   private func masked(_ text: String) -> String {
     text.replacing(#/\b[0-9]+(\.[0-9]+)?\b/#, with: "N")
   }
@@ -76,7 +77,7 @@ import Testing
     String("\(kind)".prefix { $0 != "(" })
   }
 
-  // The compiler wants a case for every kind and part that is added.
+  // The compiler requires a case for every kind and part that is added.
 
   private func nextKind(_ kind: Failure.Kind?) -> Failure.Kind? {
     switch kind {

@@ -26,7 +26,7 @@ struct UnpackedSample {
   let owner = TreeOwner(
     name: [UInt8]("app".utf8), version: [UInt8]("1.0".utf8), bytes: 7, keepDays: 30)
 
-  /// A seal of the tree as it is now.
+  /// A seal of the tree in its present state.
   func seal(
     bootID: [UInt8] = currentBootID(), isDurable: Bool = false, isNew: Bool = true
   ) throws -> Seal {
@@ -36,7 +36,7 @@ struct UnpackedSample {
   }
 }
 
-/// Keeps a descriptor open for a suite, which is copied.
+/// Keeps a descriptor open for a suite, which is a copyable type.
 final class FileDescriptorBox: Sendable {
   private let descriptor: FileDescriptor
   var handle: DirectoryHandle { descriptor.handle }

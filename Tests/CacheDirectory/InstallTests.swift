@@ -6,9 +6,8 @@ import Testing
 
 @testable import CacheDirectory
 
-/// Each scenario runs in a process of its own: installing holds signals, which are the process's, and
-/// takes locks, which a process that another test starts at that moment would share until it executes
-/// its program.
+/// Each scenario runs in its own process. Installing holds signals, which belong to the process. It also takes
+/// locks, which a process started by another test would share until it executes its program.
 @Suite struct InstallTests {
   @Test(arguments: Scenarios.all.keys.sorted())
   func scenario(_ name: String) async {
@@ -95,7 +94,7 @@ private struct Scenarios {
     return tree != nil
   }
 
-  /// Installs as a launch does, and returns whether that meant unpacking.
+  /// Installs like a launch, and returns whether it unpacked the tree.
   private func install(_ check: CheckPolicy = .dirs) throws -> Bool {
     let cache = try open()
     let tree = try cache.installHoldingSignals(payload, request(check))
@@ -127,7 +126,7 @@ private struct Scenarios {
   func theCacheIsForItsUserAlone() throws {
     #expect(try install())
     #expect(try place.status("cache").mode == 0o700)
-    // What is in it may be used by all who may enter it: a tree that root prewarmed.
+    // All users who may enter the cache directory may use its trees: root may have prewarmed one.
     #expect(try place.status("cache/\(name)").mode == 0o755)
   }
 
@@ -172,7 +171,7 @@ private struct Scenarios {
     let wasUnpacked = tree.wasUnpacked
     #expect(wasUnpacked)
     #expect(try isFound(.full))
-    // A whole tree can't be had from it, so that none is tried.
+    // This payload cannot give a complete tree, so none is unpacked.
     try damage("big")
     do throws(Failure) {
       _ = try cache.installHoldingSignals(damaged, request(.full))
@@ -220,7 +219,7 @@ private struct Scenarios {
     #expect(try place.exists("cache/\(name)/tree/directory/cached"))
   }
 
-  /// Or else every launch would compare everything.
+  /// Otherwise every launch would compare everything.
   func whatFailedItsCheckPassesItAfterwards(_ check: CheckPolicy) throws {
     #expect(try install())
     try place.setTime("cache/\(name)/tree/big", seconds: 1)
@@ -286,7 +285,7 @@ private struct Scenarios {
     #expect(try place.list("cache") == [])
   }
 
-  /// What `clean` removes.
+  /// The kinds that `clean` removes.
   private func removed(_ cache: borrowing CacheDirectory) -> [CacheItem.Kind] {
     var cleanUp = CleanUp()
     cleanUp.tree = payload.treeName

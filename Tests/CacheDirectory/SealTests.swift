@@ -75,7 +75,7 @@ import Testing
         changed[index] ^= bit
         try write(changed)
         #expect(read() == nil, "byte \(index)")
-        // The table is neither read nor used without being asked for.
+        // The table is read and used only on request.
         #expect((read(withTable: false) == nil) == (index < 128), "byte \(index)")
       }
     }
@@ -94,7 +94,7 @@ import Testing
     #expect(Seal.read(in: handle.handle, treeID: .zero, withTable: false) == nil)
   }
 
-  /// Whoever can write the hashes can write anything; but no bytes may end the process.
+  /// An attacker who can write the hashes can write anything, but no bytes may end the process.
   @Test func sealsWithRightHashesAndWrongFieldsAreHarmless() throws {
     let bytes = try sample.seal().encoded()
     for index in Array(0..<16) + Array(68..<80) + Array(128..<bytes.count) {
@@ -129,7 +129,7 @@ import Testing
 
   // MARK: Directories
 
-  /// Whether the seal that was written before `change` still fits.
+  /// Whether the seal written before `change` still matches.
   private func matches(after change: () throws -> Void) throws -> Bool {
     try sample.seal().write(in: handle.handle)
     let seal = try #require(read())
@@ -138,7 +138,8 @@ import Testing
     return seal.directoriesMatch(in: sample.root.handle)
   }
 
-  /// Most directories are below `library/packages`, from where they are looked up; others have names that begin alike.
+  /// Most directories are below `library/packages` and are looked up from there; others have names that begin the
+  /// same way.
   @Test func everyOneOfManyDirectoriesCounts() throws {
     var onefile = Onefile()
     onefile.add("bin", .directory())
@@ -154,7 +155,7 @@ import Testing
 
     let many = try UnpackedSample(onefile)
     let seal = try many.seal()
-    // Not in the expectations, which would print the whole table.
+    // Not inside the expectation, which would print the whole table.
     let isUnchanged = seal.directoriesMatch(in: many.root.handle)
     #expect(isUnchanged)
     for index in 0..<many.manifest.entryCount {
@@ -218,7 +219,7 @@ import Testing
       })
   }
 
-  /// As by a cleaner that removes files and sets the time back: docs/launch.md, "Checks".
+  /// Like a cleaner that removes files and sets the time back (docs/launch.md, "Checks").
   @Test func aTimeThatWasSetBack() throws {
     #expect(
       try !matches {
@@ -231,8 +232,7 @@ import Testing
 
   // MARK: Copies
 
-  /// Whether the tree is taken for a copy of the sealed one after `change`, which follows on a change of every
-  /// directory's times.
+  /// Whether the tree counts as a copy of the sealed one after `change` and a change of every directory's times.
   private func isCopy(times: FileTime? = nil, after change: () throws -> Void = {}) throws -> Bool {
     let seal = try sample.seal()
     try change()

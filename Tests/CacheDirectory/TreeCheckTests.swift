@@ -23,7 +23,7 @@ import Testing
     return indices.map { String(decoding: sample.manifest.path(of: $0), as: UTF8.self) }
   }
 
-  /// Whether the damage is noticed without and with hashing.
+  /// Whether the comparison notices the damage, without and with hashing.
   private func isNoticed(_ damage: (TemporaryDirectory) throws -> Void) throws -> [Bool] {
     #expect(try matches(hashing: .whereTimesDiffer) && matches(hashing: .all))
     try damage(sample.directory)
@@ -33,7 +33,7 @@ import Testing
   private static let both = [true, true]
   private static let none = [false, false]
 
-  /// Writes at the start of a file, which keeps its time.
+  /// Overwrites the start of a file and keeps its time.
   private func overwrite(_ name: String, _ bytes: [UInt8]) throws {
     let time = try sample.directory.status(sample(name)).modified
     let file = try FileDescriptor.open(sample.directory(sample(name)), .write)
@@ -100,7 +100,7 @@ import Testing
     #expect(found == TreeCheckTests.both)
   }
 
-  /// docs/launch.md, "Checks": content decides, and not time.
+  /// Content decides, and not time (docs/launch.md, "Checks").
   @Test(arguments: ["big", "empty", "program"])
   func otherTimesOfFiles(_ name: String) throws {
     #expect(try isNoticed { try $0.setTime(sample(name), seconds: 1) } == TreeCheckTests.none)
@@ -198,7 +198,7 @@ import Testing
     try sample.directory.remove(sample("directory"))
     let all = ["directory", "directory/again", "directory/inner", "directory/link"]
     #expect(try damaged() == all)
-    // The same through a symlink, where every name is found.
+    // The same through a symlink, which leads to every name.
     try sample.directory.makeDirectory("elsewhere", mode: 0o711)
     _ = try extract(sample.payload, to: sample.directory("whole"))
     try sample.directory.symlink(sample("directory"), to: "../whole/directory")

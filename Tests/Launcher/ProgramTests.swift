@@ -5,7 +5,7 @@ import Testing
 
 @testable import Launcher
 
-/// Argument vector and environment of the program.
+/// The arguments and environment of the program.
 @Suite struct ProgramTests {
   private func bytes(_ text: String) -> [UInt8] { [UInt8](text.utf8) }
 
@@ -28,7 +28,7 @@ import Testing
       given.map { Path($0) }[...], environment: environment.map { Path($0) })
   }
 
-  /// What every program is told, after everything else.
+  /// The variables that every program gets, after everything else.
   private let told = [
     "ONEFOLD_EXE=/opt/app file", "ONEFOLD_ROOT=/cache/tree", "ONEFOLD_APP_NAME=app",
     "ONEFOLD_APP_VERSION=1.2",

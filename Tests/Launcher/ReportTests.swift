@@ -7,9 +7,9 @@ import Testing
 
 @testable import Launcher
 
-/// What a launch tells while it goes on, each in a process of its own because settings are the process's.
+/// The reports of a launch. Each test has its own process, because settings belong to the process.
 @Suite struct ReportTests {
-  /// Lines of JSON come after what the test runner writes to the same descriptor.
+  /// Drops the text that the test runner writes to the same descriptor before the lines of JSON.
   private func lines(_ content: [UInt8], from start: String = "{\"event\":") -> [String] {
     let text = String(decoding: content, as: UTF8.self)
     guard let first = text.firstRange(of: start) else { return [] }
@@ -75,7 +75,7 @@ import Testing
       let report = Report()
       try report.configure(always: false)
       report.note("something")
-      // There, a line would be between the lines of JSON.
+      // A line would mix with the JSON lines there.
       setenv("ONEFOLD_PROGRESS", "json", 1)
       try report.configure(always: false)
       report.note("not this")

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Launcher
 
-/// What the environment asks of one launch.
+/// The environment's settings for one launch.
 @Suite struct SettingsTests {
   private func refusal<Value>(_ body: () throws(Failure) -> Value) -> String? {
     do throws(Failure) {

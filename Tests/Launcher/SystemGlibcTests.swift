@@ -16,7 +16,7 @@ import Testing
   private let loader = "lib64/ld-linux-x86-64.so.2"
 #endif
 
-/// A root directory with whatever C library, and what a tree asks of it.
+/// A root directory with various C libraries, and the requirement of a tree.
 @Suite struct SystemGlibcTests {
   private let root: TemporaryDirectory
 
@@ -32,7 +32,7 @@ import Testing
     bytes += number(UInt64(machine), 2) + number(1, 4) + zeros(8) + number(64, 8) + zeros(14)
     bytes += number(56, 2) + number(2, 2) + zeros(6)
     let address: UInt64 = 0x40_0000
-    // PT_LOAD of all, PT_DYNAMIC of three entries.
+    // One PT_LOAD of the whole file, and one PT_DYNAMIC of three entries.
     let end = UInt64(table + strings.count)
     bytes += number(1, 4) + number(5, 4) + number(0, 8) + number(address, 8) + zeros(8)
     bytes += number(end, 8) + number(end, 8) + number(4096, 8)
@@ -49,7 +49,7 @@ import Testing
     (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
   }
 
-  /// "" where the system will do or nothing is known; else what was found.
+  /// "" if the system is accepted or its version unknown; else the version that was found.
   private func complaint(_ major: Int, _ minor: Int, below path: Path? = nil) throws -> String {
     var record = LaunchRecord(name: [0x61], entry: [0x62], target: [0x63])
     record.glibc = GlibcRequirement(
@@ -58,7 +58,7 @@ import Testing
       try requireGlibc(for: record, below: path ?? root.path)
       return ""
     } catch {
-      // The version that was found is the last word.
+      // The version that was found is the last word of the message.
       let found = error.text.bytes.split(separator: UInt8(ascii: " ")).last.flatMap {
         GlibcVersion(parsing: Array($0).span)
       }
@@ -78,7 +78,7 @@ import Testing
     #expect(try complaint(1, 999) == "")
   }
 
-  /// glibc 2.31 added versions to libm and libpthread, and none to libc.so.6.
+  /// glibc 2.31 added versions to libm and libpthread, but none to libc.so.6.
   @Test(arguments: [0, 100, 65_510, 65_535, 200_000])
   func theReleaseCountsAsWell(_ distance: Int) throws {
     let text = "GNU C Library (Debian GLIBC 2.29-1) stable release version 2.31.\nCopyright"
@@ -182,7 +182,7 @@ import Testing
 
   private func version(_ text: [UInt8]) -> GlibcVersion? { GlibcVersion(parsing: text.span) }
 
-  /// In a process of its own, because a trap ends it.
+  /// In its own process, because a trap ends it.
   @Test func hostileLibrariesEndNothing() async {
     await #expect(processExitsWith: .success) {
       let tests = try SystemGlibcTests()
@@ -200,7 +200,7 @@ import Testing
           try check(bytes)
         }
       }
-      // Each field of eight bytes at its limits.
+      // Sets each field of eight bytes to its limits.
       for index in stride(from: 0, to: 256, by: 8) {
         for value in [UInt64.max, 1 << 63, 1 << 40, 1 << 20, 0] {
           for difference in [0, 1, 8] as [UInt64] {

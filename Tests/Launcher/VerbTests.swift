@@ -18,7 +18,7 @@ import Testing
     #expect(Verb.list.string.split(separator: ", ").count == Verb.allCases.count)
   }
 
-  /// The running program is the test's own, which holds no payload.
+  /// The running program is the test itself, which holds no payload.
   @Test func theOwnFileIsRead() throws {
     let path = try DirectoryHandle.current.symlinkTarget(of: Path("/proc/self/exe"))
     let error = #expect(throws: Failure.self) { try OwnExecutable().read() }
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func theParentIsWatched() async {
-    // The parent of the process is the test runner, which lives on.
+    // The parent of the process is the test runner, which keeps running.
     await #expect(processExitsWith: .exitCode(0)) {
       let watch = try ParentWatch()
       try watch.set(.term)

@@ -4,7 +4,7 @@ import Posix
 import TestSupport
 import Testing
 
-/// Where files are written: `OutputPlace`, `OutputFile`.
+/// The places where files are written: `OutputPlace`, `OutputFile`.
 @Suite struct OutputTests {
   private let directory: TemporaryDirectory
 
@@ -79,7 +79,7 @@ import Testing
     #expect(try directory.list() == ["new", "old"])
   }
 
-  /// It came after the place was looked at.
+  /// The FIFO was created after the place was examined.
   @Test func aFIFOIsNotReplacedEither() throws {
     let file = try OutputFile(try OutputPlace(directory("fifo")), mode: 0o644)
     try file.write([1])

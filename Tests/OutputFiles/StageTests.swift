@@ -39,7 +39,7 @@ import Testing
     #expect(try directory.list() == [[UInt8](held.path.lastComponent)].map { Path($0).string })
   }
 
-  /// Each lacks something that a stage has.
+  /// Each lacks a property of a stage.
   @Test func nothingElseIsRemoved() throws {
     try directory.write(".no-mark.0123456789abcdef/file")
     try directory.write(".other-mark.0123456789abcdef/onefold-stage", mark + mark)

@@ -3,8 +3,8 @@ import Posix
 import TestSupport
 import Testing
 
-/// Inputs that fuzzing found, and the golden vectors: no target traps, and what it accepts has the properties
-/// that Tests/Fuzz tells. Each in a process of its own, because a trap ends it.
+/// Inputs found by fuzzing, and the golden vectors. No target traps, and accepted inputs have the properties that
+/// Tests/Fuzz lists. Each runs in its own process, because a trap ends it.
 @Suite struct FuzzCorpusTests {
   @Test func trailers() async {
     await #expect(processExitsWith: .success) { try replay("trailer") }
@@ -63,7 +63,7 @@ private func replay(_ target: String) throws {
     // Not every target has golden vectors.
     guard try DirectoryHandle.current.statusIfExists(of: path) != nil else { continue }
     for name in try names(in: path) {
-      // Shows the culprit where the next line traps.
+      // Shows the input if the next line traps.
       writeBytes([UInt8]("\(target)/\(name)\n".utf8), to: 2)
       check(try readFile(path.appending(name.utf8)))
     }

@@ -3,8 +3,7 @@ import Posix
 import TestSupport
 import Testing
 
-/// The files of Tests/Golden: each valid one is accepted, each invalid one refused for the fault that its
-/// name tells.
+/// The files of Tests/Golden. Each valid one is accepted; each invalid one is refused for the fault in its name.
 @Suite struct GoldenTests {
   enum Kind: String, CaseIterable, CustomTestStringConvertible {
     case trailer, record, manifest
@@ -13,7 +12,7 @@ import Testing
 
     var directory: Path { Repository.path("Tests/Golden/\(rawValue)") }
 
-    /// Where the vectors' trailers say that they stand.
+    /// The position that the vectors' trailers state.
     static let trailerPosition: UInt64 = 536_880_404
 
     func parse(_ bytes: [UInt8]) throws(FormatError) {
@@ -24,7 +23,7 @@ import Testing
       }
     }
 
-    /// The fault that the bytes are refused for; nil where they are accepted.
+    /// The fault for which the bytes are refused; nil if they are accepted.
     func fault(_ bytes: [UInt8]) -> FormatError.Fault? {
       do throws(FormatError) {
         try parse(bytes)

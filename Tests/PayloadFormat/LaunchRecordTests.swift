@@ -38,7 +38,7 @@ import Testing
     #expect(try LaunchRecord(parsing: record.encoded().span).arguments == record.arguments)
   }
 
-  /// In a process of its own, because a trap ends it.
+  /// In its own process, because a trap ends it.
   @Test func everyMutationIsRefusedOrStillSound() async {
     await #expect(processExitsWith: .success) {
       for (bytes, _) in mutations(of: LaunchRecordTests.full().encoded()) { checkRecord(bytes) }
@@ -88,7 +88,7 @@ import Testing
     #expect(throws: FormatError.self) { try LaunchRecord(parsing: record.encoded().span) }
   }
 
-  /// They are written into files: a name that changes makes files of other releases unreadable.
+  /// Names are written into files: after a change, files of other releases would be unreadable.
   @Test func namesOfPolicies() {
     #expect(CheckPolicy.allCases.map { "\($0.name)" } == ["seal", "dirs", "files", "full"])
     #expect(ParentDeath.allCases.map { "\($0.name)" } == ["kill", "term"])
@@ -143,23 +143,23 @@ import Testing
       ("A=", "A="), ("A=b", "A=b"), ("A={root}:{exe}", "A=/r:/x/e"), ("A={env:HOME}", "A=/home/u"),
       ("A={env:HOME}/{env:HOME}", "A=/home/u//home/u"), ("A={{env:HOME}}", "A={env:HOME}"),
       ("A={{root}}{{env:HOME}}{env:HOME}", "A={root}{env:HOME}/home/u"),
-      // No name.
+      // Not a valid name.
       ("A={env:}", "A={env:}"), ("A={env:1}", "A={env:1}"), ("A={env:A-B}", "A={env:A-B}"),
       ("A={env:HOME", "A={env:HOME"), ("A={{env:HOME}", "A={/home/u"),
       ("A={ENV:HOME}", "A={ENV:HOME}"),
-      // What is put in is not searched again.
+      // Inserted text is not searched again.
       ("A={env:ODD}", "A={root}{env:HOME}"),
-      // No empty elements.
+      // Lists have no empty elements.
       ("A={env:NONE}", "A="), ("A={root}:{env:NONE}", "A=/r"), ("A={env:NONE}:{root}", "A=/r"),
       ("A=a:{env:NONE}:b", "A=a:b"), ("A={env:EMPTY}:{env:NONE}", "A="), ("A=::{env:NONE}", "A=:"),
       ("A={env:NONE}{env:HOME}", "A=/home/u"), ("A=x{env:NONE}:y", "A=x:y"),
-      // Extended once.
+      // A list is extended only once.
       ("LIST={root}:{env:LIST}", "LIST=/r:a:b"), ("LIST=b:{env:LIST}", "LIST=b:a:b"),
       ("LIST=a:{env:LIST}", "LIST=a:b"), ("LIST={env:LIST}:b", "LIST=a:b"),
       ("LIST=a:{env:LIST}:b", "LIST=a:a:b:b"), ("LIST=a{env:LIST}b", "LIST=a:b"),
       ("OTHER=a:{env:LIST}", "OTHER=a:a:b"), ("LIST={env:LIST}", "LIST=a:b"),
       ("LIST=a:b:{env:LIST}", "LIST=a:b:a:b"), ("LIST={env:LIST}{env:LIST}", "LIST=a:b"),
-      // What programs are looked up in where there is no PATH.
+      // The directories that are searched without a PATH.
       ("PATH={root}/bin:{env:PATH}", "PATH=/r/bin:/usr/local/bin:/usr/bin:/bin"),
       ("A={env:PATHS}", "A="),
     ] as [(String, String)])

@@ -96,7 +96,7 @@ import Testing
     #expect(manifest.longestRawFrame == 0)
   }
 
-  /// In a process of its own, because a trap ends it.
+  /// In its own process, because a trap ends it.
   @Test func everyMutationIsRefusedOrStillSound() async {
     await #expect(processExitsWith: .success) {
       for (bytes, _) in mutations(of: ManifestTests.sample()) { checkManifest(bytes) }

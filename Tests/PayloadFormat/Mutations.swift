@@ -1,4 +1,4 @@
-/// `bytes` with one byte changed: every position, each to several values that break bounds and flags.
+/// `bytes` with one byte changed: each position gets several values that break bounds and flags.
 func mutations(of bytes: [UInt8]) -> some Sequence<(bytes: [UInt8], index: Int)> {
   bytes.indices.lazy.flatMap { index in
     let old = bytes[index]

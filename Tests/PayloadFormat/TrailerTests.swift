@@ -63,7 +63,7 @@ import Testing
 
   // MARK: Searching
 
-  /// A trailer that says that it stands `offset` bytes into a file.
+  /// A trailer that states the position `offset` in the file.
   private static func standing(at offset: Int) -> [UInt8] {
     var trailer = TrailerTests.trailer()
     trailer.trailerOffset = UInt64(offset)
@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func aTrailerOfAnotherPlaceIsPassedOver() {
-    // A onefile in the signature says that it stands elsewhere.
+    // A onefile in the signature states another position.
     let file = TrailerTests.standing(at: 0) + TrailerTests.standing(at: 9) + noise(10)
     #expect(Trailer.find(in: file.span, tailOffset: 0) == 0)
   }

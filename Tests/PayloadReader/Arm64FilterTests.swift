@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct Arm64FilterTests {
-  /// docs/format.md, "Filters", word for word. Only zeros stand before `start`, a multiple of 4.
+  /// Follows docs/format.md, "Filters", word for word. The bytes before `start`, a multiple of 4, must be zeros.
   private func reference(_ bytes: [UInt8], undo: Bool, from start: Int = 0) -> [UInt8] {
     var b = bytes
     var p = start
@@ -35,7 +35,7 @@ import Testing
     for k in 0..<4 { bytes[place + k] = UInt8(truncatingIfNeeded: word >> UInt32(8 * k)) }
   }
 
-  /// `shift` bytes behind an aligned place in memory. The bytes around must stay.
+  /// Filters `shift` bytes after an aligned address. The bytes around must not change.
   private func filtered(_ bytes: [UInt8], undo: Bool = false, shift: Int = 0) -> [UInt8] {
     let before = [UInt8](repeating: 0x97, count: shift)
     let after = [UInt8](repeating: 0x97, count: 16)
@@ -48,7 +48,7 @@ import Testing
     return Array(memory[shift..<shift + bytes.count])
   }
 
-  /// Most instructions are ones that the filter changes, with any operand.
+  /// Mostly instructions that the filter changes, with any operand.
   private func crowded(_ count: Int, seed: UInt64) -> [UInt8] {
     let highest: [UInt8] = [
       0x94, 0x95, 0x96, 0x97, 0x90, 0xB0, 0xD0, 0xF0, 0x91, 0x93, 0x98, 0x14, 0x10, 0xB4,
@@ -66,7 +66,7 @@ import Testing
       let bytes =
         seed % 2 == 0 ? crowded(count, seed: UInt64(seed)) : noise(count, seed: UInt64(seed))
       let changed = filtered(bytes, shift: seed % 16)
-      // Arrays this long are no help in a message.
+      // Arrays of this length do not help in a message.
       let follows = changed == reference(bytes, undo: false)
       let isUndone = filtered(changed, undo: true, shift: seed % 5) == bytes
       let undoes = filtered(bytes, undo: true) == reference(bytes, undo: true)
@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  /// The pages and instructions of the longest frame.
+  /// The highest pages and instructions of the longest frame.
   @Test func positionsUpToTheLongestFrame() {
     let start = (16 << 20) - 8192
     let bytes = zeros(start) + crowded(8192, seed: 1)
@@ -90,12 +90,12 @@ import Testing
     arguments: [
       // The examples of docs/format.md.
       (0x1008, 0x97FF_FFFF, 0x9400_0401), (0x3000, 0xD000_0001, 0xB000_0021),
-      // Wraps: the highest operand becomes the lowest, and keeps register and opcode.
+      // The operand wraps: the highest one becomes the lowest. Register and opcode stay.
       (4, 0x97FF_FFFF, 0x9400_0000), (0x1000, 0xF0FF_FFFE, 0x9000_001E),
       (0x1FFC, 0xF07F_FFE3, 0x9080_0003),
-      // In the first page of a frame.
+      // Instructions in the first page of a frame.
       (0xFFC, 0x9000_0000, 0x9000_0000), (0, 0x9400_0001, 0x9400_0001),
-      // B, ADR, LDR and BLR.
+      // B, ADR, LDR and BLR stay unchanged.
       (0x5000, 0x1400_0001, 0x1400_0001), (0x5000, 0x1000_0001, 0x1000_0001),
       (0x5000, 0x5800_0001, 0x5800_0001), (0x5000, 0xD63F_0000, 0xD63F_0000),
     ] as [(Int, UInt32, UInt32)])

@@ -2,7 +2,7 @@ import CLZMA
 import CZstd
 import TestSupport
 
-// What packers, ours and others, may write into a frame.
+// Frames that any packer may write.
 
 func zstd(_ raw: [UInt8], level: Int32 = 3, checksum: Bool = false) -> [UInt8] {
   guard let context = ZSTD_createCCtx() else { fatalError("no memory") }
@@ -15,7 +15,8 @@ func zstd(_ raw: [UInt8], level: Int32 = 3, checksum: Bool = false) -> [UInt8] {
   return Array(result[..<length])
 }
 
-/// A frame of RFC 8878 that is no single segment, with one raw block: header descriptor 0, then the window.
+/// A frame of RFC 8878 that is not a single segment, with one raw block. Its header descriptor is 0; the window
+/// follows.
 func zstd(_ raw: [UInt8], windowDescriptor: UInt8) -> [UInt8] {
   let header = UInt32(raw.count) << 3 | 1
   return [0x28, 0xB5, 0x2F, 0xFD, 0x00, windowDescriptor]
@@ -27,7 +28,7 @@ func skippable(_ bytes: [UInt8]) -> [UInt8] {
   [0x50, 0x2A, 0x4D, 0x18, UInt8(bytes.count), 0, 0, 0] + bytes
 }
 
-/// A frame of zstd 0.7, before the format was fixed: single segment, a raw block, an end block.
+/// A frame of zstd 0.7, before the format was fixed: a single segment, a raw block, an end block.
 func legacyZstd(_ raw: [UInt8]) -> [UInt8] {
   precondition(raw.count < 256)
   return [0x27, 0xB5, 0x2F, 0xFD, 0x20, UInt8(raw.count), 0x40, 0, UInt8(raw.count)] + raw

@@ -4,11 +4,11 @@ import Posix
 import TestSupport
 import Testing
 
-/// Every region of a file, damaged at many places: each damage is refused for what it is, before anything of
-/// it is used, and none ends the process.
+/// Damages every region of a file in many places. Each damage is refused with its own error before any of its
+/// data is used, and none ends the process.
 ///
-/// `ONEFOLD_SWEEP_FILE` names a packed file to damage instead of the one made here; `ONEFOLD_SWEEP_FLIPS` and
-/// `ONEFOLD_SWEEP_CUTS` say how many damages there are to be.
+/// `ONEFOLD_SWEEP_FILE` names a packed file to damage instead of the one made here. `ONEFOLD_SWEEP_FLIPS` and
+/// `ONEFOLD_SWEEP_CUTS` set the number of damages.
 @Suite struct DamageSweepTests {
   @Test func everyFlipIsRefused() throws {
     let sweep = try DamageSweep()
@@ -34,7 +34,7 @@ import Testing
     report("\(cuts.count) cuts", outcomes)
   }
 
-  /// The sweep itself: without damage the file is accepted, and it has all that can be damaged.
+  /// Tests the sweep itself: the undamaged file is accepted, and has every part that the sweep damages.
   @Test func theWholeFileIsAccepted() throws {
     let sweep = try DamageSweep()
     #expect(try sweep.run([.flip(0, mask: 0), .cut(sweep.bytes.count)]) == ["", ""])
@@ -42,7 +42,7 @@ import Testing
     #expect(sweep.regions.reduce(0) { $0 + $1.range.count } == sweep.bytes.count)
   }
 
-  /// Bytes that are wrong or lacking, and not a call that failed.
+  /// Whether the outcome says that bytes are wrong or missing, instead of a failed call.
   private func isRefusal(_ outcome: String) -> Bool {
     outcome != "" && !outcome.hasPrefix("system") && !outcome.hasPrefix("signal")
   }
@@ -53,7 +53,7 @@ import Testing
     return number
   }
 
-  /// A line of the sweep's summary: how often each outcome came.
+  /// Prints a line of the sweep's summary: the count of each outcome.
   private func report(_ what: String, _ outcomes: [String]) {
     var counts: [String: Int] = [:]
     for outcome in outcomes { counts[outcome.isEmpty ? "accepted" : outcome, default: 0] += 1 }
@@ -63,11 +63,11 @@ import Testing
   }
 }
 
-/// A file, where its regions are, and how it is damaged.
+/// A file, its regions, and ways to damage it.
 private final class DamageSweep: Sendable {
   enum Damage {
     case flip(Int, mask: UInt8)
-    /// The bytes that are left.
+    /// The number of bytes that are left.
     case cut(Int)
   }
 
@@ -112,7 +112,7 @@ private final class DamageSweep: Sendable {
     self.directory = directory
   }
 
-  /// About 60 kB of frames of all codecs, whole files and one of several frames and a hole, and a compressed
+  /// About 60 kB: frames of all codecs, files in one frame, a file of several frames and a hole, and a compressed
   /// manifest.
   private static func sample() -> Onefile {
     var onefile = Onefile.sample()
@@ -125,7 +125,7 @@ private final class DamageSweep: Sendable {
       onefile.segments.append(
         Manifest.Segment(frame: onefile.frames.count - 1, offset: 0, length: UInt64(text.count)))
       let last = onefile.segments.count - 1
-      // The sample's last entries are in a directory, so these are too.
+      // The sample's last entries are in a directory, so these must be too.
       onefile.add(
         name, in: 2,
         .file(size: UInt64(text.count), segments: last..<last + 1, hash: digest(text)))
@@ -135,8 +135,8 @@ private final class DamageSweep: Sendable {
     return onefile
   }
 
-  /// Different ones, as many in each region, and those of a region at equal distances. Where there are more
-  /// than the region has bytes, each byte is changed in several ways.
+  /// Returns distinct flips: the same number in each region, at equal distances. If a region has fewer bytes than
+  /// flips, each byte is changed in several ways.
   func flips(_ count: Int) -> [Flip] {
     let each = (count + regions.count - 1) / regions.count
     return regions.flatMap { region in
@@ -151,11 +151,11 @@ private final class DamageSweep: Sendable {
     }
   }
 
-  /// Single bits first.
+  /// Single bits come first.
   private static let masks: [UInt8] =
     (0..<8).map { 1 << UInt8($0) } + (1...255).filter { $0.nonzeroBitCount > 1 }
 
-  /// Around the edges of all regions, and at equal distances; the longest first.
+  /// Lengths around the edges of all regions, and at equal distances; the longest first.
   func cuts(_ count: Int) -> [Int] {
     var lengths: Set<Int> = []
     for region in regions {
@@ -171,7 +171,7 @@ private final class DamageSweep: Sendable {
     return lengths.filter { 0..<bytes.count ~= $0 }.sorted(by: >)
   }
 
-  /// What reading and verifying the file fails with, for each damage: "" where it is accepted.
+  /// The failures of reading and verifying the file, one for each damage: "" if it is accepted.
   func run(_ damages: [Damage]) throws -> [String] {
     let workers = ProcessContext.processorCount
     let files = try (0..<workers).map { number in

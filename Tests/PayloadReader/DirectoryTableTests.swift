@@ -6,7 +6,7 @@ import Testing
 @testable import PayloadReader
 
 @Suite struct DirectoryTableTests {
-  /// The same tree however many of its directories can be kept open.
+  /// The tree is the same, however many of its directories can be kept open.
   @Test(arguments: [0, 1, 2, 5, 100])
   func deepTreesNeedFewDescriptors(_ mostOpen: Int) throws {
     var onefile = Onefile()

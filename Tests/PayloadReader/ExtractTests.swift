@@ -13,7 +13,7 @@ import Testing
     try directory.makeDirectory("out")
   }
 
-  /// What extracting to `target` fails with.
+  /// The failure of extracting to `target`.
   private func failure(_ onefile: Onefile, to target: String = "out/tree") throws -> String {
     let payload = try onefile.open(in: directory)
     defer { try? directory.remove("onefile") }
@@ -39,7 +39,7 @@ import Testing
         .isSameFile(as: try directory.status("out/tree/program")))
   }
 
-  /// In a process of its own, because the mask is the process's.
+  /// In its own process, because the mask belongs to the process.
   @Test func modesDoNotDependOnTheMask() async {
     await #expect(processExitsWith: .success) {
       let tests = try ExtractTests()
@@ -107,7 +107,7 @@ import Testing
     #expect(try directory.list("out") == ["tree"])
   }
 
-  /// As `onefold extract FILE .` in a new directory.
+  /// Like `onefold extract FILE .` in a new directory.
   @Test func anEmptyDirectoryThatIsNamedByADot() throws {
     #expect(try failure(Onefile.sample(), to: "out/.") == "")
     #expect(try directory.list("out").count == 4)
@@ -130,7 +130,7 @@ import Testing
 
   // MARK: Failures leave nothing
 
-  /// Files of which one is wrong.
+  /// A onefile with one damaged file.
   private func withWrong(_ change: (inout Onefile.Frame) -> Void) -> Onefile {
     var onefile = Onefile()
     for number in 10..<30 {
@@ -175,7 +175,7 @@ import Testing
     #expect(try directory.list("out") == [])
   }
 
-  /// Whether the test below would find room, and fill it.
+  /// Whether the file system has the space that the test below would fill.
   private static func hasTebibyte() -> Bool {
     guard let directory = try? TemporaryDirectory(),
       let descriptor = try? FileDescriptor.open(directory.path, .directory),

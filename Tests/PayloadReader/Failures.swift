@@ -4,7 +4,7 @@ import Posix
 import TestSupport
 import Testing
 
-/// What a reader says of a file, short: "" where nothing is wrong.
+/// A reader's failure as a short text: "" if there is none.
 func failure<Result: ~Copyable>(_ body: () throws(Failure) -> Result) -> String {
   do throws(Failure) {
     _ = try body()
@@ -27,7 +27,7 @@ private func summary(_ error: Failure) -> String {
   }
 }
 
-/// The fault whose text the description of a `format` has; they all differ.
+/// The fault whose text is in the description of a `format` failure; all texts differ.
 private func fault(_ error: Failure) -> FormatError.Fault? {
   let text = error.description.string
   return FormatError.Fault.allCases.first {
@@ -37,7 +37,7 @@ private func fault(_ error: Failure) -> FormatError.Fault? {
   }
 }
 
-/// What of the file a `damaged` says is damaged.
+/// The part of the file that a `damaged` failure names.
 private func damagedPart(_ text: String) -> String {
   let what = text.split(separator: " is damaged: ", maxSplits: 1).last ?? ""
   switch what {
@@ -61,7 +61,7 @@ private func damagedPart(_ text: String) -> String {
 }
 
 extension Onefile {
-  /// Writes the file, and opens it.
+  /// Writes the file and opens it.
   func open(in directory: TemporaryDirectory, _ name: String = "onefile") throws -> Payload {
     try Payload.open(try directory.write(name, encoded(), mode: 0o755))
   }

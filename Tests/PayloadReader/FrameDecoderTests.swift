@@ -11,7 +11,7 @@ import Testing
 
   init() throws { directory = try TemporaryDirectory() }
 
-  /// What a frame decodes to, or why it does not.
+  /// The decoded bytes of a frame, or the reason for refusing it.
   private enum Outcome: Equatable {
     case bytes([UInt8])
     case refused(String)
@@ -55,7 +55,7 @@ import Testing
 
   @Test(arguments: [Codec.zstd, .xz], [FrameFilter.x86, .arm64])
   func filtersAreUndone(_ codec: Codec, _ filter: FrameFilter) throws {
-    // A call of each architecture.
+    // One call for each architecture.
     let code: [UInt8] = [0xE8, 0xFB, 0x0F, 0x00, 0x00, 0, 0, 0, 1, 0, 0, 0x94] + raw
     var filtered = code
     filtered.withUnsafeMutableBytes {
@@ -72,7 +72,7 @@ import Testing
 
   @Test(arguments: Codec.allCases)
   func undecodableBytesOfAWrongHashAreNotDecoded(_ codec: Codec) throws {
-    // Decoding would fail as well, and be told differently.
+    // Decoding would fail as well, but with another message.
     #expect(
       try decode(noise(60), codec, rawLength: 60, hash: digest(noise(61))) == .refused("frame 0"))
     try clear()
@@ -127,7 +127,7 @@ import Testing
   }
 
   @Test func skippableFramesAreRefused() throws {
-    // docs/format.md, "Codecs": they are none of the complete frames that a zstd frame consists of.
+    // docs/format.md, "Codecs": they are not among the complete frames that a zstd frame consists of.
     for stored in [
       skippable([1]) + zstd(raw), zstd(raw) + skippable([]), zstd(raw) + skippable([9]),
     ] {
@@ -151,13 +151,13 @@ import Testing
   }
 
   @Test func aLargeWindowIsDecodedOrRefused() throws {
-    // 2^31 bytes: a reader may accept it, because it decodes straight into the raw bytes.
+    // 2^31 bytes. A reader may accept it, because it decodes straight into the raw bytes.
     let outcome = try decode(zstd(raw, windowDescriptor: 21 << 3), .zstd, rawLength: raw.count)
     #expect(outcome == .bytes(raw) || outcome == .refused("undecodable 0"))
   }
 
   @Test func aFrameWithADictionaryIsRefused() throws {
-    // Single segment, one byte of dictionary id, one of length.
+    // A single segment, one byte of dictionary id, one of length.
     let stored: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD, 0x21, 0x05, 3, 0x19, 0, 0, 1, 2, 3]
     #expect(try decode(stored, .zstd, rawLength: 3) == .refused("undecodable 0"))
   }
@@ -221,7 +221,7 @@ import Testing
     }
   }
 
-  /// Writers must not use them; a reader may accept them, and then decodes them rightly.
+  /// Writers must not use them. A reader may accept them, but must then decode them correctly.
   @Test(arguments: [LZMA_CHECK_CRC64.rawValue, LZMA_CHECK_SHA256.rawValue])
   func otherXZChecksAreRightOrRefused(_ check: UInt32) throws {
     let outcome = try decode(

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct FrameFilterTests {
-  /// docs/format.md, "Filters", word for word.
+  /// Follows docs/format.md, "Filters", word for word.
   private func reference(_ bytes: [UInt8], undo: Bool) -> [UInt8] {
     var b = bytes
     var i = 0
@@ -41,7 +41,7 @@ import Testing
     return result
   }
 
-  /// Bytes most of which the filter looks at.
+  /// Mostly bytes that the filter examines.
   private func crowded(_ count: Int, seed: UInt64) -> [UInt8] {
     let common: [UInt8] = [
       0xE8, 0xE9, 0x89, 0x8B, 0x8D, 0x8F, 0xFF, 0x05, 0x0D, 0x3D, 0x00, 0x01, 0x80, 0x88, 0xC7,
@@ -55,7 +55,7 @@ import Testing
       let bytes =
         seed % 2 == 0 ? crowded(count, seed: UInt64(seed)) : noise(count, seed: UInt64(seed))
       let filtered = applied(bytes)
-      // Arrays this long are no help in a message.
+      // Arrays of this length do not help in a message.
       let follows = filtered == reference(bytes, undo: false)
       let isUndone = undone(filtered) == bytes
       let undoes = undone(bytes) == reference(bytes, undo: true)
@@ -80,7 +80,7 @@ import Testing
   @Test func addressesOfMoreThan64MiBStay() {
     let far: [UInt8] = [0xE8, 0x00, 0x00, 0x00, 0x04] + [UInt8](repeating: 0x90, count: 70)
     #expect(applied(far) == far)
-    // At the end of the range it wraps.
+    // The address wraps at the end of the range.
     let near: [UInt8] = [0xE8, 0xFF, 0xFF, 0xFF, 0x03] + [UInt8](repeating: 0x90, count: 70)
     #expect(applied(near)[..<5] == [0xE8, 0x04, 0x00, 0x00, 0xFC])
   }

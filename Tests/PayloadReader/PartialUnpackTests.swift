@@ -38,7 +38,7 @@ import Testing
     #expect(try readFile(directory("out/directory/inner")) == noise(10))
     #expect(try directory.status("out/directory/inner").mode == 0o600)
     #expect(try directory.status("out/directory/inner").modified.seconds == Onefile.time)
-    // What is in it can be moved away, whatever its mode will be.
+    // Its content can be moved away, whatever its final mode.
     #expect(try directory.status("out/directory").mode == 0o700)
   }
 
@@ -55,7 +55,7 @@ import Testing
     let manifest = try payload.readManifest()
     try directory.makeDirectory("out")
     let root = try FileDescriptor.open(directory("out"), .directory)
-    // It is called on this thread.
+    // The callback runs on this thread.
     nonisolated(unsafe) var last: [UInt64] = []
     try unpackTree(
       of: payload, manifest, only: entries(["directory/inner"]), into: root.handle,
@@ -85,7 +85,7 @@ import Testing
   @Test func theRoomThatIsNeeded() throws {
     let manifest = try Manifest(parsing: Onefile.sample().manifest())
     let size = UnpackedSize(manifest, only: entries(["big", "directory/link"]))
-    // The root and the directory of the link; holes need nothing.
+    // The root and the link's directory; holes need no space.
     #expect([size.fileCount, size.directoryCount, size.symlinkCount] == [1, 2, 1])
     #expect(size.bytes == 5300)
     #expect(size.bytesNeeded == 5300 + 3 * 2048)

@@ -4,13 +4,13 @@ import Posix
 import TestSupport
 import Testing
 
-/// Files that are no onefiles, or damaged ones.
+/// Files that are not onefiles, and damaged onefiles.
 @Suite struct PayloadTests {
   private let directory: TemporaryDirectory
 
   init() throws { directory = try TemporaryDirectory() }
 
-  /// What reading `bytes` as a file, manifest included, fails with.
+  /// The failure of reading `bytes` as a onefile, with its manifest.
   private func failure(reading bytes: [UInt8]) throws -> String {
     let path = try directory.write("file", bytes)
     defer { try? directory.remove("file") }

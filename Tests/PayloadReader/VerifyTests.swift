@@ -30,7 +30,7 @@ import Testing
     var onefile = Onefile.sample()
     onefile.bootloader = noise(64)
     let bytes = onefile.encoded()
-    // All of the bootloader, some of the padding, all of the rest.
+    // All bytes of the bootloader, some of the padding, and all others.
     for index in Array(0..<64) + Array(stride(from: 64, to: 4096, by: 61))
       + Array(4096..<bytes.count)
     {
@@ -55,7 +55,7 @@ import Testing
     #expect(try failure(of: onefile) == "undecodable 4")
   }
 
-  // MARK: Contents that are not what their hash says, though every frame is right
+  // MARK: Contents that do not match their hash, in frames that do
 
   @Test func ofAFileInOneFrame() throws {
     var onefile = Onefile.sample()
@@ -120,7 +120,7 @@ import Testing
   }
 }
 
-/// Called on one thread.
+/// The callback runs on one thread.
 private final class LastProgress: @unchecked Sendable {
   private(set) var done: UInt64 = 0
   private(set) var total: UInt64 = 0

@@ -3,7 +3,7 @@ import PayloadReader
 import Testing
 
 @Suite struct WorkerCountTests {
-  /// Whatever a payload holds, and however many processors there are.
+  /// Holds for every payload and every number of CPUs.
   @Test func buffersStayWithin48MiB() {
     let lengths = [0, 1, 256 << 10, 1 << 20, 8 << 20, Limits.frameStoredLength]
     for processors in [1, 2, 3, 64, 128, 192, 1024, 65_536] {

@@ -53,7 +53,7 @@ import Testing
 
   private static let block = 65_536
 
-  /// The extents of a file, holes as negative lengths.
+  /// The extents of a file; holes have negative lengths.
   private func extents(_ bytes: [UInt8]) throws -> [Int] {
     try directory.write("file", bytes)
     defer { try? directory.remove("file") }
@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test func onlyWholeBlocksAreHoles() throws {
-    // 65,536 zeros, but at no multiple of 65,536.
+    // 65,536 zeros, but not at a multiple of 65,536.
     #expect(try extents([1] + zeros(block) + noise(block - 1)) == [2 * block])
     #expect(try extents(zeros(block - 1) + [1] + zeros(block - 1) + [1]) == [2 * block])
   }

@@ -20,7 +20,7 @@ import TestSupport
     try directory.write("tree/library", machineCode(4000))
   }
 
-  /// Bytes that compress, but not to nothing.
+  /// Bytes that compress, but not to almost nothing.
   private func text(_ count: Int, seed: UInt64) -> [UInt8] {
     noise(count, seed: seed).map { $0 & 15 }
   }
@@ -119,7 +119,7 @@ import TestSupport
     let good = try readFile(directory(name))
     var damaged: [[UInt8]] = [[], Array(good[..<88]), Array(good.dropLast()), good + [0]]
     damaged.append(zeros(good.count))
-    // Each byte of the header, and one of the stored ones.
+    // Each byte of the header, and one stored byte.
     for index in Array(0...88) + [good.count - 1] {
       var bytes = good
       bytes[index] ^= 1
@@ -158,7 +158,7 @@ import TestSupport
     #expect(try directory.status(names[1]).kind == .directory)
   }
 
-  // MARK: Directories that can't be used
+  // MARK: Unusable directories
 
   private func warning(_ summary: PackSummary) throws -> String {
     #expect(summary.framesFromCache == 0 && summary.warnings.count == 1)
@@ -219,13 +219,13 @@ import TestSupport
   }
 
   @Test func theLeastRecentlyUsedGoFirst() throws {
-    // Each takes two blocks of 4,096 bytes.
+    // Each entry takes two blocks of 4,096 bytes.
     let cache = try open(capacity: 3 * 8192)
     var keys: [Digest] = []
     for number in 0..<5 {
       keys.append(try add(UInt64(number), to: cache, time: 1_000_000 + Int64(number)))
     }
-    // A use.
+    // Counts as a use.
     #expect(cache.lookUp(keys[0], rawLength: 6000, .zstd) != nil)
     cache.prune()
     let isThere = keys.map { cache.lookUp($0, rawLength: 6000, .zstd) != nil }
@@ -251,7 +251,7 @@ import TestSupport
     #expect(try entries("frames").count == 2)
   }
 
-  /// As on file systems without unnamed files.
+  /// Packers leave such stages on file systems without unnamed files.
   @Test func stagesOfKilledPackersAreRemoved() throws {
     let cache = try open(capacity: 1 << 30)
     _ = try add(1, to: cache, time: 1_000_000)

@@ -21,7 +21,7 @@ import Testing
     return (tree, index, FrameLayout(tree, index, releaseTime: releaseTime))
   }
 
-  /// The frames as the paths of what they hold.
+  /// The paths in each frame.
   private func paths(_ laid: (tree: ScannedTree, index: ContentIndex, layout: FrameLayout))
     -> [[String]]
   {
@@ -62,7 +62,7 @@ import Testing
       ])
   }
 
-  /// So that a release makes no frame of dependencies another one.
+  /// A release must not change the frames of dependencies.
   @Test func whatChangesWithEachReleaseStandsApart() throws {
     let released: Int64 = 1_700_000_000
     for (name, isOfRelease) in [
@@ -83,7 +83,7 @@ import Testing
   }
 
   @Test func eachArchitectureHasFramesOfItsOwn() throws {
-    // In an order of paths that mixes them: AArch64, x86-64, big-endian AArch64, RISC-V, AArch64.
+    // The order of paths mixes them: AArch64, x86-64, big-endian AArch64, RISC-V, AArch64.
     let machines: [UInt16] = [183, 62, 183 << 8, 243, 183]
     for (name, machine) in zip("abcde", machines) {
       try directory.write("\(name)-\(machine)", elf(machine) + Array("\(name)".utf8))
@@ -120,7 +120,7 @@ import Testing
       }
     }
     for (number, content) in index.contents.enumerated() {
-      // Pieces and holes, in order, without gap or overlap.
+      // Pieces and holes are in order, without gap or overlap.
       let holes = content.extents.filter(\.isHole).map { $0.offset...$0.offset + $0.length }
       var offset: UInt64 = 0
       for range in (covered[number] + holes).sorted(by: { $0.lowerBound < $1.lowerBound }) {
@@ -131,7 +131,7 @@ import Testing
     }
   }
 
-  /// Also where frames and blocks of holes end at different places.
+  /// Frames and blocks of holes may end at different places.
   @Test(arguments: [64 << 10, 100 << 10, 1 << 20])
   func piecesHaveTheChecksumsOfTheirBytes(_ frameSize: Int) throws {
     try writeSample()
@@ -225,7 +225,7 @@ import Testing
     return hash ^ (hash >> 32)
   }
 
-  /// A name that begins so and is a boundary, or is none.
+  /// A name with this prefix that is a boundary or is not one.
   private func name(_ prefix: String, isBoundary: Bool) -> String {
     var number = 0
     while true {
@@ -284,7 +284,7 @@ import Testing
   @Test func theLayoutDependsOnTheTreeAlone() throws {
     try writeSample()
     let first = try layOut()
-    // Listed in another order by most file systems.
+    // Most file systems list these files in another order.
     let other = try TemporaryDirectory()
     for entry in first.tree.entries.indices.reversed() where first.tree.entries[entry].kind == .file
     {

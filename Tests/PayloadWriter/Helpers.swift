@@ -4,7 +4,7 @@ import Testing
 
 @testable import PayloadWriter
 
-/// What begins like a static program for x86-64: an ELF header, and nothing that runs.
+/// The beginning of a static program for x86-64: an ELF header without executable code.
 func elf(_ machine: UInt16 = 62, count: Int = 100, class bits: UInt8 = 2) -> [UInt8] {
   var bytes = [UInt8](repeating: 0, count: count)
   bytes.replaceSubrange(0..<6, with: [0x7F, 0x45, 0x4C, 0x46, bits, 1])
@@ -13,8 +13,7 @@ func elf(_ machine: UInt16 = 62, count: Int = 100, class bits: UInt8 = 2) -> [UI
   return bytes
 }
 
-/// What begins like a library for x86-64 and is full of calls of three functions, which only the filter
-/// makes smaller.
+/// The beginning of a library for x86-64, full of calls of three functions. Only the filter makes it smaller.
 func machineCode(_ calls: Int) -> [UInt8] {
   var bytes = elf()
   for number in 0..<calls {
@@ -29,8 +28,7 @@ func machineCode(_ calls: Int) -> [UInt8] {
   return bytes
 }
 
-/// What begins like a library for AArch64 and is full of calls of three functions, which only its filter
-/// makes smaller.
+/// The beginning of a library for AArch64, full of calls of three functions. Only its filter makes it smaller.
 func arm64Code(_ calls: Int) -> [UInt8] {
   var bytes = elf(183)
   for number in 0..<calls {
@@ -48,7 +46,7 @@ func arm64Code(_ calls: Int) -> [UInt8] {
 func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
 
 extension ContentIndex {
-  /// The contents of a tree that is in a directory.
+  /// Reads the contents of the tree in a directory.
   init(of directory: TemporaryDirectory, frameSize: Int = 64 << 10, workers: Int = 1) throws {
     try self.init(
       try scanTree(directory.path), frameSize: frameSize, workers: workers, progress: nil)

@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  // MARK: What is packed is what is read
+  // MARK: Reading gives what was packed
 
   @Test(arguments: Codec.allCases)
   func theTreeComesBack(_ codec: Codec) throws {
@@ -177,7 +177,7 @@ import Testing
 
   // MARK: Errors
 
-  /// What packing fails with. Nothing is left, and an output that was there stays.
+  /// The failure of packing. Checks that nothing is left, and that an existing output stays.
   private func failure(_ request: () throws -> PackRequest) throws -> Failure? {
     try? directory.remove("out")
     try directory.write("out", [1, 2, 3])
@@ -209,7 +209,7 @@ import Testing
     #expect(try failure() == .specialBits(directory("tree/special")))
   }
 
-  /// Two sparse files, of which the second is a byte too many. Found before they are read.
+  /// Two sparse files that together have one byte too many. The packer must notice before it reads them.
   @Test func moreThanAOnefileHolds() throws {
     for (name, size) in [("a", Int64(1) << 39), ("b", Int64(1) << 39 + 1)] {
       try directory.write("tree/\(name)")
@@ -239,7 +239,7 @@ import Testing
     let name = String(repeating: "n", count: 254)
     var path = "tree"
     var length = 0
-    // Deeper than PATH_MAX allows at once, below descriptors.
+    // Deeper than PATH_MAX allows in one call; created through descriptors.
     var parent = try FileDescriptor.open(directory.path, .directory)
     parent = try FileDescriptor.open(Path("tree"), in: parent.handle, .directory)
     while length + 255 <= 3072 {
@@ -327,7 +327,7 @@ import Testing
       ("an environment variable of the launch record", { $0.variables = [[0x3D]] }),
       ("an environment variable of the launch record", { $0.removedVariables = [[]] }),
       ("a value of the launch record holds a NUL", { $0.arguments = [[0]] }),
-      // They are within all limits.
+      // These records are within all limits.
       (nil, { $0.arguments = Array(repeating: [], count: 8000) }),
     ]
     for (message, change) in changes {

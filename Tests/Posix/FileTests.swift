@@ -7,7 +7,7 @@ import Testing
 
   init() throws { directory = try TemporaryDirectory() }
 
-  /// What opening fails with; nil where it does not.
+  /// The error of opening; nil if it succeeds.
   private func failure(_ name: String, _ options: OpenOptions) -> Errno? {
     do throws(Failure) {
       _ = try FileDescriptor.open(directory(name), options, mode: 0o600)
@@ -89,7 +89,7 @@ import Testing
     #expect(isOpen(kept))
     let again = FileDescriptor(owning: kept, path: path)
     try again.close()
-    // Another test may have got the number since.
+    // Another test may have got the same number since.
     #expect(!isOpen(kept, at: path))
   }
 
@@ -113,7 +113,7 @@ import Testing
     #expect(try flags(file.rawValue) & 0o2000000 == 0)
   }
 
-  /// Of `/proc/self/fdinfo`, octal; O_CLOEXEC is 02000000 on Linux.
+  /// Reads octal flags from `/proc/self/fdinfo`; O_CLOEXEC is 02000000 on Linux.
   private func flags(_ descriptor: Int32) throws -> Int {
     let file = try FileDescriptor.open(Path("/proc/self/fdinfo/\(descriptor)"), .read)
     let text = String(decoding: try file.bytes(at: 0, count: 4096), as: UTF8.self)
@@ -136,7 +136,7 @@ import Testing
     } catch { #expect(error.errno == .exists) }
   }
 
-  /// In a process of its own: one that another test starts shares the locks for a moment.
+  /// In its own process: a process that another test starts shares the locks for a moment.
   @Test func locksExcludeOneAnother() async {
     await #expect(processExitsWith: .success) {
       let directory = try TemporaryDirectory()

@@ -84,10 +84,10 @@ import Testing
     arguments: [
       ([0x0A], "\\x0a"), ([0x1B, 0x5B], "\\x1b["), ([0x7F], "\\x7f"), ([0x27], "\\x27"),
       ([0x5C], "\\x5c"), ([0x09, 0x0D], "\\x09\\x0d"),
-      // C1 control characters: U+0080 and U+009B, which terminals take for CSI.
+      // C1 control characters: U+0080 and U+009B, which terminals treat as CSI.
       ([0xC2, 0x80], "\\xc2\\x80"), ([0xC2, 0x9B, 0x33], "\\xc2\\x9b3"),
       ([0xC2, 0x9F], "\\xc2\\x9f"),
-      // Not UTF-8: alone, cut short, overlong, surrogates, above U+10FFFF.
+      // Not UTF-8: alone, truncated, overlong, surrogates, above U+10FFFF.
       ([0xFF], "\\xff"), ([0x80], "\\x80"), ([0xC3], "\\xc3"), ([0xC3, 0x28], "\\xc3("),
       ([0xC0, 0xAF], "\\xc0\\xaf"), ([0xC1, 0x81], "\\xc1\\x81"),
       ([0xE0, 0x80, 0xAF], "\\xe0\\x80\\xaf"),

@@ -33,7 +33,7 @@ import Testing
     #expect(index(of: bytes, in: bytes, from: 0) == 0)
   }
 
-  /// Only who may write to a file can lock it alone; who asks takes nothing.
+  /// An exclusive lock needs write access to the file. Asking takes no lock.
   @Test func locksOfOpenFiles() throws {
     let place = try TemporaryDirectory()
     try place.write("file", [1])
@@ -51,7 +51,7 @@ import Testing
     #expect(isShared)
   }
 
-  /// It is never the mode of what a symlink points to.
+  /// The mode of a symlink's target never changes.
   @Test func modesOfNames() throws {
     let place = try TemporaryDirectory()
     try place.write("file", [1], mode: 0o640)

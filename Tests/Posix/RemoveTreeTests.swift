@@ -40,7 +40,7 @@ import Testing
     #expect(try directory.list("outside") == ["file"])
   }
 
-  /// The clock is looked at before each entry: also within one directory.
+  /// The clock is checked before each entry, also within one directory.
   @Test func theDeadlineEndsItWithinADirectory() throws {
     let count = 20_000
     for number in 0..<count { try directory.write("tree/\(number)") }
@@ -71,7 +71,7 @@ import Testing
     #expect(try readFile(file) == [1])
   }
 
-  /// As a user whom modes bind, in a process of its own.
+  /// In its own process, as a user whom modes restrict.
   @Test(arguments: [0, 0o100, 0o200, 0o400, 0o500] as [UInt32])
   func directoriesWithoutPermissions(_ mode: UInt32) async throws {
     await #expect(processExitsWith: .success) { [mode = mode as UInt32] in

@@ -3,8 +3,8 @@ import Posix
 import TestSupport
 import Testing
 
-/// Sends `number` to this process, and waits until it is noted or, at most ten seconds, ends the process.
-/// (The threads that tests run on block signals, so that `raise` would do nothing.)
+/// Sends `number` to this process. Waits until it is noted or ends the process, at most ten seconds. (The threads
+/// that tests run on block signals, so `raise` would have no effect.)
 private func send(_ number: Int32) {
   kill(getpid(), number)
   for _ in 0..<1000 where TerminationSignals.pending != number {
@@ -12,7 +12,7 @@ private func send(_ number: Int32) {
   }
 }
 
-/// Each in a process of its own, because signals are the process's.
+/// Each test has its own process, because signals belong to the process.
 @Suite struct SignalTests {
   @Test func endingByASignal() async {
     await #expect(processExitsWith: .signal(SIGTERM)) {
@@ -59,7 +59,7 @@ private func send(_ number: Int32) {
       signal(SIGHUP, SIG_IGN)
       TerminationSignals.hold()
       kill(getpid(), SIGHUP)
-      // Another thread may be the one to take it, and that takes far less.
+      // Another thread may receive the signal, in far less time than this.
       MonotonicClock.sleep(milliseconds: 200)
       try #require(TerminationSignals.pending == nil)
       TerminationSignals.release()

@@ -62,7 +62,7 @@ extension Failure {
         work.fail(.number(item))
       }
     }
-    // Each worker at most once after another's error.
+    // Each worker takes at most one item after another's error.
     #expect(taken.load(ordering: .relaxed) <= 4)
     #expect(throws: Failure.self) { try work.finish() }
   }

@@ -34,7 +34,7 @@ import Testing
     try Subprocess(program, [Path(argument)]).start(measuring)
   }
 
-  /// Waits for its end.
+  /// Waits for its end, and returns its usage.
   private func usage(of process: inout RunningProcess) throws -> Usage {
     while try process.wait(microseconds: 1_000_000) == nil {}
     let usage = process.usage
@@ -54,7 +54,7 @@ import Testing
     #expect(large.peakMemory < 110 << 20)
     #expect(large.minorFaults - small.minorFaults > 20)
     #expect(small.minorFaults > 0 && small.minorFaults < 500)
-    // What this process has is no part of it but for what was copied by fork.
+    // This process's memory does not count, except for the part that fork copied.
     #expect(small.peakMemory < small.memoryFloor + (4 << 20))
     #expect(large.end > large.start)
   }
@@ -62,7 +62,7 @@ import Testing
   @Test func faultsBeforeTheProgramAreNone() throws {
     var process = try start("f")
     let found = try usage(of: &process)
-    // The program's own count has those since fork.
+    // The program's own count includes the faults since fork.
     let own = try process.result(.exited(0)).output.withUnsafeBytes {
       $0.loadUnaligned(as: Int64.self)
     }
@@ -105,21 +105,22 @@ import Testing
     #expect(kill(process, 0) == -1 && errno == ESRCH)
   }
 
-  /// In a process of its own: counting waits for whatever the thread started, also for the processes of other tests.
+  /// In its own process: counting waits for all processes that the thread started, including those of other
+  /// tests.
   @Test func systemCallsAreCounted() async {
     await #expect(processExitsWith: .exitCode(0)) {
       let test = try MeasuredProcessTests()
       let usage: Usage
       do { usage = try test.run("c", .calls) } catch let error as Failure {
-        // A container may forbid it; then it must say this.
+        // A container may forbid tracing; the error must then be this one.
         exit(error.errno == .noSystemCall ? 0 : 2)
       }
       guard usage.calls >= 500, usage.calls < 600, usage.callsUntilProgram == nil else { exit(3) }
       let twice = try test.run("e", .calls)
       guard let first = twice.callsUntilProgram, first >= 1, first < 100 else { exit(4) }
-      // Its execve, and all that the same program does without it.
+      // Its execve, and everything that the same program does without one.
       guard twice.calls == usage.calls + first else { exit(5) }
-      // An owner that ends before it kills it too.
+      // The process is also killed if its owner ends first.
       func number() throws -> Int32 {
         let process = try test.start("w", .calls)
         return process.group

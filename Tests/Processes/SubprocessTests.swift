@@ -14,7 +14,7 @@ import Testing
     return try #require(line.flatMap { Int32($0) })
   }
 
-  /// Whether a process is there, or becomes a zombie, which nobody of this test reaps.
+  /// Whether a process is running. A zombie, which this test cannot reap, counts as ended.
   private func runs(_ number: Int32) -> Bool {
     guard let file = try? FileDescriptor.open(Path("/proc/\(number)/stat"), .read),
       let bytes = try? file.bytes(at: 0, count: 512)
@@ -55,7 +55,7 @@ import Testing
       ).run()
       let masks = String(decoding: result.output, as: UTF8.self)
         .split(whereSeparator: \.isWhitespace).compactMap { UInt64($0, radix: 16) }
-      // Those of the C library (32 and 33) stay as they are.
+      // The signals of the C library (32 and 33) stay as they are.
       let ours = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1].map { UInt64(1) << ($0 - 1) }
       exit(
         masks.count == 2 && masks.allSatisfy { mask in ours.allSatisfy { mask & $0 == 0 } } ? 0 : 1)
@@ -119,7 +119,7 @@ import Testing
     #expect(ends(try start()))
   }
 
-  /// The guard does it: the kernel kills the shell alone.
+  /// The guard kills the group: the kernel kills only the shell.
   @Test func theGroupOfAKilledOwnerIsKilled() async throws {
     let result = await #expect(
       processExitsWith: .signal(SIGKILL), observing: [\.standardOutputContent]

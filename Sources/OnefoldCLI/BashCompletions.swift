@@ -98,7 +98,7 @@ private func valueCases(_ table: CompletionTable) -> String {
   return lines.joined(separator: "\n")
 }
 
-/// Nil for a switch.
+/// Returns nil for a switch.
 private func valueCase(_ command: String, _ names: [String], _ hasValue: Bool, _ values: Values)
   -> String?
 {

@@ -79,7 +79,7 @@ func runBench(_ arguments: Arguments) throws(Failure) {
   if tolerance != nil, !arguments.has("--baseline") {
     throw .usage("option '--tolerance' goes with '--baseline' only")
   }
-  // All before hours of measuring.
+  // Check stdout before hours of measuring.
   try requireStandardOutput()
   let baseline = try arguments.value("--baseline").map(readBaseline)
   let page = try arguments.value("--html").map { (path) throws(Failure) in
@@ -128,7 +128,7 @@ private func readBaseline(_ path: Path) throws(Failure) -> Baseline {
   return baseline
 }
 
-/// Fails with a line for each limit that is exceeded.
+/// Fails with one line for each limit that is exceeded.
 private func judge(
   _ report: BenchReport, _ limits: [Limit], _ baseline: Baseline?, tolerance: Double
 ) throws(Failure) {
@@ -187,7 +187,7 @@ private func setHTTP(_ settings: inout BenchSettings, _ arguments: Arguments) th
     return try refuse(["--port"], in: arguments, "goes with '--http' only")
   }
   try refuse(["--status"], in: arguments, "does not go with '--http'")
-  // It becomes a part of the request's first line.
+  // The path becomes a part of the request's first line.
   guard path.bytes.first == UInt8(ascii: "/"),
     path.bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
   else { throw .usage("option '--http' needs a path such as /health, not \(path.quoted)") }

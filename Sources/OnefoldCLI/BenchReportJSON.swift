@@ -47,7 +47,7 @@ private func json(_ result: BenchReport.Result) -> JSON {
   ])
 }
 
-/// Whole nanoseconds, bytes and numbers; ratios in thousandths.
+/// Durations are whole nanoseconds, sizes and counts are whole numbers, and ratios are thousandths.
 private func json(_ value: Double, _ unit: Unit) -> JSON {
   unit == .ratio
     ? .thousandths(UInt64(max(0, (value * 1000).rounded()))) : .signed(Int64(value.rounded()))

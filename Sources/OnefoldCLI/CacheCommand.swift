@@ -113,7 +113,7 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
     }
     var bytes: UInt64 = 0
     for item in result.removed {
-      // Seals may say anything.
+      // A seal can hold any number.
       let sum = bytes.addingReportingOverflow(item.bytes)
       bytes = sum.overflow ? .max : sum.partialValue
     }
@@ -126,7 +126,7 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
 }
 
 extension CacheItem {
-  /// "server 1.2", or what the item is where nobody knows of which application.
+  /// "server 1.2", or a description if the item is not a tree of an application.
   fileprivate var title: String {
     switch kind {
     case .leftover: return isInUse ? "being unpacked" : "left by a launch that was killed"

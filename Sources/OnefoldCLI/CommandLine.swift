@@ -2,15 +2,15 @@ import AppSpec
 public import Posix
 import Reporting
 
-/// The version of Onefold: of the packer and of the bootloader that is built with it.
+/// The version of Onefold: of the packer and of the bootloader built with it.
 public let version = "0.1.0"
 
 /// Exit codes, as docs/command-line.md lists them.
 public enum ExitCode {
   public static let success: Int32 = 0
-  /// What was asked for could not be done.
+  /// The command failed.
   public static let failure: Int32 = 1
-  /// The command line was not understood.
+  /// The command line could not be parsed.
   public static let usage: Int32 = 2
 }
 
@@ -29,14 +29,15 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(Failure) -> 
   (manCommand, runMan),
 ]
 
-/// What may stand instead of a command, in the order of the help.
+/// The forms that can replace a command, in the order of the help.
 let generalForms: [(name: String, short: String?, help: String)] = [
   ("--version", "-V", "show the version; with --json also those of the libraries, as JSON"),
   ("--help", "-h", "show this help"),
 ]
 
-/// Runs the program with the arguments after its name, and returns its exit code. Data goes to stdout,
-/// everything else to stderr.
+/// Runs the program with the arguments after its name, and returns its exit code.
+///
+/// Data goes to stdout, everything else to stderr.
 public func run(_ arguments: [Path]) -> Int32 {
   MessageStyle.current.isColored = wantsColor(nil)
   var title = "onefold"
@@ -55,7 +56,7 @@ public func run(_ arguments: [Path]) -> Int32 {
     }
     return ExitCode.success
   } catch {
-    // What was begun is removed by now.
+    // Partial results are removed by now.
     if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
     writeFailure(title, error.description.string)
     guard error.kind == .usage else { return ExitCode.failure }
@@ -64,7 +65,7 @@ public func run(_ arguments: [Path]) -> Int32 {
   }
 }
 
-/// The options of every command that stand before the command, and what follows them.
+/// Splits the general options before the command from the rest.
 private func splitGeneral(_ arguments: [Path]) throws(Failure) -> (
   general: [Path], others: ArraySlice<Path>
 ) {
@@ -95,7 +96,7 @@ private func run(
   }
 }
 
-/// Help and version, which are not commands.
+/// Runs help and version, which are not commands.
 private func runGeneral(_ name: String, _ arguments: [Path]) throws(Failure) {
   switch name {
   case "--version", "-V":
@@ -123,7 +124,7 @@ private func unknownCommand(_ name: String) -> Failure {
   return .usage("unknown \(kind) \(quotedText(name.utf8))\(hint)")
 }
 
-/// What Onefold is, in a sentence.
+/// A description of Onefold in one sentence.
 let programDescription = """
   Onefold packs a server, its interpreter and its dependencies into one static executable
   that unpacks itself once and from then on starts as fast as the unpacked program.

@@ -4,7 +4,7 @@ import PayloadReader
 import Posix
 import Reporting
 
-/// Differing entries and causes that are shown without `--files`.
+/// The number of differing entries and causes shown without `--files`.
 private let mostShown = 10
 
 let compareCommand = Command(
@@ -42,7 +42,7 @@ func runCompare(_ arguments: Arguments) throws(Failure) {
   if let limit { try comparison.require(atMost: limit, of: new) }
 }
 
-/// "5", "5%" or "2.5 %" in thousandths: of 0 to 100 percent, with at most one decimal.
+/// Parses "5", "5%" or "2.5 %" as thousandths: 0 to 100 percent, with at most one decimal.
 private func parseThousandths(_ value: Path) throws(Failure) -> UInt64 {
   let text = String(decoding: value.bytes, as: UTF8.self)
   var number = text[...]

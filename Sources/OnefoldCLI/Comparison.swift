@@ -2,14 +2,13 @@ import PayloadFormat
 import PayloadReader
 import Posix
 
-/// What an update from one onefile to another costs, and why. Made from the hashes that the files hold.
+/// The cost of an update from one onefile to another in bytes, and its causes. Uses the hashes that the files hold.
 struct Comparison {
-  /// All but appended bytes, such as a signature, is the same.
+  /// The files are the same, except for appended bytes such as a signature.
   var isSameBuild: Bool
-  /// By name.
+  /// Sorted by name.
   var distributions: [DistributionChange] = []
-  /// Entries that are not the same, in the order of the new tree, then those that it lacks; last what differs in its time
-  /// only.
+  /// Differing entries in the order of the new tree, then removed entries, then entries that differ only in time.
   var entries: [EntryChange] = []
   var sameEntries = 0
   /// Bytes of files that a new tree can share with the old one: content, mode and time are the same.
@@ -17,14 +16,14 @@ struct Comparison {
   var treeBytes: UInt64 = 0
   var frames = 0
   var reusedFrames = 0
-  /// Bytes that are to be fetched if the old file is there, by what they hold or why, the most first.
+  /// Bytes to fetch if the old file is present, by owner or reason, largest first.
   var causes: [Cause] = []
-  /// Of the new file, with what is appended.
+  /// Of the new file, including appended bytes.
   var bytes: UInt64
 
   struct DistributionChange: Equatable {
     var name: [UInt8]
-    /// Empty if it is not there.
+    /// Empty if the old file lacks the distribution.
     var oldVersion: [UInt8]
     var newVersion: [UInt8]
   }
@@ -44,13 +43,13 @@ struct Comparison {
   }
 
   var fetchedBytes: UInt64 { causes.reduce(0) { $0 + $1.bytes } }
-  /// Of the new file, in thousandths, rounded up: 0 means nothing.
+  /// The fetched part of the new file in thousandths, rounded up, so that 0 means nothing.
   var fetchedShare: UInt64 { bytes == 0 ? 0 : (fetchedBytes * 1000 + bytes - 1) / bytes }
 
   func count(_ difference: Difference) -> Int { entries.count { $0.difference == difference } }
 }
 
-/// Reads both manifests, and decodes the frames that hold distributions' lists of files.
+/// Reads both manifests, and decodes the frames that hold the distributions' file lists.
 func compare(_ old: Payload, with new: Payload) throws(Failure) -> Comparison {
   let oldManifest = try old.readManifest()
   let newManifest = try new.readManifest()
@@ -69,7 +68,7 @@ func compare(_ old: Payload, with new: Payload) throws(Failure) -> Comparison {
   return result
 }
 
-/// Each is "name version".
+/// Each title is "name version".
 private func changes(from old: [[UInt8]], to new: [[UInt8]]) -> [Comparison.DistributionChange] {
   let (old, new) = (versions(old), versions(new))
   return Set(old.keys).union(new.keys).sorted { $0.lexicographicallyPrecedes($1) }
@@ -80,7 +79,7 @@ private func changes(from old: [[UInt8]], to new: [[UInt8]]) -> [Comparison.Dist
     }
 }
 
-/// The versions by names. One that is there several times has all of them.
+/// The versions by name. A name that occurs several times gets all its versions.
 private func versions(_ titles: [[UInt8]]) -> [[UInt8]: [UInt8]] {
   var result: [[UInt8]: [UInt8]] = [:]
   for title in titles.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
@@ -117,7 +116,7 @@ extension Comparison {
       entries.filter { $0.difference != .time } + entries.filter { $0.difference == .time }
   }
 
-  /// The most important one.
+  /// Returns the most important difference.
   private func difference(_ old: Manifest, _ before: Int, _ new: Manifest, _ after: Int)
     -> Difference?
   {
@@ -136,8 +135,9 @@ extension Comparison {
     return isSameTime ? nil : .time
   }
 
-  /// Divides the bytes of each frame that the old file lacks among the owners of what is new in it. A frame without
-  /// anything new was only put together in another way.
+  /// Divides the bytes of each frame that the old file lacks among the owners of its new content.
+  ///
+  /// A frame without new content only groups its segments differently.
   fileprivate mutating func countFrames(
     _ old: Manifest, _ new: Manifest, _ owners: FileOwners
   ) {

@@ -24,9 +24,9 @@ func runCompletions(_ arguments: Arguments) throws(Failure) {
 /// The table of commands as completions see it: `help`, `--version` and `--help` are commands here.
 struct CompletionTable: Sendable {
   let commands: [Command]
-  /// What may stand in the place of a command, other than the commands' names.
+  /// The words, other than command names, that can replace a command.
   let forms = generalForms.flatMap { ($0.short.map { [$0] } ?? []) + [$0.name] }
-  /// The options that may stand before the command.
+  /// The options allowed before the command.
   let leading = [Command.quietOption, Command.colorOption]
 
   init() {
@@ -37,16 +37,16 @@ struct CompletionTable: Sendable {
     commands = all + [help]
   }
 
-  /// The options of the form `--version`.
+  /// The options of `--version`.
   static let versionOptions = ["--json"]
 
-  /// What `help` understands: no option.
+  /// The options of a command. `help` has none.
   func options(of command: Command) -> [Option] {
     command.name == "help" ? [] : command.allOptions
   }
 }
 
-/// In single quotes, for every shell: `escape` is what stands for a quote within them.
+/// Quotes a text in single quotes for a shell. `escape` replaces each quote inside.
 func shellQuoted(_ text: String, escape: String = "'\\''") -> String {
   "'\(text.replacing("'", with: escape))'"
 }

@@ -4,21 +4,22 @@ import PayloadReader
 import Posix
 import PythonStaging
 
-/// To whom each file of a tree belongs: an installed Python distribution, the interpreter, or a directory.
+/// The owner of each file of a tree: an installed Python distribution, the interpreter, or a directory.
 ///
-/// Distributions list their files in `*.dist-info/RECORD` (https://packaging.python.org/en/latest/specifications
-/// /recording-installed-packages). Files that no list has, such as byte code that was made later, belong to the
-/// distribution of their source, or to the only one that has files in their directory.
+/// Distributions list their files in `*.dist-info/RECORD`
+/// (https://packaging.python.org/en/latest/specifications/recording-installed-packages). Files in no list, such as byte
+/// code made later, belong to the distribution of their source. If that is unknown, they belong to the only
+/// distribution with files in their directory.
 struct FileOwners {
   /// "numpy 2.4.6".
   private var names: [[UInt8]] = []
-  /// By path: an index of `names`.
+  /// By path: indices of `names`.
   private var owners: [[UInt8]: Int] = [:]
-  /// By directory, below those that hold distributions: an index of `names`, or nil where several share it.
+  /// By directory, below those that hold distributions: an index of `names`, or nil if several distributions share it.
   private var directoryOwners: [[UInt8]: Int?] = [:]
   /// The directories that hold distributions, such as `lib/python3.11/site-packages`.
   private var sites: Set<[UInt8]> = []
-  /// Directories that hold `lib/pythonX.Y`, and "python X.Y".
+  /// Directories that hold `lib/pythonX.Y`, with "python X.Y".
   private var interpreters: [(prefix: [UInt8], library: [UInt8], name: [UInt8])] = []
 
   init(_ payload: Payload, _ manifest: Manifest) throws(Failure) {
@@ -62,7 +63,7 @@ struct FileOwners {
   private mutating func noteDistribution(
     _ manifest: Manifest, _ index: Int, _ name: ArraySlice<UInt8>
   ) {
-    // The name has no hyphen: it is escaped there.
+    // The distribution's name has no hyphen: it is escaped in the directory's name.
     let title = name.dropLast(".dist-info".utf8.count).map {
       $0 == UInt8(ascii: "-") ? UInt8(ascii: " ") : $0
     }
@@ -91,7 +92,7 @@ struct FileOwners {
   /// The interpreters and distributions of the tree, as `name(of:)` calls them.
   var all: [[UInt8]] { interpreters.map(\.name) + names }
 
-  /// What the row is called that a file counts for.
+  /// The name of the row that counts this file.
   func name(of path: [UInt8]) -> [UInt8] {
     if let owner = owners[path] ?? sourcePaths(of: path).lazy.compactMap({ owners[$0] }).first {
       return names[owner]
@@ -131,14 +132,14 @@ struct FileOwners {
   }
 }
 
-/// "directory/" or "file": what holds `path` in `directory`, from the root.
+/// The entry of `directory` that holds `path`, from the root: "directory/" or "file".
 private func firstEntry(of path: [UInt8], below directory: [UInt8]) -> [UInt8] {
   let start = directory.isEmpty ? 0 : directory.count + 1
   guard let end = path[start...].firstIndex(of: UInt8(ascii: "/")) else { return path }
   return Array(path[...end])
 }
 
-/// The sources that byte code is made of: of `a/__pycache__/b.cpython-311.pyc` and of `a/b.pyc` that is `a/b.py`.
+/// The possible sources of a byte code file: `a/b.py` for `a/__pycache__/b.cpython-311.pyc` and for `a/b.pyc`.
 private func sourcePaths(of path: [UInt8]) -> [[UInt8]] {
   guard path[...].hasSuffix(".pyc") else { return [] }
   var directory = parent(of: path)
@@ -151,7 +152,7 @@ private func sourcePaths(of path: [UInt8]) -> [[UInt8]] {
   return [source]
 }
 
-/// `path` seen from `directory`, without `.` and `..`; nil where it leaves the tree.
+/// Joins `path` to `directory` and resolves `.` and `..`; nil if the result leaves the tree.
 private func join(_ directory: [UInt8], _ path: [UInt8]) -> [UInt8]? {
   guard path.first != UInt8(ascii: "/") else { return nil }
   let slash = UInt8(ascii: "/")
@@ -166,7 +167,7 @@ private func join(_ directory: [UInt8], _ path: [UInt8]) -> [UInt8]? {
   return Array(names.joined(separator: [slash]))
 }
 
-/// What precedes the last component; empty where there is only one.
+/// The path without its last component; empty if it has only one.
 private func parent(of path: [UInt8]) -> [UInt8] {
   path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[..<$0]) } ?? []
 }
@@ -183,10 +184,10 @@ extension [UInt8] {
   }
 }
 
-/// Bytes of files that are read to memory at most; what is beyond counts as empty.
+/// At most so many bytes of files are read to memory; the rest counts as empty.
 private let mostRead: UInt64 = 64 << 20
 
-/// The contents of some files. Decodes only the frames that hold them, each once.
+/// Reads the contents of some files. Decodes only the frames that hold them, each once.
 private func readFiles(_ entries: [Int], of payload: Payload, _ manifest: Manifest)
   throws(Failure) -> [[UInt8]]
 {

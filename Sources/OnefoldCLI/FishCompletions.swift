@@ -96,7 +96,7 @@ private func flags(_ option: Option) -> String {
   return "\(text) -d \(quoted(option.help))"
 }
 
-/// Nil if nothing can be offered.
+/// Nil if there is nothing to offer.
 private func offer(_ values: Values) -> String? {
   switch values {
   case .any: nil

@@ -44,7 +44,7 @@ func runInit(_ arguments: Arguments) throws(Failure) {
       for: directory, interpreter: interpreterVersion(), standardLibrary: standardLibrary(),
       node: nodeProgram(), pyinstaller: pyinstaller)
   } catch { throw .failed(error.description) }
-  // A path beside the spec is right offline too, and for the version that wrote both.
+  // A relative path also works offline, and names the schema of the version that wrote both files.
   let heading = schema == nil ? "" : "#:schema ./\(schemaName)\n"
   var written = [path]
   if let schema, (try? DirectoryHandle.current.statusIfExists(of: schema)) == nil {
@@ -73,13 +73,13 @@ private func refuseToReplace(_ path: Path) throws(SpecError) {
   }
 }
 
-/// What PyInstaller's spec file says: the one that is named, or the only one of the project; nil if it has none.
+/// Reads the named PyInstaller spec file, or the only one of the project; nil if it has none.
 private func pyinstallerSpec(_ given: Path?, in directory: Path, shown: Path) throws(SpecError)
   -> PyInstallerSpec?
 {
   let names = (try? DirectoryHandle.current.names(in: directory.appending(""))) ?? []
   let specs = names.map { String(decoding: $0, as: UTF8.self) }.filter { $0.hasSuffix(".spec") }
-  // Those of RPM end likewise.
+  // Spec files of RPM have the same suffix.
   let found = specs.sorted().map { shown.appending($0.utf8) }.filter { (path: Path) in
     let text = try? FileDescriptor.open(path, .read).bytes(at: 0, count: 1 << 20)
     return text?.firstRange(of: Array("Analysis(".utf8)) != nil
@@ -96,21 +96,21 @@ private func pyinstallerSpec(_ given: Path?, in directory: Path, shown: Path) th
   }
 }
 
-/// Makes a new file, or none.
+/// Creates a new file, and never replaces one.
 private func write(_ text: String, to path: Path) throws(Failure) {
   let file = try OutputFile(try OutputPlace(path), mode: 0o666)
   try file.write([UInt8](text.utf8))
   try file.publish(replaces: false)
 }
 
-/// Such as "3.11"; nil where there is no Python.
+/// The version of the local Python, such as "3.11"; nil if there is none.
 func interpreterVersion() -> String? {
   firstLine(of: "import sys; print('%d.%d' % sys.version_info[:2])")
 }
 
-/// The modules at the top level that come with Python; none where there is no Python.
+/// The top-level modules of Python's standard library; empty if there is no Python.
 private func standardLibrary() -> Set<String> {
-  // Before Python 3.10 nothing lists them.
+  // Python has no list of them before 3.10.
   let code = [
     "import sys, sysconfig, pkgutil",
     "library = sysconfig.get_path('stdlib')",
@@ -120,15 +120,15 @@ private func standardLibrary() -> Set<String> {
   return Set((firstLine(of: code) ?? "").split(separator: " ").map(String.init))
 }
 
-/// What Python code prints first; nil where there is no Python.
+/// The first line that Python code prints; nil if there is no Python.
 private func firstLine(of code: String) -> String? {
   firstLine(findBesideOnefold("python3"), ["-I", "-c", code])
 }
 
-/// The path of the Node.js on the `PATH`; nil where there is none.
+/// The path of the Node.js on the `PATH`; nil if there is none.
 private func nodeProgram() -> String? { firstLine(Path("node"), ["-p", "process.execPath"]) }
 
-/// What a program prints first; nil where it is not there or fails.
+/// The first line that a program prints; nil if it is missing or fails.
 private func firstLine(_ program: Path, _ arguments: [String]) -> String? {
   let process = Subprocess(program, arguments.map { Path($0) }, timeout: 10)
   guard let result = try? process.run(), result.succeeded else { return nil }

@@ -15,7 +15,7 @@ func runMan(_ arguments: Arguments) throws(Failure) {
   try writeData(manualPage(date: String(utcText(try sourceDateEpoch() ?? now).prefix(10))))
 }
 
-/// Environment variables that commands read, as docs/command-line.md has them.
+/// Environment variables that commands read, as docs/command-line.md lists them.
 let environmentVariables: [(name: String, meaning: String)] = [
   ("ONEFOLD_BOOTLOADER", "The bootloader that pack uses, unless --bootloader is given."),
   (
@@ -50,7 +50,7 @@ let exitCodes: [(code: Int32, meaning: String)] = [
   (ExitCode.usage, "The command line was not understood. Nothing was done."),
 ]
 
-/// onefold(1), of a date such as "2026-11-28": every command with its arguments and options.
+/// The page onefold(1), with every command, its arguments and options. `date` is such as "2026-11-28".
 func manualPage(date: String) -> String {
   var page = ManualPage()
   page.request(".TH ONEFOLD 1 \"\(date)\" \"onefold \(version)\" \"Onefold\"")

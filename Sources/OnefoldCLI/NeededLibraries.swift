@@ -3,8 +3,9 @@ import PayloadFormat
 import PayloadReader
 import Posix
 
-/// The files of this system that the tree of a onefile needs: loaders and libraries that it does not hold, sorted by
-/// path. Unpacks the tree to a temporary directory, which it removes.
+/// The system files that the tree of a onefile needs but does not hold: loaders and libraries, sorted by path.
+///
+/// Unpacks the tree to a temporary directory, and removes it afterwards.
 func neededLibraries(of payload: Payload) throws(Failure) -> [Path] {
   let place = ProcessContext.variable("TMPDIR") ?? Path("/tmp")
   let directory = place.appending(try hiddenName(for: Path("onefold-inspect").bytes[...]).bytes)
@@ -29,14 +30,14 @@ private func readNeeds(of manifest: Manifest, in directory: Path) throws(Failure
       needs.formUnion(elf.needed)
       if let interpreter = elf.interpreter { needs.insert(interpreter.string) }
     } catch {
-      // A damaged one is data: nobody loads it.
+      // No loader loads a damaged file: it is data.
       continue
     }
   }
   return needs.filter { !held.contains([UInt8]($0.utf8)) }.sorted()
 }
 
-/// The paths on this system, where a loader without a cache looks.
+/// Finds the paths on this system as a loader without a cache does.
 private func find(_ needs: [String], for target: [UInt8]) throws(Failure) -> [Path] {
   let processor = String(decoding: target.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)
   let triplet = "\(processor)-linux-gnu"

@@ -2,11 +2,11 @@ import AppSpec
 import PayloadFormat
 import Posix
 
-/// What a value may be. The shells' completions offer it.
+/// The possible values of an option or argument. The shells' completions offer them.
 enum Values: Sendable, Equatable {
-  /// Nothing can be offered.
+  /// There is nothing to offer.
   case any
-  /// One of these words, and nothing else.
+  /// One of these words only.
   case words([String])
   case file
   case directory
@@ -14,19 +14,18 @@ enum Values: Sendable, Equatable {
   case path
 }
 
-/// An option of a command: its names, what follows it, and what it is for.
+/// An option of a command: its names, value and purpose.
 struct Option: Sendable {
   var name: String
   var short: String? = nil
-  /// What the value is called in the help; nil for a switch.
+  /// The name of the value in the help; nil for a switch.
   var value: String? = nil
-  /// What the value may be.
   var values = Values.any
   var help: String
-  /// Whether it may be given several times.
+  /// Whether the option can be repeated.
   var repeats = false
 
-  /// The short name, if there is one, and the name.
+  /// The short name, if any, and the long name.
   var names: [String] { (short.map { [$0] } ?? []) + [name] }
 }
 
@@ -47,17 +46,17 @@ struct Argument: Sendable {
 struct Command: Sendable {
   var name: String
   var summary: String
-  /// What the command is for, in paragraphs of the help. Indented lines are kept as they are.
+  /// The purpose of the command, in paragraphs of the help. Indented lines are kept as they are.
   var discussion: String
-  /// The arguments that are not options; all are needed.
+  /// The required arguments that are not options.
   var arguments: [Argument] = []
-  /// An argument that may follow those.
+  /// An optional argument after the required ones.
   var optionalArgument: Argument? = nil
   /// The command's own options, without `generalOptions`.
   var options: [Option] = []
-  /// What may follow `--`; nil if nothing may.
+  /// The arguments after `--`; nil if none are allowed.
   var rest: Argument? = nil
-  /// Whether the last of `arguments` may be given several times.
+  /// Whether the last of `arguments` can be repeated.
   var repeatsLastArgument = false
 
   /// All arguments that are not options, in their order.
@@ -74,7 +73,7 @@ struct Command: Sendable {
     return text
   }
 
-  /// Usage, arguments and options, each described.
+  /// Usage, arguments and options, with their descriptions.
   var help: String {
     var text = "\(discussion)\n\nUSAGE: \(usage)\n"
     if !positional.isEmpty || rest != nil {
@@ -137,7 +136,7 @@ func helpLine(_ left: String, _ right: String) -> String {
 }
 
 extension Failure {
-  /// A command line that can't be understood: exit code 2.
+  /// An invalid command line: exit code 2.
   static func usage(_ message: String) -> Failure {
     Failure(.usage, Text(utf8: [UInt8](message.utf8)))
   }
@@ -147,12 +146,12 @@ extension Failure {
 struct Arguments: Sendable {
   private var values: [String: [Path]] = [:]
   private(set) var positional: [Path] = []
-  /// What follows `--`.
+  /// The arguments after `--`.
   private(set) var rest: [Path] = []
   private(set) var wantsHelp = false
   private let command: Command
 
-  /// Parses what follows the command's name. Values are bytes: they need not be UTF-8.
+  /// Parses the arguments after the command's name. Values are bytes: they need not be UTF-8.
   init(_ arguments: [Path], of command: Command) throws(Failure) {
     self.command = command
     let options = command.allOptions

@@ -1,7 +1,7 @@
 import CacheDirectory
 import Posix
 
-/// The options that every command has that uses the packer's cache.
+/// The options of every command that uses the packer's cache.
 let cacheOptions = [
   Option(
     name: "--cache", value: "DIR", values: .directory,
@@ -10,7 +10,9 @@ let cacheOptions = [
   Option(name: "--no-cache", help: "keep nothing for the next packing, and use nothing"),
 ]
 
-/// The packer's cache directory; nil where there is none, or where others could change what is in it, which is then said.
+/// The packer's cache directory; nil if there is none.
+///
+/// If other users can change its content, the function prints a warning and returns nil.
 func packCacheDirectory(_ arguments: Arguments) throws(Failure) -> Path? {
   guard let directory = try chosenPackCache(arguments) else { return nil }
   guard let reason = refusal(ofPackCache: directory) else { return directory }
@@ -42,8 +44,9 @@ private func chosenPackCache(_ arguments: Arguments) throws(Failure) -> Path? {
   return home.appending(".cache/onefold-pack")
 }
 
-/// Homes that are not there are none, and under `sudo` the home is often another user's: files of root there
-/// would lock that user out.
+/// Whether the directory exists and, for root, belongs to root.
+///
+/// Under `sudo` the home is often another user's, and files of root there would lock that user out.
 private func isUsable(_ home: Path) -> Bool {
   guard let status = try? DirectoryHandle.current.statusIfExists(of: home, follow: true) else {
     return false

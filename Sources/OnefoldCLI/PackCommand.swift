@@ -122,7 +122,7 @@ func runPack(_ arguments: Arguments) throws(Failure) {
   }
 }
 
-/// Options that do not go with the way of packing that was chosen.
+/// Refuses options that do not apply to the chosen way of packing.
 func refuse(_ options: [String], in arguments: Arguments, _ why: String) throws(Failure) {
   for option in options where arguments.has(option) {
     throw .usage("option '\(option)' \(why)")

@@ -36,7 +36,7 @@ func packGivenTree(_ arguments: Arguments) throws(Failure) {
   }
 }
 
-/// The oldest glibc that the tree runs on; fails if `--max-glibc` does not allow it.
+/// The oldest glibc that the tree runs on. Fails if `--max-glibc` does not allow it.
 private func glibcFloor(_ request: PackRequest, _ arguments: Arguments) throws(Failure)
   -> GlibcRequirement?
 {
@@ -51,7 +51,7 @@ private func glibcFloor(_ request: PackRequest, _ arguments: Arguments) throws(F
     return try glibcFloor(
       ofTree: request.tree, most: most, option: "--max-glibc", workers: request.workers)
   } catch {
-    // packTree says better why a tree can't be read.
+    // `packTree` reports an unreadable tree better.
     if most == nil { return nil }
     throw error
   }
@@ -106,7 +106,7 @@ private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest 
   let workers = try makeWorkers(arguments)
   let cache = try packCacheDirectory(arguments)
   let latestTime = try sourceDateEpoch()
-  // Last, so that a mistake on the command line is told before a missing bootloader.
+  // Last, so that mistakes on the command line are reported before a missing bootloader.
   let bootloader = try findBootloader(
     arguments.value("--bootloader"), for: try makeTarget(arguments))
   return PackRequest(

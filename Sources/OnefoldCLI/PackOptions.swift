@@ -3,9 +3,9 @@ import PayloadFormat
 import PayloadWriter
 import Posix
 
-// What the command line says to both ways of packing.
+// Options that both ways of packing share.
 
-/// How frames are compressed: by the command line, else by the spec's `[archive]`, else by default.
+/// The compression of frames, from the command line, then the spec's `[archive]`, then the default.
 func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(Failure)
   -> Compression
 {
@@ -17,21 +17,23 @@ func makeCompression(_ archive: Spec.Archive?, _ arguments: Arguments) throws(Fa
   let sizes = Compression.frameSizes
   let size = try arguments.number(
     "--frame-size", in: (sizes.lowerBound >> 10)...(sizes.upperBound >> 10))
-  // A level of the spec is that of its own codec.
+  // The spec's level belongs to the spec's codec.
   let level = arguments.has("--codec") ? nil : archive?.level?.value
   return Compression(
     codec: codec, level: given ?? level ?? Compression.defaultLevel(of: codec),
     frameSize: (size ?? archive?.frameSize?.value).map { $0 << 10 } ?? Compression.defaultFrameSize)
 }
 
-/// Threads: by the command line, else one a processor.
+/// The number of threads: from the command line, or one per CPU.
 func makeWorkers(_ arguments: Arguments) throws(Failure) -> Int {
   let workers = try arguments.number("--jobs", in: 1...1024)
   return workers ?? ProcessContext.processorCount
 }
 
-/// Seconds since 1970 by `SOURCE_DATE_EPOCH` (https://reproducible-builds.org/specs/source-date-epoch), which later
-/// times of files are set to; nil where it is not set.
+/// `SOURCE_DATE_EPOCH` in seconds since 1970 (https://reproducible-builds.org/specs/source-date-epoch); nil if it is
+/// not set.
+///
+/// Later file times are set to it.
 func sourceDateEpoch() throws(Failure) -> Int64? {
   guard let value = ProcessContext.environment("SOURCE_DATE_EPOCH") else { return nil }
   let isNumber = value.bytes.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
@@ -72,9 +74,11 @@ func makeTarget(_ arguments: Arguments) throws(Failure) -> Target? {
   }
 }
 
-/// By option or environment; else by its target's name beside the program (`bootloaders/`), else where a package installs
-/// it (`../share/onefold/bootloaders`). One that is given must be for `target`, unless that is nil: then it decides, and
-/// without one it is this machine's.
+/// Finds the bootloader, from the option or the environment, or by the target's name.
+///
+/// Without a given path, it looks beside the program (`bootloaders/`), then in a package's place
+/// (`../share/onefold/bootloaders`). A given bootloader must be for `target`. If `target` is nil, the given bootloader
+/// decides; without one the target is this machine.
 func findBootloader(_ given: Path?, for target: Target?) throws(Failure) -> Bootloader {
   if let path = given ?? ProcessContext.environment("ONEFOLD_BOOTLOADER") {
     let bootloader = try Bootloader(path)
@@ -96,7 +100,7 @@ func findBootloader(_ given: Path?, for target: Target?) throws(Failure) -> Boot
     program.parent.parent.appending("share/onefold/bootloaders"),
   ]
   let places = directories.map { $0.appending([UInt8](name.utf8)) }
-  // An installer of wheels may take the permission to execute away, which is not needed here.
+  // A wheel installer can remove the execute permission, which is not needed here.
   for place in places
   where (try? DirectoryHandle.current.statusIfExists(of: place, follow: true)) != nil {
     return try Bootloader(place)

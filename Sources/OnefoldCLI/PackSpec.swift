@@ -8,8 +8,7 @@ import Posix
 import PythonStaging
 import Reporting
 
-/// `onefold pack` with a spec: stages the application, packs it, tests the packed file, and only then gives it its
-/// name.
+/// Runs `onefold pack` with a spec: stages the application, packs and tests it, and only then gives the file its name.
 func packSpec(_ arguments: Arguments) throws(Failure) {
   try refuse(
     ["--entry", "--name", "--app-version"], in: arguments,
@@ -29,7 +28,7 @@ func packSpec(_ arguments: Arguments) throws(Failure) {
   try pack(spec, arguments)
 }
 
-/// Builds a spec, and gives the file its name when it has passed its tests.
+/// Builds a spec, and names the file once it has passed its tests.
 func pack(_ spec: Spec, _ arguments: Arguments) throws(Failure) {
   let build = try SpecBuild(spec, arguments)
   TerminationSignals.hold()
@@ -68,7 +67,7 @@ private func finish(_ stage: Stage, keep: Bool) {
 private struct SpecBuild {
   let spec: Spec
   let arguments: Arguments
-  /// As it was given.
+  /// The output path as given.
   let output: Path
   let place: OutputPlace
   let bootloader: Bootloader
@@ -100,7 +99,7 @@ private struct SpecBuild {
     if arguments.has("--sidecar") || spec.output.sidecar {
       name += "-" + spec.target.triple
     }
-    // A path of the spec starts from the spec's directory, others from the working directory.
+    // A path from the spec starts at the spec's directory, others at the working directory.
     let base = given == nil && spec.output.file != nil ? spec.directory : Path()
     return name.hasPrefix("/") ? Path(name) : base.appending(name)
   }
@@ -109,9 +108,9 @@ private struct SpecBuild {
     var staged: StagedApplication
     var summary: PackSummary
     var sizes: [SizeRow]
-    /// nil where nothing was tested.
+    /// Nil if nothing was tested.
     var smoke: SmokeReport?
-    /// Why nothing was tested; nil if something was.
+    /// The reason if nothing was tested; nil otherwise.
     var untested: String?
   }
 
@@ -183,7 +182,7 @@ private struct SpecBuild {
     )
   }
 
-  /// What was tested, or why nothing was.
+  /// Tests the packed file, or says why nothing was tested.
   private func test(_ packed: Path, _ staged: StagedApplication, _ work: Path) throws(Failure)
     -> (SmokeReport?, untested: String?)
   {
@@ -237,7 +236,7 @@ private struct SpecBuild {
     return text + glibcText(report.glibc)
   }
 
-  /// What was removed, with a line for each of those that lost most.
+  /// The summary of pruning, with a line for each owner that lost the most bytes.
   private func prunedText(_ rows: [PrunedRow], compiles: String?) -> String {
     let (files, bytes) = sums(rows)
     var text = "  removed \(grouped(files)) files, \(grouped(bytes)) bytes\n"
@@ -286,7 +285,7 @@ private struct SpecBuild {
     return "  not tested (\(result.untested ?? ""))\n\(command)"
   }
 
-  /// What tests the file on a machine of its target, which this one is not; nil if it was tested here, or can be.
+  /// The command that tests the file on a machine of its target; nil if this machine tested it or can test it.
   private func smokeCommand(_ result: Result) -> String? {
     guard result.smoke == nil, spec.target != .native else { return nil }
     return result.staged.smokeCommand(Path([UInt8](output.lastComponent)))

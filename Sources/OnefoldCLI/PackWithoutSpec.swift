@@ -5,9 +5,9 @@ import PayloadWriter
 import Posix
 import PythonStaging
 
-// `onefold pack --package` and `onefold pack SCRIPT`: both write a spec in memory, which goes the way of every other.
+// `onefold pack --package` and `onefold pack SCRIPT` write a spec in memory. It is then built like any other.
 
-/// Packs a package of an index, or a script with inline metadata, or prints the spec that it stands for.
+/// Packs a package of an index or a script with inline metadata, or prints the spec made for it.
 func packWithoutSpec(_ arguments: Arguments) throws(Failure) {
   let way = arguments.has("--package") ? "'--package'" : "a script"
   try refuse(
@@ -25,14 +25,14 @@ func packWithoutSpec(_ arguments: Arguments) throws(Failure) {
   }
 }
 
-/// The spec that options and arguments of the command line stand for.
+/// The spec made from options and arguments of the command line.
 private struct GivenApplication {
   var spec: GivenSpec
-  /// How messages name the spec.
+  /// The name of the spec in messages.
   let shown: String
-  /// Where its relative paths start.
+  /// The start of the spec's relative paths.
   let directory: Path
-  /// Whether that is the working directory.
+  /// Whether `directory` is the working directory.
   let isHere: Bool
 
   init(_ arguments: Arguments) throws(Failure) {
@@ -72,7 +72,7 @@ private struct GivenApplication {
     spec.heading = ["What 'onefold pack \(script.string)' stands for. Save it as \(file)."]
   }
 
-  /// A script is found from the directory of its spec: the working directory if the script is below it, else its own.
+  /// The directory of a script's spec: the working directory if the script is below it, or the script's own directory.
   private static func place(of script: Path) throws(Failure) -> (
     directory: Path, relative: String, isHere: Bool
   ) {
@@ -105,7 +105,7 @@ private struct GivenApplication {
     spec = GivenSpec(name: "package", python: try choosePython(arguments, nil))
     spec.packages = packages
     spec.program = ("module", "package")
-    // What decides which versions there are for it.
+    // The target decides which versions of the package are available.
     spec.output.target = try makeTarget(arguments)?.name
     let found = try find()
     let first = found[0]
@@ -119,7 +119,7 @@ private struct GivenApplication {
     spec.name = applicationName(of: command.name.utf8) ?? spec.name
     spec.program = Self.program(of: command)
     spec.smokeCommand = ["--help"]
-    // Nobody wrote it to be packed.
+    // The package was not written for packing.
     spec.launch.mayBeFrozen = false
     let options = packages.map { "--package '\($0)'" }.joined(separator: " ")
     spec.heading = [
@@ -129,7 +129,7 @@ private struct GivenApplication {
     ]
   }
 
-  /// Asks the index, in a directory that is removed.
+  /// Asks the index, in a temporary directory.
   private func find() throws(Failure) -> [FoundPackage] {
     TerminationSignals.hold()
     let place = ProcessContext.variable("TMPDIR") ?? Path("/tmp")
@@ -171,7 +171,7 @@ private struct GivenApplication {
       "option '--package': \(first.name) has several commands: name one with --command: \(names)")
   }
 
-  /// A console script's function; what is no function, or is none that a spec can name, is executed.
+  /// The launch key of a command: a console script's function, if a spec can name it. Other commands are executed.
   private static func program(of command: FoundPackage.Command) -> (key: String, value: String) {
     if let function = command.function, isFunction(function) { return ("function", function) }
     return ("executable", "bin/\(command.name)")
@@ -208,7 +208,7 @@ private struct GivenApplication {
     }
   }
 
-  /// A spec is UTF-8.
+  /// Requires UTF-8, because a spec is UTF-8.
   private static func text(_ value: Path, _ option: String) throws(Failure) -> String {
     guard let text = String(validating: value.bytes, as: UTF8.self) else {
       throw .usage("'\(option)' needs text in UTF-8, not \(value.quoted)")
@@ -217,7 +217,7 @@ private struct GivenApplication {
   }
 }
 
-/// The interpreter of `--python`, else that of this machine that suits best.
+/// The interpreter of `--python`, or the most suitable one of this machine.
 private func choosePython(_ arguments: Arguments, _ required: Located<String>?)
   throws(Failure) -> GivenSpec.Python
 {

@@ -42,7 +42,7 @@ private struct SchemaWriter {
     ] + table("") + [("allOf", .array(Schema.rules(of: "").map { .object(rule($0)) }))]
   }
 
-  /// A table with all that is below it; "" is the whole spec.
+  /// A table with its subtables; "" is the whole spec.
   private func table(_ path: String) -> Members {
     let keys = Schema.tables.first { $0.path == path }?.keys ?? []
     var properties: Members = keys.map { ($0.name, .object(key($0, path))) }
@@ -61,7 +61,7 @@ private struct SchemaWriter {
     return result
   }
 
-  /// A table as the value of its name.
+  /// The JSON Schema of a table that is the value of a key.
   private func value(_ table: Schema.Table) -> Members {
     var content = self.table(table.path)
     let rules = Schema.rules(of: table.path)
@@ -130,7 +130,7 @@ private struct SchemaWriter {
     return result
   }
 
-  /// The default, if it is a value and not a description: a text in back quotes.
+  /// The default, if it is a value in back quotes and not a description.
   private func defaultValue(_ key: Schema.Key) -> JSON? {
     let text = key.defaultText
     guard text.hasPrefix("`"), text.hasSuffix("`"), text.utf8.count > 2 else { return nil }
@@ -165,7 +165,7 @@ private struct SchemaWriter {
     case .matches(let keys, let pattern):
       return [("anyOf", .array(keys.map { .object(holds(pattern, in: $0)) }))]
     case .range(let key, let range, let other, let word, let isDefault):
-      // What is not there matches "properties".
+      // `properties` also matches if the key is missing.
       let condition = properties(other, [("const", .string(word))])
       return [
         ("if", .object(isDefault ? condition : requires([other]) + condition)),

@@ -3,23 +3,23 @@ public import PayloadReader
 public import Posix
 import Reporting
 
-/// What one distribution, the interpreter or a directory weighs in a onefile.
+/// The size of a distribution, the interpreter or a directory in a onefile.
 public struct SizeRow: Equatable, Sendable {
-  /// "numpy 2.4.6", "python 3.11", "static/"; bytes of paths, which need not be UTF-8.
+  /// "numpy 2.4.6", "python 3.11" or "static/". Paths need not be UTF-8.
   public var name: [UInt8]
-  /// Bytes of the files, identical ones counted each time.
+  /// Bytes of the files; identical files count each time.
   public var unpacked: UInt64
-  /// Bytes in the file: of each frame the part that is in proportion to the raw bytes. What several files share
+  /// Bytes in the packed file: a share of each frame in proportion to the raw bytes. Content shared by several files
   /// counts for the first.
   public var packed: UInt64
-  /// Hard links not counted.
+  /// The number of files, without hard links.
   public var files: Int
 }
 
-/// The rows of a onefile, the largest in the file first. Their sums are the bytes and the number of all files,
-/// and the bytes of all frames.
+/// The rows of a onefile, the largest in the file first.
 ///
-/// Decodes the frames that hold distributions' lists of files.
+/// The rows add up to the bytes and number of all files, and to the bytes of all frames. Decodes the frames that hold
+/// the distributions' file lists.
 public func sizeTable(of payload: Payload, manifest: Manifest) throws(Failure) -> [SizeRow] {
   let owners = try FileOwners(payload, manifest)
   var rows: [SizeRow] = []
@@ -31,7 +31,7 @@ public func sizeTable(of payload: Payload, manifest: Manifest) throws(Failure) -
     return rows.count - 1
   }
 
-  // The row of each segment is that of the first file which refers to it.
+  // A segment belongs to the row of the first file that refers to it.
   var rowOfSegment = [Int?](repeating: nil, count: manifest.segmentCount)
   for index in 0..<manifest.entryCount {
     let entry = manifest.entry(index)
@@ -55,12 +55,12 @@ public func sizeTable(of payload: Payload, manifest: Manifest) throws(Failure) -
   }
 }
 
-/// Divides the stored bytes of frames among their segments, so that nothing is lost by rounding.
+/// Divides the stored bytes of frames among their segments without losing bytes to rounding.
 struct FrameShares {
-  /// For each frame the lengths of its segments, those of all and those that were taken.
+  /// For each frame, the total length of all its segments and of those already taken.
   private var all: [UInt64]
   private var taken: [UInt64]
-  /// Bytes of the frames that no segment is in.
+  /// Bytes of the frames without segments.
   private(set) var unused: UInt64 = 0
 
   init(_ manifest: Manifest, segments isUsed: [Bool]) {
@@ -83,7 +83,7 @@ struct FrameShares {
     return part(stored, taken[frame], all[frame]) - before
   }
 
-  /// `stored` times `some`, which is at most `all`, over `all`.
+  /// `stored` times `some` divided by `all`; `some` is at most `all`.
   private func part(_ stored: UInt64, _ some: UInt64, _ all: UInt64) -> UInt64 {
     some == all ? stored : all.dividingFullWidth(stored.multipliedFullWidth(by: some)).quotient
   }
@@ -91,8 +91,9 @@ struct FrameShares {
 
 // MARK: Text
 
-/// A line for each row and one for the sums. `all`: also for rows of less than 0.5 % of both sums, which are otherwise
-/// one line.
+/// A line for each row and one for the sums.
+///
+/// Rows below 0.5 % of both sums share one line, unless `all` is set.
 func text(_ rows: [SizeRow], all: Bool) -> String {
   var total = SizeRow(name: [UInt8]("total".utf8), unpacked: 0, packed: 0, files: 0)
   for row in rows { total.add(row) }

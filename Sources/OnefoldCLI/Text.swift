@@ -1,11 +1,11 @@
 import Posix
 import Reporting
 
-// What is written, and how it looks. Data goes to stdout, everything else to stderr.
+// Output and its style. Data goes to stdout, everything else to stderr.
 
-/// How messages are shown.
+/// The style of messages.
 struct MessageStyle: Sendable {
-  /// Only errors and warnings.
+  /// Show only errors and warnings.
   var isQuiet = false
   var isColored = false
 
@@ -24,7 +24,7 @@ struct MessageStyle: Sendable {
   }
 }
 
-/// Whether messages have colors, by `--color`, else by the environment, else if stderr is a terminal.
+/// Whether messages have colors: by `--color`, then the environment, then whether stderr is a terminal.
 ///
 /// `NO_COLOR` (https://no-color.org) overrides `FORCE_COLOR` (https://force-color.org) and `CLICOLOR_FORCE`
 /// (https://bixense.com/clicolors).
@@ -38,37 +38,37 @@ func wantsColor(_ word: String?) -> Bool {
     && ProcessContext.isTerminal(2)
 }
 
-/// A summary, which `--quiet` leaves out. Failures to write are ignored.
+/// Writes a summary, which `--quiet` suppresses. Failures to write are ignored.
 func writeMessage(_ text: String) {
   if !MessageStyle.current.isQuiet { writeNotice(text) }
 }
 
-/// What `--quiet` does not leave out.
+/// Writes a text that `--quiet` does not suppress.
 func writeNotice(_ text: String) { writeBytes([UInt8](text.utf8), to: 2) }
 
-/// A line about something that is probably wrong, from the command `title`.
+/// Writes a warning of the command `title`.
 func writeWarning(_ title: String, _ text: String) {
   writeNotice("\(title): \(MessageStyle.current.colored("warning:", .yellow)) \(text)\n")
 }
 
-/// Why the command `title` fails.
+/// Writes the reason for a failure of the command `title`.
 func writeFailure(_ title: String, _ text: String) {
   writeNotice("\(MessageStyle.current.colored("\(title):", .red)) \(text)\n")
 }
 
 func hint(_ text: String) -> String { "\(MessageStyle.current.colored("hint:", .cyan)) \(text)\n" }
 
-/// Progress for stderr; nil if `--quiet` leaves it out.
+/// Progress on stderr; nil with `--quiet`.
 func newProgress() -> TerminalProgress? {
   MessageStyle.current.isQuiet ? nil : TerminalProgress()
 }
 
-/// For commands that change something before they write data: fails where they could not.
+/// Fails if stdout is not writable. For commands that change something before they write data.
 func requireStandardOutput() throws(Failure) {
   if !ProcessContext.isWritable(1) { throw .failed("the standard output is closed: open it") }
 }
 
-/// For stdout: data that can't be written is a failure.
+/// Writes data to stdout. A failed write is a failure of the command.
 func writeData(_ text: String) throws(Failure) {
   if let errno = writeBytes([UInt8](text.utf8), to: 1) {
     throw .failed("cannot write to the standard output: \(errno.description)")

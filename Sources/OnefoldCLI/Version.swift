@@ -3,7 +3,7 @@ import PayloadWriter
 import PythonStaging
 import Reporting
 
-/// The libraries that are linked into this program. Two libraries of equal versions give equal files.
+/// The libraries linked into this program. Equal library versions produce equal files.
 private var libraryVersions: [(name: String, version: String)] {
   let swift = "\(_SwiftStdlibVersion.current)".split(separator: ".").prefix(2)
   return payloadLibraryVersions + stagingLibraryVersions + [

@@ -61,7 +61,7 @@ private func commandCase(_ command: Command, _ table: CompletionTable) -> String
     + lines.map { "        \($0)" }.joined(separator: " \\\n") + "\n      ;;"
 }
 
-/// What `_arguments` understands.
+/// The option in the syntax of `_arguments`.
 private func specification(_ option: Option) -> String {
   var text = "[\(escaped(option.help))]"
   if let value = option.value { text += ":\(escaped(value)):\(action(option.values))" }
@@ -90,7 +90,7 @@ private func described(_ name: String, _ text: String) -> String {
   shellQuoted("\(name):\(escaped(text))")
 }
 
-/// In a specification, brackets and colons have a meaning.
+/// Escapes brackets and colons, which have a meaning in a specification.
 private func escaped(_ text: String) -> String {
   var result = ""
   for character in text {

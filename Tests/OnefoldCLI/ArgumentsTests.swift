@@ -25,7 +25,7 @@ private let plain = Command(
     try Arguments(arguments.map { Path($0) }, of: command)
   }
 
-  /// What the arguments are refused for.
+  /// The reason why the arguments are refused.
   private func refusal(_ arguments: [String], of command: Command = command) -> String? {
     do throws(Failure) {
       _ = try parse(arguments, of: command)
@@ -33,7 +33,7 @@ private let plain = Command(
     } catch { return error.description.string }
   }
 
-  // MARK: What is understood
+  // MARK: Accepted arguments
 
   @Test(
     arguments: [
@@ -100,7 +100,7 @@ private let plain = Command(
     #expect(rest[0].elementsEqual(Path(bytes)))
   }
 
-  // MARK: What is refused
+  // MARK: Refused arguments
 
   @Test(
     arguments: [

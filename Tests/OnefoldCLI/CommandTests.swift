@@ -6,16 +6,16 @@ import Testing
 
 @testable import OnefoldCLI
 
-/// What a run of the command line program printed.
+/// The output of a run of the command line program.
 private struct Output {
   var out: String
   var error: String
 }
 
-/// Written to both streams before the program runs: the testing library writes something as well.
+/// Written to both streams before the program runs, because the testing library writes something as well.
 private let start = "\u{2}start\u{3}"
 
-/// The whole program with its arguments, in a process of its own.
+/// The whole program with its arguments, in a separate process.
 @Suite struct CommandTests {
   private let directory: TemporaryDirectory
 
@@ -41,7 +41,7 @@ private let start = "\u{2}start\u{3}"
 
   // MARK: Help
 
-  /// Compares with a file of Snapshots; writes it where ONEFOLD_RECORD is set.
+  /// Compares with a file of Snapshots. Writes it first if ONEFOLD_RECORD is set.
   private func compare(_ text: String, _ name: String) throws {
     #expect(
       try text == Repository.snapshot("Tests/OnefoldCLI/Snapshots/\(name).txt", text))
@@ -280,7 +280,7 @@ private let start = "\u{2}start\u{3}"
     #expect(output.error == "onefold pack: \(message)\nhint: onefold pack --help\n")
   }
 
-  /// Also where there is no bootloader.
+  /// Also if there is no bootloader.
   @Test(
     arguments: [
       ["--codec", "gzip"], ["--level", "23"], ["--level", "0"], ["--codec", "xz", "--level", "10"],
@@ -295,7 +295,6 @@ private let start = "\u{2}start\u{3}"
 
   // MARK: Commands
 
-  /// A onefile.
   private func sample() throws -> String {
     try directory.write("one\u{1B}file", Onefile.sample().encoded()).string
   }

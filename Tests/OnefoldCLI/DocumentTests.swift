@@ -4,11 +4,11 @@ import Testing
 
 @testable import OnefoldCLI
 
-/// The documents name every option, verb and variable that the code knows, and no others.
+/// The documents name every option, verb and variable in the code, and no others.
 @Suite struct DocumentTests {
   // MARK: docs/command-line.md
 
-  /// The lines between a heading and the next of its level.
+  /// The lines between a heading and the next of the same level.
   private func section(_ heading: String) throws -> [Substring] {
     let lines = try Repository.text("docs/command-line.md")
       .split(separator: "\n", omittingEmptySubsequences: false)
@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  /// The manual page has a table of its own.
+  /// The manual page has its own table.
   @Test func variablesOfTheManualPageAreDocumented() throws {
     let cells = try firstCells(section("## Conventions")).flatMap { cell in
       matches(of: #/[A-Z][A-Z_]+/#, in: cell)

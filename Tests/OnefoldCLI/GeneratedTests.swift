@@ -4,8 +4,8 @@ import Testing
 
 @testable import OnefoldCLI
 
-/// The JSON Schema has every key of the schema, and the scripts of the shells every option. What they do is
-/// tested end to end.
+/// The JSON Schema has every key of the schema, and the shell scripts every option. End-to-end tests cover their
+/// behavior.
 @Suite struct GeneratedTests {
   @Test func everyKeyIsInTheJSONSchema() {
     let text = specSchema().encoded

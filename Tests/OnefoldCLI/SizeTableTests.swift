@@ -11,7 +11,7 @@ import Testing
 
   init() throws { directory = try TemporaryDirectory() }
 
-  /// The rows by their names; the sums are right.
+  /// The rows by name. Also checks their sums.
   private func table(_ onefile: Onefile) throws -> [String: SizeRow] {
     try? directory.remove("onefile")
     let payload = try Payload.open(try directory.write("onefile", onefile.encoded()))
@@ -26,7 +26,7 @@ import Testing
     return Dictionary(zip(names, rows)) { first, _ in first }
   }
 
-  /// The names of rows, and the files that each counts. `records` are files as well.
+  /// The names of rows, with the number of files in each. `records` are files as well.
   private func attribution(_ paths: [String], _ records: [String: String] = [:]) throws
     -> [String: Set<String>]
   {
@@ -199,7 +199,7 @@ import Testing
 
   @Test func framesAreDividedInProportion() throws {
     var onefile = Onefile()
-    // Only what holds lists is decoded.
+    // Only frames with lists are decoded.
     onefile.frames = [Onefile.Frame(stored: noise(100), rawLength: 1000, codec: .zstd)]
     onefile.segments = [
       Manifest.Segment(frame: 0, offset: 0, length: 700),

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AppSpec
 
-/// What a spec's `[app]`, `[launch]` and `[archive]` may say is what the format and the packer take.
+/// The format and the packer accept every value that a spec's `[app]`, `[launch]` and `[archive]` allow.
 @Suite struct SpecTests {
   private func type(_ table: String, _ key: String) -> Schema.ValueType? {
     Schema.table(table)?.keys.first { $0.name == key }?.type
@@ -54,7 +54,7 @@ import Testing
     #expect(isApplicationName(name) == LaunchRecord.isName([UInt8](name.utf8).span))
   }
 
-  /// A spec is stricter: it has no C1 control characters.
+  /// A spec is stricter: it allows no C1 control characters.
   @Test(arguments: ["", "1.0", "a\u{1F}", "\u{7F}", String(repeating: "x", count: 129)])
   func versions(_ version: String) {
     #expect(isVersionText(version) == LaunchRecord.isText([UInt8](version.utf8).span))

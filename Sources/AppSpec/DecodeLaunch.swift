@@ -1,12 +1,12 @@
 import PayloadFormat
 import Posix
 
-// What starts, what it finds, and how it is tested and packed.
+// The tables that decide what starts, what it finds, and how it is tested and packed.
 
 // MARK: Paths, [[data]]
 
 extension SpecDecoder {
-  /// Reports a path that leads to nothing, or to something of another kind; returns whether it is right.
+  /// Reports a path that does not exist or has the wrong kind. Returns whether the path is right.
   @discardableResult
   mutating func require(_ path: Located<Path>, _ key: String, _ kind: FileStatus.Kind?)
     -> Bool
@@ -28,7 +28,7 @@ extension SpecDecoder {
     return true
   }
 
-  /// What may have been meant by a path that leads to nothing.
+  /// A hint for a path that does not exist.
   private func hint(_ path: Path) -> String {
     if path.bytes.contains(UInt8(ascii: "~")) { return " ('~' is not replaced)" }
     guard let names = try? DirectoryHandle.current.names(in: path.parent) else { return "" }
@@ -105,7 +105,7 @@ extension SpecDecoder {
     return launch
   }
 
-  /// Reports `{env:` without the name of a variable and `}` after it: the launcher would take it literally.
+  /// Reports `{env:` unless a variable's name and `}` follow: the launcher would take it literally.
   private mutating func checkPlaceholders(_ value: Located<String>) {
     var rest = value.value[...]
     while let brace = rest.firstIndex(of: "{") {
@@ -243,7 +243,7 @@ extension SpecDecoder {
     } else if let number = table.integer("max-size"), number.value > 0 {
       archive.maxSize = Located(UInt64(number.value), number.place)
     }
-    // Of an unknown codec no level is known.
+    // The levels of an unknown codec are unknown.
     if let level = archive.level, codec == nil || archive.codec != nil {
       checkLevel(level, archive.codec?.value ?? .zstd)
     }

@@ -1,9 +1,9 @@
 import Posix
 
-/// How the names of archives of interpreters end.
+/// The suffixes of interpreter archives.
 public let archiveSuffixes = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"]
 
-// [python], [dependencies] and [prune].
+// The tables [python], [dependencies] and [prune].
 
 extension SpecDecoder {
   mutating func python() -> Spec.Python? {
@@ -34,7 +34,7 @@ extension SpecDecoder {
         table.place, "one of 'python.version', 'python.prefix' or 'python.archive' is needed")
     }
     checkSource(source, path)
-    // What is wrong for another target is wrong on this machine too.
+    // A mistake in another target's table is reported on this machine too.
     for other in Target.all where other != target {
       if let table = table.table(other.name) { checkSource(table, "python.\(other.name)") }
     }
@@ -59,7 +59,7 @@ extension SpecDecoder {
     return python
   }
 
-  /// Of `python.libraries`.
+  /// Checks an item of `python.libraries`.
   private mutating func checkLibrary(_ library: Located<Path>, _ systemLibraries: [String]) {
     let name = String(decoding: library.value.lastComponent, as: UTF8.self)
     if name.firstRange(of: ".so") == nil {
@@ -76,7 +76,7 @@ extension SpecDecoder {
     }
   }
 
-  /// Of a table with a target's interpreter, or of [python] itself.
+  /// Checks a table with a target's interpreter, or [python] itself.
   private mutating func checkSource(_ table: SpecTable, _ path: String) {
     if path != "python", !table.has("prefix"), !table.has("archive") {
       report(table.place, "one of '\(path).prefix' and '\(path).archive' is needed")
@@ -117,7 +117,7 @@ extension SpecDecoder {
     python.sha256 = Located(digits, hash.place)
   }
 
-  /// Whether it has a scheme that can be downloaded from.
+  /// Whether the text has a scheme that can be downloaded.
   private func isURL(_ text: String) -> Bool {
     ["https://", "http://", "file://"].contains { text.lowercased().hasPrefix($0) }
   }
@@ -131,7 +131,7 @@ extension SpecDecoder {
       }
   }
 
-  /// Nothing of Python is needed to start a program among the data files.
+  /// Whether the spec needs Python. A program among the data files starts without it.
   private var needsPython: Bool {
     guard let launch = root.table("launch"), launch.has("executable") else { return true }
     return root.has("dependencies") || root.has("prune")
@@ -186,14 +186,14 @@ extension SpecDecoder {
     return result
   }
 
-  /// Whether a file's name is that of a lock, which `requirements` may have as well.
+  /// Whether a file is a lock by its name. `requirements` can name a lock too.
   private func isLock(_ path: Path) -> Bool {
     let name = String(decoding: path.lastComponent, as: UTF8.self)
     return (name.hasSuffix(".lock") && name != "requirements.lock")
       || (name.hasPrefix("pylock.") && name.hasSuffix(".toml"))
   }
 
-  /// The names, normalized; others and repeated ones are reported.
+  /// Returns the normalized names. Reports invalid and repeated ones.
   private mutating func distributionNames(
     _ names: [Located<String>], _ key: String, _ kind: String
   ) -> [Located<String>] {
@@ -214,7 +214,7 @@ extension SpecDecoder {
     return result
   }
 
-  /// The project's own file, where it has one.
+  /// Checks `dependencies.project`. Returns the project's own file, if it has one.
   private mutating func checkProject(_ path: Located<Path>) -> ProjectFile? {
     guard require(path, "dependencies.project", nil) else { return nil }
     let full = resolve(path.value)
@@ -222,7 +222,7 @@ extension SpecDecoder {
       let hasSetup = status(of: full.appending("setup.py")) != nil
       let shown = path.value.child(SpecFile.projectName).shown
       let project = collecting { () throws(SpecError) in try ProjectFile(in: full, shown: shown) }
-      // Nil twice: the file is there and wrong, which is reported.
+      // The outer value is nil if the file is invalid, which is already reported.
       if case .some(nil) = project, !hasSetup {
         report(
           path.place,

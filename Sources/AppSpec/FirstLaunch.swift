@@ -1,28 +1,28 @@
-/// How the server of a project is started, as far as its directory tells.
+/// How a project's server starts, as far as its directory shows.
 struct FirstLaunch {
-  /// What was found, for its user.
+  /// The application that was found, for the user.
   let found: String
   /// The keys of `[launch]`.
   var lines: [String]
-  /// Nil where it is not known how the server gets its port.
+  /// Nil if nothing tells how the server gets its port.
   var request: FirstRequest? = nil
   /// The arguments of a `[[smoke.command]]`.
   var command: [String] = []
-  /// The script that is started, which needs no `[[data]]`.
+  /// The started script, which needs no `[[data]]`.
   var script: String? = nil
-  /// A file of the project that is missing for it, and is made with the spec.
+  /// A file that the project lacks. It is written with the spec.
   var starter: Starter? = nil
-  /// Further files of `[[data]]`: the source and the target.
+  /// More files of `[[data]]`: the source and the target.
   var data: [(source: String, target: String)] = []
   var advice: String? = nil
   /// Whether the tree needs an interpreter.
   var needsPython = true
 
-  /// Which server of the project's distributions runs its application.
+  /// Distributions of servers for ASGI applications, in order of preference.
   static let asgiServers = ["uvicorn", "hypercorn", "granian"]
   static let wsgiServers = ["gunicorn", "waitress"]
 
-  /// `node` is the Node.js program at hand.
+  /// Nil if nothing to start is found. `node` is the path of this machine's Node.js program.
   init?(_ scan: ProjectScan, node: String?) {
     let application =
       scan.sources.first { $0.framework?.isServer == true }
@@ -47,7 +47,7 @@ struct FirstLaunch {
     }
   }
 
-  /// How it is tested; nil where it is not.
+  /// The test, for the user; nil for none.
   var test: String? {
     request?.shown ?? (command.isEmpty ? nil : command.joined(separator: " "))
   }
@@ -57,12 +57,12 @@ struct FirstLaunch {
     self.lines = lines
   }
 
-  // MARK: What is not known by its framework
+  // MARK: Projects without a known framework
 
-  /// The one of the project's own name, else the first.
+  /// The console script with the project's own name, or the first one.
   private static func consoleScript(_ scan: ProjectScan) -> (name: String, function: String)? {
     guard scan.isInstallable, let project = scan.project else { return nil }
-    // "package.module:function [extra]" is allowed, but not in a spec.
+    // Entry points allow "package.module:function [extra]", but a spec does not.
     let scripts = project.scripts.map {
       (name: $0.name, function: trimmed($0.function.prefix { $0 != "[" }))
     }
@@ -84,7 +84,7 @@ struct FirstLaunch {
     return launch
   }
 
-  /// A file that does something when it is run: the one that says so, else the only one.
+  /// A top-level file to run as a script: one that says so, or the only one.
   private static func onlyScript(_ scan: ProjectScan) -> PythonSource? {
     let atTop = scan.sources.filter { !$0.file.contains("/") }
     return atTop.first { $0.hasMain } ?? atTop.first { $0.hasMetadata || $0.serves }
@@ -104,7 +104,7 @@ struct FirstLaunch {
     return launch
   }
 
-  /// Writes the test of a program whose source is known: a request where it is told its port, else `--help`.
+  /// Adds a test of a program with known source: a request if the program is told its port, or `--help`.
   private mutating func test(_ source: PythonSource, path: String?) {
     if source.serves, let port = source.port {
       let way: FirstRequest.Port =
@@ -132,7 +132,7 @@ struct FirstLaunch {
     if text.contains("process.env.PORT") {
       launch.request = FirstRequest(.variable("PORT"), nodePath(text))
     }
-    // What a Node.js program reads has no fixed names.
+    // A Node.js program can read files of any name.
     launch.data = scan.names.filter { $0 != "onefold.schema.json" }.map { ($0, $0) }
     if let node {
       launch.data.append((node, "bin/node"))
@@ -144,13 +144,13 @@ struct FirstLaunch {
 
   private static func nodePath(_ text: String) -> String? {
     let paths = PythonText(text).literals(after: ".get(").map(\.literal)
-    // A server without a router answers everything alike.
+    // A server without a router answers every path alike.
     return paths.isEmpty && text.contains("createServer") ? "/" : chosenPath(paths)
   }
 
   // MARK: Requests
 
-  /// What a health check would ask for, else "/".
+  /// A path that a health check would use, or "/".
   private static func chosenPath(_ paths: [String]) -> String? {
     let names = [
       "health", "healthz", "healthcheck", "health_check", "livez", "live", "readyz", "ready",
@@ -164,7 +164,7 @@ struct FirstLaunch {
     return paths.contains("/") ? "/" : nil
   }
 
-  /// A path that a server answers, of routes in its file and in those that import it; nil if none is known.
+  /// A path that the server answers, from the routes in its file and in files that import it; nil if none is known.
   private static func path(of source: PythonSource, _ scan: ProjectScan) -> String? {
     let top = source.module.prefix { $0 != "." }
     let others = scan.sources.filter { other in
@@ -183,7 +183,7 @@ struct FirstLaunch {
     _ scan: ProjectScan, _ source: PythonSource, _ framework: Framework
   ) -> FirstLaunch {
     let path = path(of: source, scan)
-    // Installed code is not at hand as a script.
+    // Installed code is not available as a script.
     let isScript = source.hasMain && !source.file.contains("/") && !scan.isInstallable
     switch framework.kind {
     case .asgi:
@@ -297,7 +297,7 @@ struct FirstLaunch {
     return launch
   }
 
-  /// A path of the project's own URLs; the page for the administrator's login needs no table of the database.
+  /// A path of the project's own URLs. The administrator's login page needs no database table.
   private static func djangoPath(_ scan: ProjectScan, _ package: String) -> String? {
     let file = package.split(separator: ".").joined(separator: "/") + "/urls.py"
     let source = PythonText(scan.text(file))
@@ -322,7 +322,7 @@ extension Framework {
 
 /// The request by which a first spec tests a server.
 struct FirstRequest: Sendable {
-  /// How the server is told its port.
+  /// How the server learns its port.
   enum Port: Sendable {
     case arguments([String])
     case variable(String)
@@ -330,7 +330,7 @@ struct FirstRequest: Sendable {
   }
 
   let port: Port
-  /// Nil where none is known that answers.
+  /// Nil if no path is known to answer.
   let path: String?
 
   init(_ port: Port, _ path: String?) {
@@ -350,7 +350,7 @@ struct FirstRequest: Sendable {
     return path == "/" ? [first] : [first, "path = \(tomlText(path))"]
   }
 
-  /// For its user, such as "GET /health, with --port {port}".
+  /// For the user, such as "GET /health, with --port {port}".
   var shown: String {
     let way =
       switch port {

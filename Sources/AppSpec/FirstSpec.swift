@@ -1,25 +1,28 @@
 public import Posix
 
-/// A first spec for a project, made of what its directory tells.
+/// A first spec for a project, based on its directory.
 public struct FirstSpec: Sendable {
   /// The content of `onefold.toml`.
   public let text: String
-  /// What was taken for the server, such as "FastAPI: main:app"; nil where nothing was.
+  /// The detected server, such as "FastAPI: main:app"; nil if none was found.
   public let found: String?
-  /// How the packed server is tested, such as "GET /health, with --port {port}"; nil where it is not.
+  /// The test of the packed server, such as "GET /health, with --port {port}"; nil for none.
   public let test: String?
-  /// A script that starts the server, and that is to be written beside the spec; nil where none is needed.
+  /// A script that starts the server, to be written beside the spec; nil if none is needed.
   public let starter: (name: String, text: String)?
-  /// What its writer must still do, a line each, with the table that it concerns. Where it is empty, the text is a
-  /// spec without errors.
+  /// The tasks left for the author, one per line, each with its table. If empty, the text is a spec without errors.
   public let missing: [String]
-  /// What its writer should know, a line each.
+  /// Notes for the author, one per line.
   public let advice: [String]
 
-  /// Looks at the project in `directory`. `interpreter` is the version of the Python at hand, such as "3.11"; nil
-  /// where there is none; `standardLibrary` has the names of the modules that come with it. `node` is the Node.js
-  /// program at hand. What `pyinstaller` says counts first. Fails where the directory can't be read or its
-  /// `pyproject.toml` is no TOML.
+  /// Examines the project in `directory`.
+  ///
+  /// - Parameters:
+  ///   - interpreter: the version of the local Python, such as "3.11"; nil if there is none.
+  ///   - standardLibrary: the names of that Python's own modules.
+  ///   - node: the path of the local Node.js program.
+  ///   - pyinstaller: settings that override those found in the project.
+  /// - Throws: if the directory cannot be read or its `pyproject.toml` is not TOML.
   public init(
     for directory: Path, interpreter: String?, standardLibrary: Set<String> = [],
     node: String? = nil, pyinstaller: PyInstallerSpec? = nil
@@ -39,7 +42,7 @@ public struct FirstSpec: Sendable {
     advice = writer.advice + (writer.launch?.advice.map { [$0] } ?? [])
   }
 
-  /// Whether the `pyproject.toml` in a directory has a spec already.
+  /// Whether the `pyproject.toml` in a directory already has a spec.
   public static func isInProject(_ directory: Path) throws(SpecError) -> Bool {
     let shown = directory.child(SpecFile.projectName).shown
     return try ProjectFile(in: directory, shown: shown)?.spec != nil
@@ -51,7 +54,7 @@ private struct FirstSpecWriter {
   let scan: ProjectScan
   let launch: FirstLaunch?
   let pyinstaller: PyInstallerSpec?
-  /// Modules that the code imports, and that no dependency provides.
+  /// Imported modules that no dependency provides.
   var unprovided: [String] = []
   private(set) var text = ""
   private(set) var missing: [String] = []
@@ -63,13 +66,13 @@ private struct FirstSpecWriter {
     self.pyinstaller = pyinstaller
   }
 
-  /// The script that is launched, if it has inline metadata (PEP 723).
+  /// The launched script, if it has inline metadata (PEP 723).
   private var ownScript: String? {
     let script = pyinstaller?.script ?? launch?.script
     return scan.sources.first { $0.file == script && $0.hasMetadata }?.file
   }
 
-  /// The versions of Python that the project, or the script's metadata, allows.
+  /// The Python versions that the project or the script's metadata allows.
   private var requiredPython: String? {
     guard let ownScript else { return scan.project?.requiredPython }
     let path = scan.directory.appending(ownScript.utf8)
@@ -99,7 +102,7 @@ private struct FirstSpecWriter {
     }
   }
 
-  /// The application's name, and whether that is the default, which needs no key.
+  /// The application's name, and whether it is the default, which needs no key.
   private var name: (text: String, isDefault: Bool) {
     if let name = pyinstaller.flatMap({ applicationName(of: $0.name.utf8) }) {
       return (name, false)
@@ -110,7 +113,7 @@ private struct FirstSpecWriter {
 
   // MARK: From PyInstaller
 
-  /// What a `.spec` file has that no table has.
+  /// Writes the parts of a `.spec` file that belong to no table.
   private mutating func writeOrigin() {
     guard let pyinstaller else { return }
     line("# Translated from PyInstaller's \(printable(pyinstaller.file)), which was not run.")
@@ -126,7 +129,7 @@ private struct FirstSpecWriter {
     for note in notes { line(note) }
   }
 
-  /// The excluded distributions. PyInstaller has the names of modules.
+  /// Writes the excluded distributions. PyInstaller has module names instead.
   private mutating func writeExclude() {
     for note in pyinstaller?.notes(of: "dependencies") ?? [] { line(note) }
     var names: [String] = []
@@ -140,7 +143,7 @@ private struct FirstSpecWriter {
     }
   }
 
-  /// What `[[data]]` says beside the code: for PyInstaller the directories of modules, whose content is imported, and its data.
+  /// Writes `[[data]]` beside the code: PyInstaller's module directories, whose content is imported, and its data.
   private mutating func writeData(of pyinstaller: PyInstallerSpec) {
     for path in pyinstaller.paths where path != "." && !path.hasPrefix("..") {
       datum(path, target: ".")
@@ -212,7 +215,8 @@ private struct FirstSpecWriter {
     writeExclude()
   }
 
-  /// Where there is neither a lock nor a requirements file, and pip can't install the project.
+  /// Writes `dependencies.packages` if there is neither a lock nor a requirements file, and pip cannot install the
+  /// project.
   private mutating func writePackages() {
     let needed = scan.project?.requirements ?? []
     if !needed.isEmpty {
@@ -234,8 +238,10 @@ private struct FirstSpecWriter {
     }
   }
 
-  /// Says why modules that the code imports will be missing, if there are any. A module's name is often not that of its
-  /// distribution, so none is guessed: whoever installs a distribution by a guess may get anybody's.
+  /// Says why imported modules will be missing. Returns whether there are any.
+  ///
+  /// A module's name often differs from its distribution's, so the function guesses none. A guessed name could install
+  /// a stranger's code.
   @discardableResult private mutating func writeUnprovided(_ reason: String) -> Bool {
     guard let last = unprovided.last else { return false }
     let others = unprovided.dropLast()
@@ -248,7 +254,7 @@ private struct FirstSpecWriter {
 
   private mutating func writeData() {
     let code = scan.isInstallable ? [] : scan.modules + scan.packages
-    // PyInstaller takes no data but those that are listed.
+    // PyInstaller takes only the listed data.
     let assets = pyinstaller == nil ? scan.assets : []
     let found = launch?.needsPython == false ? [] : code + assets
     let listed = pyinstaller.map { $0.paths + $0.hooks + $0.data.map(\.source) } ?? []
@@ -257,7 +263,7 @@ private struct FirstSpecWriter {
     where name != launch?.script && name != pyinstaller?.script && !listed.contains(name) {
       table("[[data]]")
       line("source = \(tomlText(name))")
-      // What is in src is imported without that name.
+      // Modules in `src` are imported without that name.
       if name == "src" { line("target = \".\"") }
     }
     for (source, target) in launch?.data ?? [] {
@@ -299,7 +305,7 @@ private struct FirstSpecWriter {
       table("[smoke.http]")
       for text in request.lines { line(text) }
     } else {
-      // Lines that are only a suggestion need their heading to be one as well.
+      // If all lines of a table are suggestions, its heading must be one too.
       line("\n# [smoke.http]")
       line("# arguments = [\"--port\", \"{port}\"]")
       line("# path = \"/\"")
@@ -312,13 +318,13 @@ private struct FirstSpecWriter {
 
   private mutating func line(_ content: String) { text += content + "\n" }
 
-  /// A key that is commented out, with its meaning.
+  /// Writes a key as a comment, with its meaning.
   private mutating func suggest(_ table: String, _ key: String, _ value: String) {
     let meaning = Schema.table(table)?.keys.first { $0.name == key }?.meaning ?? ""
     line("# \(key) = \(value)  # \(meaning)")
   }
 
-  /// The directory's own name, made fit for an application's.
+  /// The directory's name, made valid as an application's name.
   private var directoryName: String {
     var path = ProcessContext.absolutePath(scan.directory)
     if path.lastComponent.elementsEqual(".".utf8) { path = path.parent }

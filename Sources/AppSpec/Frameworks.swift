@@ -1,27 +1,27 @@
-/// A Python framework whose applications a first spec knows how to start.
+/// A Python framework that a first spec knows how to start.
 struct Framework: Sendable {
   enum Kind: Sendable {
     case asgi, wsgi
     /// A script that starts a server itself.
     case script
     case dash, streamlit, celery
-    /// A program of the command line.
+    /// A command-line program.
     case command
   }
 
-  /// As its users write it.
+  /// The name as its users write it.
   let name: String
   let kind: Kind
-  /// The names under which it is imported.
+  /// Its import names.
   let modules: Set<String>
-  /// Of its application objects; empty where its scripts make none.
+  /// The classes of its application objects; empty if its scripts create none.
   let classes: Set<String>
-  /// What answers with status 200 in each application, unless switched off.
+  /// A path that answers with status 200 in each application, unless switched off.
   var description: String? = nil
-  /// The variable that tells its server the port.
+  /// The environment variable that tells its server the port.
   var portVariable: String? = nil
 
-  /// In the order in which they count where a file imports several.
+  /// In order of preference, for a file that imports several.
   static let all = [
     Framework(
       name: "FastAPI", kind: .asgi, modules: ["fastapi"], classes: ["FastAPI"],
@@ -53,10 +53,11 @@ struct Framework: Sendable {
     "werkzeug",
   ]
 
-  /// Calls that start a server, in a source that uses one: `subprocess.run(` alone starts none.
+  /// Calls that start a server, if the source uses a framework or a server's module: `subprocess.run(` alone starts
+  /// none.
   static let runners = ["hypercorn", "serve(", "run_app(", ".run(", ".launch(", ".listen("]
 
-  /// The port of servers that are told none.
+  /// The ports of servers that are not told one.
   static let defaultPorts: [(call: String, port: Int)] = [
     ("uvicorn.run(", 8000), ("run_app(", 8080), ("waitress", 8080), ("flask", 5000),
     ("quart", 5000),
@@ -72,14 +73,14 @@ struct Framework: Sendable {
   }
 }
 
-/// An application that is itself a distribution: a project that has no code of its own, but requires it.
+/// An application that is itself a distribution. The project has no code of its own, but requires it.
 struct KnownApplication: Sendable {
   let distribution: String
   /// The keys of `[launch]`.
   let launch: [String]
   let request: FirstRequest
 
-  /// In the order in which they count where a project requires several.
+  /// In order of preference, for a project that requires several.
   static let all = [
     KnownApplication(
       distribution: "datasette", launch: ["module = \"datasette\""],
@@ -97,7 +98,7 @@ struct KnownApplication: Sendable {
       request: FirstRequest(.arguments(["--port", "{port}", "--workers", "1"]), "/health")),
   ]
 
-  /// Root may start it only with a word of its own, and the build may run as root.
+  /// Root can start it only with `--allow-root`, and the build may run as root.
   private static let jupyter = FirstRequest(
     .arguments(["--no-browser", "--allow-root", "--port={port}"]), "/api")
 }

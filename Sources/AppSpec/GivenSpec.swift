@@ -1,11 +1,11 @@
 public import PayloadFormat
 public import Posix
 
-/// The spec that stands for an application that has none of its own: a package of an index, or a script with inline metadata.
+/// A spec for an application without one: a package of an index, or a script with inline metadata.
 ///
 /// The packer reads the same text that `onefold pack --print-spec` prints.
 public struct GivenSpec: Sendable {
-  /// Comments at the top, a line each.
+  /// Comments at the top, one per line.
   public var heading: [String] = []
   public var name: String
   public var version = ""
@@ -119,8 +119,9 @@ public struct GivenSpec: Sendable {
   }
 }
 
-/// Reads the text of a spec that is in no file: all that `readSpec` checks. Messages name `shown` instead of a file and a line. Relative
-/// paths start from `directory`.
+/// Reads the text of a spec that is in no file, with all checks of `readSpec`.
+///
+/// Messages name `shown` instead of a file and a line. Relative paths start from `directory`.
 public func readSpec(text: String, shown: String, directory: Path) throws(SpecError) -> Spec {
   let file = try SpecFile(text: text, shown: shown, directory: directory)
   var decoder = SpecDecoder(file)

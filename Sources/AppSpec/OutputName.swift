@@ -1,10 +1,12 @@
 import Posix
 
-/// Makes a file's path of a pattern: `{name}`, `{version}` and `{target}` are replaced.
+/// Expands the pattern of a file's path: replaces `{name}`, `{version}` and `{target}`.
 ///
-/// What is put in stays one component of the path: a `/` in it becomes `-`, since versions from branches such as
-/// "feature/login-3-gabc" have one. Errors, at `place`: another placeholder, a brace that is not part of one,
-/// `{version}` where the version is empty, and a path that names no file.
+/// Each value stays one component of the path: a `/` becomes `-`. Versions from branches contain one, such as
+/// "feature/login-3-gabc".
+///
+/// - Throws: an error at `place`, for another placeholder, a stray brace, `{version}` without a version, or a path that
+///   names no file.
 public func expandOutputName(
   _ pattern: String, name: String, version: String, target: String, at place: SpecPlace = .none
 ) throws(SpecError) -> String {

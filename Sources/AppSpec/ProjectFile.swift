@@ -1,13 +1,13 @@
 import Posix
 
-/// What a `pyproject.toml` says of its project, as far as a spec is concerned
+/// The parts of a `pyproject.toml` that a spec uses
 /// (https://packaging.python.org/en/latest/specifications/pyproject-toml/).
 struct ProjectFile: Sendable {
-  /// As messages name it.
+  /// The file's name in messages.
   let file: String
   let document: TOMLTable
 
-  /// Nil where there is no such file.
+  /// Nil if there is no such file.
   init?(in directory: Path, shown: String) throws(SpecError) {
     let path = directory.appending(SpecFile.projectName.utf8)
     guard status(of: path)?.kind == .file else { return nil }
@@ -21,23 +21,23 @@ struct ProjectFile: Sendable {
   }
 
   private var project: TOMLTable? { document.table("project") }
-  /// Where Poetry before 2.0 keeps the same.
+  /// The table that Poetry before 2.0 uses for the same data.
   private var poetry: TOMLTable? { document.table("tool")?.table("poetry") }
 
   var name: String? { project?.string("name") ?? poetry?.string("name") }
   var version: String? { project?.string("version") ?? poetry?.string("version") }
-  /// Whether the version is known only to what builds the project.
+  /// Whether only the build backend knows the version.
   var isVersionDynamic: Bool { project?.strings("dynamic").contains("version") ?? false }
-  /// Whether the dependencies are known only to what builds the project.
+  /// Whether only the build backend knows the dependencies.
   var areDependenciesDynamic: Bool {
     project?.strings("dynamic").contains("dependencies") ?? false
   }
   var requiredPython: String? {
     project?.string("requires-python") ?? poetry?.table("dependencies")?.string("python")
   }
-  /// Whether it says how it is built, and so is more than a folder of scripts.
+  /// Whether the file says how the project is built, so that it is more than a folder of scripts.
   var isBuilt: Bool { document.table("build-system") != nil && isPackage }
-  /// Whether Poetry or uv is told that it is no package.
+  /// Whether the project is a package: false if Poetry or uv is told that it is not.
   var isPackage: Bool {
     let settings = [
       poetry?["package-mode"], document.table("tool")?.table("uv")?["package"],
@@ -53,7 +53,8 @@ struct ProjectFile: Sendable {
       + (poetry?.table("dependencies")?.members.map(\.key) ?? [])
   }
 
-  /// The dependencies as requirements of PEP 508; a text is nil where Poetry takes one from elsewhere than an index.
+  /// The dependencies as requirements of PEP 508. A text is nil if Poetry takes the dependency from a source other than
+  /// an index.
   var requirements: [(name: String, text: String?)] {
     if let project, project["dependencies"] != nil {
       return project.strings("dependencies").map { ($0, $0) }
@@ -88,8 +89,10 @@ struct ProjectFile: Sendable {
   var spec: TOMLTable.Member? { document.table("tool")?["onefold"] }
 }
 
-/// A version of Poetry as a specifier of PEP 440: "^1.2" as ">=1.2,<2", "~1.2" as ">=1.2,<1.3", "1.2" as "==1.2", "*" as
-/// "" (https://python-poetry.org/docs/dependency-specification/); nil where it has alternatives.
+/// Converts a Poetry version to a specifier of PEP 440 (https://python-poetry.org/docs/dependency-specification/).
+///
+/// "^1.2" becomes ">=1.2,<2", "~1.2" becomes ">=1.2,<1.3", "1.2" becomes "==1.2", and "*" becomes "". Returns nil for a
+/// version with alternatives.
 func poetryVersion(_ text: String) -> String? {
   var parts: [String] = []
   for part in text.split(separator: ",").map(trimmed) where part != "*" {
@@ -101,7 +104,7 @@ func poetryVersion(_ text: String) -> String? {
     let lower = trimmed(part.dropFirst())
     let numbers = lower.split(separator: ".").map { Int($0.prefix { $0.isNumber }) ?? 0 }
     guard !numbers.isEmpty else { return nil }
-    // What may not grow: with "^" the first number that is not 0, with "~" the second, if there is one.
+    // The number that must not grow: with "^" the first that is not 0, with "~" the second, if any.
     let fixed =
       first == "^"
       ? numbers.firstIndex { $0 != 0 } ?? numbers.count - 1 : min(1, numbers.count - 1)

@@ -1,28 +1,28 @@
 import Posix
 
-/// What a directory tells of the project in it, for a first spec.
+/// The facts about a project in a directory, for a first spec.
 struct ProjectScan {
   let directory: Path
-  /// Of its files and directories, without hidden ones, sorted.
+  /// Its files and directories without hidden ones, sorted.
   let names: [String]
   private(set) var project: ProjectFile?
-  /// The requirements files that a server needs.
+  /// The requirements files for running the server.
   private(set) var requirements: [String] = []
-  /// The lock that a tool for projects wrote.
+  /// The lock file of a project tool.
   private(set) var lock: String?
-  /// Normalized names of distributions, as the project and the requirements files have them.
+  /// Normalized names of distributions in the project file and the requirements files.
   private(set) var distributions: Set<String> = []
-  /// Directories of code, and files of it, that are no tests or tools.
+  /// Directories and files of code, without tests and tools.
   private(set) var packages: [String] = []
   private(set) var modules: [String] = []
-  /// Directories that servers read, but that hold no code.
+  /// Directories without code that servers read.
   private(set) var assets: [String] = []
   private(set) var sources: [PythonSource] = []
 
   init(_ directory: Path) throws(SpecError) {
     self.directory = directory
     do throws(Failure) {
-      // The final slash lets the directory be a symlink.
+      // The final slash follows a symlink to a directory.
       let found = try DirectoryHandle.current.names(in: directory.appending(""))
       names = found.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.hasPrefix(".") }
         .sorted()
@@ -51,7 +51,7 @@ struct ProjectScan {
   /// Whether pip can install the project itself.
   var isInstallable: Bool {
     if has("setup.py") || project?.isBuilt == true { return true }
-    // Without a word on how it is built, setuptools finds the code where nothing else is there.
+    // If the project does not say how it is built, setuptools finds the code only if nothing else is there.
     return project?.name != nil && project?.isPackage != false && requirements.isEmpty
       && lock == nil && assets.isEmpty
       && packages.count + modules.count <= 1
@@ -82,7 +82,7 @@ struct ProjectScan {
       }
       guard let normalized = normalizedDistributionName(String(name)) else { continue }
       result.insert(normalized)
-      // Extras that bring a server.
+      // These extras bring a server.
       if ["fastapi", "litestar"].contains(normalized) && requirement.contains("[") {
         result.insert("uvicorn")
       }
@@ -91,7 +91,7 @@ struct ProjectScan {
     return result
   }
 
-  /// The names in the lock, by its lines alone: `name = "uvicorn"`, and the keys of the JSON that Pipenv writes.
+  /// The names in the lock, found by lines alone: `name = "uvicorn"`, and keys of Pipenv's JSON.
   private func lockedDistributions() -> [String] {
     guard let lock else { return [] }
     return text(lock).split(whereSeparator: \.isNewline).compactMap { line in
@@ -105,11 +105,12 @@ struct ProjectScan {
     }
   }
 
-  /// Modules that the code needs, and that are neither its own nor in `standardLibrary`, sorted; none where anything may
-  /// name the distributions that have them.
+  /// The modules that the code needs, except its own and those in `standardLibrary`, sorted.
+  ///
+  /// Empty if something may name the distributions that provide them.
   func unprovidedModules(_ standardLibrary: Set<String>) -> [String] {
     let isUnknown = has("setup.py") || has("setup.cfg") || project?.areDependenciesDynamic == true
-    // Poetry lists Python's version among them.
+    // Poetry lists Python's version among the dependencies.
     guard distributions.isSubset(of: ["python"]), !isUnknown else { return [] }
     let paths = sources.map(\.file) + names
     let own = paths.flatMap { path in
@@ -122,7 +123,7 @@ struct ProjectScan {
 
   // MARK: Node.js
 
-  /// What `package.json` says is started: its script `start`, if that is `node FILE`, else `main`, else `server.js` or
+  /// The script that `package.json` starts: its script `start` if that is `node FILE`, then `main`, then `server.js` or
   /// `index.js`.
   var nodeScript: String? {
     guard has("package.json") else { return nil }
@@ -172,7 +173,7 @@ struct ProjectScan {
     return (found ?? []).map { String(decoding: $0, as: UTF8.self) }.sorted()
   }
 
-  /// Those at the top first, and among each other the usual names first.
+  /// Top-level files come first, and among them those with the usual names.
   private func readSources() -> [PythonSource] {
     var files = usualFirst(modules).map { (file: $0, root: "") }
     for package in packages {

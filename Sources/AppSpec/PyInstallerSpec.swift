@@ -1,26 +1,27 @@
 import Posix
 
-/// What a `.spec` file of PyInstaller says, as far as it can be read without running it. Paths start from the project.
+/// The settings in a PyInstaller `.spec` file, as far as they can be read without running it. Paths start from the
+/// project.
 public struct PyInstallerSpec: Sendable {
-  /// The file, as messages name it.
+  /// The file's name in messages.
   public var file: String
-  /// As PyInstaller names the program.
+  /// PyInstaller's name of the program.
   public var name = ""
-  /// Nil if it is not understood.
+  /// Nil if the reader does not understand it.
   public var script: String?
-  /// Directories where modules are looked for.
+  /// Directories that are searched for modules.
   public var paths: [String] = []
   /// Files and directories, with their place below the root of data files.
   public var data: [(source: String, target: String)] = []
-  /// Names of modules at the top level.
+  /// Names of top-level modules.
   public var excludes: [String] = []
-  /// Runtime hooks, which are no modules of the application.
+  /// Runtime hooks, which are not modules of the application.
   public var hooks: [String] = []
   /// Options for the interpreter.
   public var options: [String] = []
-  /// What a comment in the spec should say; the table is "-" if it concerns none.
+  /// Texts for comments in the spec; the table is "-" if a text concerns none.
   public var notes: [(table: String, text: String)] = []
-  /// What a person must look at, a line each.
+  /// Points that the user must check, one per line.
   public var missing: [String] = []
 
   public init(file: String) { self.file = file }

@@ -1,5 +1,7 @@
-/// The version of Python, such as "3.11", that suits `requirement`, such as ">=3.9,<3.13": that of `interpreter`, a
-/// version at hand, where it is one, else the lowest.
+/// The Python version, such as "3.11", that satisfies `requirement`, such as ">=3.9,<3.13".
+///
+/// This is the version of `interpreter`, the local Python, if it satisfies the requirement. Otherwise it is the lowest
+/// that does.
 func pythonVersion(for requirement: String?, interpreter: String?) -> String? {
   guard let requirement else { return interpreter }
   var lowest: String? = nil

@@ -1,10 +1,10 @@
-/// What a Python source file says of the application in it.
+/// The facts that a Python source file shows about its application.
 struct PythonSource: Sendable {
-  /// How a program that is started as a script learns its port.
+  /// How a program started as a script learns its port.
   enum Port: Sendable, Equatable {
-    /// By an option of that name, such as "--port".
+    /// By an option with this name, such as "--port".
     case option(String)
-    /// By a variable of that name, such as "PORT".
+    /// By an environment variable with this name, such as "PORT".
     case variable(String)
     case fixed(Int)
   }
@@ -17,22 +17,22 @@ struct PythonSource: Sendable {
   /// The name of the application object, or of the function that makes it.
   let application: String
   let isFactory: Bool
-  /// Whether it does something when it is run as a script.
+  /// Whether it does something when it runs as a script.
   let hasMain: Bool
-  /// Names at the top of the modules that it imports.
+  /// Top-level names of the imported modules.
   let imports: Set<String>
-  /// Those of them that it can't do without.
+  /// The imported modules that it cannot run without.
   let neededImports: Set<String>
-  /// Paths that are asked for with GET and need nothing else, as far as they are known in full.
+  /// Paths for GET requests without parameters, as far as they are known in full.
   let paths: [String]
-  /// Whether FastAPI's description of itself is switched off.
+  /// Whether FastAPI's own description is switched off.
   let hidesDescription: Bool
-  /// Whether it starts a server when it is run.
+  /// Whether it starts a server when it runs.
   let serves: Bool
   let port: Port?
-  /// Whether its server starts anew when a file changes, which is for development.
+  /// Whether its server restarts when a file changes, which is for development.
   let reloads: Bool
-  /// Whether it reads options from its arguments with a parser that knows `--help`.
+  /// Whether it parses its arguments with a parser that knows `--help`.
   let parsesOptions: Bool
   /// Whether it has inline metadata (PEP 723).
   let hasMetadata: Bool
@@ -57,7 +57,7 @@ struct PythonSource: Sendable {
     } else if let factory, let made = known.first(where: { $0.isMade(in: source) }) {
       (framework, application, isFactory) = (made, factory, true)
     } else {
-      // Such as Streamlit, whose scripts make no object.
+      // For example Streamlit, whose scripts create no object.
       (framework, application, isFactory) = (known.first { $0.classes.isEmpty }, "app", false)
     }
     let receivers = Set(objects.map(\.name)).union(["app", application])
@@ -72,7 +72,7 @@ struct PythonSource: Sendable {
     port = PythonSource.port(source, framework)
   }
 
-  /// `app = FastAPI(...`, also with an annotation, the module's name or `with ... as app:`.
+  /// Parses `app = FastAPI(...`, also with an annotation, the module's name or `with ... as app:`.
   private static func assignment(_ line: Substring, _ known: [Framework])
     -> (name: String, framework: Framework, isIndented: Bool)?
   {
@@ -96,7 +96,7 @@ struct PythonSource: Sendable {
   }
 
   private static func paths(_ source: PythonText, _ receivers: Set<String>) -> [String] {
-    // Whether further components come before the paths that stand here is not known.
+    // A mount can put unknown components before the paths in this source.
     let isMounted = ["Mount(", "Router(", "Controller)", "Blueprint("].contains(
       where: source.contains)
     var found: [String] = []
@@ -140,7 +140,7 @@ struct PythonSource: Sendable {
       return .fixed(number)
     }
     if let variable = framework?.portVariable { return .variable(variable) }
-    // The defaults of what starts the server.
+    // The defaults of the call that starts the server.
     return Framework.defaultPorts.first { source.contains($0.call) }.map { .fixed($0.port) }
   }
 }

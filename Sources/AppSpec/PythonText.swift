@@ -1,17 +1,19 @@
-/// The text of a Python source file, without its comments and without strings in triple quotes, so that an example in
-/// a docstring is not taken for code. Not a parser: what a first spec guesses need not be right for every file.
+/// The text of a Python source file without comments and triple-quoted strings, so that an example in a docstring is
+/// not taken for code.
+///
+/// This is not a parser: guesses of a first spec need not be right for every file.
 struct PythonText {
   let code: String
-  /// Names at the top of the modules that it imports, wherever it does; "." stands for its own package.
+  /// Top-level names of all imported modules, at any depth of the code; "." stands for the file's own package.
   let imports: Set<String>
-  /// Those of `imports` that it can't do without: not those that are tried, or that depend on a condition.
+  /// The `imports` that it cannot run without: neither inside `try` nor under a condition.
   let neededImports: Set<String>
 
   init(_ text: String) {
     code = PythonText.withoutComments(text)
     var imports: Set<String> = []
     var needed: Set<String> = []
-    // The lines that begin the blocks around a line, from the outermost to the innermost.
+    // The first lines of the blocks around a line, outermost first.
     var blocks: [(indentation: Int, isOptional: Bool)] = []
     for line in code.split(whereSeparator: \.isNewline) {
       let indentation = line.prefix(while: \.isWhitespace).count
@@ -40,13 +42,14 @@ struct PythonText {
     return Set(tops.map(String.init).filter { !$0.isEmpty })
   }
 
-  /// Lines, each with its indentation.
+  /// The lines, with their indentation.
   var lines: [Substring] { code.split(whereSeparator: \.isNewline) }
 
   func contains(_ text: String) -> Bool { code.firstRange(of: text) != nil }
 
-  /// What stands before each `opening`, on its line, and the string literal that follows it, as far as one does:
-  /// `app` and `/health` for `@app.get("/health")` and the opening `.get(`.
+  /// The text before each `opening` on its line, and the string literal after it, if one follows.
+  ///
+  /// For `@app.get("/health")` and the opening `.get(` these are `app` and `/health`.
   func literals(after opening: String) -> [(before: Substring, literal: String)] {
     code.ranges(of: opening).compactMap { range in
       let line = code[..<range.lowerBound]
@@ -58,10 +61,10 @@ struct PythonText {
     }
   }
 
-  /// The number that follows `opening`, such as 8080 for `port=8080` and `port=`; nil where there is none.
+  /// The number after `opening`, such as 8080 for `port=8080` and `port=`; nil if there is none.
   func number(after opening: String) -> Int? {
     for range in code.ranges(of: opening) {
-      // "port=" is not meant in "transport=5".
+      // The "port=" in "transport=5" does not count.
       if let before = code[..<range.lowerBound].last, before.isLetter || before == "_" { continue }
       let digits = code[range.upperBound...].drop { $0 == " " }.prefix { $0.isNumber }
       if let number = Int(digits) { return number }
@@ -95,7 +98,8 @@ struct PythonText {
     at + 2 < bytes.count && bytes[at + 1] == bytes[at] && bytes[at + 2] == bytes[at]
   }
 
-  /// Behind the string that begins at `start`; a string in single quotes ends with its line at the latest.
+  /// The index after the string that begins at `start`. A single-quoted string ends at the end of its line at the
+  /// latest.
   private static func endOfString(_ bytes: [UInt8], _ start: Int) -> Int {
     let quote = bytes[start]
     let isTriple = isTripled(bytes, start)

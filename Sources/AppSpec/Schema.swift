@@ -1,7 +1,9 @@
 import PayloadFormat
 
-/// Every key that a spec may have, with its type and default. Checking a spec is driven by it, docs/spec.md has
-/// the same tables, and `onefold init` takes its comments from it.
+/// Every key of a spec, with its type and default.
+///
+/// The schema drives the checks of a spec and provides the comments of `onefold init`. docs/spec.md has the same
+/// tables.
 public enum Schema {
   /// The codecs, in the order in which documents and messages name them.
   static let codecs: [Codec] = [.zstd, .xz, .store]
@@ -10,10 +12,10 @@ public enum Schema {
     values.map { "\($0.name)" }
   }
 
-  /// What a key's value may be.
+  /// The possible values of a key.
   public enum ValueType: Sendable {
     case text
-    /// Relative to the spec's directory, except where the key's meaning says otherwise.
+    /// Relative to the spec's directory, unless the key's meaning says otherwise.
     case path
     case boolean
     case integer(ClosedRange<Int>)
@@ -31,7 +33,7 @@ public enum Schema {
     /// A text, or the table that the schema has under the key's path.
     case textOrTable
 
-    /// As docs/spec.md has it.
+    /// The type's name in docs/spec.md.
     public var name: String {
       switch self {
       case .text: "text"
@@ -57,10 +59,10 @@ public enum Schema {
   public struct Key: Sendable {
     public let name: String
     public let type: ValueType
-    /// As docs/spec.md has it; empty where there is none.
+    /// The default as in docs/spec.md; empty for none.
     public let defaultText: String
     public let meaning: String
-    /// What its texts must look like; nil if that does not matter.
+    /// The required form of the texts; nil for any.
     public let form: Form?
 
     init(
@@ -78,9 +80,9 @@ public enum Schema {
   }
 
   public struct Table: Sendable {
-    /// Its keys, joined by dots.
+    /// The table's keys, joined by dots.
     public let path: String
-    /// Whether there may be several: `[[path]]`.
+    /// Whether the table can be repeated: `[[path]]`.
     public let repeats: Bool
     public let meaning: String
     public let keys: [Key]
@@ -147,7 +149,7 @@ public enum Schema {
         form: .glibcVersion),
     ])
 
-  /// What `[python]` says, for one target alone.
+  /// The keys of `[python]`, for one target alone.
   private static func pythonOfTarget(_ target: Target) -> Table {
     Table(
       "python.\(target.name)", "the interpreter for \(target.name)",

@@ -1,6 +1,6 @@
 import Posix
 
-/// Compares a document with the schema, and collects what is wrong.
+/// Compares a document with the schema, and collects the errors.
 struct SchemaCheck {
   let file: String
   private(set) var problems: [SpecError.Problem] = []
@@ -11,7 +11,7 @@ struct SchemaCheck {
     problems.append(SpecError.Problem(SpecPlace(file: file, line: line), message))
   }
 
-  /// A table and all that is below it; `path` is empty for the whole spec.
+  /// Checks a table with its subtables; `path` is empty for the whole spec.
   mutating func check(_ table: TOMLTable, _ path: String, line: Int) {
     let keys = Schema.table(path)?.keys ?? []
     for member in table.members {
@@ -61,7 +61,7 @@ struct SchemaCheck {
     if let name = nearest(to: member.key, in: here) {
       return "\(start); did you mean '\(path.isEmpty ? name : "\(path).\(name)")'?"
     }
-    // A key in the wrong table, or with dashes and underscores mixed up there.
+    // The key may be in the wrong table, or have dashes and underscores mixed up.
     for table in Schema.tables where table.path != path {
       if table.keys.contains(where: { $0.name == member.key }) {
         return "\(start); did you mean '\(table.path).\(member.key)'?"
@@ -70,7 +70,7 @@ struct SchemaCheck {
     return here.isEmpty ? start : "\(start); valid are \(here.joined(separator: ", "))"
   }
 
-  /// The keys and tables that a table may hold.
+  /// The keys and tables allowed in a table.
   private func names(in path: String) -> [String] {
     let tables = Schema.tables.filter { $0.path.hasPrefix("\(path).") }
       .map { String($0.path.dropFirst(path.count + 1)) }
@@ -189,7 +189,7 @@ struct SchemaCheck {
     }
   }
 
-  /// What usually was meant.
+  /// Suggests a remedy for the usual mistake.
   private func remedy(_ value: TOMLValue, _ wanted: String) -> String {
     switch (value.content, wanted) {
     case (.string, "an array of texts"): "; put it in square brackets"
@@ -205,7 +205,7 @@ struct SchemaCheck {
 }
 
 extension Schema.ValueType {
-  /// Whether an empty text makes no sense.
+  /// Whether an empty text is useless.
   public var isPath: Bool {
     switch self {
     case .path, .paths, .patterns: true

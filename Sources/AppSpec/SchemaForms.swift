@@ -1,6 +1,7 @@
 extension Schema {
-  /// What a text must look like, as regular expressions that ECMAScript, Python and Rust understand alike. They
-  /// may allow more than reading a spec does, never less: the tests compare both.
+  /// The forms of texts, as regular expressions that ECMAScript, Python and Rust interpret alike.
+  ///
+  /// They can allow more than the reader of a spec does, but never less. The tests compare both.
   public enum Form: Sendable {
     case applicationName
     case version
@@ -10,31 +11,31 @@ extension Schema {
     case libraryName
     /// A name or a path.
     case sharedLibrary
-    /// A distribution or an extra. In an array each may be there once.
+    /// A distribution or an extra. An array must not repeat one.
     case distribution
     /// A requirement that begins with a distribution's name (PEP 508).
     case requirement
     case tarArchive
     case dottedName
     case function
-    /// Relative, not the tree itself, without "..".
+    /// Relative, without "..", and not the tree itself.
     case treePath
     /// Relative, without "..".
     case relativePath
     case variableName
-    /// The names of a table of texts are names of variables.
+    /// The keys of a table of texts are names of environment variables.
     case variables
     case httpPath
     case size
     case outputName
     case target
-    /// Of a boolean: true.
+    /// The boolean must be true.
     case onlyTrue
 
-    /// Any text that a spec may have.
+    /// Any text that a spec can hold.
     public static let anyText = "^[^\\u0000]*$"
 
-    /// What the text must match.
+    /// The pattern that the text must match.
     public var pattern: String {
       switch self {
       case .applicationName: "^[A-Za-z0-9_+][A-Za-z0-9._+-]*$"
@@ -58,7 +59,7 @@ extension Schema {
       }
     }
 
-    /// What the text must not match; nil if nothing is forbidden.
+    /// The pattern that the text must not match; nil for none.
     public var excluded: String? {
       switch self {
       case .treePath: "^/|(^|/)\\.\\.(/|$)|^(\\./+)*\\.?$"
@@ -69,7 +70,7 @@ extension Schema {
       }
     }
 
-    /// The most characters; nil if any number will do.
+    /// The maximum number of characters; nil for no limit.
     public var longest: Int? {
       switch self {
       case .applicationName: 64
@@ -78,7 +79,7 @@ extension Schema {
       }
     }
 
-    /// What the names of a table must match.
+    /// The pattern of a table's keys.
     public var namePattern: String? { self == .variables ? Form.variableName.pattern : nil }
 
     /// The beginning of a text that is a URL.
@@ -86,10 +87,10 @@ extension Schema {
     private static let distributionName = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
     private static let tar = "\\.(tar|tar\\.gz|tgz|tar\\.zst|tar\\.xz)"
 
-    /// Of C0 and C1, in a character class.
+    /// C0 and C1 control characters, in a character class.
     private static let controls = "\\u0000-\\u001F\\u007F-\\u009F"
 
-    /// Identifiers, joined by dots: letters, digits, underscores and all that is not ASCII.
+    /// Identifiers joined by dots: letters, digits, underscores and all non-ASCII characters.
     private static let dotted = "\(identifier)(\\.\(identifier))*"
     private static let identifier =
       "[^\\u0000-@\\[-\\^`{-\\u007F][^\\u0000-/:-@\\[-\\^`{-\\u007F]*"

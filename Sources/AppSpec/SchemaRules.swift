@@ -1,25 +1,25 @@
 import PayloadFormat
 
 extension Schema {
-  /// What the keys of one table have to do with each other. The decoder reports what breaks a rule, in words of its
-  /// own; the JSON Schema is made of these.
+  /// The rules between the keys of one table.
+  ///
+  /// The decoder reports violations in its own words; the JSON Schema is generated from these rules.
   public enum Rule: Sendable {
     case needed(String)
     case exactlyOne([String])
     case atLeastOne([String])
     case exclusive(String, String)
-    /// Not both keys may have this value.
+    /// At most one of the keys has this value.
     case notBoth(String, String, value: String)
-    /// The first goes with one of the others only.
+    /// The first key needs one of the others.
     case goesWith(String, [String])
     /// If the text of the first matches the pattern, the other is needed.
     case needsIfMatches(String, String, needed: String)
-    /// The key is needed, unless the keys of `present` are there, each below the one before, and those of `absent`
-    /// are not.
+    /// The key is needed, unless all keys of `present` are there, each below the one before, and no key of `absent` is.
     case unless(String, present: [String], absent: [String])
-    /// A text among those that the keys hold matches the pattern.
+    /// A text of one of the keys matches the pattern.
     case matches([String], String)
-    /// The range of an integer if another key has a value; nil if the integer must not be there then.
+    /// The range of an integer if another key has a value; nil if the integer is then forbidden.
     case range(String, ClosedRange<Int>?, key: String, value: String, isDefault: Bool)
   }
 
@@ -44,7 +44,7 @@ extension Schema {
         .exactlyOne(["prefix", "archive"]), .goesWith("sha256", ["archive"]),
         .needsIfMatches("archive", Form.url, needed: "sha256"),
       ]
-    // A requirements file may be a lock.
+    // A requirements file can be a lock.
     case "dependencies": [.goesWith("extras", ["project", "lock", "requirements"])]
     case "prune": [.notBoth("sources", "byte-code", value: "drop")]
     // Without a target, the source's last component is its name in the tree.

@@ -3,14 +3,14 @@ public import Posix
 /// The inline metadata of a Python script: a block of comments that holds TOML (PEP 723,
 /// https://packaging.python.org/en/latest/specifications/inline-script-metadata/).
 public struct ScriptMetadata: Sendable {
-  /// Such as ">=3.11"; nil if the script does not say.
+  /// A specifier such as ">=3.11"; nil if the script has none.
   public let requiredPython: Located<String>?
   /// Requirements such as "requests<3".
   public let dependencies: [Located<String>]
 
-  /// Reads the metadata of a script. `shown` is how messages name it.
+  /// Reads the metadata of a script. `shown` is the script's name in messages.
   ///
-  /// - Throws: if there is no block, if there are two, or if the block is not what the standard says.
+  /// - Throws: if there is no block, if there are two, or if the block does not follow the standard.
   public init(of script: Path, shown: String) throws(SpecError) {
     guard let found = try ScriptMetadata.find(in: script, shown: shown) else {
       throw SpecError(
@@ -35,7 +35,7 @@ public struct ScriptMetadata: Sendable {
     func place(_ line: Int) -> SpecPlace { SpecPlace(file: file, line: line) }
     let known = ["requires-python", "dependencies", "tool"]
     for member in document.members where !known.contains(member.key) {
-      // Others may be of a later standard.
+      // Other keys may belong to a later standard.
       guard let meant = nearest(to: member.key, in: known) else { continue }
       throw SpecError(
         place(member.line), "unknown key \(quoted(member.key)); did you mean \(quoted(meant))?")
@@ -72,8 +72,8 @@ public struct ScriptMetadata: Sendable {
 
 /// The block "# /// script" of a script.
 private struct MetadataBlock {
-  /// The block's TOML, after as many empty lines as there are lines before it: so the lines of its parser are those of the
-  /// script.
+  /// The block's TOML, after as many empty lines as precede it in the script, so that the parser reports the script's
+  /// line numbers.
   let text: String
 
   private static let end: Substring = "# ///"
@@ -94,7 +94,7 @@ private struct MetadataBlock {
         unknown = unknown ?? (next + 1, type)
         continue
       }
-      // A line that ends a block inside of its comments is content: the last one counts.
+      // The last end line counts: earlier ones are content.
       guard let end = content.lastIndex(of: MetadataBlock.end) else {
         throw SpecError(
           place,
@@ -121,7 +121,7 @@ private struct MetadataBlock {
 
   private static func lines(_ source: String) -> [Substring] {
     let text = source.hasPrefix("\u{feff}") ? source.dropFirst() : source[...]
-    // A line feed after a carriage return is one character with it.
+    // A carriage return and a line feed form one character.
     return text.split(separator: #/\r\n|\n|\r/#, omittingEmptySubsequences: false)
   }
 
@@ -133,7 +133,7 @@ private struct MetadataBlock {
     return isType ? String(type) : nil
   }
 
-  /// What was meant to be a block.
+  /// Reports a line that was probably meant to begin a block.
   private static func nearMiss(
     _ lines: [Substring], _ unknown: (line: Int, type: String)?, file: String
   ) -> SpecError? {

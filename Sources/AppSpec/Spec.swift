@@ -3,9 +3,9 @@ public import Posix
 
 /// A place in a spec, for messages: "onefold.toml:12".
 public struct SpecPlace: Equatable, Sendable {
-  /// As messages name it.
+  /// The file's name in messages.
   public var file: String
-  /// From 1; 0 where the place is the whole file.
+  /// From 1; 0 for the whole file.
   public var line: Int
 
   public init(file: String, line: Int) {
@@ -15,11 +15,11 @@ public struct SpecPlace: Equatable, Sendable {
 
   public var description: String { line > 0 ? "\(file):\(line)" : file }
 
-  /// No place of any spec, such as the command line; messages name none.
+  /// No place in a spec, such as the command line. Messages name no place.
   public static let none = SpecPlace(file: "", line: 0)
 }
 
-/// A value of a spec, with the line where it stands.
+/// A value of a spec, with its line.
 public struct Located<Value: Sendable>: Sendable {
   public var value: Value
   public var place: SpecPlace
@@ -30,16 +30,16 @@ public struct Located<Value: Sendable>: Sendable {
   }
 }
 
-/// The spec of one application: docs/spec.md, which documents each member under the same name.
+/// The spec of one application. docs/spec.md documents each member under the same name.
 ///
-/// Paths are as the spec has them, made relative to nothing: join them with `directory`. What a spec leaves out has its default
-/// here; nil where it has none.
+/// Paths are as the spec has them: join relative ones with `directory`. Members that a spec leaves out have their
+/// defaults here, or nil if there is no default.
 public struct Spec: Sendable {
-  /// The directory that relative paths start from.
+  /// The start of relative paths.
   public var directory: Path
-  /// The whole spec, for messages that concern no single line.
+  /// The whole spec, for messages without a line.
   public var place: SpecPlace
-  /// What the onefile is to run on.
+  /// The target of the onefile.
   public var target = Target.native
 
   public var app: App
@@ -52,30 +52,30 @@ public struct Spec: Sendable {
   public var archive = Archive()
   public var output = Output()
 
-  /// A path of the spec, from its directory where it is relative.
+  /// Resolves a path of the spec: relative paths start at the spec's directory.
   public func resolve(_ path: Path) -> Path {
     path.isAbsolute ? path : directory.appending(path.bytes)
   }
 
   public struct App: Sendable {
     public var name: Located<String>
-    /// The version's text, read from its source; empty where there is none.
+    /// The version's text, read from its source; empty for none.
     public var version: String
   }
 
   public struct Python: Sendable {
     public var place: SpecPlace
     public var version: Located<String>?
-    /// Of the spec's target: `[python.TARGET]` overrides `[python]`.
+    /// For the spec's target: `[python.TARGET]` overrides `[python]`.
     public var prefix: Located<Path>?
     public var archive: Located<Path>?
-    /// What `archive` is if it is no path; there is a `sha256` then.
+    /// The value of `archive` if it is a URL, which requires a `sha256`.
     public var archiveURL: Located<String>?
     public var sha256: Located<String>?
     public var systemLibraries: [String] = []
     /// Libraries that code opens by name: names such as "libpango-1.0.so.0", or paths.
     public var libraries: [Located<Path>] = []
-    /// Two numbers up to 999: "2.31".
+    /// Two numbers, each at most 999: "2.31".
     public var maxGlibc: Located<String>?
   }
 
@@ -83,17 +83,17 @@ public struct Spec: Sendable {
     public var requirements: [Located<Path>] = []
     /// Requirements such as "datasette==0.65.1" (PEP 508).
     public var packages: [Located<String>] = []
-    /// A script whose inline metadata (PEP 723) say what it needs.
+    /// A script whose inline metadata (PEP 723) lists its requirements.
     public var script: Located<Path>?
-    /// A lock that a tool for projects wrote.
+    /// The lock file of a project tool.
     public var lock: Located<Path>?
     public var project: Located<Path>?
     public var extras: [String] = []
-    /// Groups of the lock or, without one, of `pyproject.toml` (PEP 735); normalized names.
+    /// Groups of the lock or, without a lock, of `pyproject.toml` (PEP 735); normalized names.
     public var groups: [String] = []
     /// Normalized names (PEP 503).
     public var exclude: [Located<String>] = []
-    /// Of distributions whose conflicts of versions are not told; normalized names.
+    /// Distributions whose version conflicts are not reported; normalized names (PEP 503).
     public var allowConflicts: [Located<String>] = []
     public var installer = Installer.auto
     public enum Installer: String, CaseIterable, Sendable { case auto, pip, uv }
@@ -108,7 +108,7 @@ public struct Spec: Sendable {
     public var tkinter = true
     public var debugSymbols = true
     public var dropSources = false
-    /// Whether byte code is left out, so that the interpreter compiles sources at every start.
+    /// Whether to leave byte code out, so that the interpreter compiles sources at every start.
     public var dropByteCode = false
     public var remove: [Located<String>] = []
     public var keep: [Located<String>] = []
@@ -116,7 +116,7 @@ public struct Spec: Sendable {
 
   public struct Data: Sendable {
     public var source: Located<Path>
-    /// Below the root of data files; empty for the root itself.
+    /// The path below the root of data files; empty for the root itself.
     public var target: Located<Path>
     public var exclude: [Located<String>] = []
   }
@@ -134,11 +134,13 @@ public struct Spec: Sendable {
     public var check: CheckPolicy?
     /// Days; nil for the launcher's default.
     public var keep: Int?
-    /// Nil if the program does not end with its parent.
+    /// Nil if the program can outlive its parent.
     public var dieWithParent: ParentDeath?
 
-    /// Which attributes of PyInstaller's `sys` has: `sys._MEIPASS` and, with `auto`, `sys.frozen` if the
-    /// application's own sources ask for it; both (`yes`), or neither (`no`).
+    /// The PyInstaller attributes that `sys` has.
+    ///
+    /// `auto` sets `sys._MEIPASS`, and `sys.frozen` if the application's own sources ask for it. `yes` sets both, `no`
+    /// neither.
     public enum PyInstaller: Sendable { case auto, yes, no }
 
     public enum Program: Sendable {
@@ -152,7 +154,7 @@ public struct Spec: Sendable {
   public struct Smoke: Sendable {
     public var imports = true
     public var skipImports: [Located<String>] = []
-    /// Seconds for each test.
+    /// Seconds per test.
     public var timeout = 60
     public var commands: [Command] = []
     public var http: HTTP?
@@ -168,7 +170,7 @@ public struct Spec: Sendable {
       public var place: SpecPlace
       public var arguments: [String] = []
       public var environment: [(name: String, value: String)] = []
-      /// That the server takes without being told.
+      /// The port that the server uses without being told.
       public var port: Int?
       public var path = "/"
       public var status = 200

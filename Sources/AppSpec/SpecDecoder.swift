@@ -1,7 +1,8 @@
 import Posix
 
-/// Makes a `Spec` of a document, and collects all that is wrong with it. Types, choices and ranges are
-/// `SchemaCheck`'s part, whose messages are not repeated here: a value of a wrong type counts as missing.
+/// Makes a `Spec` from a document, and collects all errors.
+///
+/// `SchemaCheck` reports types, choices and ranges. Here a value of the wrong type counts as missing.
 struct SpecDecoder {
   let file: SpecFile
   let root: SpecTable
@@ -9,7 +10,7 @@ struct SpecDecoder {
   /// Set by `neighbor`.
   private var project: ProjectFile??
   private let givenTarget: Target?
-  /// What the onefile is to run on: as the packer was told, else as the spec says, else this machine.
+  /// The onefile's target: the packer's choice, then the spec's, then this machine.
   private(set) var target: Target
 
   init(_ file: SpecFile, target: Target? = nil) {
@@ -19,7 +20,7 @@ struct SpecDecoder {
     root = SpecTable(file.table, SpecPlace(file: file.file, line: file.line))
   }
 
-  /// In the order of the file; what concerns no line, and what is wrong elsewhere, comes last.
+  /// In the order of the file. Problems without a line and those of other files come last.
   var orderedProblems: [SpecError.Problem] {
     let keyed = problems.enumerated().map { index, problem in
       let line = problem.place.file == file.file ? problem.place.line : 0
@@ -28,7 +29,7 @@ struct SpecDecoder {
     return keyed.sorted { ($0.line, $0.index) < ($1.line, $1.index) }.map(\.problem)
   }
 
-  /// Nil only where problems were found.
+  /// Nil only if problems were found.
   mutating func decode() -> Spec? {
     var check = SchemaCheck(file: file.file)
     check.check(file.table, "", line: file.line)
@@ -51,7 +52,7 @@ struct SpecDecoder {
       archive: archive, output: output)
   }
 
-  /// Reads `output.target`, which decides if the packer was not told.
+  /// Reads `output.target`, which applies if the packer was given no target.
   private mutating func chooseTarget() {
     guard let text = root.table("output")?.text("target") else { return }
     do throws(SpecError) {
@@ -68,7 +69,7 @@ struct SpecDecoder {
     problems.append(SpecError.Problem(place, message))
   }
 
-  /// What `body` returns; its problems are collected.
+  /// Returns the result of `body`, or collects its problems and returns nil.
   mutating func collecting<Result>(_ body: () throws(SpecError) -> Result) -> Result? {
     do throws(SpecError) { return try body() } catch {
       problems += error.problems
@@ -80,8 +81,9 @@ struct SpecDecoder {
     path.isAbsolute ? path : file.directory.appending(path.bytes)
   }
 
-  /// The `pyproject.toml` beside the spec, which has defaults: read when one is needed, so that a broken one hurts
-  /// nobody else.
+  /// The `pyproject.toml` beside the spec, which provides defaults.
+  ///
+  /// It is read on first use, so that a broken file affects only specs that need it.
   private mutating func neighbor() -> ProjectFile? {
     if let project { return project }
     let shown = Path(file.file).parent.child(SpecFile.projectName).shown
@@ -123,7 +125,7 @@ struct SpecDecoder {
     return Located(name, place)
   }
 
-  /// Empty where there is none, nil where it is wrong.
+  /// Empty for none, nil if it is invalid.
   private mutating func version(_ table: SpecTable?) -> String? {
     let place = table?.place(of: "version") ?? root.place
     let source = VersionSource(directory: file.directory, place: place)
@@ -163,7 +165,7 @@ struct SpecDecoder {
     }
   }
 
-  /// The one key of several that is there; anything else is reported.
+  /// The only one of these keys that the table has. Reports none or several.
   mutating func only(of keys: [String], _ table: SpecTable, _ path: String) -> String? {
     let found = keys.filter(table.has)
     if found.isEmpty {

@@ -1,8 +1,8 @@
-/// What is wrong with a spec, or with what it names: one problem or several, in the order of the file.
+/// The errors in a spec or in the files it names: at least one, in the order of the file.
 public struct SpecError: Error, Sendable {
   public struct Problem: Equatable, Sendable {
     public var place: SpecPlace
-    /// What is wrong and what to do, without the place and without a final full stop.
+    /// The error and what to do, without the place and without a final full stop.
     public var message: String
 
     public init(_ place: SpecPlace, _ message: String) {
@@ -29,6 +29,6 @@ public struct SpecError: Error, Sendable {
   /// Of the first problem.
   public var message: String { problems[0].message }
 
-  /// A line for each problem, without a final newline.
+  /// One line per problem, without a final newline.
   public var description: String { problems.map(\.description).joined(separator: "\n") }
 }

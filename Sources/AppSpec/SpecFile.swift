@@ -1,19 +1,19 @@
 import Posix
 
-/// A file that holds a spec, found and parsed.
+/// A file with a spec, found and parsed.
 struct SpecFile: Sendable {
   static let specName = "onefold.toml"
   static let projectName = "pyproject.toml"
 
-  /// As messages name it.
+  /// The file's name in messages.
   let file: String
-  /// Absolute, so that it stays right in programs that start elsewhere.
+  /// Absolute, so that it stays valid in programs that start in another directory.
   let directory: Path
   let table: TOMLTable
-  /// Where the spec begins; 0 for a file of its own.
+  /// The line where the spec begins; 0 if the file is a spec of its own.
   let line: Int
 
-  /// Looks where `readSpec` says.
+  /// Looks in the places that `readSpec` documents.
   init(_ path: Path?) throws(SpecError) {
     guard let path else {
       try self.init(inDirectory: Path())
@@ -29,7 +29,7 @@ struct SpecFile: Sendable {
     }
   }
 
-  /// A spec that is in no file. Its lines are nobody's, so no value has one.
+  /// A spec that is in no file. Its values have no lines.
   init(text: String, shown: String, directory: Path) throws(SpecError) {
     file = shown
     self.directory = absolute(directory)
@@ -75,12 +75,12 @@ struct SpecFile: Sendable {
   }
 }
 
-/// Of what a path leads to; nil where there is nothing, or nothing that can be seen.
+/// The status of a path's target; nil if it does not exist or cannot be examined.
 func status(of path: Path) -> FileStatus? {
   try? DirectoryHandle.current.statusIfExists(of: path, follow: true)
 }
 
-/// A file's content, cut where it is larger than any TOML file may be; `shown` is how messages name it.
+/// A file's content, cut if it exceeds the limit of a TOML file. `shown` is the file's name in messages.
 func readBytes(_ path: Path, shown: String) throws(SpecError) -> [UInt8] {
   do throws(Failure) {
     return try FileDescriptor.open(path, .read).bytes(at: 0, count: TOMLTable.sizeLimit + 1)
@@ -90,7 +90,7 @@ func readBytes(_ path: Path, shown: String) throws(SpecError) -> [UInt8] {
   }
 }
 
-/// `path` from the root; "." is left out.
+/// `path` from the root, without ".".
 private func absolute(_ path: Path) -> Path {
   let isHere = path.elementsEqual(Path("."))
   let found = isHere ? try? ProcessContext.workingDirectory() : ProcessContext.absolutePath(path)

@@ -1,7 +1,8 @@
 import Posix
 
-/// Typed access to a table of a spec. What is not there and what has the wrong type, which `SchemaCheck` reports,
-/// is nil or empty.
+/// Typed access to a table of a spec.
+///
+/// Missing values are nil or empty. So are values of the wrong type, which `SchemaCheck` reports.
 struct SpecTable {
   let table: TOMLTable
   let place: SpecPlace
@@ -13,7 +14,7 @@ struct SpecTable {
 
   func has(_ key: String) -> Bool { table[key] != nil }
 
-  /// Where a key's value stands; the table's place where the key is missing.
+  /// The place of a key's value, or of the table if the key is missing.
   func place(of key: String) -> SpecPlace { table[key].map { at($0.value.line) } ?? place }
 
   func table(_ key: String) -> SpecTable? {

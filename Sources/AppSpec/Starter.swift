@@ -1,5 +1,6 @@
-/// A script that starts the server of a project where no launch of one line does: `onefold init` writes it beside the
-/// spec, and it is the project's own from then on.
+/// A script that starts a project's server, if one line of `[launch]` cannot.
+///
+/// `onefold init` writes it beside the spec. From then on it belongs to the project.
 struct Starter: Sendable {
   static let name = "onefold_start.py"
 
@@ -11,14 +12,14 @@ struct Starter: Sendable {
     }
   }
 
-  /// `application` is "module:object", or with `isFactory` "module:function()".
+  /// `application` is "module:object" or, with `isFactory`, "module:function()".
   static func waitress(_ application: String, isFactory: Bool) -> Starter {
     let words = isFactory ? ["--call", String(application.dropLast("()".count))] : [application]
     let value = words.map { "\"\($0)\"" }.joined(separator: ", ")
     return Starter(PackageResources.start_waitress_py, [("@APPLICATION@", value)])
   }
 
-  /// Runs the server or, with the name of one, a command of Django's.
+  /// Runs the server or, if given one's name, a Django command.
   static func django(settings: String, package: String, server: String?) -> Starter {
     let prefix = package.isEmpty ? "" : "\(package)."
     let lines = serving(

@@ -8,7 +8,7 @@ struct TOMLValue: Sendable {
     case integer(Int64)
     case float(Double)
     case boolean(Bool)
-    /// A date, a time, or both: no spec has any.
+    /// A date, a time, or both. No key of a spec uses one.
     case time
     case array([TOMLValue])
     case table(TOMLTable)
@@ -33,7 +33,7 @@ struct TOMLValue: Sendable {
 struct TOMLTable: Sendable {
   struct Member: Sendable {
     var key: String
-    /// Where the key stands, from 1.
+    /// The line of the key, from 1.
     var line: Int
     var value: TOMLValue
   }
@@ -52,7 +52,7 @@ struct TOMLTable: Sendable {
     return text
   }
 
-  /// The texts of an array; other items are left out.
+  /// The texts of an array. Other items are left out.
   func strings(_ key: String) -> [String] {
     guard case .array(let items)? = self[key]?.value.content else { return [] }
     return items.compactMap {
@@ -63,19 +63,20 @@ struct TOMLTable: Sendable {
 }
 
 extension TOMLTable {
-  /// The same, with 0 for every line.
+  /// The same table, with 0 for every line.
   var withoutLines: TOMLTable {
     TOMLTable(
       members: members.map { Member(key: $0.key, line: 0, value: $0.value.withoutLines) })
   }
 
-  /// Bytes of a file at most.
+  /// The maximum size of a file in bytes.
   static let sizeLimit = 1 << 20
-  /// Dots outside of strings and comments at most. Each can nest a table in another, and whatever walks the
-  /// nested tables, the parser included, uses the stack.
+  /// The maximum number of dots outside of strings and comments.
+  ///
+  /// Each dot can nest a table in another. Code that walks nested tables, including the parser, uses the stack.
   static let dotLimit = 2000
 
-  /// Parses the content of a file; `file` is how messages name it.
+  /// Parses the content of a file. `file` is its name in messages.
   init(parsing bytes: [UInt8], file: String) throws(SpecError) {
     let place = SpecPlace(file: file, line: 0)
     guard bytes.count <= TOMLTable.sizeLimit else {
@@ -89,7 +90,7 @@ extension TOMLTable {
     self = document.root
   }
 
-  /// Counts the dots that may belong to keys.
+  /// Counts the dots that can belong to keys.
   private static func countDots(_ bytes: [UInt8]) -> Int {
     var count = 0
     var index = 0
@@ -117,7 +118,7 @@ extension TOMLTable {
       if bytes[index] == UInt8(ascii: "\\") && quote == UInt8(ascii: "\"") {
         index += 2
       } else if isMultiline && bytes[index...].starts(with: delimiter) {
-        // Two more quotes may belong to the text.
+        // Up to two more quotes can belong to the text.
         return index + min(5, bytes[index...].prefix { $0 == quote }.count)
       } else if !isMultiline && (bytes[index] == quote || bytes[index] == UInt8(ascii: "\n")) {
         return index + 1
@@ -186,7 +187,7 @@ private struct TOMLDocument: ~Copyable {
     UnsafeRawBufferPointer(start: text.bytes, count: text.count)
   }
 
-  /// The parser lets only well-formed UTF-8 pass.
+  /// The parser accepts only well-formed UTF-8.
   private static func text(_ text: ctoml_text) -> String {
     String(decoding: bytes(text), as: UTF8.self)
   }

@@ -1,11 +1,11 @@
-/// What a onefile runs on: Linux with one kind of processor.
+/// The system that a onefile runs on: Linux on one CPU architecture.
 public struct Target: Hashable, Sendable {
-  /// As `uname -m` has it: "aarch64".
+  /// The name in `uname -m`: "aarch64".
   public let processor: String
 
   private init(processor: String) { self.processor = processor }
 
-  /// The targets that a bootloader can be built for.
+  /// The targets with a bootloader.
   public static let all = ["x86_64", "aarch64"].map { Target(processor: $0) }
 
   /// The machine that this program runs on.
@@ -15,16 +15,16 @@ public struct Target: Hashable, Sendable {
     public static let native = Target(processor: "x86_64")
   #endif
 
-  /// "aarch64-linux": the name in launch records, of bootloaders and in specs.
+  /// "aarch64-linux": the name in launch records, in specs and of bootloaders.
   public var name: String { "\(processor)-linux" }
   /// "aarch64-unknown-linux-gnu": the target triple of Rust and LLVM, which Tauri appends to the names of sidecars.
   public var triple: String { "\(processor)-unknown-linux-gnu" }
-  /// "aarch64-linux-gnu": the name of Debian's directories of libraries.
+  /// "aarch64-linux-gnu": the name of Debian's library directories.
   public var multiarch: String { "\(processor)-linux-gnu" }
 
-  /// Parses `name`, `triple` or `multiarch`, with other common names of the processor as well ("arm64", "amd64").
+  /// Parses `name`, `triple` or `multiarch`, also with other common names of the architecture ("arm64", "amd64").
   ///
-  /// - Throws: the message, without a place, if it is none of them.
+  /// - Throws: the message, without a place, if the text is none of them.
   public init(_ text: String) throws(SpecError) {
     guard let target = Target.all.first(where: { $0.names.contains(text) }) else {
       throw SpecError(.none, Target.unknown(text))
@@ -34,7 +34,7 @@ public struct Target: Hashable, Sendable {
 
   private var processors: [String] { [processor] + (Target.otherNames[processor] ?? []) }
 
-  /// All that `init(_:)` takes.
+  /// All texts that `init(_:)` accepts.
   var names: [String] {
     processors.flatMap {
       ["\($0)-linux", "\($0)-unknown-linux-gnu", "\($0)-linux-gnu"]

@@ -1,16 +1,16 @@
 import Posix
 
 extension Path {
-  /// The path of `name` in this directory, without a "." before it.
+  /// The path of `name` in this directory, without a leading ".".
   func child(_ name: String) -> Path {
     (elementsEqual(Path(".")) ? Path() : self).appending(name.utf8)
   }
 
-  /// As a message names it: without quotes, and with control characters escaped.
+  /// The path in messages: without quotes, with control characters escaped.
   var shown: String { printable(String(decoding: bytes, as: UTF8.self)) }
 }
 
-/// A value of a spec as messages show it: in single quotes, escaped, and cut where it is long.
+/// A spec's value in messages: in single quotes, escaped, and cut if it is long.
 func quoted(_ text: String) -> String {
   let bytes = [UInt8](text.utf8)
   guard bytes.count > 80 else { return quotedText(bytes).string }
@@ -23,7 +23,7 @@ public func alternatives(_ items: [String]) -> String {
   return items.dropLast().joined(separator: ", ") + " or " + last
 }
 
-/// Without white space around it.
+/// Removes surrounding white space.
 func trimmed(_ text: some StringProtocol) -> String {
   let start = text.drop { $0.isWhitespace }
   return String(start.reversed().drop { $0.isWhitespace }.reversed())

@@ -1,14 +1,14 @@
 import Posix
 import Processes
 
-/// Where an application's version is found: docs/spec.md, `app.version`.
+/// The source of an application's version: docs/spec.md, `app.version`.
 struct VersionSource {
-  /// Where relative paths start.
+  /// The start of relative paths.
   let directory: Path
   /// For messages.
   let place: SpecPlace
 
-  /// The first line of a file, without white space around it.
+  /// The first line of a file, without surrounding white space.
   func version(ofFile path: Path) throws(SpecError) -> String {
     let full = resolve(path)
     guard status(of: full)?.kind == .file else {
@@ -21,7 +21,7 @@ struct VersionSource {
     }
     let version = trimmed(text)
     if version.isEmpty { throw problem("the first line of \(path.quoted.string) is empty") }
-    // Such as a source file with `__version__ = "1.2"`.
+    // For example a source file with `__version__ = "1.2"`.
     if version.contains(where: { $0.isWhitespace || "\"'=#".contains($0) }) {
       throw problem(
         "the first line of \(path.quoted.string) must be the version alone, not \(quoted(version))")
@@ -48,7 +48,7 @@ struct VersionSource {
         + "{ git = true }")
   }
 
-  /// What `git describe` says, without the `v` of a tag such as "v1.2".
+  /// The output of `git describe`, without the `v` of a tag such as "v1.2".
   func versionOfGit() throws(SpecError) -> String {
     let arguments: [Path] = [
       Path("describe"), Path("--tags"), Path("--always"), Path("--dirty"),

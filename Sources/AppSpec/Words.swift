@@ -1,8 +1,8 @@
 import Posix
 
-// What counts as a name, a version or a size, each as the document that its comment names has it.
+// The syntax of names, versions and sizes. Each function's comment names the document it follows.
 
-/// An application's name, as the launch record has it (docs/format.md).
+/// Whether a text is an application's name, as the launch record defines it (docs/format.md).
 func isApplicationName(_ text: String) -> Bool {
   guard (1...64).contains(text.utf8.count), !text.hasPrefix("."), !text.hasPrefix("-") else {
     return false
@@ -10,7 +10,7 @@ func isApplicationName(_ text: String) -> Bool {
   return text.utf8.allSatisfy { isLetterOrDigit($0) || "._+-".utf8.contains($0) }
 }
 
-/// A version, as the launch record has it: at most 128 bytes, no control characters.
+/// Whether a text is a version, as the launch record defines it: at most 128 bytes, no control characters.
 func isVersionText(_ text: String) -> Bool {
   text.utf8.count <= 128 && !text.unicodeScalars.contains(where: isControl)
 }
@@ -25,7 +25,7 @@ public func isPythonVersion(_ text: String) -> Bool {
     }
 }
 
-/// A distribution's name in the one form that all spellings of it have, or nil where it is none (PEP 508).
+/// A distribution's name in its normalized form, or nil if it is not a valid name (PEP 508).
 public func normalizedDistributionName(_ text: String) -> String? {
   guard let first = text.utf8.first, let last = text.utf8.last, isLetterOrDigit(first),
     isLetterOrDigit(last),
@@ -47,8 +47,9 @@ public func normalizedName(_ text: String) -> String {
   return result
 }
 
-/// Whether a text begins as a requirement does (PEP 508): with a distribution's name, and what may follow one. The
-/// helper that reads requirements looks at the rest.
+/// Whether a text begins as a requirement does (PEP 508): a distribution's name, then a character that can follow one.
+///
+/// The helper program that reads requirements checks the rest.
 public func isRequirement(_ text: String) -> Bool {
   let name = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
   guard normalizedDistributionName(String(name)) != nil,
@@ -58,7 +59,7 @@ public func isRequirement(_ text: String) -> Bool {
   return rest.first.map { "[<>=!~;@(".contains($0) } ?? true
 }
 
-/// A name made fit for an application's; nil if nothing of it is.
+/// Converts a name to an application's name; nil if no valid character remains.
 public func applicationName(of bytes: some Sequence<UInt8>) -> String? {
   let fit = bytes.map { byte in
     isLetterOrDigit(byte) || "._+-".utf8.contains(byte) ? byte : UInt8(ascii: "-")
@@ -67,7 +68,7 @@ public func applicationName(of bytes: some Sequence<UInt8>) -> String? {
   return name.isEmpty ? nil : name
 }
 
-/// "package.module": identifiers of Python, of which those outside ASCII are not looked at closely.
+/// Whether a text is "package.module": Python identifiers, without a close look at non-ASCII characters.
 func isDottedName(_ text: String) -> Bool {
   text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
     guard let first = part.utf8.first, !isDigit(first) else { return false }
@@ -75,19 +76,20 @@ func isDottedName(_ text: String) -> Bool {
   }
 }
 
-/// Whether a text is such as "package.module:function", as `launch.function` needs it.
+/// Whether a text has the form "package.module:function", as `launch.function` requires.
 public func isFunction(_ text: String) -> Bool {
   let parts = text.split(separator: ":", omittingEmptySubsequences: false)
   return parts.count == 2 && parts.allSatisfy { isDottedName(String($0)) }
 }
 
-/// A variable's name, as `execve` can pass it on.
+/// Whether a text is a variable's name that `execve` can pass on.
 func isVariableName(_ text: String) -> Bool {
   !text.isEmpty && !text.utf8.contains(UInt8(ascii: "="))
 }
 
-/// Bytes of a text such as "400 MB" or "1.5 GiB"; nil where it is none, less than 1, or more than 64 bits hold. A
-/// fraction of a byte is dropped.
+/// The bytes of a size such as "400 MB" or "1.5 GiB". Fractions of a byte are dropped.
+///
+/// Returns nil if the text is not a size, is less than 1, or needs more than 64 bits.
 func byteCount(_ text: String) -> UInt64? {
   let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
   let unit = trimmed(text.dropFirst(number.count)).lowercased()
@@ -107,13 +109,13 @@ func byteCount(_ text: String) -> UInt64? {
   return sumOverflows || sum == 0 ? nil : sum
 }
 
-// The largest, times a million, fits in 64 bits, as `byteCount` needs it.
+// The largest unit times a million fits in 64 bits, as `byteCount` requires.
 private let sizeUnits: [String: UInt64] = [
   "": 1, "b": 1, "kb": 1000, "mb": 1_000_000, "gb": 1_000_000_000, "tb": 1_000_000_000_000,
   "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 ]
 
-/// 64 hexadecimal digits, in lower case; nil where it is something else.
+/// 64 hexadecimal digits in lower case; nil for any other text.
 func normalizedSHA256(_ text: String) -> String? {
   let digits = text.lowercased()
   guard digits.utf8.count == 64,
@@ -122,7 +124,7 @@ func normalizedSHA256(_ text: String) -> String? {
   return digits
 }
 
-/// Whether a byte is a digit of ASCII.
+/// Whether a byte is an ASCII digit.
 public func isDigit(_ byte: UInt8) -> Bool {
   (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
 }
@@ -132,8 +134,8 @@ func isLetterOrDigit(_ byte: UInt8) -> Bool {
     || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
 }
 
-/// A path in the tree: relative, and not leaving it. Without "." components and slashes at the end; nil where it is
-/// none. "" stands for the tree itself.
+/// A relative path inside the tree, without "." components and final slashes; nil if the text is not one. "" stands for
+/// the tree itself.
 func normalizedTreePath(_ text: String) -> String? {
   guard !text.hasPrefix("/") else { return nil }
   let parts = text.split(separator: "/").filter { $0 != "." }

@@ -3,7 +3,7 @@ import Posix
 import TestSupport
 import Testing
 
-/// A spec that is wrong, and all that is said about it.
+/// A wrong spec, and all its messages.
 struct BadSpec: Sendable, CustomTestStringConvertible {
   var spec: String
   var messages: [String]
@@ -13,7 +13,7 @@ struct BadSpec: Sendable, CustomTestStringConvertible {
     self.messages = messages
   }
 
-  /// `spec` below what else a spec needs. In `messages` line 1 is the first of `spec`.
+  /// `spec` after the lines that every spec needs. In `messages`, line 1 is the first of `spec`.
   static func rest(_ spec: String, _ messages: String...) -> BadSpec {
     let needed = [
       ("app", "app.name = 'notes'\n"), ("python", "python.version = '3.11'\n"),
@@ -24,7 +24,7 @@ struct BadSpec: Sendable, CustomTestStringConvertible {
     return result
   }
 
-  /// "onefold.toml:1: ..." with another line.
+  /// Adds `count` to the line of "onefold.toml:1: ...".
   private static func shifted(_ message: String, by count: Int) -> String {
     let parts = message.split(separator: ":", maxSplits: 2)
     guard parts.count == 3, let line = Int(parts[1]) else { return message }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import AppSpec
 
-/// First specs for projects of each kind: what is written is a spec without errors.
+/// First specs for projects of each kind. Each is a spec without errors.
 @Suite struct FirstSpecTests {
   private let directory: TemporaryDirectory
 
@@ -78,7 +78,7 @@ import Testing
     #expect(spec.smoke.http?.path == "/openapi.json")
   }
 
-  /// What tells a script its port.
+  /// The ways in which a script learns its port.
   @Test(
     arguments: [
       ("import argparse\np.add_argument('--port', type=int)", ["--port", "{port}"], [], nil),
@@ -99,7 +99,7 @@ import Testing
     #expect(http.port == port)
   }
 
-  /// A port is also that of a database, and `.run(` that of other things.
+  /// Databases have ports too, and other things than servers have `.run(`.
   @Test func aScriptThatIsNoServer() throws {
     let script =
       "import argparse, subprocess\nsubprocess.run(['psql'])\nconnect(port=5432)\n"
@@ -117,7 +117,7 @@ import Testing
     #expect(program(spec) == "module uvicorn")
   }
 
-  /// The path that is asked for: of a health check, else "/", else what each application has, else none.
+  /// The requested path: of a health check, else "/", else one that each application has, else none.
   @Test(
     arguments: [
       ("@app.get('/')\n@app.get(\"/api/health\")", "/api/health"),
@@ -132,7 +132,7 @@ import Testing
     #expect(spec.smoke.http?.path == path)
   }
 
-  /// As in the tutorial of Flask: the views are in files of their own, and "/" needs a database.
+  /// As in Flask's tutorial: the views are in separate files, and "/" needs a database.
   @Test(
     arguments: [
       ("  app.add_url_rule('/', endpoint='index')\n  @app.route('/hello')\n", "", "/hello"),
@@ -150,7 +150,7 @@ import Testing
       ], found: "Flask: shop:create_app()")
     #expect(spec.smoke.http?.path == path ?? "/")
     #expect(spec.smoke.http?.status == (path == nil ? 404 : 200))
-    // The file can't have the name of the package's directory.
+    // The file cannot have the same name as the package's directory.
     #expect(spec.output.file?.value == "{name}.onefile")
   }
 
@@ -342,7 +342,7 @@ import Testing
       ], found: "Django: site.settings")
     #expect(program(spec) == "script onefold_start.py")
     let starter = try FirstSpec(for: directory.path, interpreter: "3.11")
-    #expect(starter.starter == nil)  // It is there now.
+    #expect(starter.starter == nil)  // It exists now.
     #expect(try text("onefold_start.py").contains("\"\(application)\""))
     #expect(spec.smoke.http?.arguments == arguments)
     #expect(sources(spec) == ["polls", "site", "staticfiles", "templates"])
@@ -534,7 +534,7 @@ import Testing
     #expect(spec.python?.version?.value == "3.12")
   }
 
-  // MARK: Little to go by
+  // MARK: Projects with few clues
 
   @Test func anEmptyDirectory() throws {
     let first = try FirstSpec(for: directory.path, interpreter: nil)
@@ -551,7 +551,7 @@ import Testing
         " one of 'python.version', 'python.prefix' or 'python.archive' is needed",
         " one of 'launch.module', 'launch.function', 'launch.script' or 'launch.executable' is needed",
       ])
-    // The suggestions are right: without their marks, and what follows, this is a spec.
+    // The suggestions are right: without their comment marks and the explanations, this is a valid spec.
     let text = first.text.replacing("# version = \"3.12\"", with: "version = \"3.12\"")
       .replacing("# module =", with: "module =")
     #expect(try directory.problems(text) == [])
@@ -603,7 +603,7 @@ import Testing
     let comment = "# The code imports \(names), which no dependency provides: \(cure).\n"
     #expect(found.text.contains("\n[dependencies]\n\(comment)# requirements = "))
     #expect(try directory.problems(found.text) == [])
-    // A list of dependencies, or a build that may know them, is believed.
+    // A list of dependencies suppresses the advice, and so does a build that can know them.
     try directory.write("requirements.txt", "celery\n")
     #expect(try first().advice == [])
     try directory.remove("requirements.txt")

@@ -3,14 +3,14 @@ import Posix
 import TestSupport
 
 extension TemporaryDirectory {
-  /// Writes `onefold.toml`, reads it, and returns what is wrong with it: lines without the directory's name.
+  /// Writes `onefold.toml`, reads it, and returns its problems, without the directory's name.
   func problems(_ spec: String) throws -> [String] {
     try? remove("onefold.toml")
     try write("onefold.toml", [UInt8](spec.utf8))
     return problems()
   }
 
-  /// What is wrong with the spec in it.
+  /// The problems of the spec in this directory.
   func problems() -> [String] {
     do throws(SpecError) {
       _ = try readSpec(path)

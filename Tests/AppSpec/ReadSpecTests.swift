@@ -9,7 +9,7 @@ import TestSupport
 @Suite struct ReadSpecTests {
   private let directory: TemporaryDirectory
 
-  /// What every spec here needs.
+  /// The lines that every spec here needs.
   private static let head = """
     app.name = "notes"
     python.version = "3.11"
@@ -179,7 +179,7 @@ import TestSupport
     #expect(spec.smoke.http?.contains == "ok")
   }
 
-  /// The defaults that the schema, and with it the document, tells are those of the model.
+  /// The defaults in the schema, and so in the document, are those of the model.
   @Test func defaults() throws {
     let spec = try directory.read(
       ReadSpecTests.head + "[smoke.http]\narguments = ['{port}']\n[[smoke.command]]\n")
@@ -256,7 +256,7 @@ import TestSupport
     #expect(try directory.read("app.name = 'n'\nlaunch.executable = 'bin/node'").python == nil)
   }
 
-  // MARK: Where it is looked for
+  // MARK: Places of a spec
 
   private static let inProject = """
     [project]

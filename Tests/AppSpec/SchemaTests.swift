@@ -5,7 +5,7 @@ import Testing
 
 @testable import AppSpec
 
-/// docs/spec.md has the tables of the schema, and no others.
+/// docs/spec.md has exactly the tables of the schema.
 @Suite struct SchemaTests {
   private struct Row: Equatable, CustomStringConvertible {
     var table: String
@@ -16,7 +16,7 @@ import Testing
     var description: String { "\(table) \(key): \(type), \(defaultText)" }
   }
 
-  /// The rows of the tables below headings such as "## `[app]`".
+  /// The rows of the tables after headings such as "## `[app]`".
   private func documented() throws -> [Row] {
     var rows: [Row] = []
     var table = ""
@@ -56,7 +56,7 @@ import Testing
     #expect(headings.sorted() == Schema.tables.map(\.heading).sorted())
   }
 
-  /// A table below another is found only where that other is in the schema.
+  /// A nested table is only found if the schema has its parent.
   @Test func tablesAreBelowTables() {
     for table in Schema.tables {
       let parts = table.path.split(separator: ".")
@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  /// The example at the top of the document is a spec.
+  /// The example at the top of the document is a valid spec.
   @Test func theExampleIsRight() throws {
     let directory = try TemporaryDirectory()
     let text = try Repository.text("docs/spec.md")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import AppSpec
 
-/// Inline metadata of scripts: what is read, and what is refused with the script's line.
+/// Inline metadata of scripts: accepted blocks, and refused ones with the script's line.
 @Suite struct ScriptMetadataTests {
   private let directory: TemporaryDirectory
 
@@ -59,8 +59,7 @@ import Testing
     #expect(found.dependencies.isEmpty)
   }
 
-  /// The standard's own example: blocks of other types are no concern of ours, and a line that ends a block may be
-  /// inside of one.
+  /// The standard's own example: blocks of other types are ignored, and a block can contain a line that ends one.
   @Test func otherBlocksBesideIt() throws {
     let text = "# /// future\n# x = 1\n# ///\n\n# /// script\n# dependencies = ['a']\n# ///\n"
     #expect(try find(text)?.dependencies.map(\.value) == ["a"])
@@ -170,7 +169,7 @@ import Testing
     #expect(script.string == "app.py")
   }
 
-  // MARK: Specs that nobody wrote
+  // MARK: Generated specs
 
   private var given: GivenSpec {
     var given = GivenSpec(name: "a", python: .version("3.11"))
@@ -191,7 +190,7 @@ import Testing
     return given
   }
 
-  /// What is printed, saved and read again is what was read without a file.
+  /// A spec that is printed, saved and read again equals the one read without a file.
   @Test func aGivenSpecIsTheOneThatItsTextSays() throws {
     let text = given.text
     let spec = try readSpec(text: text, shown: "option '--package'", directory: directory.path)

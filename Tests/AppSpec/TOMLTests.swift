@@ -18,7 +18,7 @@ import Testing
 
   private func error(_ text: String) -> String? { error([UInt8](text.utf8)) }
 
-  // MARK: What is understood
+  // MARK: Accepted documents
 
   @Test func valuesAndTheirLines() throws {
     let table = try parse(
@@ -72,7 +72,7 @@ import Testing
     #expect(try TOMLTable(parsing: [0xEF, 0xBB, 0xBF], file: "f").members.isEmpty)
   }
 
-  // MARK: What is refused
+  // MARK: Refused documents
 
   @Test(
     arguments: [
@@ -134,7 +134,7 @@ import Testing
     #expect(error(String(repeating: "#", count: 1 << 20 + 1)) == "f: the file is larger than 1 MiB")
   }
 
-  /// Damaged documents give an error or a table, and never a trap.
+  /// Damaged documents give an error or a table, never a trap.
   @Test func damagedDocuments() throws {
     let text = """
       [tool.onefold]

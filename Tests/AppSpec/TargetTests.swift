@@ -29,7 +29,7 @@ import Testing
     #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
   }
 
-  /// The table of the target takes the place of what `[python]` has, and those of others are not looked at.
+  /// The target's table replaces the values of `[python]`. Tables of other targets are ignored.
   @Test func interpretersOfTargets() throws {
     let directory = try TemporaryDirectory()
     try directory.write("arm/x", [1])

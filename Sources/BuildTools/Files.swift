@@ -13,7 +13,7 @@ public struct TreeEntry: Sendable {
 
 private let current = DirectoryHandle.current
 
-/// Whether there is something at `path`; a symlink counts as what it leads to.
+/// Whether `path` exists. A symlink counts as its target.
 public func exists(_ path: Path) -> Bool {
   (try? current.statusIfExists(of: path, follow: true)) != nil
 }
@@ -31,9 +31,9 @@ public func readFile(_ path: Path) throws(Failure) -> [UInt8] {
   return try file.bytes(at: 0, count: Int(try file.status().size))
 }
 
-/// Makes a file, or replaces whatever is at `path`.
+/// Creates a file, or replaces whatever is at `path`.
 ///
-/// - Throws: a system call's failure; the file may be there in part then.
+/// - Throws: a system call's failure. Part of the file may then exist.
 public func writeFile(_ path: Path, _ bytes: [UInt8], mode: UInt32 = 0o644) throws(Failure) {
   try removeIfPresent(path)
   let file = try FileDescriptor.open(path, .createNew, mode: 0o600)
@@ -42,16 +42,16 @@ public func writeFile(_ path: Path, _ bytes: [UInt8], mode: UInt32 = 0o644) thro
   try file.close()
 }
 
-/// Makes a file of UTF-8, or replaces whatever is at `path`.
+/// Creates a UTF-8 file, or replaces whatever is at `path`.
 ///
-/// - Throws: a system call's failure; the file may be there in part then.
+/// - Throws: a system call's failure. Part of the file may then exist.
 public func writeFile(_ path: Path, _ text: String, mode: UInt32 = 0o644) throws(Failure) {
   try writeFile(path, [UInt8](text.utf8), mode: mode)
 }
 
-/// Makes a directory and those above it, where they are missing.
+/// Creates a directory, with the missing ones above it.
 ///
-/// - Throws: a system call's failure, but none if `path` exists.
+/// - Throws: a system call's failure, but not if `path` exists.
 public func createDirectories(_ path: Path, mode: UInt32 = 0o755) throws(Failure) {
   if path.isEmpty || isDirectory(path) { return }
   try createDirectories(path.parent, mode: mode)
@@ -60,7 +60,7 @@ public func createDirectories(_ path: Path, mode: UInt32 = 0o755) throws(Failure
   }
 }
 
-/// Removes a file, symlink or directory with all that it holds, if it exists.
+/// Removes a file, a symlink or a directory with its contents, if it exists.
 ///
 /// - Throws: a system call's failure.
 public func removeIfPresent(_ path: Path) throws(Failure) {
@@ -73,16 +73,16 @@ public func removeIfPresent(_ path: Path) throws(Failure) {
   }
 }
 
-/// Copies a regular file with its time to a new one; follows symlinks at `source`.
+/// Copies a regular file with its time to a new one. Follows symlinks at `source`.
 ///
-/// - Parameter mode: of the copy; nil for 0755 or 0644, as the owner may execute the source or not.
+/// - Parameter mode: the mode of the copy; nil for 0755 if the owner can execute the source, or else 0644.
 /// - Returns: the status of the copy.
-/// - Throws: that `source` is no regular file, or that it changed meanwhile; else a system call's failure.
+/// - Throws: an error if `source` is no regular file or changed during the copy, or a system call's failure.
 @discardableResult
 public func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throws(Failure)
   -> FileStatus
 {
-  // To open a FIFO would wait for a writer.
+  // Opening a FIFO would wait for a writer.
   let kind = try current.status(of: source, follow: true).kind
   guard kind == .file else {
     throw .failed("\(source.quoted) is \(kind.name): it can't be packed as a file")
@@ -108,9 +108,9 @@ public func copyFile(_ source: Path, to target: Path, mode: UInt32? = nil) throw
   return try output.status()
 }
 
-/// What is below `root`, directories before what they hold, in the order of their bytes.
+/// Lists everything below `root`, each directory before its contents, in byte order.
 ///
-/// - Parameter enters: whether to list what a directory holds; called with its path from the root.
+/// - Parameter enters: whether to list a directory's contents; called with its path from the root.
 /// - Throws: a system call's failure.
 public func listTree(_ root: Path, enters: (Path) -> Bool = { _ in true }) throws(Failure)
   -> [TreeEntry]
@@ -132,7 +132,7 @@ public func listTree(_ root: Path, enters: (Path) -> Bool = { _ in true }) throw
   return result
 }
 
-/// The names in a directory that may be reached through a symlink, in no order.
+/// The names in a directory, in no order. Follows a symlink to it.
 ///
 /// - Throws: a system call's failure.
 public func listFollowing(_ path: Path) throws(Failure) -> [[UInt8]] {
@@ -140,16 +140,16 @@ public func listFollowing(_ path: Path) throws(Failure) -> [[UInt8]] {
   return try directory.handle.names()
 }
 
-/// Copies what is below `source` to the directory `target`, which is made where it is missing. Modes become 0755 and
-/// 0644. What is at `target` under the same path is replaced.
+/// Copies everything below `source` to the directory `target`, which is created if missing.
+///
+/// Modes become 0755 and 0644. An existing file at the same path is replaced.
 ///
 /// - Parameters:
-///   - follow: copy what symlinks point to (`checkFollowedLinks`); those that point to nothing are left out. Otherwise
-///     they are kept.
-///   - linking: make hard links to files instead of copies, where the file system can.
-///   - takes: whether to copy an entry, and what is below it; called with its path from `source`.
-/// - Throws: that an entry is neither file, directory nor symlink, that followed symlinks have no end, `interrupted`, or a
-///   system call's failure.
+///   - follow: copy the targets of symlinks (`checkFollowedLinks`), without dangling ones. Otherwise symlinks are kept.
+///   - linking: make hard links to files instead of copies, if the file system supports it.
+///   - takes: whether to copy an entry and everything below it; called with its path from `source`.
+/// - Throws: an error if an entry is neither file, directory nor symlink, or if followed symlinks have no end;
+///   `interrupted`; or a system call's failure.
 public func copyTree(
   _ source: Path, to target: Path, follow: Bool, linking: Bool = false,
   takes: (Path) -> Bool = { _ in true }
@@ -189,9 +189,9 @@ private func copyEntries(
   }
 }
 
-/// A hash of all that a tree has: paths, types, modes of files, contents and targets of symlinks. Times do not count.
+/// A hash of a tree's paths, types, modes of files, contents and targets of symlinks. Times do not count.
 ///
-/// - Parameter workers: threads to use, at least 1.
+/// - Parameter workers: the number of threads, at least 1.
 /// - Throws: a system call's failure.
 public func treeDigest(_ root: Path, workers: Int) throws(Failure) -> Digest {
   let entries = try listTree(root)

@@ -2,16 +2,16 @@ import PayloadFormat
 import Posix
 import Reporting
 
-/// How much following symlinks to directories may copy a second time.
+/// The maximum number of entries copied more than once when symlinks to directories are followed.
 private let mostRepeatedEntries = 100_000
 private let mostRepeatedBytes: UInt64 = 16 << 30
 
-/// Makes sure that a tree ends whose symlinks are followed: before anything is copied, and without copying.
+/// Checks before a copy that the tree ends if its symlinks are followed.
 ///
-/// A symlink that leads to a directory above itself has no end. Others that lead to the same directories again and again
-/// have one, but may multiply a few files to billions: what is copied more than once is bounded.
+/// A symlink to a directory above itself has no end. Symlinks that repeat the same directories do end, but can multiply
+/// a few files to billions. Therefore the number of repeated copies is limited.
 ///
-/// - Parameter takes: whether an entry is copied, and what is below it; called with its path from `root`.
+/// - Parameter takes: whether an entry and everything below it is copied; called with its path from `root`.
 func checkFollowedLinks(_ root: Path, takes: (Path) -> Bool) throws(Failure) {
   var check = FollowedLinks(root: root)
   try check.enter(Path(), takes)
@@ -21,7 +21,7 @@ private struct FollowedLinks {
   let root: Path
   private var ancestors: [Directory] = []
   private var known: Set<Directory> = []
-  /// The last symlink on the way.
+  /// The last symlink on the path.
   private var link: Path?
   private var repeatedEntries = 0
   private var repeatedBytes: UInt64 = 0
@@ -43,7 +43,7 @@ private struct FollowedLinks {
     let isRepeated = !known.insert(directory).inserted || isRepeated
     ancestors.append(directory)
     let names = try listFollowing(full)
-    // So that the same symlink is named every time.
+    // Sorted, so that the error always names the same symlink.
     for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       let entry = path.appending(name)
       if takes(entry) { try look(at: entry, isRepeated, takes) }

@@ -1,9 +1,9 @@
 public import Posix
 
-/// Calls `body` with 0 to `count` - 1 on at most `workers` threads, and returns when all have ended.
+/// Calls `body` with 0 to `count` - 1 on at most `workers` threads. Returns when all calls have ended.
 ///
-/// - Throws: the first error of `body`, after which no further item is begun; or `interrupted`, if termination signals are
-///   held and one came.
+/// - Throws: the first error of `body`, after which no further item is started; or `interrupted` if termination signals
+///   are held and one came.
 public func forEach(
   _ count: Int, _ workers: Int, _ body: @escaping @Sendable (Int) throws(Failure) -> Void
 ) throws(Failure) {

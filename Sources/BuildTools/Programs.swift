@@ -1,12 +1,12 @@
 public import Posix
 public import Processes
 
-/// A program that the packer looks for beside itself and on the `PATH`.
+/// Finds a program that the packer needs, beside `onefold` or on the `PATH`.
 ///
-/// pip puts the programs of a dependency into the directory of the environment that has `onefold` too, which
-/// is not on the `PATH` with pipx, with `uv tool` or in an environment that is not activated.
+/// pip installs a dependency's programs in the environment that has `onefold`. With pipx, `uv tool` or an inactive
+/// environment, that directory is not on the `PATH`.
 ///
-/// Returns an absolute path, or the name alone if it is not beside `onefold`: a name is looked for on the `PATH`.
+/// Returns an absolute path, or the name alone if it is not beside `onefold`: a name is looked up on the `PATH`.
 public func findBesideOnefold(_ name: String) -> Path {
   var directories: [Path] = []
   if let program = CommandLine.arguments.first, program.contains("/") {
@@ -26,8 +26,9 @@ public func findBesideOnefold(_ name: String) -> Path {
   return Path(name)
 }
 
-/// The last `count` lines of what a program wrote, indented, for a message. Empty lines do not count; long ones are cut in their
-/// middle.
+/// The last `count` lines of a program's output, indented, for a message.
+///
+/// Skips empty lines, and cuts long ones in the middle.
 public func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
   let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
   return lines.suffix(count).map { line in
@@ -37,22 +38,23 @@ public func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
   }.joined(separator: "\n")
 }
 
-/// How a program ended, to be read after its name.
+/// Describes how a program ended, to be read after its name.
 ///
-/// - Parameter status: as a shell has it, 128 and the signal's number for a signal.
+/// - Parameter status: the status as a shell reports it: 128 plus the signal's number for a signal.
 public func endText(_ status: Int32) -> String {
   status > 128 ? "was ended by signal \(status - 128)" : "ended with status \(status)"
 }
 
-/// What a program wrote, without what would change how a terminal works.
+/// A program's output without characters that control a terminal.
 public func readable(_ bytes: some Collection<UInt8>) -> String {
   String(decoding: bytes, as: UTF8.self)
     .split(separator: "\t", omittingEmptySubsequences: false)
     .map { printable(String($0)) }.joined(separator: "\t")
 }
 
-/// This process's environment without what would change how an interpreter or an installer works; variables such as
-/// PIP_INDEX_URL stay.
+/// This process's environment without variables that change how an interpreter or an installer works.
+///
+/// Variables such as PIP_INDEX_URL stay.
 public func cleanEnvironment(adding more: [String] = []) -> [Path] {
   let removed = [
     "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON",
@@ -71,9 +73,10 @@ public func cleanEnvironment(adding more: [String] = []) -> [Path] {
 ///
 /// - Parameters:
 ///   - environment: nil for `cleanEnvironment()`.
-///   - directory: where it runs; nil for this process's.
-///   - timeout: seconds, after which it is killed; nil for none.
-/// - Throws: why it can't be started, or `interrupted`, in which case it was ended. How it ended is in the result.
+///   - directory: the working directory; nil for this process's.
+///   - timeout: seconds, after which the program is killed; nil for none.
+/// - Throws: an error if the program cannot be started, or `interrupted` after ending it. The result has its exit
+///   status.
 public func runProgram(
   _ program: Path, _ arguments: [Path], environment: [Path]? = nil, directory: Path? = nil,
   timeout: Int? = nil
@@ -86,9 +89,9 @@ public func runProgram(
   return result
 }
 
-/// What running a program gives; nil if there is no such program.
+/// The result of running a program; nil if there is no such program.
 ///
-/// - Throws: what `body` throws, but for `ENOENT`.
+/// - Throws: the errors of `body`, except `ENOENT`.
 public func ifInstalled(_ body: () throws(Failure) -> Subprocess.Result) throws(Failure)
   -> Subprocess.Result?
 {

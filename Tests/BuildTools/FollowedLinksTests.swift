@@ -43,7 +43,7 @@ import Testing
     #expect(try #require(try refusal()).contains("/data/a/b"))
   }
 
-  /// 2^30 files, without a cycle.
+  /// 2^30 files without a cycle.
   @Test func linksThatMultiplyAreRefused() throws {
     try directory.write("data/d0/file")
     for number in 1...30 {

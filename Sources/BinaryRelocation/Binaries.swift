@@ -2,17 +2,19 @@ public import AppSpec
 import BuildTools
 public import Posix
 
-/// What a program or library is to its tree, which no ELF file says.
+/// The role of a program or library in its tree. No ELF file contains it.
 public struct BinaryRole: Sendable {
-  /// The name of the package it came with. Files of one package may load one another's libraries without a search path.
-  /// Empty for the files that all packages need.
+  /// The name of the package that brought it; empty for files that all packages need.
+  ///
+  /// Files of one package can load one another's libraries without a search path.
   public var package: String
-  /// Whether it is a program that loads the other binaries while it runs. What it loads is found along its `DT_RPATH`.
+  /// Whether it is a program that loads the other binaries at run time. The loader searches its `DT_RPATH` for
+  /// everything it loads.
   public var isHost: Bool
-  /// Names of libraries that glibc opens while the binary runs, beside those that the file needs.
+  /// Names of libraries that glibc opens while the binary runs, besides those in the file.
   public var lateNeeds: [String]
-  /// Whether it opens libraries by names that other code gives. With a `DT_RUNPATH` of its own it would not look along the
-  /// host's `DT_RPATH`.
+  /// Whether it opens libraries by names from other code. With its own `DT_RUNPATH`, it would not search the host's
+  /// `DT_RPATH`.
   public var opensLibrariesByName: Bool
 
   public init(
@@ -33,27 +35,27 @@ public struct Binary: Sendable {
   public internal(set) var elf: ElfFile
   public internal(set) var role: BinaryRole
   var status: FileStatus
-  /// The directory on the build machine that it was copied from; nil for what was in the tree.
+  /// The directory on the build machine that it was copied from; nil if it was in the tree.
   var source: Path?
-  /// What each name in `elf.needed`, and then in `role.lateNeeds`, leads to, in that order.
+  /// The resolutions of the names in `elf.needed` and then `role.lateNeeds`, in that order.
   var needs: [Resolution] = []
-  /// Names in `elf.needed` that are paths, which the loader would open as they are, and what to write instead.
+  /// Paths in `elf.needed`, which the loader would open as they are, and the names that replace them.
   var renames: [(from: String, to: String)] = []
-  /// The search path to write; nil where it stays.
+  /// The search path to write; nil to keep the old one.
   var newSearchPath: [String]?
 
   var isToRelink: Bool { newSearchPath != nil || !renames.isEmpty }
 }
 
-/// What a needed library's name leads to when the tree runs.
+/// The file that a needed library's name leads to when the tree runs.
 enum Resolution: Equatable {
-  /// The target system's.
+  /// The target system's library.
   case system
   /// A binary that its own search path leads to.
   case own(Int)
   /// A binary in the tree's `lib`.
   case library(Int)
-  /// A binary of the tree that something else must have loaded.
+  /// A binary of the tree that another must have loaded before.
   case elsewhere(Int)
   case missing
 
@@ -68,24 +70,24 @@ enum Resolution: Equatable {
 /// All programs and libraries of a tree, sorted by path.
 struct TreeBinaries: Sendable {
   var native: [Binary] = []
-  /// For other processors.
+  /// For other CPU architectures.
   var others: [Binary] = []
-  /// Files that begin as ELF files do, but are damaged; why.
+  /// Damaged files with an ELF header, and the reasons.
   var damaged: [String] = []
 }
 
 extension Path {
-  /// The order of bytes.
+  /// Whether this path precedes `other` in byte order.
   public func precedes(_ other: Path) -> Bool { bytes.lexicographicallyPrecedes(other.bytes) }
 }
 
 extension ElfFile {
-  /// Whether it is for the target's processor.
+  /// Whether it is for the target's CPU architecture.
   public func runs(on target: Target) -> Bool {
     is64Bit && isLittleEndian && machine.processor == target.processor
   }
 
-  /// "aarch64", "i686"; nil for what no Linux system runs on. A 32-bit x86_64 program is for the x32 ABI.
+  /// "aarch64", "i686"; nil if no Linux system runs on it. A 32-bit x86_64 program is for the x32 ABI.
   public var processorName: String? {
     guard let name = machine.processor else { return nil }
     return machine == .x86_64 && !is64Bit ? "x32" : name

@@ -1,13 +1,13 @@
 internal import Posix
 
-// Why an ELF file can't be read.
+// Reasons why an ELF file cannot be read.
 extension Failure {
-  /// It begins as ELF files do, but what follows is none: `what` says why, to be read after a colon.
+  /// A file with an ELF header and invalid content. `what` is the reason, to be read after a colon.
   static func damaged(elf path: Path, _ what: StaticString) -> Failure {
     Failure(.damaged, "\(what)", subject: "\(path.quoted) is a damaged ELF file")
   }
 
-  /// libelf of this build refuses to work.
+  /// This build's libelf refuses to work.
   static var noLibelf: Failure {
     Failure(.refused, "libelf is too old for this program: install another version of it")
   }

@@ -1,10 +1,10 @@
 public import PayloadFormat
 public import Posix
 
-/// What the loader reads of an ELF program or library, and what decides whether it can be stripped.
+/// The parts of an ELF program or library that a loader reads, and those that decide whether it can be stripped.
 ///
-/// The format: System V ABI, "Object Files" and "Dynamic Linking", with the GNU extensions of the Linux
-/// Standard Base (symbol versions). Texts that are not UTF-8 are repaired.
+/// The format is that of the System V ABI, "Object Files" and "Dynamic Linking", with the GNU extensions of the Linux
+/// Standard Base (symbol versions). Texts with invalid UTF-8 are repaired.
 public struct ElfFile: Sendable {
   public enum Kind: Equatable, Sendable {
     /// `ET_EXEC`: a program at a fixed address.
@@ -13,11 +13,11 @@ public struct ElfFile: Sendable {
     case shared
     /// `ET_REL`: an object file, which no loader loads.
     case relocatable
-    /// A core dump, or something of another system.
+    /// A core dump, or a file of another system.
     case other
   }
 
-  /// The number of the processor, `e_machine`.
+  /// The number of the CPU architecture, `e_machine`.
   public struct Machine: Hashable, Sendable {
     public let rawValue: UInt16
 
@@ -41,11 +41,11 @@ public struct ElfFile: Sendable {
     public var isLoaded: Bool { type == 1 }
   }
 
-  /// The versions that are needed of one library.
+  /// The required versions of one library.
   public struct RequiredVersions: Equatable, Sendable {
     /// The library's name, as in `needed`.
     public var library: String
-    /// Names such as "GLIBC_2.17", without those marked weak, which the loader does not insist on.
+    /// Names such as "GLIBC_2.17". Weak ones are left out, because the loader does not require them.
     public var names: [String]
   }
 
@@ -63,28 +63,29 @@ public struct ElfFile: Sendable {
   public internal(set) var needed: [String] = []
   /// `DT_SONAME`.
   public internal(set) var soname: String?
-  /// The directories of `DT_RPATH`; nil where there is none.
+  /// The directories of `DT_RPATH`; nil if the file has none.
   public internal(set) var rpath: [String]?
-  /// The directories of `DT_RUNPATH`, for which a loader ignores `rpath`; nil where there is none.
+  /// The directories of `DT_RUNPATH`, which makes a loader ignore `rpath`; nil if the file has none.
   public internal(set) var runpath: [String]?
   public internal(set) var requiredVersions: [RequiredVersions] = []
   /// Whether there is a `DT_RELR`.
   public internal(set) var hasRelativeRelocations = false
   /// Whether there are sections with debug information.
   public internal(set) var hasDebugSections = false
-  /// Whether there is no symbol table but the dynamic one.
+  /// Whether there is no symbol table other than the dynamic one.
   public internal(set) var isStripped = true
-  /// Whether bytes other than a few zeros follow that belong to no header, section or segment, as in a self-extracting program.
-  /// Tools that rewrite ELF files lose or move them.
+  /// Whether the file ends with bytes that belong to no header, section or segment, other than a few zeros.
+  ///
+  /// Self-extracting programs have such data. Tools that rewrite ELF files lose or move it.
   public internal(set) var hasAppendedData = false
   /// The addresses of the sections that are loaded.
   var loadedSections: [Range<UInt64>] = []
-  /// Where the section headers are in the file.
+  /// The file range of the section headers.
   var sectionHeaders: Range<UInt64> = 0..<0
   /// The end of all headers, sections and segments in the file.
   var unclaimedStart = UInt64.max
 
-  /// The search path that counts: that of `runpath`, else that of `rpath`.
+  /// The effective search path: `runpath`, or `rpath` if there is none.
   public var searchPath: [String] { runpath ?? rpath ?? [] }
 
   var isNativeOrder: Bool { isLittleEndian == (1.littleEndian == 1) }
@@ -92,7 +93,7 @@ public struct ElfFile: Sendable {
   /// Whether a kernel or loader starts it as a program.
   public var isProgram: Bool { kind == .executable || interpreter != nil }
 
-  /// The oldest glibc that has all versions which are needed; nil where none is asked for.
+  /// The oldest glibc that has all required versions; nil if none is required.
   public var glibc: GlibcVersion? {
     var highest = hasRelativeRelocations ? GlibcVersion(2, 36) : nil
     for name in requiredVersions.lazy.flatMap(\.names) {
@@ -103,8 +104,7 @@ public struct ElfFile: Sendable {
     return highest
   }
 
-  /// Whether it needs symbols that glibc keeps for itself, so that it works only with the glibc it was built
-  /// with.
+  /// Whether it needs glibc's private symbols, so that it works only with the glibc it was built with.
   public var needsPrivateGlibc: Bool {
     requiredVersions.contains { $0.names.contains("GLIBC_PRIVATE") }
   }
@@ -113,8 +113,9 @@ public struct ElfFile: Sendable {
 extension ElfFile.Machine {
   public static var x86_64: ElfFile.Machine { ElfFile.Machine(rawValue: 62) }
 
-  /// The processor's name where Linux distributions run on it; nil for graphics processors, virtual machines
-  /// and the like, whose code is data to the system.
+  /// The architecture's name if Linux distributions support it.
+  ///
+  /// Nil for graphics processors, virtual machines and similar: their code is data to the system.
   public var processor: String? {
     switch rawValue {
     case 3: return "i686"

@@ -2,12 +2,12 @@ internal import CElf
 public import Posix
 
 extension ElfFile {
-  /// Reads what the file `name` in `directory` says of itself; nil where it does not begin as an ELF file does.
+  /// Reads the facts of the file `name` in `directory`; nil if it has no ELF magic.
   ///
-  /// Hostile bytes give an error, never a trap. Follows symlinks. Of a file in another byte order than this
-  /// machine's, only the headers are read.
+  /// Hostile bytes give an error, never a trap. Follows symlinks. If the file has another byte order than this machine,
+  /// only the headers are read.
   ///
-  /// - Throws: `damaged`, if it begins as an ELF file and is none; else a system call's failure.
+  /// - Throws: `damaged` if a file with the ELF magic is not an ELF file, or a system call's failure.
   public static func read(_ name: Path, in directory: DirectoryHandle = .current) throws(Failure)
     -> ElfFile?
   {
@@ -15,7 +15,7 @@ extension ElfFile {
     guard try file.bytes(at: 0, count: 4) == [0x7F, 0x45, 0x4C, 0x46] else { return nil }
     let size = UInt64(try file.status().size)
     var result = try ElfReader(file, size: size).file()
-    // patchelf 0.19 writes a NUL behind the last segment.
+    // patchelf 0.19 writes a NUL after the last segment.
     let tail = size - min(result.unclaimedStart, size)
     if tail > 0 && tail <= 4096 {
       let bytes = try file.bytes(at: Int64(size - tail), count: Int(tail))
@@ -77,7 +77,7 @@ private struct ElfReader: ~Copyable {
 
   private mutating func readSegments(_ header: GElf_Ehdr) throws(Failure) {
     var count = 0
-    // libelf counts none where the table is cut.
+    // For a truncated table, libelf counts no headers.
     guard elf_getphdrnum(elf, &count) == 0,
       count >= Int(header.e_phnum) || header.e_phnum == PN_XNUM
     else {
@@ -99,7 +99,7 @@ private struct ElfReader: ~Copyable {
     }
   }
 
-  /// No loader reads sections, so that damage here is none.
+  /// No loader reads sections, so damage in them is ignored.
   private mutating func readSections(_ header: GElf_Ehdr) {
     var last = max(
       UInt64(header.e_ehsize),
@@ -189,7 +189,7 @@ private struct ElfReader: ~Copyable {
   }
 
   private mutating func readVersions(at address: UInt64, count: UInt64) throws(Failure) {
-    // Its size is not recorded; no real one comes near this.
+    // The file does not record the size. No real table comes near this.
     guard let offset = offset(of: address),
       let data = chunk(offset, min(size - offset, 1 << 20), ELF_T_VNEED)
     else { throw damaged("its symbol versions lie outside of it") }
@@ -237,7 +237,7 @@ private struct ElfReader: ~Copyable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The bytes from `start` to the next NUL, or nil where there is none.
+  /// The bytes from `start` to the next NUL, or nil if there is none.
   private func bytes(of data: UnsafeMutablePointer<Elf_Data>, from start: Int)
     -> UnsafeRawBufferPointer.SubSequence?
   {
@@ -246,7 +246,7 @@ private struct ElfReader: ~Copyable {
     return all[start..<end]
   }
 
-  /// Where in the file the address lies.
+  /// The file offset of the address.
   private func offset(of address: UInt64) -> UInt64? {
     for segment in result.segments where segment.isLoaded && address >= segment.address {
       let distance = address - segment.address
@@ -255,7 +255,7 @@ private struct ElfReader: ~Copyable {
     return nil
   }
 
-  /// Bytes of the file, as long as `self` lives; nil where they are none, or not all in the file.
+  /// Bytes of the file, valid as long as `self` lives; nil if there are none or some are beyond the file's end.
   private func chunk(_ offset: UInt64, _ count: UInt64, _ type: Elf_Type) -> UnsafeMutablePointer<
     Elf_Data
   >? {

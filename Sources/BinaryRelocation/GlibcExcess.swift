@@ -1,20 +1,20 @@
 public import PayloadFormat
 public import Posix
 
-/// Files of a tree that need a newer glibc than is allowed.
+/// Files of a tree that need a newer glibc than allowed.
 public struct GlibcExcess: Sendable {
-  /// The file that needs the newest one, the first by path of several.
+  /// The file that needs the newest glibc. Of several, the first by path.
   public let worst: Path
-  /// What it needs.
+  /// The glibc that it needs.
   public let version: GlibcVersion
-  /// Why it needs that, to be read after "needs glibc 2.28": "symbol statx@GLIBC_2.28".
+  /// The reason for that version, to be read after "needs glibc 2.28": "symbol statx@GLIBC_2.28".
   public let reason: String
   /// Whether it was copied from the build machine.
   public let isCopied: Bool
-  /// All files that need a newer one, `worst` among them.
+  /// All files that need a newer glibc, including `worst`.
   public let paths: [Path]
 
-  /// Nil if no file needs a newer one than `most`.
+  /// Nil if no file needs a glibc newer than `most`.
   init?(over most: GlibcVersion, _ binaries: [Binary], in root: Path) throws(Failure) {
     let late = binaries.filter { ($0.elf.glibc ?? most) > most }
     let worst = late.min { left, right in
@@ -41,14 +41,14 @@ public struct GlibcExcess: Sendable {
   }
 }
 
-/// What a tree asks of the system's glibc, whatever made the tree.
+/// The glibc that any tree requires of the system.
 public struct TreeGlibc: Sendable {
-  /// The oldest glibc that every program and library runs on; nil if none asks for one.
+  /// The oldest glibc that every program and library runs on; nil if none needs glibc.
   public let floor: GlibcRequirement?
-  /// Files that need a newer one than is allowed; nil if there are none.
+  /// The files that need a newer glibc than allowed; nil if there are none.
   public let excess: GlibcExcess?
 
-  /// Reads every program and library of a tree, for any processor, on at most `workers` threads.
+  /// Reads every program and library of a tree, for any CPU architecture, on at most `workers` threads.
   ///
   /// - Parameter most: the newest glibc that a file may need; nil for no limit.
   /// - Throws: a system call's failure.
@@ -64,7 +64,7 @@ public struct TreeGlibc: Sendable {
   }
 }
 
-/// The file that needs the newest glibc, the first of several.
+/// The file that needs the newest glibc. Of several, the first.
 func floor(_ binaries: [Binary]) -> RelocationReport.GlibcFloor? {
   var result: RelocationReport.GlibcFloor?
   for binary in binaries {

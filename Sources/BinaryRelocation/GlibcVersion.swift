@@ -1,9 +1,11 @@
 public import PayloadFormat
 
 extension GlibcVersion {
-  /// What the symbol version `name` asks for: "GLIBC_2.17" is 2.17, "GLIBC_2.2.5" is 2.2, "GLIBC_ABI_DT_RELR" (the loader
-  /// understands `DT_RELR`) is 2.36. Nil for the versions of other libraries, for `GLIBC_PRIVATE`, and for marks of the loader
-  /// that distributions took over into older versions.
+  /// The glibc that the symbol version `name` requires.
+  ///
+  /// "GLIBC_2.17" requires 2.17, "GLIBC_2.2.5" requires 2.2, and "GLIBC_ABI_DT_RELR" (the loader supports `DT_RELR`)
+  /// requires 2.36. Nil for versions of other libraries, for `GLIBC_PRIVATE`, and for loader marks that distributions
+  /// backported to older versions.
   public init?(symbolVersion name: String) {
     let prefix = "GLIBC_"
     guard name.utf8.starts(with: prefix.utf8) else { return nil }

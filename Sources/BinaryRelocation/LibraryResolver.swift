@@ -1,16 +1,16 @@
 import BuildTools
 import Posix
 
-/// Finds what each name that the tree's binaries need leads to, and copies what the tree lacks.
+/// Resolves each name that the tree's binaries need, and copies the libraries that the tree lacks.
 struct LibraryResolver {
   private(set) var binaries: [Binary]
   let request: RelocationRequest
   let machine: MachineLibraries
-  /// The binaries by inode, since several names and symlinks may lead to one.
+  /// The binaries by inode, since several names and symlinks can lead to one.
   private var byFile: [FileID: Int] = [:]
-  /// The binaries of each name: their files' and those they give themselves.
+  /// The binaries by name: file names and sonames.
   private var byName: [String: [Int]] = [:]
-  /// What patchelf would damage, because it moves what is appended.
+  /// Files that patchelf would damage by moving their appended data.
   private var unpatchable: [Path] = []
   private var copied: [(name: String, from: Path, binary: Int)] = []
 
@@ -40,7 +40,7 @@ struct LibraryResolver {
     if let soname = binary.elf.soname, soname != name { byName[soname, default: []].append(index) }
   }
 
-  /// Resolves every binary's names, those of copied libraries as well, and decides on the search paths.
+  /// Resolves every binary's names, including those of copied libraries, and chooses the search paths.
   mutating func resolveAll() throws(Failure) -> RelocationReport {
     try copyListed()
     var index = 0
@@ -73,12 +73,12 @@ struct LibraryResolver {
     if let library = try machine.find(name, for: binaries[index]) {
       return .library(try copy(library, as: name))
     }
-    // Packages load libraries of other packages before what needs them.
+    // A package can load another package's library before the one that needs it.
     if !package.isEmpty, let found = others.first { return .elsewhere(found) }
     return .missing
   }
 
-  /// A name that is a path: of a library that was linked without a name of its own.
+  /// Resolves a name that is a path: of a library linked without a soname.
   private mutating func resolvePath(_ path: String, for index: Int) throws(Failure)
     -> Resolution
   {
@@ -99,7 +99,7 @@ struct LibraryResolver {
     return resolution
   }
 
-  /// The binary that `directory`, a path in the tree, has under this name.
+  /// The binary with this name in `directory`, a path in the tree.
   func binary(at directory: String, _ name: String) -> Int? {
     let path = request.root.appending(directory).appending(name)
     guard
@@ -108,8 +108,9 @@ struct LibraryResolver {
     return byFile[FileID(status)]
   }
 
-  /// Copies a library into the tree's `lib` under the name that it gives itself. What needs it by another name
-  /// finds it through a symlink, so that it is loaded only once.
+  /// Copies a library into the tree's `lib` under its soname.
+  ///
+  /// Binaries that need it by another name find it through a symlink, so that it is loaded only once.
   mutating func copy(_ library: MachineLibrary, as name: String) throws(Failure) -> Int {
     let directory = request.root.appending("lib")
     let own = library.elf.soname.flatMap { $0.utf8.contains(UInt8(ascii: "/")) ? nil : $0 } ?? name
@@ -133,7 +134,7 @@ struct LibraryResolver {
     return index
   }
 
-  /// Whatever needs each binary directly.
+  /// The direct users of each binary.
   private func usersOfBinaries() -> [Int: [Int]] {
     var users: [Int: [Int]] = [:]
     for (index, binary) in binaries.enumerated() {
@@ -142,8 +143,7 @@ struct LibraryResolver {
     return users
   }
 
-  /// What seemed to lie elsewhere is found after all where the `DT_RPATH` of a binary that needs this one leads to
-  /// it.
+  /// Resolves libraries found elsewhere, if the `DT_RPATH` of a binary that needs this one leads to them.
   private mutating func followInheritedPaths() {
     let users = usersOfBinaries()
     for index in binaries.indices where binaries[index].elf.runpath == nil {
@@ -197,11 +197,11 @@ struct LibraryResolver {
 }
 
 extension LibraryResolver {
-  /// Decides which search paths change.
+  /// Chooses the search paths that change.
   ///
-  /// A library without a `DT_RUNPATH` is looked for along the `DT_RPATH` of whatever loaded it as well, up to the
-  /// program's. One `DT_RPATH` in the host thus leads all that it loads to `lib`, and the packages' files
-  /// stay as they are; those that have a `DT_RUNPATH` get it as a `DT_RPATH`, which changes one word of the file.
+  /// For a library without a `DT_RUNPATH`, the loader also searches the `DT_RPATH` of the binaries that loaded it, up
+  /// to the program. So one `DT_RPATH` in the host leads everything it loads to `lib`, and the packages' files stay as
+  /// they are. Files with a `DT_RUNPATH` get it as a `DT_RPATH`, which changes one word of the file.
   private mutating func chooseSearchPaths() {
     let users = Set(binaries.lazy.filter(\.needsLibraryDirectory).map(\.role.package))
     for index in binaries.indices {
@@ -235,13 +235,13 @@ extension LibraryResolver {
     }
   }
 
-  /// Whether something that the program loads with itself is in `lib`.
+  /// Whether the program's direct and indirect needs include a library in `lib`.
   private func reachesLibraries(_ program: Int) -> Bool {
     closure(of: [program]) { binaries[$0].needs.compactMap(\.binary) }
       .contains { binaries[$0].needsLibraryDirectory }
   }
 
-  /// The items, and all that `next` leads to from them, in ascending order.
+  /// The items and everything that `next` reaches from them, in ascending order.
   private func closure(of items: [Int], _ next: (Int) -> [Int]) -> [Int] {
     var seen = Set(items)
     var rest = items
@@ -260,8 +260,9 @@ extension Binary {
   /// The directories in the tree that its search path leads to.
   var treeSearchPath: [String] { elf.searchPath.compactMap(treeDirectory) }
 
-  /// The directory in the tree that an entry of a search path leads to, wherever the tree is; nil for those of
-  /// the build machine, of the working directory and outside of the tree.
+  /// The directory that an entry of a search path means, at any place of the tree.
+  ///
+  /// Nil for directories of the build machine, of the working directory and outside of the tree.
   func treeDirectory(of entry: String) -> String? {
     guard let rest = originRelative(entry) else { return nil }
     var components = path.parent.string.split(separator: "/").filter { $0 != "." }
@@ -275,7 +276,7 @@ extension Binary {
     return components.joined(separator: "/")
   }
 
-  /// What leads from it to the tree's `lib`: "$ORIGIN/../lib" for "bin/python3.11".
+  /// The search path entry that leads from it to the tree's `lib`: "$ORIGIN/../lib" for "bin/python3.11".
   var searchEntryOfLibraries: String {
     let directory = path.parent.string.split(separator: "/").filter { $0 != "." }
     if directory.first == "lib" {
@@ -285,7 +286,7 @@ extension Binary {
   }
 }
 
-/// What follows `$ORIGIN` in an entry of a search path; nil where it does not begin so or has other variables.
+/// The rest of a search path entry after `$ORIGIN`; nil if it does not begin with that or has other variables.
 func originRelative(_ entry: String) -> Substring? {
   for origin in ["$ORIGIN", "${ORIGIN}"] where entry.hasPrefix(origin) {
     let rest = entry.dropFirst(origin.count)

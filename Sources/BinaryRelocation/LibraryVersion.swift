@@ -1,4 +1,4 @@
 internal import CElf
 
-/// The version of the elfutils that this was built with, such as "0.188".
+/// The version of elfutils in this build, such as "0.188".
 public var elfutilsVersion: String { "0.\(_ELFUTILS_VERSION)" }

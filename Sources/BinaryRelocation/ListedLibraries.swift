@@ -3,7 +3,7 @@ import BuildTools
 public import Posix
 import Processes
 
-/// A library that nothing needs but that code opens by its name.
+/// A library that no file needs, but that code opens by name.
 public struct ListedLibrary: Sendable {
   /// The library's name, or an absolute path.
   public var path: Path
@@ -30,7 +30,7 @@ public struct ListedLibrary: Sendable {
     failure("\(quotedName) belongs to glibc, which is the target system's: remove it")
   }
 
-  /// Neither the tree nor the build machine has it.
+  /// The failure if neither the tree nor the build machine has the library.
   func missing(_ target: Target, systemRoot: Path?) throws(Failure) -> Failure {
     if path.bytes.contains(UInt8(ascii: "/")) {
       return failure(
@@ -46,7 +46,7 @@ public struct ListedLibrary: Sendable {
       "there is no library \(quotedName) on this machine: \(package), or give the library's path")
   }
 
-  /// The package that should have it by Debian's rules for names, if the machine's package lists have that.
+  /// The package with this library by Debian's naming rules, if the machine's package lists have it.
   private func debianPackage() throws(Failure) -> String? {
     guard let range = name.firstRange(of: ".so."), name.hasPrefix("lib") else { return nil }
     let stem = name[..<range.lowerBound]
@@ -65,13 +65,13 @@ public struct ListedLibrary: Sendable {
     let known = Set(
       result.output.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
     )
-    // Packages whose times have 64 bits where they had 32.
+    // Packages with 64-bit times instead of 32-bit ones have the suffix "t64".
     return [package, package + "t64"].first { known.contains($0) }
   }
 }
 
 extension LibraryResolver {
-  /// Copies the listed libraries to `lib`, where code finds them that asks for their names.
+  /// Copies the listed libraries to `lib`, where code that opens them by name finds them.
   mutating func copyListed() throws(Failure) {
     for listed in request.libraries {
       if isSystemLibrary(listed.name) { throw listed.belongsToGlibc }
@@ -91,7 +91,7 @@ extension MachineLibraries {
       ? try read(path) : try find(path.string, for: nil)
   }
 
-  /// A text that changes if the listed libraries do: their paths, sizes and times.
+  /// A text that changes with the listed libraries: their paths, sizes and times.
   ///
   /// - Throws: a system call's failure.
   public func identity(_ libraries: [ListedLibrary]) throws(Failure) -> String {

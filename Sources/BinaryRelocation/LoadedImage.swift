@@ -3,7 +3,7 @@ import Posix
 
 /// The memory that a loader makes of a file's `PT_LOAD` segments, page by page.
 ///
-/// A segment is mapped in whole pages, and a later one replaces what it overlaps: System V ABI, "Program Loading".
+/// A segment is mapped in whole pages, and a later one replaces the pages it overlaps: System V ABI, "Program Loading".
 struct LoadedImage {
   /// Addresses with one source and one set of permissions.
   struct Piece {
@@ -26,11 +26,11 @@ struct LoadedImage {
   /// In ascending order, without overlaps.
   private(set) var pieces: [Piece] = []
 
-  /// Nil if a segment can't be mapped with pages of `pageSize` bytes (a power of two).
+  /// Nil if a segment cannot be mapped with pages of `pageSize` bytes (a power of two).
   init?(_ segments: [ElfFile.Segment], pageSize: UInt64) {
     let mask = pageSize - 1
     for segment in segments where segment.isLoaded && segment.memorySize > 0 {
-      // Nothing real comes near the end of the address space, and no sum overflows below this.
+      // No real file comes near the end of the address space. Below this limit no sum overflows.
       guard max(segment.address, segment.offset, segment.memorySize, segment.fileSize) < 1 << 60,
         segment.address & mask == segment.offset & mask, segment.fileSize <= segment.memorySize
       else { return nil }
@@ -61,7 +61,7 @@ struct LoadedImage {
     pieces = result.sorted { $0.addresses.lowerBound < $1.addresses.lowerBound }
   }
 
-  /// The pieces that make up `range`; nil if some of it is not mapped.
+  /// The pieces of `range`; nil if part of it is not mapped.
   func pieces(in range: Range<UInt64>) -> [Piece]? {
     var result: [Piece] = []
     var next = range.lowerBound
@@ -82,19 +82,19 @@ struct LoadedImage {
   }
 }
 
-/// The bytes of an ELF file and the memory that is made of them.
+/// An ELF file's bytes, and the memory made from them.
 struct LoadedFile: ~Copyable {
   let file: FileDescriptor
   let image: LoadedImage
 
-  /// Up to `count` bytes from a file offset; zeros follow the end of the file, as in its last page.
+  /// Up to `count` bytes from a file offset. Zeros follow the end of the file, as in its last page.
   func bytes(at offset: UInt64, count: Int) throws(Failure) -> [UInt8] {
     var bytes = try file.bytes(at: Int64(offset), count: count)
     bytes += [UInt8](repeating: 0, count: count - bytes.count)
     return bytes
   }
 
-  /// The loaded bytes at `addresses`; nil if they are not all mapped, or are too many for a table.
+  /// The loaded bytes at `addresses`; nil if not all are mapped, or if there are too many for a table.
   func bytes(_ addresses: Range<UInt64>) throws(Failure) -> [UInt8]? {
     guard addresses.count < 1 << 30, let pieces = image.pieces(in: addresses) else { return nil }
     var result: [UInt8] = []

@@ -1,22 +1,22 @@
 internal import Posix
 
-/// What the dynamic section of a loaded file leads to: the tables that only a loader reads, and that tools may move.
+/// The tables that a loaded file's dynamic section points to. Only a loader reads them, and tools can move them.
 ///
-/// System V ABI, "Dynamic Section"; for ELF64 in little-endian order.
+/// See System V ABI, "Dynamic Section". Supports ELF64 in little-endian order.
 struct LoaderTables {
   struct Symbol: Equatable {
     var name: [UInt8]
     var info: UInt8
     var other: UInt8
-    /// Undefined (0), absolute, common or, as 1, in a section: a loader does not care which.
+    /// Undefined (0), absolute, common, or 1 for any section: a loader does not distinguish sections.
     var place: UInt16
     var value: UInt64
     var size: UInt64
   }
 
-  /// Tags and values of `DT_*` in order, to `DT_NULL`.
+  /// Tags and values of `DT_*` in order, up to `DT_NULL`.
   private(set) var entries: [(tag: UInt64, value: UInt64)] = []
-  /// Where each table is in memory, by the tag that points to it.
+  /// The address range of each table, by the tag that points to it.
   private(set) var tables: [UInt64: Range<UInt64>] = [:]
   private(set) var symbols: [Symbol] = []
   private(set) var strings: [UInt8] = []
@@ -31,22 +31,22 @@ struct LoaderTables {
     static let definitions: UInt64 = 0x6fff_fffc
     static let needs: UInt64 = 0x6fff_fffe
     static let procedures: UInt64 = 23
-    /// The tag of a relocation table and that of its size.
+    /// The tag of each relocation table, and the tag of its size.
     static let relocations: [(table: UInt64, size: UInt64)] = [
       (7, 8), (17, 18), (23, 2), (36, 35),
     ]
   }
 
-  /// Tags whose values tools may change: the tables' places, the strings' size, the names of libraries, and search paths.
+  /// Tags whose values tools can change: addresses of tables, the size of the strings, library names, and search paths.
   static let movable: Set<UInt64> = [
     4, 5, 6, 7, 17, 23, 36, 10, 0x6fff_fff0, 0x6fff_fef5, 0x6fff_fffc, 0x6fff_fffe, 1, 15, 29,
   ]
-  /// Tables of which every byte stays.
+  /// Tables that must keep every byte.
   static let fixed: [UInt64] = [4, 7, 17, 23, 36, 0x6fff_fff0, 0x6fff_fef5, 0x6fff_fffc]
 
   func value(_ tag: UInt64) -> UInt64? { entries.first { $0.tag == tag }?.value }
 
-  /// Nil if something lies outside of what is loaded.
+  /// Nil if a table lies outside of the loaded memory.
   ///
   /// - Parameter dynamic: the addresses of `PT_DYNAMIC`.
   init?(_ file: borrowing LoadedFile, dynamic: Range<UInt64>) throws(Failure) {
@@ -66,7 +66,7 @@ struct LoaderTables {
     for kind in Tag.relocations {
       guard let start = value(kind.table), let size = value(kind.size) else { continue }
       guard let bytes = try addTable(kind.table, start, size, file) else { return nil }
-      // RELR has addresses and no symbols.
+      // RELR has addresses but no symbols.
       if kind.table != 36 { count = max(count, highestSymbol(bytes, entrySize(kind.table)) + 1) }
     }
     guard let hashed = try hashTables(file) else { return nil }
@@ -92,7 +92,7 @@ struct LoaderTables {
     return bytes
   }
 
-  /// Adds the hash tables, and returns how many symbols they know of.
+  /// Adds the hash tables, and returns the number of symbols they cover.
   private mutating func hashTables(_ file: borrowing LoadedFile) throws(Failure) -> UInt64? {
     var count: UInt64 = 0
     if let start = value(Tag.hash) {
@@ -125,7 +125,7 @@ struct LoaderTables {
     guard var last = heads.max(), last >= first, last > 0 else {
       return try addTable(Tag.gnuHash, start, chainStart - start, file) == nil ? nil : UInt64(first)
     }
-    // The last chain ends where a hash is odd.
+    // The last chain ends at an odd hash.
     while true {
       let place = chainStart + 4 * UInt64(last - first)
       guard let word = try file.bytes(place..<place + 4), last < .max else { return nil }
@@ -160,7 +160,7 @@ struct LoaderTables {
     return true
   }
 
-  /// One word for each symbol; definitions and needs are lists whose size is known by their links alone.
+  /// Adds the version tables: one word for each symbol. Definitions and needs are linked lists without a recorded size.
   private mutating func versionTables(_ file: borrowing LoadedFile) throws(Failure) -> Bool {
     if let start = value(Tag.versions) {
       guard try addTable(Tag.versions, start, 2 * UInt64(symbols.count), file) != nil else {

@@ -1,12 +1,12 @@
 public import Posix
 
 extension ElfFile {
-  /// Why a program that was loaded from `rewritten` would not find what it finds in `original`; nil if it finds the same.
+  /// Compares a program loaded from `rewritten` with `original`. Returns the difference, or nil if both find the same.
   ///
-  /// Compares memory and not files, because tools that write search paths split, move and add segments. Every address that was
-  /// loaded has the same byte, at least the same permissions, and is not writable and executable at once if it was not
-  /// before. The tables that only a loader reads (names, symbols, relocations, hashes, versions) may move, and say the same.
-  /// Search paths and the names of needed libraries are the caller's to compare.
+  /// Compares memory instead of files, because tools that write search paths split, move and add segments. Every loaded
+  /// address must have the same byte and at least the same permissions. It must not become both writable and
+  /// executable. The tables that only a loader reads (names, symbols, relocations, hashes, versions) can move, but must
+  /// have the same content. The caller compares search paths and the names of needed libraries.
   ///
   /// The text completes a sentence that begins with the file's name. Files other than ELF64 in little-endian order are
   /// never the same.
@@ -14,7 +14,7 @@ extension ElfFile {
   /// - Parameters:
   ///   - original: the path of the file that `self` was read from.
   ///   - rewritten: the path of the other file.
-  ///   - new: the other file, as it was read.
+  ///   - new: the other file, already read.
   /// - Throws: a system call's failure.
   public func difference(original: Path, rewritten: Path, _ new: ElfFile) throws(Failure)
     -> String?
@@ -40,7 +40,7 @@ extension ElfFile {
     return nil
   }
 
-  /// The sizes of pages that Linux has on the processor and that the file's segments are aligned for.
+  /// The page sizes of Linux on this architecture that the file's segments are aligned for.
   private var pageSizes: [UInt64] {
     let least = segments.lazy.filter(\.isLoaded).map(\.alignment).min() ?? 4096
     let sizes: [UInt64] = machine == .x86_64 ? [4096] : [4096, 16384, 65536]
@@ -59,10 +59,10 @@ extension ElfFile.Segment {
 
   fileprivate var addresses: Range<UInt64> { address..<address &+ max(memorySize, fileSize) }
 
-  /// Whether no sum of its numbers overflows.
+  /// Whether sums of its numbers cannot overflow.
   fileprivate var isSmall: Bool { max(address, offset, memorySize, fileSize) < 1 << 60 }
 
-  /// Whether only its content counts, wherever it is.
+  /// Whether only its content matters, at any address.
   fileprivate var isMovable: Bool {
     [Kind.dynamic, Kind.interpreter, Kind.note, Kind.headers, Kind.property].contains(type)
   }
@@ -81,7 +81,7 @@ private struct Comparison: ~Copyable {
     guard zip(addresses, addresses.dropFirst()).allSatisfy({ $0 < $1 }) else {
       return "has segments that are not in the order of their addresses"
     }
-    // Only now: no sum below overflows.
+    // From here on, sums cannot overflow.
     guard (old.segments + new.segments).allSatisfy(\.isSmall) else {
       return "has a segment of an impossible size"
     }
@@ -124,14 +124,15 @@ private struct Comparison: ~Copyable {
     return Array(headers) + Array(first)
   }
 
-  /// What more program headers may not cover: all but the room that linkers leave between sections. Everything, if there are
-  /// no section headers that tell.
+  /// The addresses that additional program headers must not cover: everything except padding between sections.
+  ///
+  /// Without section headers, these are all addresses.
   private var padded: [Range<UInt64>] {
     old.loadedSections.isEmpty
       ? old.segments.lazy.filter(\.isLoaded).map(\.addresses) : old.loadedSections
   }
 
-  /// Room for alignment between sections, which patchelf fills with what it likes.
+  /// Alignment gaps between sections, which patchelf fills with arbitrary bytes.
   private var sectionGaps: [Range<UInt64>] {
     let sections = old.loadedSections.sorted { $0.lowerBound < $1.lowerBound }
     return zip(sections, sections.dropFirst()).compactMap { left, right in
@@ -140,7 +141,7 @@ private struct Comparison: ~Copyable {
     }
   }
 
-  /// Section headers in memory: patchelf may have put a segment around them, and no loader reads them.
+  /// Section headers in memory. patchelf can put a segment around them, and no loader reads them.
   private var sectionHeaders: [Range<UInt64>] {
     old.segments.filter(\.isLoaded).compactMap { segment in
       let range = old.sectionHeaders.clamped(
@@ -150,14 +151,14 @@ private struct Comparison: ~Copyable {
     }
   }
 
-  /// Segments that are not loaded on their own: as they were, or with the same content elsewhere.
+  /// Compares segments that are not loaded on their own: they must be unchanged, or have the same content elsewhere.
   private func segmentDifference() throws(Failure) -> String? {
     func others(_ elf: ElfFile) -> [ElfFile.Segment] { elf.segments.filter { !$0.isLoaded } }
     let (before, after) = (others(old), others(new))
     for type in Set(before.map(\.type) + after.map(\.type)) {
       let left = before.filter { $0.type == type }
       let right = after.filter { $0.type == type }
-      // patchelf makes a segment of each note.
+      // patchelf makes a segment for each note.
       if type == Kind.note {
         guard try notes(left, oldFile) == notes(right, newFile) else { return "has other notes" }
       } else if left.count != right.count {
@@ -185,7 +186,7 @@ private struct Comparison: ~Copyable {
     return nil
   }
 
-  /// The notes of some segments, each with its header; System V ABI, "Note Section".
+  /// The notes of some segments, each with its header: System V ABI, "Note Section".
   private func notes(_ segments: [ElfFile.Segment], _ file: borrowing LoadedFile)
     throws(Failure) -> Set<[UInt8]>
   {
@@ -207,7 +208,7 @@ private struct Comparison: ~Copyable {
     return result
   }
 
-  /// Kernels before 5.18 look for the program headers at the first segment's address plus their file offset.
+  /// Kernels before 5.18 expect the program headers at the first segment's address plus their file offset.
   private func headerDifference() -> String? {
     guard let headers = new.segments.first(where: { $0.type == Kind.headers }) else { return nil }
     guard newFile.image.offset(of: headers.address) == headers.offset,
@@ -275,7 +276,7 @@ private struct Comparison: ~Copyable {
     return nil
   }
 
-  /// Memory that can be written and executed is none of the rewriting's making.
+  /// Reports memory that has become both writable and executable.
   private func permissionDifference() -> String? {
     let both = LoadedImage.writable | LoadedImage.executable
     for piece in newFile.image.pieces where piece.flags & both == both {
@@ -304,8 +305,10 @@ private struct Comparison: ~Copyable {
 }
 
 extension ElfFile {
-  /// Corrects the place of `PT_GNU_PROPERTY` in `rewritten`, which patchelf before 0.16 leaves behind when it moves the
-  /// note: Linux refuses a program for arm64 without it. Does nothing if the segment is right or the note is gone.
+  /// Corrects the place of `PT_GNU_PROPERTY` in `rewritten`.
+  ///
+  /// patchelf before 0.16 leaves it behind when it moves the note, and Linux then refuses a program for arm64. Does
+  /// nothing if the segment is right or the note is gone.
   ///
   /// - Throws: a system call's failure.
   public func correctProperties(original: Path, rewritten: Path, _ new: ElfFile)

@@ -2,37 +2,35 @@ import AppSpec
 import Posix
 import Processes
 
-/// Whether a library belongs to glibc, which is the target system's: it is one with the loader, and can't be
-/// carried along.
+/// Whether a library belongs to glibc. The target system provides glibc: it matches the loader, and cannot be packed.
 public func isSystemLibrary(_ name: String) -> Bool {
   if glibcLibraries.contains(name) || name.hasPrefix("ld-linux") { return true }
   return name.hasPrefix("libnss_") && name.hasSuffix(".so.2")
 }
 
-/// The libraries of glibc's ABI. `libnsl.so.1` is among them, `libnsl.so.2` is a library of its own; so is today's
-/// `libcrypt`.
+/// The libraries of glibc's ABI, including `libnsl.so.1`. `libnsl.so.2` and today's `libcrypt` are separate libraries.
 private let glibcLibraries: Set<String> = [
   "libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1",
   "libresolv.so.2", "libanl.so.1", "libnsl.so.1", "libmvec.so.1", "libBrokenLocale.so.1",
   "libthread_db.so.1", "libc_malloc_debug.so.0",
 ]
 
-/// A library of the system that the tree's are taken from.
+/// A library of the system that provides the tree's libraries.
 struct MachineLibrary: Sendable {
   var path: Path
   var elf: ElfFile
 }
 
-/// The libraries of the build machine, looked up as its loader does; for another target those of `systemRoot`.
+/// The libraries of the build machine, found as its loader does; for another target, those of `systemRoot`.
 public struct MachineLibraries: Sendable {
   private let target: Target
   private let systemRoot: Path?
   private let searchDirectories: [Path]
   private let root: Path
-  /// What `ldconfig` knows: paths by name, in its order.
+  /// The table of `ldconfig`: paths by name, in its order.
   private let cache: [String: [Path]]
 
-  /// Asks `ldconfig` what this machine has, if the request is for its own target.
+  /// Asks `ldconfig` for this machine's libraries, if the request is for its own target.
   public init(_ request: RelocationRequest) {
     target = request.target
     systemRoot = request.systemRoot
@@ -48,13 +46,14 @@ public struct MachineLibraries: Sendable {
     ]
   }
 
-  /// What the system has at an absolute path; nil if there is no system.
+  /// The system's file at an absolute path; nil if there is no system.
   private func inSystem(_ path: String) -> Path? {
     systemRoot.map { $0.appending(String(path.drop { $0 == "/" })) }
   }
 
-  /// The library of that name which `binary`, or without one any program, would have got on this machine; nil if there
-  /// is none for this processor.
+  /// The library that `binary` would get by this name on this machine; nil if there is none for this architecture.
+  ///
+  /// Without a binary, searches as for any program.
   func find(_ name: String, for binary: Binary?) throws(Failure) -> MachineLibrary? {
     var candidates: [Path] = []
     for entry in binary?.elf.searchPath ?? [] {
@@ -74,26 +73,26 @@ public struct MachineLibraries: Sendable {
     return nil
   }
 
-  /// The library that the system has at an absolute path; nil if there is none for the target's processor.
+  /// The system's library at an absolute path; nil if there is none for the target's architecture.
   func find(at path: String) throws(Failure) -> MachineLibrary? {
     guard let path = inSystem(path) else { return nil }
     return try read(path)
   }
 
-  /// The library at `path`; nil if there is none for the target's processor.
+  /// The library at `path`; nil if there is none for the target's architecture.
   func read(_ path: Path) throws(Failure) -> MachineLibrary? {
     let elf: ElfFile?
     do throws(Failure) {
       elf = try ElfFile.read(path)
     } catch {
-      // What can't be opened or read is nothing to a loader either, which goes on with its search.
+      // A loader also skips a file that it cannot open or read, and continues its search.
       return nil
     }
     guard let elf, elf.runs(on: target), elf.kind == .shared else { return nil }
     return MachineLibrary(path: path, elf: elf)
   }
 
-  /// The table that `ldconfig -p` prints; empty where it can't be run.
+  /// The table that `ldconfig -p` prints; empty if it cannot be run.
   private static func readCache() -> [String: [Path]] {
     var cache: [String: [Path]] = [:]
     for program in ["/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig"] {
@@ -101,7 +100,7 @@ public struct MachineLibraries: Sendable {
       guard let result = try? process.run(), result.succeeded else { continue }
       // "\tlibz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1"
       for line in String(decoding: result.output, as: UTF8.self).split(separator: "\n") {
-        // Made for some newer processors only.
+        // These libraries are for certain newer CPUs only.
         if line.contains("hwcap") { continue }
         let words = line.split { $0 == " " || $0 == "\t" }
         guard words.count >= 4, words[words.count - 2] == "=>" else { continue }

@@ -2,13 +2,13 @@ import BuildTools
 import Posix
 import Processes
 
-/// The patchelf of this machine, of any version from 0.14.
+/// The local patchelf, version 0.14 or newer.
 struct PatchelfProgram: Sendable {
   private let program: Path
   /// "patchelf 0.18.0".
   let description: String
 
-  /// - Throws: if there is none.
+  /// - Throws: an error if there is none.
   init() throws(Failure) {
     program = findBesideOnefold("patchelf")
     let result: Subprocess.Result
@@ -29,7 +29,7 @@ struct PatchelfProgram: Sendable {
     description = String(name)
   }
 
-  /// Writes `input` to the new file `output`. `path` is for messages.
+  /// Writes `input` to the new file `output`. Messages name `path`.
   func run(_ arguments: [String], _ input: Path, _ output: Path, for path: Path)
     throws(Failure)
   {
@@ -44,7 +44,7 @@ struct PatchelfProgram: Sendable {
   }
 }
 
-/// Runs a tool whose messages are to be in English.
+/// Runs a tool with messages in English.
 private func runTool(_ program: Path, _ arguments: [Path]) throws(Failure) -> Subprocess.Result {
   let environment =
     cleanEnvironment().filter { !$0.string.hasPrefix("LC_") } + [Path("LC_ALL=C")]

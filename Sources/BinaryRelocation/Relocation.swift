@@ -2,33 +2,34 @@ public import AppSpec
 public import PayloadFormat
 public import Posix
 
-/// What a `TreeRelocation` works on.
+/// The inputs of a `TreeRelocation`.
 ///
-/// Libraries that are copied into the tree go to its `lib`. The tree's files may be hard links to files elsewhere: none is
-/// changed in place.
+/// Copied libraries go to the tree's `lib`. The tree's files can be hard links to files elsewhere, so none is changed
+/// in place.
 public struct RelocationRequest: Sendable {
-  /// The tree's root. Nothing else may write into it meanwhile.
+  /// The tree's root. No other process may write into it during the work.
   public var root: Path
-  /// What the tree is to run on.
+  /// The target of the tree.
   public var target: Target
-  /// The directory that holds `lib` and `usr/lib` of a system for `target`; nil if there is none. For this machine's own
-  /// target its loader's settings count as well.
+  /// The directory with `lib` and `usr/lib` of a system for `target`; nil if there is none.
+  ///
+  /// For this machine's own target, its loader's settings apply as well.
   public var systemRoot: Path?
-  /// Where libraries that the tree lacks are looked for before the places that the system's loader knows:
-  /// directories that the tree's files came from.
+  /// Directories that the tree's files came from. They are searched for missing libraries before those of the system's
+  /// loader.
   public var searchDirectories: [Path]
-  /// Names of libraries, such as "libGL.so.1", that are the target system's, beside those of glibc.
+  /// Libraries of the target system besides glibc, by name, such as "libGL.so.1".
   public var systemLibraries: Set<String>
-  /// Libraries that nothing needs but that code opens by their names. They are copied to the tree's `lib`, where the host
+  /// Libraries that no file needs, but that code opens by name. They are copied to the tree's `lib`, where the host
   /// finds them.
   public var libraries: [ListedLibrary]
-  /// What a binary, given by its path in the tree, is to the tree.
+  /// The role of a binary, given its path in the tree.
   public var role: @Sendable (Path, ElfFile) -> BinaryRole
-  /// Whether debug symbols and symbol tables are stripped, which no loader reads.
+  /// Whether to strip debug symbols and symbol tables, which no loader reads.
   public var stripDebug: Bool
   /// Whether a file, given by its path in the tree, keeps its symbols.
   public var keep: @Sendable (Path) -> Bool
-  /// Threads to use, at least 1.
+  /// The number of threads, at least 1.
   public var workers: Int
 
   public init(
@@ -52,35 +53,36 @@ public struct RelocationRequest: Sendable {
   }
 }
 
-/// What a `TreeRelocation` did and found. Paths are relative to the tree's root where nothing else is said; lists
-/// are sorted by name.
+/// The changes and findings of a `TreeRelocation`.
+///
+/// Paths are relative to the tree's root unless stated otherwise. Lists are sorted by name.
 public struct RelocationReport: Sendable {
   /// A library that was copied into the tree's `lib`.
   public struct Copied: Sendable {
     public var name: String
-    /// Where it was on the build machine.
+    /// Its path on the build machine.
     public var from: Path
     public var neededBy: [Path]
   }
 
-  /// A library that was found neither in the tree nor on the build machine.
+  /// A library that neither the tree nor the build machine has.
   public struct Missing: Sendable {
     public var name: String
     public var neededBy: [Path]
-    /// All binaries that can't be loaded where the target system has no such library, those of `neededBy` among them.
+    /// All binaries that cannot be loaded if the target system lacks this library, including those of `neededBy`.
     public var dependents: [Path]
     /// Whether the host itself is one of them.
     public var stopsHost: Bool
   }
 
-  /// A library that no search path leads to, but that lies in the tree: its package loads it beforehand.
+  /// A library in the tree that no search path leads to: its package loads it first.
   public struct FoundElsewhere: Sendable {
     public var name: String
     public var at: Path
     public var neededBy: [Path]
   }
 
-  /// A file whose symbols stay.
+  /// A file that keeps its symbols.
   public struct Unstrippable: Sendable {
     public var path: Path
     /// Completes a sentence that begins with the path.
@@ -90,7 +92,7 @@ public struct RelocationReport: Sendable {
   /// The oldest glibc that every file of the tree runs on.
   public struct GlibcFloor: Sendable {
     public var version: GlibcVersion
-    /// The file that asks for it, the first by path where several do.
+    /// A file that needs it. Of several, the first by path.
     public var path: Path
   }
 
@@ -99,21 +101,21 @@ public struct RelocationReport: Sendable {
   public var foundElsewhere: [FoundElsewhere] = []
   /// Files whose search path was changed.
   public var relinked: [Path] = []
-  /// Files whose search path should have been changed, but that have data appended, which would not survive it.
+  /// Files whose search path should have changed, but that have appended data, which would not survive the change.
   public var unpatchable: [Path] = []
   public var strippedFiles = 0
-  /// Bytes of the stripped files, before and after.
+  /// The size of the stripped files in bytes, before and after.
   public var strippedBytes: (before: UInt64, after: UInt64) = (0, 0)
-  /// Files whose symbols stay, sorted by path.
+  /// Files that keep their symbols, sorted by path.
   public var unstrippable: [Unstrippable] = []
-  /// Nil where no file needs a version of glibc.
+  /// Nil if no file needs a version of glibc.
   public var glibc: GlibcFloor?
-  /// Files that need glibc's private symbols and so, perhaps, the very glibc of the build machine.
+  /// Files that need glibc's private symbols, and so perhaps exactly the build machine's glibc.
   public var needPrivateGlibc: [Path] = []
-  /// Files that begin as ELF files do, but are damaged; why. They were left as they are.
+  /// Damaged files with an ELF header, and the reasons. They were left as they are.
   public var damaged: [String] = []
 
-  /// One line for each finding but missing libraries that a maintainer may have to do something about.
+  /// One line for each finding that may need a maintainer's attention, without missing libraries.
   public var warnings: [String] {
     var lines: [String] = []
     for path in unpatchable {
@@ -129,23 +131,23 @@ public struct RelocationReport: Sendable {
   }
 }
 
-/// Makes a staged tree run wherever it is put, on any Linux system with the glibc that the report names.
+/// Makes a staged tree run in any place, on any Linux system with the glibc that the report names.
 ///
-/// Strips symbols where asked, copies the libraries that neither the tree nor every system has to the tree's
-/// `lib`, and gives programs and libraries a search path relative to themselves, only where they need one:
-/// docs/decisions/0009-relocation.md says how and why. The same tree and the same machine give the same bytes.
+/// Strips symbols if requested, and copies libraries to the tree's `lib` that neither the tree nor every system has.
+/// Programs and libraries get a search path relative to themselves, but only if they need one.
+/// docs/decisions/0009-relocation.md explains this. The same tree and the same machine give the same bytes.
 public struct TreeRelocation {
   private let request: RelocationRequest
   private let damaged: [String]
-  /// Binaries for other processors, sorted by path. They stay as they are.
+  /// Binaries for other architectures, sorted by path. They stay as they are.
   public let others: [Binary]
-  /// Binaries for the target, sorted by path; after them libraries that were copied.
+  /// Binaries for the target, sorted by path, followed by the copied libraries.
   public private(set) var binaries: [Binary]
   private var report: RelocationReport?
 
   /// Reads every program and library of the tree.
   ///
-  /// - Throws: a system call's failure; a damaged file is none.
+  /// - Throws: a system call's failure, but no error for a damaged file.
   public init(_ request: RelocationRequest) throws(Failure) {
     self.request = request
     let found = try findBinaries(in: request)
@@ -154,18 +156,19 @@ public struct TreeRelocation {
     damaged = found.damaged
   }
 
-  /// Finds what each binary needs, and copies to the tree's `lib` what the tree lacks.
+  /// Resolves each binary's needs, and copies missing libraries to the tree's `lib`.
   ///
-  /// - Throws: why a listed library can't be copied, or a system call's failure.
+  /// - Throws: an error if a listed library cannot be copied, or a system call's failure.
   public mutating func resolveLibraries() throws(Failure) {
     var resolver = LibraryResolver(request, binaries)
     report = try resolver.resolveAll()
     binaries = resolver.binaries
   }
 
-  /// Strips the binaries and writes their search paths. `resolveLibraries` must have been called.
+  /// Strips the binaries and writes their search paths.
   ///
-  /// - Throws: that there is no patchelf, that it damaged a file, or a system call's failure.
+  /// - Precondition: `resolveLibraries` has been called.
+  /// - Throws: an error if there is no patchelf or it damaged a file, or a system call's failure.
   public func rewrite() throws(Failure) -> RelocationReport {
     var report = report ?? RelocationReport()
     report.damaged = damaged
@@ -176,7 +179,7 @@ public struct TreeRelocation {
     return report
   }
 
-  /// The files that need a newer glibc than `most`, copied libraries among them; nil if there are none.
+  /// The files that need a glibc newer than `most`, including copied libraries; nil if there are none.
   ///
   /// - Throws: a system call's failure.
   public func glibcExcess(over most: GlibcVersion) throws(Failure) -> GlibcExcess? {

@@ -3,7 +3,7 @@ import Posix
 
 /// Strips symbols and writes search paths, several files at a time.
 ///
-/// A file is never changed in place: installers make hard links to their caches.
+/// Files are never changed in place, because installers make hard links to their caches.
 func rewrite(
   _ binaries: [Binary], _ request: RelocationRequest, _ report: inout RelocationReport
 ) throws(Failure) {
@@ -32,7 +32,7 @@ func rewrite(
 }
 
 private enum RewriteResult: Sendable {
-  /// Bytes.
+  /// Sizes in bytes.
   case stripped(before: UInt64, after: UInt64)
   case unstrippable(String)
   case relinkedOnly
@@ -51,7 +51,7 @@ private func rewrite(
   let temporary = TemporaryFiles()
   var current = original
   var result = RewriteResult.relinkedOnly
-  // Symbols go first: patchelf moves segments behind them, and they could not be cut off any more.
+  // Strip first: patchelf moves segments behind the symbols, and then they could not be removed.
   if binary.isToStrip(request) {
     let stripped = try temporary.name(beside: original)
     if let reason = try strip(binary, original, to: stripped) {
@@ -73,7 +73,7 @@ private func rewrite(
   return result
 }
 
-/// Files that are removed when their owner ends, if they are still there.
+/// Temporary files. Those that still exist are removed when their owner ends.
 private final class TemporaryFiles {
   private var paths: [Path] = []
 
@@ -91,7 +91,7 @@ private func size(of path: Path) throws(Failure) -> Int64 {
   try DirectoryHandle.current.status(of: path).size
 }
 
-/// Writes the file without symbols that no loader reads. Returns why it can't be, or nil if it was.
+/// Writes the file without the symbols that no loader reads. Returns nil, or the reason if it cannot.
 private func strip(_ binary: Binary, _ path: Path, to output: Path) throws(Failure) -> String? {
   let reason = try binary.elf.writeStripped(path, to: output)
   if let reason { return reason }
@@ -104,7 +104,7 @@ private func strip(_ binary: Binary, _ path: Path, to output: Path) throws(Failu
 }
 
 extension ElfFile {
-  /// Whether the loader finds the same in both, but for the search path and the names of needed libraries.
+  /// Whether the loader finds the same in both, except for the search path and the names of needed libraries.
   fileprivate func loadsLike(_ other: ElfFile) -> Bool {
     is64Bit == other.is64Bit && machine == other.machine && kind == other.kind
       && entryAddress == other.entryAddress && isDynamic == other.isDynamic
@@ -114,8 +114,8 @@ extension ElfFile {
   }
 }
 
-/// Whether both files have the same bytes in all loaded segments, but for the ELF header, which says where
-/// the sections are.
+/// Whether both files have the same bytes in all loaded segments, except for the ELF header, which has the place of the
+/// sections.
 private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFile.Segment])
   throws(Failure) -> Bool
 {
@@ -136,7 +136,7 @@ private func loadedBytesAreEqual(_ left: Path, _ right: Path, _ segments: [ElfFi
   return true
 }
 
-/// Writes the file with its new search path and names. `original` is for messages.
+/// Writes the file with its new search path and names. Messages name `original`.
 private func relink(
   _ binary: Binary, original: Path, from current: Path, with patchelf: PatchelfProgram,
   _ temporary: TemporaryFiles
@@ -149,13 +149,13 @@ private func relink(
     try patchelf.run(arguments, input, output, for: binary.path)
   }
   if let path = binary.newSearchPath, path != binary.elf.searchPath {
-    // Removed first: patchelf fills the text of a path that it replaces with "X", and linkers let a symbol's name share the end of that
-    // text.
+    // Remove the path first. patchelf overwrites the text of a replaced path with "X", but a symbol's name can share
+    // the end of that text.
     try patch(["--remove-rpath"])
     let added = path.isEmpty ? [] : ["--force-rpath", "--set-rpath", path.joined(separator: ":")]
     if !(names + added).isEmpty { try patch(names + added) }
   } else {
-    // The same path under another tag: patchelf changes the tag alone.
+    // For the same path under another tag, patchelf changes only the tag.
     let same = binary.newSearchPath.map {
       ["--force-rpath", "--set-rpath", $0.joined(separator: ":")]
     }
@@ -169,7 +169,7 @@ private func relink(
   return output
 }
 
-/// Why `output` is not what `binary` was to become; nil if it is. `input` is what it was made of.
+/// Checks the `output` that was made from `input`. Returns the damage, or nil if `binary` was rewritten correctly.
 private func damage(of binary: Binary, _ input: Path, _ output: Path) throws(Failure)
   -> String?
 {
@@ -192,7 +192,7 @@ private func damage(of binary: Binary, _ input: Path, _ output: Path) throws(Fai
 }
 
 extension ElfFile {
-  /// Whether the loader finds the names and paths that `binary` was to get.
+  /// Whether the loader finds the new names and paths of `binary`.
   fileprivate func isRelinked(from binary: Binary) -> Bool {
     func renamed(_ name: String) -> String {
       binary.renames.first { $0.from == name }?.to ?? name

@@ -1,15 +1,17 @@
 public import Posix
 
 extension ElfFile {
-  /// Writes the file at `path`, from which `self` was read, to the new file `output` without debug sections and without the
-  /// symbol table: what `strip --strip-unneeded` removes of a program or library.
+  /// Writes the file at `path` to the new file `output`, without debug sections and symbol table.
   ///
-  /// Every byte up to the end of the last segment stays but those of the ELF header that say where the sections are. The
-  /// sections that no segment holds move up behind it, and the section headers follow. Works on ELF64 in little-endian
-  /// order for any processor. The same file always gives the same bytes.
+  /// `self` must have been read from `path`. The result lacks the sections that `strip --strip-unneeded` removes from a
+  /// program or library.
   ///
-  /// Returns nil if `output` was written, else why the file has to stay as it is; nothing was written then. The text
-  /// completes a sentence that begins with the file's name.
+  /// Every byte up to the end of the last segment stays, except for the place of the sections in the ELF header.
+  /// Sections outside of segments move up behind it, and the section headers follow. Supports ELF64 in little-endian
+  /// order for any architecture. The same file always gives the same bytes.
+  ///
+  /// Returns nil if `output` was written. Otherwise nothing was written, and the text says why the file must stay as it
+  /// is. It completes a sentence that begins with the file's name.
   ///
   /// - Throws: a system call's failure.
   public func writeStripped(_ path: Path, to output: Path) throws(Failure) -> String? {
@@ -30,12 +32,12 @@ extension ElfFile {
   }
 }
 
-/// A section header (`Elf64_Shdr`) and what becomes of its section.
+/// A section header (`Elf64_Shdr`), and the fate of its section.
 private struct Section {
   enum Fate {
-    /// Inside of what is loaded, or in front of it: stays where it is.
+    /// Inside the loaded part or before it: stays in place.
     case fixed
-    /// Stays, and may move.
+    /// Stays, but can move.
     case kept
     case removed
   }
@@ -63,14 +65,14 @@ private struct Section {
 
   func begins(_ prefixes: [String]) -> Bool { prefixes.contains { name.starts(with: $0.utf8) } }
 
-  /// Sections for debuggers, named as binutils knows them.
+  /// Sections for debuggers, by the names that binutils knows.
   var isDebug: Bool {
     begins([
       ".debug", ".zdebug", ".gnu.debuglto_", ".gnu.linkonce.wi.", ".stab", ".gdb_index", ".line",
     ])
   }
 
-  /// Sections that compilers and linkers write, that are not loaded and that strip keeps.
+  /// Sections of compilers and linkers that are not loaded but that strip keeps.
   var isKnown: Bool {
     let note: UInt32 = 7
     let ofProcessors = 0x7000_0000...0x7fff_ffff as ClosedRange<UInt32>
@@ -91,9 +93,9 @@ private struct SectionTable {
 
   var sections: [Section] = []
   var nameTable = 0
-  /// Where the section headers are in the file.
+  /// The file range of the section headers.
   var headers: Range<UInt64> = 0..<0
-  /// The end of all that has to stay where it is.
+  /// The end of everything that must stay in place.
   var fixedEnd: UInt64 = 0
   var size: UInt64 = 0
 
@@ -154,7 +156,7 @@ private struct SectionTable {
     return true
   }
 
-  /// Decides what becomes of each section; a text says why the file stays as it is.
+  /// Chooses the fate of each section. Returns a reason if the file must stay as it is.
   private mutating func choose() -> String? {
     for index in sections.indices.dropFirst() {
       let section = sections[index]
@@ -183,14 +185,14 @@ private struct SectionTable {
     return nil
   }
 
-  /// Whether every byte behind the segments belongs to a section or to the headers, or is 0.
+  /// Whether every byte after the segments belongs to a section or to the headers, or is 0.
   func hasNoOrphans(_ file: borrowing FileDescriptor) throws(Failure) -> Bool {
     let ranges = sections.map { $0.offset..<max($0.end, $0.offset) } + [headers]
     var next = fixedEnd
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) + [size..<size] {
       if next < range.lowerBound {
         let gap = range.lowerBound - next
-        // A gap for alignment is short; what is longer is somebody's data.
+        // An alignment gap is short. A longer one contains data.
         guard gap <= 1 << 16 else { return false }
         let bytes = try file.bytes(at: Int64(next), count: Int(gap))
         guard bytes.allSatisfy({ $0 == 0 }) else { return false }
@@ -204,7 +206,7 @@ private struct SectionTable {
     index > 0 && Int(index) < sections.count && sections[Int(index)].fate == .removed
   }
 
-  /// The names of symbols that go.
+  /// Removes the names of removed symbols.
   private mutating func removeUnusedStrings() {
     let users = { (index: Int, sections: [Section]) in
       sections.enumerated().filter { $0.offset != 0 && Int($0.element.link) == index }.map(
@@ -222,7 +224,7 @@ private struct SectionTable {
   }
 }
 
-/// Where everything of the stripped file goes.
+/// The places of all parts of the stripped file.
 private struct StrippedLayout {
   private let fixedEnd: UInt64
   /// Ranges of the old file and their new places, beyond `fixedEnd`, in order.
@@ -233,12 +235,12 @@ private struct StrippedLayout {
   private var headersPlace: UInt64 = 0
   private var nameTable = 0
 
-  /// Bytes of the whole file.
+  /// The size of the whole file in bytes.
   var size: UInt64 { headersPlace + UInt64(headers.count) }
 
   init(_ table: SectionTable) {
     fixedEnd = table.fixedEnd
-    // .dynsym, which is loaded, counts sections. Those in front of a loaded one leave an empty header.
+    // .dynsym, which is loaded, refers to section numbers. Removed sections before a loaded one leave an empty header.
     let lastLoaded = table.sections.lastIndex(where: \.isAllocated) ?? 0
     let kept = table.sections.indices.filter {
       $0 <= lastLoaded || table.sections[$0].fate != .removed

@@ -1,10 +1,11 @@
 public import Posix
 
 extension ElfFile {
-  /// The first symbol, in the order of the symbol table, that the file at `path` needs in `version`, such as "GLIBC_2.34". Nil
-  /// if there is none, or if the file is not ELF64 in little-endian order.
+  /// The first symbol, in symbol table order, that the file at `path` needs in `version`, such as "GLIBC_2.34".
   ///
-  /// - Parameter path: where `self` was read from.
+  /// Nil if there is none, or if the file is not ELF64 in little-endian order.
+  ///
+  /// - Parameter path: the file that `self` was read from.
   public func symbol(needing version: String, in path: Path) throws(Failure) -> String? {
     guard is64Bit, isLittleEndian, let dynamic = segments.first(where: { $0.type == 2 }),
       let image = LoadedImage(segments, pageSize: 4096)

@@ -93,7 +93,7 @@ struct ElfFileTests {
     #expect(throws: Failure.self) { try ElfFile.read(directory.path) }
   }
 
-  /// The header alone decides what a file is for.
+  /// The header alone decides the target of a file.
   @Test(arguments: [
     (183, true, "aarch64"), (3, false, "i686"), (243, true, "riscv"), (190, true, nil),
   ])
@@ -117,7 +117,7 @@ struct ElfFileTests {
 
   // MARK: Hostile files
 
-  /// A small library with all that is read.
+  /// A small library with everything that the reader reads.
   private func smallLibrary() throws -> Path {
     let file = try directory.compile(
       "small.so", "#include <stdio.h>\nint f(void) { return puts(\"\"); }",
@@ -145,7 +145,7 @@ struct ElfFileTests {
         damaged += 1
       }
     }
-    // Without the magic it is none; without sections the loader does.
+    // Without the magic it is not an ELF file. Missing sections do not matter to a loader.
     #expect(other == 4 && damaged > 500)
   }
 
@@ -155,7 +155,7 @@ struct ElfFileTests {
     let file = try FileDescriptor.open(path, .write)
     var damaged = 0
     for (offset, byte) in bytes.enumerated() {
-      // Sign and top bits reach far out of the file, low bits next door.
+      // The sign and top bits reach far outside of the file, the low bits only to neighbors.
       for change in [0x80, 0x01, 0xFF] as [UInt8] {
         try write(byte ^ change, at: offset, in: file)
         do throws(Failure) {
@@ -174,7 +174,7 @@ struct ElfFileTests {
     for seed in 0..<2_000 {
       var bytes = noise(512, seed: UInt64(seed))
       bytes.replaceSubrange(0..<4, with: [0x7F, 0x45, 0x4C, 0x46])
-      // Half of them with a header that is understood.
+      // Half of the inputs get a valid header.
       if seed % 2 == 0 {
         bytes.replaceSubrange(0..<20, with: elfHeader(machine: 62, is64Bit: true)[..<20])
       }

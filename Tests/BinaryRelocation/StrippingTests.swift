@@ -38,7 +38,7 @@ struct StrippingTests {
     #expect(try difference("one") == nil)
     try DirectoryHandle.current.setMode(of: directory("one"), 0o755)
     #expect(try runTool(directory("one").string, []) == "42\n")
-    // readelf says so if a section header is wrong; binutils' result is no more than 3 KiB smaller.
+    // readelf warns about a wrong section header. The result of binutils is at most 3 KiB smaller.
     #expect(try !runTool("readelf", ["-aW", directory("one").string]).contains("Warning"))
     try runTool(
       "strip", ["--strip-unneeded", "-o", directory("theirs").string, directory("program").string])

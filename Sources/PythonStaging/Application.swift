@@ -3,18 +3,18 @@ import BuildTools
 import Posix
 import Processes
 
-/// Puts what starts the application into a tree with an interpreter.
+/// Adds the files that start the application to a tree with an interpreter.
 struct Application {
   var spec: Spec
   var layout: Layout
 
-  /// The modules that this puts beside the distributions.
+  /// The modules that are added beside the distributions.
   static let runtimeModule = "_onefold_runtime"
   static let restartModule = "_onefold_restart"
   static let mainModule = "_onefold_main"
   static let smokeModule = "_onefold_smoke"
 
-  /// Writes what the interpreter does first, and what it runs. `isFrozen`: whether `sys.frozen` is set.
+  /// Writes the code that the interpreter runs first, and the code that it launches. `isFrozen` sets `sys.frozen`.
   func addRuntime(_ facts: Facts, isFrozen: Bool) throws(Failure) {
     let values = runtimeValues(facts, isFrozen: isFrozen)
     for (module, source) in [
@@ -22,11 +22,11 @@ struct Application {
     ] {
       try writeFile(layout.sitePath.appending("\(module).py"), filledTemplate(source, values))
     }
-    // Sorts before those of distributions, so that they find everything as it will be.
+    // The name sorts before those of distributions, so that their `.pth` files run after this one.
     try writeFile(layout.sitePath.appending("__onefold__.pth"), "import \(Self.runtimeModule)\n")
     if spec.launch.isolate {
-      // With this file and no "home" in it, site.py leaves the user's directory out, also for interpreters that
-      // the server starts itself.
+      // With this file and no "home" in it, site.py ignores the user's directory, also in interpreters that the server
+      // itself starts.
       try writeFile(
         layout.root.appending("pyvenv.cfg"), "include-system-site-packages = false\n")
     }
@@ -83,12 +83,12 @@ struct Application {
     }
   }
 
-  /// The interpreter's options, before what it is to run.
+  /// The interpreter's options before its program.
   private var interpreterOptions: [String] {
     (spec.launch.isolate ? isolatingOptions(layout.version) : ["-B"]) + spec.launch.pythonOptions
   }
 
-  /// What the launch executes: the entry from the tree's root, and the arguments before the user's.
+  /// The launch command: the entry from the tree's root, and the arguments before the user's.
   func command() throws(Failure) -> (entry: String, arguments: [String]) {
     var options = interpreterOptions
     switch spec.launch.program.value {
@@ -101,7 +101,7 @@ struct Application {
     return (layout.program, options + spec.launch.arguments)
   }
 
-  /// Whether the module that is launched is there, as the staged interpreter sees it.
+  /// Checks that the staged interpreter finds the launched module.
   func checkModule() throws(Failure) {
     let name: String
     switch spec.launch.program.value {
@@ -127,19 +127,21 @@ struct Application {
   }
 }
 
-/// Variables of the user's that would change which code the interpreter runs. The others, such as PYTHONUNBUFFERED, count:
-/// so `-I`, which ignores them all, is no option of a launch.
+/// The user's variables that would change which code the interpreter runs.
+///
+/// Others, such as PYTHONUNBUFFERED, stay in effect. Therefore a launch does not use `-I`, which ignores them all.
 let interpreterVariables = [
   "PYTHONHOME", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONSTARTUP", "PYTHONUSERBASE",
   "PYTHONEXECUTABLE", "PYTHONPYCACHEPREFIX", "PYTHONSAFEPATH", "PYTHONINSPECT",
   "PYTHONOPTIMIZE", "PYTHONCASEOK", "PYTHON_FROZEN_MODULES", "PYTHON_PRESITE",
 ]
 
-/// Where interpreters of Debian have pip install scripts, from the tree's root.
+/// The directory, from the tree's root, where pip of Debian's interpreters installs scripts.
 private let debianScripts = "local/bin/"
 
-/// Makes `local/bin` a link to `bin` for an interpreter that has scripts installed there: then each is in the same place, whoever
-/// made the interpreter.
+/// Makes `local/bin` a link to `bin` if the interpreter installs scripts there.
+///
+/// So the scripts are in one place, no matter who built the interpreter.
 func linkScripts(_ layout: Layout) throws(Failure) {
   let link = layout.root.appending("local/bin")
   guard layout.site.hasPrefix("local/"), !exists(link) else { return }
@@ -147,19 +149,20 @@ func linkScripts(_ layout: Layout) throws(Failure) {
   try DirectoryHandle.current.createSymlink(link, to: Path("../bin"))
 }
 
-/// The path of an installed file without the link that `linkScripts` makes.
+/// The path of an installed file without the link of `linkScripts`.
 func pathBehindLink(_ path: String, _ layout: Layout) -> String {
   layout.site.hasPrefix("local/") && path.hasPrefix(debianScripts)
     ? "bin/" + path.dropFirst(debianScripts.utf8.count) : path
 }
 
-/// Options with which the user's site directory and the working directory do not count, and nothing is written into the
-/// tree. Before 3.11 the interpreter has no option for the working directory: there `runtime.py` takes it off the path.
+/// Options that ignore the user's site directory and the working directory, and write nothing into the tree.
+///
+/// Before 3.11 no option ignores the working directory: there `runtime.py` removes it from the path.
 func isolatingOptions(_ version: PythonVersion) -> [String] {
   version.major == 3 && version.minor < 11 ? ["-s", "-B"] : ["-s", "-P", "-B"]
 }
 
-/// Scripts of distributions name the interpreter by its absolute path; makes them find it beside themselves.
+/// Makes scripts of distributions find the interpreter beside themselves. Installers write its absolute path.
 func relocateScripts(_ layout: Layout) throws(Failure) {
   let directory = layout.root.appending("bin")
   let names = try DirectoryHandle.current.names(in: directory)
@@ -172,7 +175,7 @@ func relocateScripts(_ layout: Layout) throws(Failure) {
     guard bytes.starts(with: "#!".utf8) else { continue }
     let end = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
     let first = String(decoding: bytes[..<end], as: UTF8.self)
-    // Long paths make pip write the form with /bin/sh and exec itself, over two lines.
+    // For long paths, pip writes two lines with /bin/sh and exec.
     var rest = bytes[end...]
     if first == "#!/bin/sh" {
       guard contains([UInt8](bytes.prefix(4096)), root + "/bin/python") else { continue }

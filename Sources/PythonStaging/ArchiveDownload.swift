@@ -3,19 +3,19 @@ import BuildTools
 import Posix
 import Processes
 
-/// Fetches archives of interpreters, each once, into the packer's cache.
+/// Downloads archives of interpreters into the packer's cache, each once.
 ///
-/// A file in the cache is named by its SHA-256 and gets its name when it is complete and has that hash: packers that run
-/// at the same time at most download it twice. It is checked again whenever it is unpacked.
+/// A file in the cache is named by its SHA-256. It gets this name once it is complete and has that hash, so that
+/// concurrent packers at most download it twice. The hash is checked again at each unpacking.
 struct ArchiveDownload {
   var url: Located<String>
   var sha256: Located<String>
-  /// The cache; nil for none.
+  /// The cache directory; nil for none.
   var cache: Path?
-  /// For the download, if there is no cache.
+  /// The download directory if there is no cache.
   var scratch: Path
 
-  /// The URL that is really fetched: `ONEFOLD_PYTHON_MIRROR` replaces the scheme and host (docs/spec.md, "[python]").
+  /// The URL that is fetched: `ONEFOLD_PYTHON_MIRROR` replaces the scheme and host (docs/spec.md, "[python]").
   var source: String {
     guard let mirror = ProcessContext.environment("ONEFOLD_PYTHON_MIRROR")?.string,
       let host = url.value.firstRange(of: "://"),
@@ -24,11 +24,11 @@ struct ArchiveDownload {
     return (mirror.hasSuffix("/") ? String(mirror.dropLast()) : mirror) + url.value[slash...]
   }
 
-  /// The path of the archive, which is downloaded if it is not in the cache.
+  /// The path of the archive. Downloads it if the cache lacks it.
   func path(_ progress: (String) -> Void) throws(Failure) -> Path {
     let directory = try storage()
     let path = directory.appending("\(sha256.value.lowercased())\(suffix)")
-    // What has another content is replaced: a disk may have been full, or a person may have changed it.
+    // A file with the wrong hash is replaced: the disk may have been full, or a person may have changed it.
     if exists(path) {
       if try hash(of: path) == sha256.value.lowercased() {
         markAsUsed(path)
@@ -57,7 +57,7 @@ struct ArchiveDownload {
       try createDirectories(directory)
       return directory
     } catch {
-      // As for layers: a cache that can't be used is none.
+      // An unusable cache is ignored, as for layers.
       guard cache != nil, error.kind == .system else { throw error }
       try createDirectories(scratch)
       return scratch
@@ -66,9 +66,9 @@ struct ArchiveDownload {
 
   // MARK: Pruning
 
-  /// Bytes of the archives that are kept: 1 GiB, about thirty interpreters.
+  /// The maximum size of all kept archives: 1 GiB, about thirty interpreters.
   private static let capacity: UInt64 = 1 << 30
-  /// Seconds in which another packer may use an archive, or fill a hidden file.
+  /// For so many seconds, another packer may still use an archive or write a hidden file.
   private static let useTime: Int64 = 3600
 
   /// The modification time of an archive is its last use.
@@ -76,8 +76,9 @@ struct ArchiveDownload {
     try? FileDescriptor.open(path, .read).setModificationTimeToNow()
   }
 
-  /// Removes the archives that were not used for longest until all together have at most `capacity` bytes, and what
-  /// killed packers left. Ignores failures: the archive that is wanted is there.
+  /// Removes the least recently used archives above `capacity`, and the leftovers of killed packers.
+  ///
+  /// Ignores failures: the wanted archive is there.
   private func prune(_ directory: Path) {
     let names = (try? DirectoryHandle.current.names(in: directory)) ?? []
     let files = names.compactMap { name -> (path: Path, status: FileStatus)? in
@@ -100,7 +101,7 @@ struct ArchiveDownload {
 
   // MARK: Downloading
 
-  /// ".tar.gz" of a URL, whatever its query.
+  /// The suffix of the URL's path, such as ".tar.gz", without the query.
   private var suffix: String {
     let path = url.value.prefix { $0 != "?" && $0 != "#" }
     return archiveSuffixes.first { path.hasSuffix($0) } ?? ""
@@ -115,7 +116,7 @@ struct ArchiveDownload {
         })
       else { continue }
       if result.succeeded { return }
-      // A Python without TLS, or one that is too old.
+      // This Python lacks TLS or is too old.
       if result.end == .exited(3) { continue }
       throw failure(String(decoding: result.errors, as: UTF8.self))
     }
@@ -141,7 +142,7 @@ struct ArchiveDownload {
 
   private func failure(_ errors: String) -> Failure {
     let lines = errors.split(separator: "\n").map(String.init)
-    // curl explains a certificate that it does not trust in further lines.
+    // curl explains an untrusted certificate in further lines.
     let last = lines.first { $0.hasPrefix("curl: ") } ?? lines.last ?? "it failed"
     if last.hasPrefix("HASH ") {
       return .failed(

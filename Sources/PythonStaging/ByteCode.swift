@@ -5,14 +5,14 @@ import Processes
 
 /// How sources are compiled.
 struct ByteCodeForm: Sendable {
-  /// Whether byte code takes the source's place.
+  /// Whether byte code replaces the source.
   var replacesSource: Bool
-  /// Whether nothing is compiled.
+  /// Whether to compile nothing.
   var isDropped = false
-  /// 0, 1 or 2: as many as the interpreter is started with `-O`, for it looks for no other.
+  /// 0, 1 or 2: the number of `-O` options at launch, because the interpreter looks for no other byte code.
   var optimization: Int
 
-  /// What follows a module's name in `__pycache__` (PEP 488).
+  /// The suffix of a module's file in `__pycache__` (PEP 488).
   func suffix(_ version: PythonVersion) -> String {
     let tag = ".cpython-\(version.major)\(version.minor)"
     return optimization == 0 ? "\(tag).pyc" : "\(tag).opt-\(optimization).pyc"
@@ -38,8 +38,9 @@ func listByteCode(_ layout: Layout) throws(Failure) -> Set<String> {
   return result
 }
 
-/// Removes byte code that came with what was installed, whatever version of Python made it: but for `ours`, and for modules that
-/// are shipped without their source.
+/// Removes byte code that came with the distributions, for any version of Python.
+///
+/// Keeps `ours`, and modules that are shipped without their source.
 func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(Failure) {
   for path in try listByteCode(layout).subtracting(ours) {
     let isCached = path.contains("__pycache__/")
@@ -52,10 +53,10 @@ func removeForeignByteCode(_ layout: Layout, ours: Set<String>) throws(Failure) 
   }
 }
 
-/// Compiles every source that has no byte code yet. Returns the paths of those that can't be compiled.
+/// Compiles every source without byte code. Returns the paths of sources that fail to compile.
 ///
-/// Byte code depends on what the compiling process compiled before (marshal writes references for what is shared).
-/// Each process therefore gets a fixed share of the sources, so that the same tree gives the same bytes.
+/// Byte code depends on what the process compiled before: marshal writes references to shared objects. Each process
+/// therefore gets a fixed share of the sources, so that the same tree produces the same bytes.
 func compileByteCode(
   _ layout: Layout, _ form: ByteCodeForm, scratch: Path, workers: Int
 ) throws(Failure) -> [String] {
@@ -91,12 +92,12 @@ private func compile(
   let result = try runProgram(
     compiler,
     [
-      // Without site, which may run what is installed there. -I would ignore the seed.
+      // Without site, which can run installed code. -I would ignore the hash seed.
       Path("-s"), Path("-S"), Path("-B"), Path("-W"), Path("ignore"), Path("-c"),
       Path(Helper.compile), list, layout.root, Path(form.replacesSource ? "1" : "0"),
       Path("\(form.optimization)"),
     ],
-    // Before Python 3.11, the order of sets is in byte code.
+    // Before Python 3.11, byte code contains the order of sets.
     environment: cleanEnvironment(adding: ["PYTHONHASHSEED=0"]))
   guard result.succeeded else {
     throw .failed(nil, "compiling byte code failed:\n\(lastLines(result.errors))")

@@ -5,13 +5,13 @@ import PayloadFormat
 import Posix
 import Processes
 
-/// How an installer of this machine installs for an interpreter that can't be started here.
+/// How an installer on this machine installs for an interpreter that this machine cannot start.
 ///
-/// It writes to a directory of its own, from which the distributions are moved into the tree.
+/// It installs into a separate directory, and the distributions are then moved into the tree.
 struct CrossInstallation: Sendable {
   var target: Target
   var version: PythonVersion
-  /// As in the tags of wheels: "cp311".
+  /// As in wheel tags: "cp311".
   var abi: String
   /// The newest glibc that wheels may need.
   var glibc: GlibcVersion
@@ -25,12 +25,12 @@ struct CrossInstallation: Sendable {
     glibc = most.map { min($0, foreign.glibc) } ?? foreign.glibc
   }
 
-  /// What the wheels must suit, for messages.
+  /// The required platform of wheels, for messages.
   var description: String {
     "\(target.processor), Python \(version.short) and glibc \(glibc.description) or older"
   }
 
-  /// Python that makes environment markers those of the target.
+  /// Python code that sets the environment markers to the target's.
   var markers: String {
     filledTemplate(
       Helper.markers,
@@ -39,13 +39,15 @@ struct CrossInstallation: Sendable {
       ])
   }
 
-  /// pip as a program for `python -c`. It evaluates markers for the interpreter that runs it, whatever it is told of
-  /// platform and version, hence `markers`.
+  /// pip as a program for `python -c`.
+  ///
+  /// pip evaluates markers for the interpreter that runs it and ignores its options for the platform and version. Hence
+  /// `markers`.
   var pip: String {
     markers + "\nimport runpy\nrunpy.run_module('pip', run_name='__main__', alter_sys=True)\n"
   }
 
-  /// Which wheels to take.
+  /// Options that select wheels.
   func selection(_ installer: Installer.Kind) -> [String] {
     switch installer {
     case .pip:
@@ -55,23 +57,23 @@ struct CrossInstallation: Sendable {
     }
   }
 
-  /// The platform tags of wheels that run with this glibc, the best first (PEP 600).
+  /// The platform tags of wheels that run with this glibc, best first (PEP 600).
   private var platforms: [String] {
-    // 2.5 is the oldest glibc that wheels are made for: manylinux1.
+    // Wheels support glibc 2.5 or newer: manylinux1.
     let levels = stride(from: glibc.minor, through: 5, by: -1).map {
       "manylinux_2_\($0)_\(target.processor)"
     }
     return levels + ["manylinux2014_\(target.processor)", "linux_\(target.processor)"]
   }
 
-  /// The best of the names that uv has for levels of glibc.
+  /// uv's name for the newest suitable glibc.
   private var uvPlatform: String {
     let levels = [17, 28] + Array(31...40)
     let level = levels.last { $0 <= glibc.minor } ?? 17
     return "\(target.processor)-manylinux_2_\(level)"
   }
 
-  /// Refuses a wheel whose name says that it is for something else.
+  /// Refuses a wheel whose name is for another target.
   func check(wheel path: Path, _ place: SpecPlace) throws(Failure) {
     let name = String(decoding: path.lastComponent, as: UTF8.self)
     let tag = name.dropLast(".whl".utf8.count).split(separator: "-").last ?? ""
@@ -83,7 +85,7 @@ struct CrossInstallation: Sendable {
       place, "the wheel '\(name)' is for \(tag): one for \(target.processor) is needed")
   }
 
-  /// Moves what was installed to `directory` into the tree, and removes the directory.
+  /// Moves the distributions installed in `directory` into the tree, and removes the directory.
   func merge(_ directory: Path, into layout: Layout) throws(Failure) {
     let result = try runHelper(
       layout.source, Helper.merge,
@@ -95,7 +97,7 @@ struct CrossInstallation: Sendable {
     }
   }
 
-  /// What distributions in the tree require and it lacks.
+  /// The unmet requirements of the tree's distributions.
   func problems(in layout: Layout) throws(Failure) -> [RequirementProblem] {
     let result = try runHelper(
       layout.source, Helper.missing,
@@ -110,7 +112,7 @@ struct CrossInstallation: Sendable {
 }
 
 extension Installation {
-  /// Installs, into the staged interpreter or, for another target, beside it first.
+  /// Installs into the staged interpreter. For another target, installs into a separate directory and moves the result.
   func install(
     _ arguments: [String], _ place: SpecPlace, _ doing: String, variables: [String] = []
   ) throws(Failure) {

@@ -9,7 +9,7 @@ struct DataFiles {
   /// The root of data files.
   var root: Path
 
-  /// Copies the spec's data files, and the script where that is what is launched.
+  /// Copies the spec's data files, and the script if it is launched.
   func add() throws(Failure) {
     for data in spec.data {
       try located(data.source.place) { () throws(Failure) in try add(data) }
@@ -39,11 +39,11 @@ struct DataFiles {
       try copyTree(source, to: target, follow: true) { path in
         path.lastComponent != [UInt8]("__pycache__".utf8)[...]
           && !exclude.contains { $0.matches(path.bytes) }
-          // The stage of this very build, where the output is made below the source; or another build's.
+          // The output may be below the source, with the stage of this build or of another.
           && !Stage.isStage(source.appending(path.bytes))
       }
     } else {
-      // A target that is a directory already, or the root: the file goes below it.
+      // If the target is an existing directory or the root, the file goes into it.
       let file = isDirectory(target) ? target.appending(source.lastComponent) : target
       try createDirectories(file.parent)
       try removeIfPresent(file)
@@ -52,7 +52,7 @@ struct DataFiles {
   }
 }
 
-/// Makes sure that `launch.executable` is in the tree.
+/// Checks that `launch.executable` is in the tree.
 func checkExecutable(_ path: Path, in root: Path, _ spec: Spec) throws(Failure) {
   guard exists(root.appending(path.bytes)) else {
     throw .failed(

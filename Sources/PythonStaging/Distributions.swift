@@ -4,28 +4,29 @@ import PayloadFormat
 import Posix
 import Processes
 
-/// A distribution that is installed in the tree.
+/// A distribution installed in the tree.
 struct Distribution: Sendable {
   /// Normalized (PEP 503).
   var name: String
   var version: String
   /// The name of its `.dist-info` directory.
   var directory: String
-  /// Names of distributions that it needs, whatever the extras; normalized.
+  /// Normalized names of the distributions that it requires without extras.
   var requires: [String] = []
-  /// Names of distributions that one of its extras needs; normalized.
+  /// Normalized names of the distributions that its extras require.
   var optional: [String] = []
-  /// Its modules and packages at the top level.
+  /// Its top-level modules and packages.
   var modules: [String] = []
   /// From the tree's root.
   var files: [String] = []
-  /// What its `direct_url.json` says of an archive or a version control system: JSON, or empty if it is from an index.
+  /// The entry of `direct_url.json` for an archive or a version control system, as JSON; empty if the distribution is
+  /// from an index.
   var origin = ""
-  /// Whether it was built from a directory or taken from a file of this machine.
+  /// Whether it was built from a directory or installed from a local file.
   var isLocal = false
 }
 
-/// What is installed in the tree's site-packages.
+/// Lists the distributions in the tree's site-packages.
 func listDistributions(_ layout: Layout) throws(Failure) -> [Distribution] {
   let result = try runHelper(layout.source, Helper.distributions, [layout.sitePath])
   guard result.succeeded else {
@@ -52,7 +53,7 @@ func listDistributions(_ layout: Layout) throws(Failure) -> [Distribution] {
   return found
 }
 
-/// Without "." and "..".
+/// Resolves "." and "..".
 func normalizedPath(_ path: String) -> String {
   var parts: [Substring] = []
   for part in path.split(separator: "/") {
@@ -63,20 +64,20 @@ func normalizedPath(_ path: String) -> String {
 
 // MARK: Installing
 
-/// pip or uv, as found on the build machine.
+/// pip or uv on the build machine.
 struct Installer: Sendable {
   enum Kind: Sendable { case pip, uv }
 
   var kind: Kind
   private var program: Path
   private var prefix: [Path]
-  /// The interpreter of this machine that installs for another target.
+  /// The local interpreter that installs for another target.
   private var helper = Path()
   var description: String
   /// Set if the interpreter is for another target.
   var cross: CrossInstallation?
 
-  /// Chooses as the spec says.
+  /// Chooses the installer that the spec names.
   init(_ spec: Spec, interpreter: Interpreter) throws(Failure) {
     try self.init(choosing: spec, interpreter)
     let most = spec.python?.maxGlibc.flatMap {
@@ -104,7 +105,7 @@ struct Installer: Sendable {
       interpreter.foreign == nil
       ? (interpreter.hasPip ? [(interpreter.executable, module)] : [])
         + [
-          // The pip of the environment that has onefold, which need not be on the PATH.
+          // The pip in onefold's own environment, which may be missing on the PATH.
           (findBesideOnefold("python3"), module),
           (Path("python3"), module), (Path("pip3"), []), (Path("pip"), []),
         ]
@@ -115,7 +116,7 @@ struct Installer: Sendable {
     var old: String? = nil
     for (program, prefix) in candidates {
       guard let version = try Self.version(program, prefix + [Path("--version")]) else { continue }
-      // --python came with 22.3.
+      // pip supports --python since 22.3.
       let number = version.split(separator: " ").dropFirst().first ?? ""
       let parts = number.split(separator: ".").map { Int($0) ?? 0 }
       if parts.count > 1, (parts[0], parts[1]) >= (22, 3) {
@@ -155,7 +156,7 @@ struct Installer: Sendable {
     }
   }
 
-  /// What follows the program's name. For another target, wheels are built as this machine builds them.
+  /// The arguments after the program's name. Even for another target, wheels are built as this machine builds them.
   private func command(_ arguments: [String], for interpreter: Path) -> [Path] {
     let given = arguments.map { Path($0) }
     let builds = ["wheel", "build"].contains(arguments.first)
@@ -169,21 +170,22 @@ struct Installer: Sendable {
     }
   }
 
-  /// Runs the installer for the staged interpreter. `place` is blamed where it fails.
+  /// Runs the installer for the staged interpreter. Failures name `place`.
   func run(
     _ arguments: [String], for interpreter: Path, in directory: Path, variables: [String] = [],
     place: SpecPlace, doing: String
   ) throws(Failure) {
     let result = try result(of: arguments, for: interpreter, in: directory, variables: variables)
     guard result.succeeded else {
-      // pip tells on stdout what it was doing, and on stderr what went wrong.
+      // pip prints progress on stdout and errors on stderr.
       let text = result.errors.isEmpty ? result.output : result.errors
       throw failure(result, saying: text, place, doing)
     }
   }
 
-  /// Returns the problems that the installer finds with what is installed. Whatever else its check ends with is a failure: nothing
-  /// is known to be complete then.
+  /// Returns the problems that the installer finds in the installed distributions.
+  ///
+  /// Any other result is a failure, because completeness is then unknown.
   func check(_ interpreter: Path, in directory: Path, _ place: SpecPlace) throws(Failure)
     -> [RequirementProblem]
   {

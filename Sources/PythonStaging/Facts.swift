@@ -2,7 +2,7 @@ import BuildTools
 import Posix
 import Processes
 
-/// What one of the helper programs in `Python/` printed: lines "NAME VALUE".
+/// The output of a helper program in `Python/`: lines "NAME VALUE".
 struct Facts {
   private(set) var lines: [(name: String, value: String)] = []
 
@@ -15,7 +15,7 @@ struct Facts {
     }
   }
 
-  /// The value of the first line of that name; nil where there is none, or an empty one.
+  /// The value of the first line with that name; nil if there is none or it is empty.
   subscript(_ name: String) -> String? {
     lines.first { $0.name == name && !$0.value.isEmpty }?.value
   }
@@ -23,7 +23,7 @@ struct Facts {
   func all(_ name: String) -> [String] { lines.filter { $0.name == name }.map(\.value) }
 }
 
-/// The helper programs in `Python/`, as texts.
+/// The texts of the helper programs in `Python/`.
 enum Helper {
   static let probe = text(PackageResources.probe_py)
   static let staged = text(PackageResources.staged_py)
@@ -61,7 +61,7 @@ enum Helper {
   private static let evaluation = (name: "evaluation", text: PackageResources.evaluation_py)
   private static let records = (name: "records", text: PackageResources.records_py)
 
-  /// Everything that decides what is staged; part of a layer's key.
+  /// All texts that affect the staged tree; part of a layer's key.
   static var all: [String] {
     [
       probe, staged, compile, requirements, localWheel, distributions, runtime, mainFunction,
@@ -72,7 +72,7 @@ enum Helper {
 
   private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-  /// A helper program that imports modules of its own: each is known before those that import it.
+  /// A helper program with its own modules. Each module is defined before those that import it.
   private static func program(_ main: [UInt8], modules: [(name: String, text: [UInt8])]) -> String {
     let added = modules.map { "_add(\(pythonText($0.name)), \(pythonText(text($0.text))))\n" }
     return """
@@ -86,7 +86,7 @@ enum Helper {
   }
 }
 
-/// A helper program's text with values in the place of "@NAME@".
+/// A helper program's text, with values for "@NAME@".
 func filledTemplate(_ text: String, _ values: [String: String]) -> String {
   var result = ""
   for part in text.split(separator: "@", omittingEmptySubsequences: false).enumerated() {
@@ -99,7 +99,7 @@ func filledTemplate(_ text: String, _ values: [String: String]) -> String {
   return result
 }
 
-/// A literal of Python.
+/// A Python string literal.
 func pythonText(_ text: String) -> String {
   var result = "'"
   for scalar in text.unicodeScalars {
@@ -112,7 +112,7 @@ func pythonText(_ text: String) -> String {
   return result + "'"
 }
 
-/// A list of Python, of literals.
+/// A Python list of literals.
 func pythonList(_ items: [String]) -> String { "[\(items.joined(separator: ", "))]" }
 
 /// Runs a helper program with an interpreter.
@@ -123,7 +123,7 @@ func runHelper(_ interpreter: Path, _ source: String, _ arguments: [Path] = []) 
     interpreter, [Path("-I"), Path("-B"), Path("-c"), Path(source)] + arguments)
 }
 
-/// What may run a helper program on this machine, in the order in which they are tried.
+/// The interpreters that can run a helper program on this machine, in order of preference.
 func helperPythons() -> [Path] {
   [findBesideOnefold("python3"), Path("python3"), Path("python")]
 }

@@ -5,13 +5,14 @@ import PayloadFormat
 import Posix
 import Processes
 
-/// When the files of a tree were modified, in seconds since 1970: docs/packing.md, "File times".
+/// The modification times of a tree's files, in seconds since 1970: docs/packing.md, "File times".
 enum FileTimes {
-  /// 1980-01-02T12:00Z. A zip archive holds no time before 1980, and this is 1980 in every time zone.
+  /// 1980-01-02T12:00Z: zip archives start at 1980, and this is 1980 in every time zone.
   static let earliest: Int64 = 315_662_400
 
-  /// The time of every file of a distribution: an even number of seconds in the eight years after `earliest`, which its name,
-  /// version and origin decide.
+  /// The time of every file of a distribution, derived from its name, version and origin.
+  ///
+  /// It is an even number of seconds in the eight years after `earliest`.
   static func ofDistribution(_ name: String, _ version: String, origin: String = "") -> Int64 {
     let text = [UInt8]("\(name)\n\(version)\n\(origin)".utf8)
     let digest = SHA256Hasher.digest(of: text.span).bytes
@@ -19,13 +20,15 @@ enum FileTimes {
     return earliest + Int64(number % (1 << 27)) * 2
   }
 
-  /// The time of the application's own files, which are in `places`: that of the commit that is checked out. Outside of a
-  /// repository it is that of the newest file. If there is a repository and git can't tell, the warning says why.
+  /// The time of the application's own files in `places`: the time of the checked-out commit.
   ///
-  /// A spec that names packages and a script alone says nothing of when the application was changed: packages have times of their
-  /// own. Hence the same spec, saved to a file later, gives the same times.
+  /// Outside of a repository it is the time of the newest file. If there is a repository but git fails, the warning
+  /// says why.
   ///
-  /// `output` may lie among the sources, from an earlier build, and is none.
+  /// A spec with only packages and a script does not say when the application changed: packages have their own times.
+  /// So saving the same spec later gives the same times.
+  ///
+  /// `output` can lie among the sources, from an earlier build, but does not count as one.
   static func ofSources(_ spec: Spec, in places: [Path], output: Path) throws(Failure) -> (
     time: Int64, warning: String?
   ) {
@@ -62,7 +65,7 @@ enum FileTimes {
     }
   }
 
-  /// The first line that git prints, which may be empty; nil and why, if it fails.
+  /// The first line that git prints, which may be empty. If git fails, nil and the reason.
   private static func git(_ arguments: [String], _ spec: Spec) throws(Failure) -> (
     output: String?, problem: String
   ) {
@@ -104,21 +107,21 @@ enum FileTimes {
   }
 }
 
-/// Whether a directory below a project may hold sources of the application, and not what a tool put there.
+/// Whether a directory of a project can hold the application's sources. Excludes directories of tools.
 func isSourceDirectory(_ path: Path) -> Bool {
   let name = String(decoding: path.lastComponent, as: UTF8.self)
   return !name.hasPrefix(".") && name != "node_modules" && name != "__pycache__"
     && !name.hasPrefix("venv")
 }
 
-/// What a tree held when its interpreter and its locked requirements were there.
+/// The files of a tree after its interpreter and locked requirements were installed.
 ///
-/// Those files may be hard links to a layer's. So a later pass leaves them as they are. A file that is removed may leave
-/// its inode to a new one, which has another time.
+/// They can be hard links to a layer's files, so later passes leave them as they are. A new file can reuse the inode of
+/// a removed one, but has another time.
 struct SettledFiles {
   private var times: [UInt64: FileTime] = [:]
 
-  /// Nothing.
+  /// No files.
   init() {}
 
   init(_ root: Path) throws(Failure) {
@@ -133,7 +136,7 @@ struct SettledFiles {
 }
 
 extension Distribution {
-  /// The same, even if it is from this machine.
+  /// The same distribution, treated as a dependency even if it is from this machine.
   var asDependency: Distribution {
     var copy = self
     copy.isLocal = false
@@ -141,13 +144,13 @@ extension Distribution {
   }
 }
 
-/// Gives everything in a tree a time that does not depend on the build, and the modes 0755 and 0644.
+/// Sets the time of everything in a tree to one independent of the build, and the modes to 0755 and 0644.
 ///
 /// - Parameters:
-///   - distributions: those whose files have a time of their own; not the application's.
-///   - others: the time of what belongs to none of them.
-///   - interpreter: the time of what is neither theirs nor among the data files of this layout, but in `lib`.
-///   - settled: what has its time already.
+///   - distributions: those with their own file times, without the application's.
+///   - others: the time of files that belong to none of them.
+///   - interpreter: the time of other files in `lib` that are not among this layout's data files.
+///   - settled: files that already have their time.
 func settle(
   _ root: Path, _ distributions: [Distribution] = [], others: Int64,
   interpreter: (layout: Layout, time: Int64)? = nil,
@@ -167,7 +170,7 @@ func settle(
     else { return others }
     return interpreter.time
   }
-  // What is below a directory first: making things changes its time.
+  // Children first, because changes inside a directory change its time.
   for entry in try listTree(root).reversed() where !settled.contains(entry) {
     let isFile = entry.status.kind == .file
     let time = isFile ? time(of: entry.path.string) : FileTimes.earliest

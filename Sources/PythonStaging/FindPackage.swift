@@ -3,32 +3,33 @@ import BuildTools
 public import Posix
 import Processes
 
-/// A package of an index, as the packer must know it to pack it without a spec.
+/// The facts about a package of an index that are needed to pack it without a spec.
 public struct FoundPackage: Sendable {
-  /// A program that pip puts beside the interpreter.
+  /// A program that pip installs beside the interpreter.
   public struct Command: Sendable {
     public var name: String
-    /// "package.module:function" of a console script; nil for a program of another kind.
+    /// "package.module:function" of a console script; nil for other programs.
     public var function: String?
   }
 
-  /// As the package writes it.
+  /// The name as the package writes it.
   public var name: String
-  /// Nil if the requirement means nothing here, by its marker.
+  /// Nil if the requirement's marker excludes it.
   public var version: String?
-  /// A requirement that means this version alone.
+  /// A requirement for exactly this version.
   public var pinned: String
   /// Sorted by name.
   public var commands: [Command] = []
 }
 
-/// Asks the index for the packages of `dependencies.packages`, each in the version that the installer chooses for the spec's interpreter.
-/// Their dependencies are not looked at.
+/// Asks the index for the packages of `dependencies.packages`.
+///
+/// The installer chooses each version for the spec's interpreter. Dependencies are ignored.
 ///
 /// - Parameters:
-///   - scratch: a directory for what is downloaded, which the caller removes.
-/// - Returns: as many as there are requirements, in their order.
-/// - Throws: that a package can't be had, with its line, or a system call's failure.
+///   - scratch: a download directory, which the caller removes.
+/// - Returns: one package per requirement, in the same order.
+/// - Throws: an error with the package's line if it is unavailable, or a system call's failure.
 public func findPackages(_ spec: Spec, scratch: Path) throws(Failure) -> [FoundPackage] {
   guard let python = spec.python else { return [] }
   let interpreter = try findInterpreter(python, of: spec, unpacked: nil)
@@ -50,7 +51,7 @@ public func findPackages(_ spec: Spec, scratch: Path) throws(Failure) -> [FoundP
 }
 
 extension FoundPackage {
-  /// From the facts of `package.py`, in which "package" begins each.
+  /// Reads the facts of `package.py`. A "package" line begins each package.
   fileprivate static func all(_ facts: Facts, _ requirements: [String]) -> [FoundPackage] {
     var found: [FoundPackage] = []
     for (fact, value) in facts.lines {
@@ -71,12 +72,12 @@ extension FoundPackage {
   }
 }
 
-/// Chooses the interpreter for an application that says which versions of Python suit it, such as ">=3.12". Returns a
-/// version such as "3.12".
+/// Chooses the interpreter for an application that requires versions of Python, such as ">=3.12". Returns a version
+/// such as "3.12".
 ///
 /// - Parameters:
-///   - preferred: the version that is taken if it suits; nil for none. Of the others the newest is taken.
-/// - Throws: that no interpreter of this machine suits, with the versions that were found, or `interrupted`.
+///   - preferred: the version to take if it is suitable; nil for none. Otherwise the newest suitable one is taken.
+/// - Throws: an error with the found versions if no local interpreter is suitable, or `interrupted`.
 public func choosePython(_ required: Located<String>?, preferred: String?) throws(Failure)
   -> String
 {
@@ -97,7 +98,7 @@ public func choosePython(_ required: Located<String>?, preferred: String?) throw
       + "uv python install), or name one with --python")
 }
 
-/// All versions that there may be, from 3.8 on.
+/// All possible versions from 3.8 on, newest first.
 private var newerFirst: [String] { (8...29).reversed().map { "3.\($0)" } }
 
 private func lookUpIfThere(_ version: PythonVersion) throws(Failure) -> Interpreter? {

@@ -3,11 +3,11 @@ import BinaryRelocation
 import BuildTools
 import Posix
 
-/// Refuses a tree with a distribution for another processor. Returns the files for another one that are let be.
+/// Refuses a tree if a distribution is for another CPU architecture. Returns the foreign files that are accepted.
 ///
-/// Some distributions carry programs for several processors, such as debuggers, and code for graphics processors
-/// has the same format: where a distribution also has a binary for this processor, or none of its others is for
-/// a processor that runs Linux, they are only listed.
+/// Some distributions carry programs for several architectures, such as debuggers. Code for graphics processors has the
+/// same format. A foreign file is accepted if its distribution also has a binary for this architecture, or if no Linux
+/// system runs on its processor.
 func listForeign(_ tree: TreeRelocation, _ request: RelocationRequest) throws(Failure) -> [Path] {
   var foreign: [Path] = []
   let served = Set(tree.binaries.map(\.role.package))
@@ -32,7 +32,7 @@ func listForeign(_ tree: TreeRelocation, _ request: RelocationRequest) throws(Fa
 }
 
 extension Binary {
-  /// Whether its name is one that Python imports only on one platform: "x.cpython-311-x86_64-linux-gnu.so" or
+  /// Whether the name is one that Python imports on one platform only: "x.cpython-311-x86_64-linux-gnu.so" or
   /// "x.abi3.so".
   fileprivate var isExtensionModule: Bool {
     let parts = String(decoding: path.lastComponent, as: UTF8.self).split(separator: ".")
@@ -41,7 +41,8 @@ extension Binary {
   }
 }
 
-/// The distribution whose `RECORD` lists the file, such as "numpy 1.26.4"; where none does, its top-level name.
+/// The distribution whose `RECORD` lists the file, such as "numpy 1.26.4", or the file's top-level name if none does.
+///
 /// Nil for the interpreter's own files.
 func distribution(of path: Path, in root: Path) -> String? {
   var parts = path.string.split(separator: "/")

@@ -5,31 +5,31 @@ import PayloadFormat
 import Posix
 import Processes
 
-/// What this machine can't ask an interpreter for another target, and reads from its files.
+/// The facts about an interpreter for another target, read from its files because this machine cannot run it.
 struct ForeignInterpreter: Sendable {
-  /// Where distributions go, from the prefix: "lib/python3.11/site-packages".
+  /// The directory of distributions, from the prefix: "lib/python3.11/site-packages".
   var site: String
-  /// As the ABI tag of wheels has them: "t" for the build without the interpreter lock.
+  /// The flags in the ABI tag of wheels: "t" for the free-threaded build.
   var abiFlags: String
-  /// The root of the system that it is installed in, such as the directory of a root file system's `usr`; nil for
-  /// a relocatable one.
+  /// The root of the system that has the interpreter, such as the parent of a root file system's `usr`; nil for a
+  /// relocatable one.
   var systemRoot: Path?
-  /// The newest glibc that wheels may need: that of the system it is installed in. For a relocatable one, 2.28 or what
-  /// itself needs.
+  /// The newest glibc that wheels may need: that of the interpreter's system. For a relocatable interpreter, 2.28 or
+  /// its own requirement.
   var glibc: GlibcVersion
-  /// What `askStaged` tells of an interpreter that starts here.
+  /// The facts that `askStaged` returns for a local interpreter.
   var facts: Facts
 }
 
-/// An interpreter of this machine, for what needs one and can't use the packed one.
+/// A local interpreter, for work that the packed one cannot do here.
 struct HostInterpreter: Sendable {
   var executable: Path
-  /// Whether it has the minor version that was asked for, so that its byte code will do.
+  /// Whether it has the requested minor version, so that its byte code is valid.
   var isSameMinor: Bool
 
-  /// Finds one of the same minor version, or else any.
+  /// Finds an interpreter of the same minor version, or any other.
   ///
-  /// - Throws: the message, if there is none at all.
+  /// - Throws: the message, if there is no interpreter.
   init(for version: PythonVersion, place: SpecPlace) throws(Failure) {
     do throws(Failure) {
       let same = try lookUp(PythonVersion(version.short)!, place)
@@ -56,7 +56,7 @@ struct HostInterpreter: Sendable {
 }
 
 extension Interpreter {
-  /// Reads what the interpreter is; none of its code is executed.
+  /// Reads the interpreter's files without executing its code.
   init(reading program: Path, for target: Target, spec: Spec, place: SpecPlace)
     throws(Failure)
   {
@@ -102,8 +102,10 @@ extension Interpreter {
     }
   }
 
-  /// Whether the host's byte code is the target's: the same minor version, and the same magic number if that can be
-  /// read. Interpreters before their release have changing ones.
+  /// Whether the host's byte code is valid for the target: the same minor version and, if it can be read, the same
+  /// magic number.
+  ///
+  /// The magic number changes between prereleases of Python.
   private static func compiles(_ facts: Facts, _ host: HostInterpreter) -> Bool {
     guard host.isSameMinor else { return false }
     if let magic = facts["magic"] { return magic == facts["own_magic"] }
@@ -111,11 +113,11 @@ extension Interpreter {
   }
 }
 
-/// Refuses an interpreter for another target. A script, such as a shim of pyenv, is not judged for this machine.
+/// Refuses an interpreter for another target. Accepts scripts, such as a shim of pyenv, on this machine.
 func checkArchitecture(_ program: Path, _ target: Target) throws(Failure) {
   let elf: ElfFile?
   do throws(Failure) { elf = try ElfFile.read(program) } catch {
-    // Starting it will tell more.
+    // Starting it shows more.
     if target == .native { return }
     throw error
   }
@@ -135,8 +137,9 @@ func checkArchitecture(_ program: Path, _ target: Target) throws(Failure) {
       + "give one for \(target.name)\(hint)")
 }
 
-/// The version that the name of an interpreter tells, or that of a file which it points to, such as 3.11; else that of the only
-/// standard library beside it.
+/// The version in the interpreter's name, or in the name of a file that it links to, such as 3.11.
+///
+/// Otherwise it is the version of the only standard library beside it.
 private func minorVersion(of program: Path) -> PythonVersion? {
   var path = program
   for _ in 0..<8 {
@@ -155,20 +158,20 @@ private func minorVersion(of program: Path) -> PythonVersion? {
   return found.count == 1 ? found.values.first : nil
 }
 
-/// "python3.11", also with the letters of other builds after it, as 3.11.
+/// 3.11 for "python3.11", also with the suffix letters of other builds.
 private func namedVersion(_ path: Path) -> PythonVersion? {
   let name = String(decoding: path.lastComponent, as: UTF8.self)
   guard name.hasPrefix("python3.") else { return nil }
   return PythonVersion("3." + name.dropFirst("python3.".utf8.count).prefix { $0.isNumber })
 }
 
-/// What packages of wheels are made for today (manylinux_2_28), unless the program itself needs a newer one.
+/// The usual glibc of packages' wheels today (manylinux_2_28), or a newer one if the program itself needs it.
 private func usualGlibc(_ program: Path) -> GlibcVersion {
   let usual = GlibcVersion(2, 28)!
   return (try? ElfFile.read(program))?.glibc.map { max($0, usual) } ?? usual
 }
 
-/// The root of the system that an interpreter in `usr/bin` or `usr/local/bin` belongs to; nil for others.
+/// The root of the system with this interpreter in `usr/bin` or `usr/local/bin`; nil for other places.
 private func systemRoot(of program: Path) -> Path? {
   var directory = program.parent.parent
   if let real = try? realPath(directory) { directory = Path(real) }

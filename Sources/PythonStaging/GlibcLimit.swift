@@ -9,7 +9,7 @@ struct GlibcLimit {
   var option: String
   var root: Path
 
-  /// One message for all files that need a newer one, the worst first.
+  /// One message for all files that need a newer one, worst first.
   func failure(_ excess: GlibcExcess) -> Failure {
     let owner = distribution(of: excess.worst, in: root)
     var text = excess.worst.quoted.string
@@ -44,13 +44,13 @@ struct GlibcLimit {
   }
 }
 
-/// The oldest glibc that every program and library of a tree runs on, whatever made the tree; nil if none asks for one.
+/// The oldest glibc that every program and library of any tree runs on; nil if none needs glibc.
 ///
 /// - Parameters:
 ///   - most: the newest glibc that a file may need; nil for no limit.
-///   - option: what sets the limit, for the message.
-///   - workers: threads to use, at least 1.
-/// - Throws: that a file needs a newer glibc than `most`, or a system call's failure.
+///   - option: the key or option that sets the limit, for the message.
+///   - workers: the number of threads, at least 1.
+/// - Throws: an error if a file needs a newer glibc than `most`, or a system call's failure.
 public func glibcFloor(ofTree root: Path, most: GlibcVersion?, option: String, workers: Int)
   throws(Failure) -> GlibcRequirement?
 {

@@ -8,9 +8,9 @@ struct Installation {
   var spec: Spec
   var installer: Installer
   var layout: Layout
-  /// For files of its own.
+  /// The directory for its own files.
   var scratch: Path
-  /// For what is built from sources (SOURCE_DATE_EPOCH).
+  /// SOURCE_DATE_EPOCH of source builds, in seconds since 1970.
   var epoch: Int64
   var requirements: Requirements
 
@@ -34,7 +34,7 @@ struct Installation {
     }
   }
 
-  /// What every installation is told: no byte code, which is compiled later.
+  /// The options of every installation. Byte code is compiled later.
   var install: [String] {
     switch installer.kind {
     case .pip: ["install", "--quiet", "--no-compile", "--progress-bar", "off"]
@@ -42,17 +42,19 @@ struct Installation {
     }
   }
 
-  /// Installs requirements that all have hashes.
+  /// Installs requirements with hashes.
   func installLocked() throws(Failure) {
     guard requirements.count > 0 else { return }
-    // The file names all that is needed, which is checked afterwards; nothing is to be resolved. uv looks no further than the
-    // first index that knows a name, unless it is told that hashes decide.
+    // The file is complete, which is checked afterwards, so nothing is resolved.
+    //
+    // uv stops at the first index that knows a name, unless the hashes decide.
     try install(
       ["--require-hashes", "--no-deps", "-r", requirements.file.string], requirements.place,
       "installing the requirements", variables: ["UV_INDEX_STRATEGY=unsafe-best-match"])
   }
 
-  /// Installs what has no hash beside requirements that have: commits, the project, and other projects of this machine.
+  /// Installs the requirements without hashes in an otherwise locked set: commits, the project, and other local
+  /// projects.
   func installBesideLocked() throws(Failure) {
     if let beside = requirements.beside {
       try install(["--no-deps", "-r", beside.string], place, "installing the requirements")
@@ -62,8 +64,9 @@ struct Installation {
     try install(["--no-deps"] + wanted, projectPlace, "installing the project")
   }
 
-  /// Resolves requirements without hashes and those of the project, and installs them without what is excluded. Returns
-  /// the names of what was left out.
+  /// Resolves requirements without hashes and those of the project, and installs them without the excluded ones.
+  ///
+  /// Returns the names of the distributions left out.
   func installLoose() throws(Failure) -> [String] {
     var wanted = try buildLocals(resolving: true) + projectWheel()
     if requirements.count > 0 { wanted += ["-r", requirements.file.string] }
@@ -75,7 +78,7 @@ struct Installation {
     return try installWithoutExcluded(wanted, place)
   }
 
-  /// The project if it is a wheel, as the installer is to get it.
+  /// The project as an argument for the installer, if it is a wheel.
   private func projectWheel() throws(Failure) -> [String] {
     guard let project = spec.dependencies.project else { return [] }
     let path = ProcessContext.absolutePath(spec.resolve(project.value))
@@ -90,7 +93,7 @@ struct Installation {
   {
     let excluded = spec.dependencies.exclude.map(\.value).joined(separator: ",")
     let pinned = scratch.appending("pinned.txt")
-    // Index and credentials are those of the requirements files in both calls.
+    // Both calls use the index and credentials of the requirements files.
     let options = requirements.options
     let facts: Facts
     switch installer.kind {
@@ -120,7 +123,7 @@ struct Installation {
     return facts.all("dropped")
   }
 
-  /// Which wheels the resolver is to take, for another target.
+  /// The resolver's options that select wheels for another target.
   private var selection: [String] {
     guard let cross = installer.cross else { return [] }
     return cross.selection(installer.kind)
@@ -138,7 +141,7 @@ struct Installation {
     return Facts(result.output)
   }
 
-  /// The arguments "-r FILE" and "PROJECT" as lines of a requirements file.
+  /// Converts the arguments "-r FILE" and "PROJECT" to lines of a requirements file.
   private func requirementLines(_ arguments: [String]) throws(Failure) -> String {
     var text = ""
     var rest = arguments[...]
@@ -152,8 +155,10 @@ struct Installation {
     return text
   }
 
-  /// Makes sure that nothing is missing but what is excluded, and nothing there that is. Returns the versions that do not suit those
-  /// who require them, a line each: a lock may know better than its distributions.
+  /// Checks that only excluded distributions are missing, and that no excluded one is installed.
+  ///
+  /// Returns version conflicts, one per line. They are no failures, because a lock can be more accurate than its
+  /// distributions.
   func check(dropped: [String]) throws(Failure) -> [String] {
     let installed = try listDistributions(layout)
     let names = Set(installed.map(\.name))

@@ -1,21 +1,20 @@
-/// What an installer finds wrong with what is installed.
+/// A problem that an installer finds in the installed distributions.
 struct RequirementProblem: Equatable, Sendable {
   enum Kind: Sendable {
-    /// A distribution is not there.
     case missing
-    /// A distribution is there, in a version that another one excludes.
+    /// Another distribution excludes the installed version.
     case conflict
   }
 
   var kind: Kind
-  /// As the installer says it.
+  /// The installer's text.
   var text: String
 }
 
-/// What `pip check` or `uv pip check` finds wrong.
+/// The problems that `pip check` or `uv pip check` reports.
 ///
-/// Returns nil where the text has a line that is not known, or no problem at all: a check that failed in another way
-/// than by finding problems, of which nobody knows what it would have found.
+/// Returns nil if the text has an unknown line or no problem: the check failed in another way, and its result is
+/// unknown.
 func requirementProblems(in text: String) -> [RequirementProblem]? {
   var problems: [RequirementProblem] = []
   var announced: Int? = nil
@@ -54,7 +53,7 @@ private func announcedProblems(_ line: String) -> Int? {
   return Int(words[1])
 }
 
-/// What either says besides.
+/// Other lines that pip or uv print.
 private func isRemark(_ line: String) -> Bool {
   ["WARNING: ", "DEPRECATION: ", "[notice] ", "warning: ", "Using Python ", "Checked "].contains {
     line.hasPrefix($0)

@@ -24,7 +24,7 @@ struct PythonVersion: Comparable, Sendable {
   var short: String { "\(major).\(minor)" }
   var description: String { patch.map { "\(short).\($0)" } ?? short }
 
-  /// Whether an interpreter of `version` is what a spec means that asks for this one.
+  /// Whether an interpreter of `version` satisfies a spec that asks for this one.
   func accepts(_ version: PythonVersion) -> Bool {
     major == version.major && minor == version.minor && (patch == nil || patch == version.patch)
   }
@@ -34,34 +34,34 @@ struct PythonVersion: Comparable, Sendable {
   }
 }
 
-/// An interpreter that is packed: as its own probe describes it or, for another target, as its files do.
+/// A packed interpreter, described by its own probe or, for another target, by its files.
 struct Interpreter: Sendable {
-  /// The program, symlinks resolved.
+  /// The program, with symlinks resolved.
   let executable: Path
   let version: PythonVersion
   let prefix: Path
   /// The directory of the standard library.
   let standardLibrary: Path
-  /// The standard library's place from the prefix: "lib/python3.11".
+  /// The standard library's path from the prefix: "lib/python3.11".
   let libraryName: String
-  /// Where C headers are.
+  /// The directories of C headers.
   let includes: [Path]
-  /// libpython, where it is a shared library.
+  /// libpython, if it is a shared library.
   let sharedLibrary: Path?
-  /// Where libraries that it needs may be.
+  /// Directories that can hold the libraries it needs.
   let searchDirectories: [Path]
   let hasPip: Bool
   let target: Target
-  /// What runs helper programs: this interpreter, or one of this machine if this one is for another target.
+  /// The program that runs helper programs: this interpreter or, if it is for another target, a local one.
   let helper: Path
-  /// What compiles byte code for it; nil if nothing on this machine can.
+  /// The interpreter that compiles byte code for it; nil if none on this machine can.
   let compiler: Path?
   /// Nil if it runs on this machine.
   let foreign: ForeignInterpreter?
 
-  /// Asks the interpreter; nil where it can't be one.
+  /// Asks the interpreter. Returns nil if the program cannot be one.
   ///
-  /// - Throws: where it can't be started, or says nothing that can be understood. `why` is the message.
+  /// - Throws: an error if the program cannot be started or its output is unusable. `why` is the message.
   init(probing program: Path) throws(Failure) {
     let result = try runHelper(program, Helper.probe)
     let facts = Facts(result.output)
@@ -113,7 +113,7 @@ struct Interpreter: Sendable {
     self.foreign = foreign
   }
 
-  /// Refuses what can't be packed.
+  /// Refuses an interpreter that cannot be packed.
   static func check(_ program: Path, _ implementation: String?, _ version: PythonVersion)
     throws(Failure)
   {
@@ -129,8 +129,9 @@ struct Interpreter: Sendable {
     }
   }
 
-  /// What tells this interpreter from another or from itself after an update: paths, sizes and times of all
-  /// that is copied from it.
+  /// Distinguishes this interpreter from others and from itself after an update.
+  ///
+  /// The digest covers the paths, sizes and times of all copied files.
   func identity() throws(Failure) -> Digest {
     var text = "\(version.description) \(executable.string) \(prefix.string) \(libraryName)\n"
     let entries = try listTree(standardLibrary) { path in
@@ -148,8 +149,8 @@ struct Interpreter: Sendable {
     return SHA256Hasher.digest(of: [UInt8](text.utf8).span)
   }
 
-  /// What stands in a standard library's directory and is not of it: what others installed, byte code, and
-  /// the note that keeps installers out.
+  /// Whether a name in a standard library's directory is not part of it: installed packages, byte code, and the note
+  /// that blocks installers.
   static func isLeftOut(_ name: String) -> Bool {
     switch name {
     case "__pycache__", "site-packages", "dist-packages", "EXTERNALLY-MANAGED",
@@ -162,8 +163,9 @@ struct Interpreter: Sendable {
 
 // MARK: Finding
 
-/// Finds the interpreter that a spec names, by `prefix` or by `version`. An archive must have been unpacked, to
-/// `unpacked`.
+/// Finds the interpreter that a spec names, by `prefix` or by `version`.
+///
+/// An archive must already be unpacked to `unpacked`.
 func findInterpreter(_ python: Spec.Python, of spec: Spec, unpacked: Path?)
   throws(Failure) -> Interpreter
 {
@@ -211,7 +213,7 @@ func located<Result>(_ place: SpecPlace, _ body: () throws(Failure) -> Result)
   }
 }
 
-/// The interpreter that `place` is, or that is installed there.
+/// The interpreter at `place`, or installed below it.
 private func findProgram(below place: Path, version: PythonVersion?) throws(Failure) -> Path {
   guard exists(place) else { throw .failed(nil, "\(place.quoted) does not exist") }
   guard isDirectory(place) else { return place }
@@ -223,8 +225,9 @@ private func findProgram(below place: Path, version: PythonVersion?) throws(Fail
   throw .failed(nil, "there is no interpreter in \(place.quoted): bin/python3 is missing")
 }
 
-/// docs/packing.md, "The interpreter": the directories of pyenv and uv, then the `PATH`, the usual places, and the
-/// environment that has `onefold`. Of several of one place the newest patch release.
+/// Searches the directories of pyenv and uv, then the `PATH`, the usual places, and the environment that has `onefold`.
+///
+/// If one place has several, the newest patch release is taken. See docs/packing.md, "The interpreter".
 func lookUp(_ wanted: PythonVersion, _ place: SpecPlace) throws(Failure) -> Interpreter {
   var found: [String] = []
   var failures: [String] = []
@@ -272,11 +275,11 @@ private func candidates(_ wanted: PythonVersion) -> [[Path]] {
   }
   let path = ProcessContext.environment("PATH").map { $0.string } ?? ""
   for directory in path.split(separator: ":").map(String.init) + ["/usr/local/bin", "/usr/bin"] {
-    // A shim of pyenv asks pyenv's settings, and not its own name, which interpreter to start.
+    // A shim of pyenv starts the interpreter of pyenv's settings, whatever its own name.
     guard !directory.hasSuffix("/shims") else { continue }
     groups.append([Path(directory).appending("python\(wanted.short)")])
   }
-  // What installed `onefold` with pipx or `uv tool` may be nowhere else.
+  // The interpreter of pipx or `uv tool` that runs `onefold` may be in no other place.
   groups.append([findBesideOnefold("python\(wanted.short)")].filter(\.isAbsolute))
   return groups
 }

@@ -5,9 +5,9 @@ import ContentHash
 import PayloadFormat
 import Posix
 
-/// Unpacks an archive of an interpreter to a new directory: tar, not compressed or by gzip, zstd or xz.
+/// Unpacks an archive of an interpreter to a new directory: tar, uncompressed or compressed by gzip, zstd or xz.
 ///
-/// What would leave the directory is refused: absolute paths, "..", and links that point outside.
+/// Refuses entries that would leave the directory: absolute paths, "..", and links that point outside.
 func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) throws(Failure) {
   guard exists(path) else {
     throw .failed(nil, "the archive \(path.quoted) does not exist: correct python.archive")
@@ -90,7 +90,7 @@ private func write(
   }
 }
 
-/// Makes the directories above an entry. None of them may be a symlink of the archive, which could lead outside.
+/// Creates the directories above an entry. None of them may be a symlink of the archive, which could lead outside.
 private func createParents(of relative: Path, in target: Path, _ archive: Path) throws(Failure) {
   var place = target
   for part in relative.parent.bytes.split(separator: UInt8(ascii: "/")) {
@@ -104,7 +104,7 @@ private func createParents(of relative: Path, in target: Path, _ archive: Path) 
   }
 }
 
-/// Without "." and empty components; refuses what leaves the directory.
+/// Removes "." and empty components. Refuses paths that leave the directory.
 private func checked(_ path: Path, in archive: Path) throws(Failure) -> Path {
   var result = Path()
   for part in path.bytes.split(separator: UInt8(ascii: "/")) where part != [UInt8(ascii: ".")] {

@@ -3,21 +3,21 @@ import ContentHash
 import PayloadFormat
 import Posix
 
-/// Trees that were staged before, by all that they depend on: an interpreter with requirements that have hashes, relocated,
-/// pruned and compiled.
+/// A cache of staged trees, by all their inputs: an interpreter with hashed requirements, relocated, pruned and
+/// compiled.
 ///
-/// A layer and the trees that start from it share their files by hard links, since making thousands of files can take longer than all the
-/// rest. Staging therefore never writes into a file that is there, but makes another; and a layer whose content is not what it was is
-/// not used.
+/// A layer and the trees that start from it share their files by hard links, because creating thousands of files can
+/// take longer than everything else. Staging therefore never writes into an existing file, but replaces it. A layer
+/// whose content has changed is not used.
 struct LayerCache {
-  /// nil: nothing is kept.
+  /// Nil keeps nothing.
   var directory: Path?
   var workers: Int
 
-  /// At most so many layers are kept, by last use.
+  /// The maximum number of kept layers, by last use.
   static let most = 4
 
-  /// The key of a layer: `parts` are all that decides what is in it.
+  /// The key of a layer. `parts` are all inputs that decide its content.
   static func key(_ parts: [String]) -> String {
     var hasher = SHA256Hasher()
     for part in parts {
@@ -28,8 +28,7 @@ struct LayerCache {
     return hexText(hasher.finish().bytes).string
   }
 
-  /// Makes `root`, which does not exist, of the layer. Returns the note that was kept with it, or nil where
-  /// there is none.
+  /// Creates `root`, which must not exist, from the layer. Returns the note kept with it, or nil if there is no layer.
   func start(_ root: Path, from key: String) throws(Failure) -> String? {
     guard let directory, isSafe(directory) else { return nil }
     removeLeftovers()
@@ -48,7 +47,7 @@ struct LayerCache {
       try copyTree(tree, to: root, follow: false, linking: true)
     } catch {
       if error.kind == .interrupted { throw error }
-      // A layer that is being removed, or can't be read, is none.
+      // A layer that is being removed or cannot be read counts as missing.
       try removeIfPresent(root)
       return nil
     }
@@ -62,13 +61,13 @@ struct LayerCache {
     hexText(try treeDigest(tree, workers: workers).bytes).string
   }
 
-  /// Whether nobody else can have put anything there.
+  /// Whether no other user can have written there.
   private func isSafe(_ directory: Path) -> Bool {
     guard let status = try? DirectoryHandle.current.status(of: directory) else { return false }
     return status.kind == .directory && status.isOnlyOurs
   }
 
-  /// Keeps the tree `root` as a layer, with a note. That it can't be kept is no error.
+  /// Keeps the tree `root` as a layer, with a note. A layer that cannot be kept is no error.
   func keep(_ root: Path, as key: String, note: String) throws(Failure) {
     guard let directory else { return }
     do throws(Failure) {
@@ -95,7 +94,7 @@ struct LayerCache {
     }
   }
 
-  /// Removes what killed packs left behind. Whoever fills a layer holds it.
+  /// Removes the leftovers of killed packers. A packer that fills a layer holds a lock on it.
   private func removeLeftovers() {
     for path in entries(where: { $0.first == UInt8(ascii: ".") && $0.count == 82 }) {
       guard let lease = try? lock(path, exclusive: true) else { continue }
@@ -104,7 +103,7 @@ struct LayerCache {
     }
   }
 
-  /// Removes layers that were not used for longest; never one that is being copied.
+  /// Removes the least recently used layers, but none that is being copied.
   private func prune() {
     var layers: [(used: Int64, path: Path)] = []
     for path in entries(where: { $0.count == 64 && $0.allSatisfy(isHexDigit) }) {
@@ -120,7 +119,7 @@ struct LayerCache {
     }
   }
 
-  /// The paths of what has such a name. Others are not the cache's.
+  /// The paths of entries whose names match. Other entries do not belong to the cache.
   private func entries(where isOwn: ([UInt8]) -> Bool) -> [Path] {
     guard let directory, let names = try? DirectoryHandle.current.names(in: directory) else {
       return []
@@ -133,7 +132,7 @@ struct LayerCache {
       || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
   }
 
-  /// Holds a directory; fails where somebody else does.
+  /// Locks a directory. Fails if another process has locked it.
   private func lock(_ path: Path, exclusive: Bool) throws(Failure) -> FileDescriptor {
     let descriptor = try FileDescriptor.open(path, .directory)
     let taken = try descriptor.lock(exclusive: exclusive, wait: false)

@@ -3,19 +3,20 @@ import BuildTools
 import Posix
 import Processes
 
-/// Where things are in a staged tree.
+/// The places of things in a staged tree.
 struct Layout: Sendable {
   var root: Path
   var version: PythonVersion
   /// From the root: "lib/python3.11".
   var standardLibrary: String
-  /// The interpreter that the tree's was copied from or, for another target, one of this machine. It runs helper
-  /// programs, because the tree's own may lack what the spec removes from the standard library.
+  /// The interpreter that the tree's was copied from or, for another target, a local one.
+  ///
+  /// It runs helper programs, because the spec can remove parts of the tree's standard library.
   var source: Path
-  /// What compiles byte code for the tree; nil if nothing does.
+  /// The interpreter that compiles byte code for the tree; nil if none does.
   var compiler: Path?
   var target = Target.native
-  /// From the root, where distributions and data files are: "lib/python3.11/site-packages".
+  /// The directory of distributions and data files, from the root: "lib/python3.11/site-packages".
   var site: String = ""
 
   /// From the root: "bin/python3.11".
@@ -37,8 +38,10 @@ extension Layout {
   }
 }
 
-/// Copies an interpreter to an empty directory: program, libpython, standard library, and the headers that building
-/// of extensions needs. What others installed into it stays behind.
+/// Copies an interpreter to an empty directory: program, libpython, standard library, and the headers for building
+/// extensions.
+///
+/// Packages that others installed into it are left out.
 func stageInterpreter(_ interpreter: Interpreter, to root: Path) throws(Failure) -> Layout {
   let layout = Layout(root: root, interpreter)
   try createDirectories(root.appending("bin"))
@@ -66,8 +69,10 @@ func setMode(_ path: Path, _ mode: UInt32) throws(Failure) {
   try DirectoryHandle.current.setMode(of: path, mode)
 }
 
-/// Asks a staged interpreter where it is and where distributions go. It must not need the one that it was copied from.
-/// One for another target can't be asked; `foreign` is what its files say.
+/// Asks a staged interpreter for its own place and that of distributions. It must work without the one that it was
+/// copied from.
+///
+/// An interpreter for another target cannot be asked: `foreign` has the facts from its files.
 func askStaged(_ layout: inout Layout, _ foreign: ForeignInterpreter?) throws(Failure) -> Facts {
   if let foreign {
     layout.site = foreign.site
@@ -91,7 +96,7 @@ func askStaged(_ layout: inout Layout, _ foreign: ForeignInterpreter?) throws(Fa
   return facts
 }
 
-/// The path without symlinks, which must exist.
+/// The path without symlinks. It must exist.
 func realPath(_ path: Path) throws(Failure) -> String {
   let directory = try FileDescriptor.open(path, .directoryFollow)
   var link = Path("/proc/self/fd/")

@@ -3,14 +3,14 @@ import BuildTools
 import Posix
 import Processes
 
-/// Local projects are built one by one, each in a directory of its own, and installed as wheels.
+/// Builds each local project in a separate directory, and installs it as a wheel.
 ///
-/// Installers build a local project where it lies. setuptools then finds what an earlier build left in `build`, and leaves its own there. A
-/// file of settings gives it another directory; but whatever is built in the same call reads that file too, such as a
-/// source distribution that the project's build needs, and the installer keeps the wheel of that. Hence the variable that names the
-/// file holds a path that leads there from the project's directory alone.
+/// Installers build a local project in its own directory. There setuptools finds the `build` directory of an earlier
+/// build, and leaves its own. A settings file gives it another directory. But every build of the same call reads that
+/// file too, for example for a source distribution that the project's build needs. The installer keeps that wheel.
+/// Therefore the variable that names the file holds a path that exists only from the project's directory.
 extension Installation {
-  /// The file of settings for setuptools, and the path that leads to it from `project`.
+  /// Writes the settings file for setuptools. Returns the path that leads to it from `project`.
   private func buildSettings(_ project: Path, in directory: Path) throws(Failure) -> String {
     let base = directory.appending("build")
     try createDirectories(base)
@@ -26,10 +26,10 @@ extension Installation {
     return pathOnlyFrom(try realPath(project), to: try realPath(directory) + "/setuptools.cfg")
   }
 
-  /// Builds the local projects, and returns what the installer is told to install of them.
+  /// Builds the local projects. Returns the arguments that make the installer install them.
   ///
-  /// - Parameter resolving: whether the installer is to find out what they need. Projects of this machine that their metadata name are
-  ///   built as well then.
+  /// - Parameter resolving: whether the installer resolves their dependencies. If so, local projects in their metadata
+  ///   are built as well.
   func buildLocals(resolving: Bool) throws(Failure) -> [String] {
     var waiting = requirements.locals
     var known = Set(waiting.map(\.path.string))
@@ -49,7 +49,7 @@ extension Installation {
     return result
   }
 
-  /// Builds one, and returns the wheel and the projects of this machine that its metadata names.
+  /// Builds a project. Returns its wheel, and the local projects that its metadata names.
   private func build(_ local: LocalProject, number: Int) throws(Failure) -> (
     wheel: Path, needs: [LocalProject]
   ) {
@@ -96,7 +96,7 @@ extension Installation {
         + "target, and name it in dependencies.project")
   }
 
-  /// Takes the paths of this machine out of a wheel's metadata, and returns the projects that they were of.
+  /// Removes local paths from a wheel's metadata, and returns the projects at those paths.
   private func localNeeds(of wheel: Path, _ place: SpecPlace) throws(Failure) -> [LocalProject] {
     let result = try runHelper(layout.source, Helper.localWheel, [wheel])
     guard result.succeeded else {
@@ -117,7 +117,7 @@ extension Installation {
     return found
   }
 
-  // MARK: What installers are told beside
+  // MARK: Additional input of installers
 
   private var constraints: Path {
     ProcessContext.absolutePath(scratch).appending("local.constraints")
@@ -128,7 +128,7 @@ extension Installation {
     try writeFile(constraints, before + [UInt8]("\(line)\n".utf8))
   }
 
-  /// Makes pip take the wheels of local projects wherever their names come up, so that it asks no index for them.
+  /// Makes pip use the wheels of local projects wherever their names occur, instead of asking an index.
   var constraintVariables: [String] {
     guard installer.kind == .pip, exists(constraints) else { return [] }
     let names: [StaticString] = ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"]
@@ -138,7 +138,8 @@ extension Installation {
     }
   }
 
-  /// The options of the requirements files that `uv build` has no file for. An argument would show passwords to others.
+  /// The options of the requirements files that `uv build` cannot read from a file. Arguments would show passwords to
+  /// other users.
   private func indexVariables() throws(Failure) -> [String] {
     let words = String(decoding: try readFile(requirements.options), as: UTF8.self)
       .split { " \n=".contains($0) }.map { String($0.filter { $0 != "'" && $0 != "\"" }) }
@@ -158,7 +159,7 @@ extension Installation {
   }
 }
 
-/// The name of the distribution that a wheel's name begins with.
+/// The distribution's name at the start of a wheel's name.
 func wheelName(_ wheel: Path) -> Substring {
   let name = String(decoding: wheel.lastComponent, as: UTF8.self)
   return name[..<(name.firstIndex(of: "-") ?? name.endIndex)]
@@ -177,11 +178,11 @@ func fileURL(_ path: Path) -> String {
   return text
 }
 
-/// A relative path that leads from the directory `start` to `target`, and from other directories to nothing. Both are absolute and
-/// without symlinks.
+/// A relative path that leads from the directory `start` to `target`, and from other directories to nothing. Both are
+/// absolute and without symlinks.
 ///
-/// It goes through the name of `start` and that of its parent first: "../start/../../parent/start/../../target". So of the
-/// directories at the same depth only those of the same name have it too.
+/// It first goes through the names of `start` and its parent: "../start/../../parent/start/../../target". So of the
+/// directories at the same depth, it works only in those with the same two names.
 func pathOnlyFrom(_ start: String, to target: String) -> String {
   let from = start.split(separator: "/")
   let to = target.split(separator: "/")

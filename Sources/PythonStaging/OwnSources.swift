@@ -3,18 +3,19 @@ import BuildTools
 import Posix
 import Processes
 
-/// What the application's own sources expect of PyInstaller.
+/// The PyInstaller features that the application's own sources expect.
 struct OwnSources {
-  /// Why `sys.frozen` is to be set, to be read after "because"; nil where it is not.
+  /// The reason to set `sys.frozen`, to be read after "because"; nil if it is not set.
   let reason: String?
-  /// What the sources take for something else than it is here, a text for each place.
+  /// Wrong assumptions of the sources about this environment, one text per place.
   let warnings: [String]
 
   var isFrozen: Bool { reason != nil }
 
-  /// Looks at all sources in `places`, which are files, wheels and directories as the spec names them. If none of them is
-  /// the package of the function that is launched, that is looked at as it is installed. `helper` is an interpreter of
-  /// this machine.
+  /// Examines all sources in `places`: files, wheels and directories as the spec names them.
+  ///
+  /// If none of them is the package of the launched function, examines its installed package. `helper` is a local
+  /// interpreter.
   init(_ spec: Spec, _ places: [Path], installed site: Path, helper: Path) throws(Failure) {
     let sources = places.filter { place in
       let path = spec.resolve(place)
@@ -51,7 +52,7 @@ struct OwnSources {
     return result.output
   }
 
-  /// The package or module at the top level that the launched function is in; nil if the sources are at hand otherwise.
+  /// The top-level package or module of the launched function; nil if its sources are available elsewhere.
   private static func launchedPackage(_ spec: Spec, _ places: [Path]) -> String? {
     guard case .function(let module, _) = spec.launch.program.value,
       spec.dependencies.project == nil

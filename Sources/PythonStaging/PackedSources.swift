@@ -2,16 +2,16 @@ import AppSpec
 import BuildTools
 import Posix
 
-/// What the sources in a tree's site-packages say that decides what else the tree must hold.
+/// Facts from the sources in a tree's site-packages that decide what else the tree must hold.
 ///
-/// Sources are searched as text, so a comment counts as well: what stays needlessly does no harm.
+/// Sources are searched as text, so a match in a comment counts as well: an unneeded file does no harm.
 struct PackedSources {
-  /// The first source that asks for the interpreter's C headers; nil if none does.
+  /// The first source that uses the interpreter's C headers; nil if none does.
   private(set) var compiles: String?
-  /// Modules that can't be imported without tkinter, such as "PIL.ImageTk".
+  /// Modules that cannot be imported without tkinter, such as "PIL.ImageTk".
   private(set) var tkinterModules: [String] = []
 
-  /// Reads all sources but tests and those in `passing`, which are paths from the root.
+  /// Reads all sources except tests and those in `passing`, which are paths from the root.
   init(_ layout: Layout, passing: Set<String>, workers: Int) throws(Failure) {
     let site = layout.site
     let sources = try listTree(layout.sitePath).filter { entry in
@@ -35,7 +35,7 @@ struct PackedSources {
     path.split(separator: "/").dropLast().contains { $0 == "test" || $0 == "tests" }
   }
 
-  /// Whether one of these names a module that needs tkinter, or turtle, in an import.
+  /// Whether an import in the source names a module that needs tkinter, or turtle.
   func windows(_ source: [UInt8]) -> Bool {
     if importsTkinter(source) || matplotlibBackends.contains(where: { contains(source, $0) }) {
       return true
@@ -51,14 +51,14 @@ struct PackedSources {
     }
   }
 
-  /// Whether a module, a package or what is below it needs tkinter by itself.
+  /// Whether a module, a package or one of its submodules needs tkinter by itself.
   func windows(module: String) -> Bool {
     module == "tkinter" || module == "turtle" || module.hasPrefix("tkinter.")
       || tkinterModules.contains { $0 == module || module.hasPrefix($0 + ".") }
   }
 }
 
-/// Names by which a program chooses matplotlib's windows of Tk.
+/// The names that select matplotlib's Tk windows.
 private let matplotlibBackends = ["TkAgg", "tkagg", "TkCairo", "tkcairo"]
 
 /// "PIL.ImageTk" for "PIL/ImageTk.py", "customtkinter" for "customtkinter/__init__.py".
@@ -68,14 +68,14 @@ private func moduleName(_ path: String) -> String {
   return parts.joined(separator: ".")
 }
 
-/// Whether it imports tkinter, or turtle, which needs it, anywhere.
+/// Whether the source imports tkinter anywhere, or turtle, which needs it.
 func importsTkinter(_ source: [UInt8]) -> Bool {
   ["tkinter", "_tkinter", "turtle"].contains {
     contains(source, "import \($0)") || contains(source, "from \($0)")
   }
 }
 
-/// Whether it imports tkinter at the top level, under no condition.
+/// Whether the source imports tkinter at the top level and unconditionally.
 private func needsTkinter(_ source: [UInt8]) -> Bool {
   guard contains(source, "tkinter") || contains(source, "turtle") else { return false }
   return ["tkinter", "_tkinter", "turtle"].contains { name in
@@ -85,7 +85,7 @@ private func needsTkinter(_ source: [UInt8]) -> Bool {
   }
 }
 
-/// Whether it compiles C code for the interpreter, or tells a compiler where the headers are.
+/// Whether the source compiles C code for the interpreter, or gives a compiler the directory of headers.
 private func asksForHeaders(_ source: [UInt8]) -> Bool {
   if ["Python.h", "get_python_inc", "INCLUDEPY"].contains(where: { contains(source, $0) }) {
     return true

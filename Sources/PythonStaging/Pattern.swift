@@ -1,5 +1,6 @@
-/// A shell's pattern for paths: `*` and `?` match within a component, `**` matches any number of
-/// components. A pattern also matches what is below what it matches.
+/// A shell pattern for paths: `*` and `?` match within a component, `**` matches any number of components.
+///
+/// A pattern also matches everything below a matched path.
 struct Pattern: Sendable {
   private let components: [[UInt8]]
 
@@ -9,7 +10,7 @@ struct Pattern: Sendable {
     self.components = components
   }
 
-  /// Whether the path is matched, or lies below one that is.
+  /// Whether the path, or a directory above it, matches.
   func matches(_ path: some Sequence<UInt8>) -> Bool {
     let parts = [UInt8](path).split(separator: UInt8(ascii: "/")).map { [UInt8]($0) }
     return matches(components[...], parts[...])
@@ -19,7 +20,7 @@ struct Pattern: Sendable {
     guard let first = pattern.first else { return true }
     let rest = pattern.dropFirst()
     if first == [UInt8]("**".utf8) {
-      // Nothing after it: whatever is below.
+      // A final `**` matches everything below.
       if rest.isEmpty { return !path.isEmpty }
       return (path.startIndex...path.endIndex).contains { matches(rest, path[$0...]) }
     }
@@ -28,7 +29,7 @@ struct Pattern: Sendable {
   }
 
   private static func matches(_ pattern: ArraySlice<UInt8>, _ text: ArraySlice<UInt8>) -> Bool {
-    // Greedy with one point to return to: linear but for the last star.
+    // Greedy with one backtracking point: linear except for the last star.
     var pattern = pattern
     var text = text
     var retry: (pattern: ArraySlice<UInt8>, text: ArraySlice<UInt8>)? = nil

@@ -1,7 +1,8 @@
 import AppSpec
 
 extension Spec.Launch {
-  /// Replaces the placeholder `{data}`. The launch record has none of this name: only the packer knows where data files are.
+  /// Replaces the placeholder `{data}`. The launch record does not have it: only the packer knows the place of data
+  /// files.
   mutating func replaceDataRoot(_ root: String) {
     let values = ["data": root]
     arguments = arguments.map { filled($0, values, doubled: .areLiteral) }
@@ -11,7 +12,7 @@ extension Spec.Launch {
   }
 }
 
-/// What a name between two braces on each side becomes.
+/// The treatment of a name between two braces on each side.
 enum DoubledBraces {
   /// `{{name}}` becomes the literal text `{name}`.
   case areLiteral
@@ -19,7 +20,7 @@ enum DoubledBraces {
   case stay
 }
 
-/// Replaces `{name}` by the value of that name; other braces stay. What is put in is not searched again.
+/// Replaces `{name}` by the value of that name. Other braces stay. Inserted values are not searched again.
 func filled(_ text: String, _ values: [String: String], doubled: DoubledBraces) -> String {
   var result = ""
   var rest = text[...]

@@ -2,16 +2,16 @@ import AppSpec
 import BuildTools
 import Posix
 
-/// What pruning removed of one distribution, of the interpreter or of the application.
+/// The pruned files of one distribution, of the interpreter or of the application.
 public struct PrunedRow: Equatable, Sendable {
-  /// "numpy 2.4.6", "python 3.11", or "application" for what no distribution brought.
+  /// "numpy 2.4.6", "python 3.11", or "application" for files of no distribution.
   public var name: String
   public var files: Int
   /// Bytes of the files, unpacked.
   public var bytes: UInt64
 }
 
-/// What a pass of pruning removed.
+/// The files that a pass of pruning removed.
 struct PruningReport: Sendable {
   var rows: [PrunedRow] = []
 
@@ -24,28 +24,28 @@ struct PruningReport: Sendable {
     }
   }
 
-  /// Adds what another pass removed.
   mutating func add(_ other: PruningReport) {
     for row in other.rows { add(row.name, bytes: row.bytes, files: row.files) }
   }
 }
 
-/// Removes from a tree what a server never needs: docs/spec.md, `[prune]`.
+/// Removes files that a server never needs: docs/spec.md, `[prune]`.
 struct Pruner {
   var spec: Spec
   var layout: Layout
-  /// Whether something in the tree shows windows with tkinter.
+  /// Whether the tree shows windows with tkinter.
   var usesTkinter: Bool
-  /// The source because of which the interpreter's headers stay; nil if there is none.
+  /// The source that makes the interpreter's headers stay; nil if there is none.
   var compiles: String?
-  /// Names of distributions that a person asks for; normalized.
+  /// Normalized names of distributions that the user asked for.
   var asked: Set<String> = []
-  /// Until everything is installed, installers need headers, and may need what the spec removes by itself.
+  /// Whether this is the last pass. Until everything is installed, installers need headers, and may need files that the
+  /// spec removes by itself.
   var isLast: Bool
 
   private var keep: [Pattern] { spec.prune.keep.map { Pattern($0.value) } }
 
-  /// Removes, and says how much. `distributions` are those in the tree.
+  /// Removes the files and reports their sizes. `distributions` are those in the tree.
   func prune(_ distributions: [Distribution]) throws(Failure) -> PruningReport {
     let entries = try listTree(layout.root)
     var doomed = Set<String>()
@@ -78,7 +78,7 @@ struct Pruner {
 
   // MARK: Rules
 
-  /// The rules that need nothing but the path.
+  /// The rules that depend only on the path.
   private func isByRule(_ path: String) -> Bool {
     let prune = spec.prune
     let library = layout.standardLibrary + "/"
@@ -108,7 +108,7 @@ struct Pruner {
       || name.hasPrefix("xxlimited") || name.hasPrefix("xxsubtype") || name.hasPrefix("_xxinterp")
   }
 
-  /// Whether a file that no distribution brought is one of the interpreter's headers, or tells compilers of them.
+  /// Whether a file of no distribution is one of the interpreter's headers, or tells compilers about them.
   private func isHeader(_ path: String) -> Bool {
     guard !path.hasPrefix(layout.site + "/") else { return false }
     if path.hasPrefix("include/") || path.contains("/pkgconfig/") { return true }
@@ -129,7 +129,7 @@ struct Pruner {
 
   // MARK: Distributions
 
-  /// Who brought each file.
+  /// The distribution of each file.
   private func owners(_ distributions: [Distribution]) -> [String: String] {
     var owners: [String: String] = [:]
     for distribution in distributions {
@@ -139,9 +139,10 @@ struct Pruner {
     return owners
   }
 
-  /// Files of installers that nobody asks for: neither a person nor a distribution, with whatever extra. An extra that
-  /// was not chosen does no harm: its requirement would not be in the tree. Installers name each other in extras for their
-  /// own tests.
+  /// The files of unneeded installers: neither the user nor a distribution with any extra requires them.
+  ///
+  /// Unchosen extras do no harm, because their requirements would not be in the tree. Extras of installers are ignored:
+  /// installers name each other there for their own tests.
   func doomedDistributions(_ distributions: [Distribution]) throws(Failure) -> Set<
     String
   > {
@@ -168,8 +169,9 @@ struct Pruner {
 
   // MARK: Tests of packages
 
-  /// Directories with the tests of a package, each with a "/" at its end: named `tests` or `test`, with test modules, and imported by
-  /// nothing outside of such directories.
+  /// Directories with the tests of a package, each with a final "/".
+  ///
+  /// They are named `tests` or `test` and have test modules. Nothing outside of such directories imports them.
   private func unusedTests(_ entries: [TreeEntry]) throws(Failure) -> [String] {
     let site = layout.site + "/"
     var candidates = Set<String>()
@@ -204,8 +206,8 @@ struct Pruner {
     return left.sorted()
   }
 
-  /// Whether a source seems to import the package in a directory. Text in comments counts as well: what is kept needlessly does
-  /// no harm.
+  /// Whether a source seems to import the package in a directory. A match in a comment counts as well: an unneeded file
+  /// does no harm.
   private func imports(_ source: [UInt8], at path: String, _ directory: String, _ site: String)
     -> Bool
   {
@@ -239,7 +241,7 @@ func contains(_ bytes: [UInt8], _ text: String) -> Bool {
 }
 
 extension Pruner {
-  /// Removes directories that hold nothing any more; those that held nothing before stay.
+  /// Removes directories that have become empty. Directories that were empty before stay.
   private func removeEmptyDirectories(_ entries: [TreeEntry], _ doomed: Set<String>)
     throws(Failure)
   {
@@ -250,7 +252,7 @@ extension Pruner {
         parts = parts.dropLast()
       }
     }
-    // Those below come after those above.
+    // Reversed, so that children come before their parents.
     for entry in entries.reversed()
     where entry.status.kind == .directory && touched.contains(entry.path.string) {
       let path = layout.root.appending(entry.path.bytes)

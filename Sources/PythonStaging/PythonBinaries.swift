@@ -3,7 +3,7 @@ public import BinaryRelocation
 public import PayloadFormat
 public import Posix
 
-// What the programs and libraries of a tree are to Python.
+// The roles of a tree's programs and libraries in Python.
 
 /// Whether distributions are installed in directories of this name: "site-packages", or Debian's "dist-packages".
 func isPackageDirectory(_ name: Substring) -> Bool {
@@ -11,22 +11,26 @@ func isPackageDirectory(_ name: Substring) -> Bool {
 }
 
 extension BinaryRole {
-  /// What a binary at `path` in a tree is to Python. The tree has the layout of an installed interpreter: `bin/pythonX.Y`,
-  /// `lib/libpythonX.Y.so.1.0`, `lib/pythonX.Y/lib-dynload` and `lib/pythonX.Y/site-packages`.
+  /// The role in Python of the binary at `path` in a tree.
+  ///
+  /// The tree has the layout of an installed interpreter: `bin/pythonX.Y`, `lib/libpythonX.Y.so.1.0`,
+  /// `lib/pythonX.Y/lib-dynload` and `lib/pythonX.Y/site-packages`.
   @Sendable public static func python(_ path: Path, _ elf: ElfFile) -> BinaryRole {
     let parts = path.string.split(separator: "/")
     let name = String(parts.last ?? "")
     let isInterpreter = elf.isProgram && parts.count == 2 && path.string.hasPrefix("bin/python")
     return BinaryRole(
       package: package(parts), isHost: isInterpreter,
-      // glibc ends a thread with the help of libgcc, and the whole process where there is none. Python before 3.14 ends its
-      // daemon threads so. glibc looks for it along the interpreter's `DT_RPATH`.
+      // glibc needs libgcc to end a thread, and ends the whole process without it. Python before 3.14 ends its daemon
+      // threads this way. glibc searches the interpreter's `DT_RPATH`.
       lateNeeds: isInterpreter && elf.isDynamic ? ["libgcc_s.so.1"] : [],
       opensLibrariesByName: name.hasPrefix("_ctypes.") || name.hasPrefix("_cffi_backend."))
   }
 
-  /// The top-level name in a directory of packages without what distributions add for their libraries ("numpy" for
-  /// "numpy.libs"); empty for the interpreter's own.
+  /// The top-level name in a directory of packages, without the suffix for a distribution's libraries ("numpy" for
+  /// "numpy.libs").
+  ///
+  /// Empty for the interpreter's own files.
   private static func package(_ parts: [Substring]) -> String {
     guard let packages = parts.lastIndex(where: isPackageDirectory), packages + 1 < parts.count
     else { return "" }
@@ -35,7 +39,7 @@ extension BinaryRole {
 }
 
 extension RelocationReport.Missing {
-  /// Modules of the standard library that can't be imported where the target system has no such library, sorted.
+  /// Standard library modules that cannot be imported if the target system lacks this library, sorted.
   var modules: [String] {
     dependents.compactMap { path in
       let parts = path.string.split(separator: "/")
@@ -45,22 +49,22 @@ extension RelocationReport.Missing {
   }
 }
 
-/// What `relocatePython` did and found.
+/// The changes and findings of `relocatePython`.
 public struct PythonRelocation: Sendable {
   public internal(set) var report: RelocationReport
-  /// Programs and libraries for another processor, in distributions that also have some for this one.
+  /// Programs and libraries for other CPU architectures, in distributions that also have some for this one.
   public internal(set) var foreign: [Path]
-  /// One line for each finding that a maintainer may have to do something about.
+  /// One line for each finding that may need a maintainer's attention.
   public internal(set) var warnings: [String]
 }
 
 /// Makes the binaries of a tree with an interpreter relocatable (`TreeRelocation`).
 ///
 /// - Parameters:
-///   - request: its `role` does not count.
+///   - request: its `role` is ignored.
 ///   - most: the newest glibc that a file may need (`python.max-glibc`); nil for no limit.
-/// - Throws: that a distribution is for another processor, that a file needs a newer glibc than `most`, or what
-///   `TreeRelocation` throws.
+/// - Throws: an error if a distribution is for another architecture or a file needs a newer glibc than `most`, and the
+///   errors of `TreeRelocation`.
 public func relocatePython(_ request: RelocationRequest, most: GlibcVersion? = nil)
   throws(Failure) -> PythonRelocation
 {
@@ -78,7 +82,8 @@ public func relocatePython(_ request: RelocationRequest, most: GlibcVersion? = n
     report: report, foreign: foreign, warnings: missing + report.warnings)
 }
 
-/// A line for each missing library that somebody may lack. For another target this machine's libraries were not looked at.
+/// A line for each missing library that a user may lack. For another target, this machine's libraries were not
+/// searched.
 private func missingLibraries(_ report: RelocationReport, isForeign: Bool) -> [String] {
   var lines: [String] = []
   for library in report.missing {
@@ -93,7 +98,7 @@ private func missingLibraries(_ report: RelocationReport, isForeign: Bool) -> [S
       let names = modules.joined(separator: ", ")
       lines.append("\(names) can't be imported where the system has no \(library.name): \(why)")
     } else if isForeign, let path = library.neededBy.first {
-      // Perhaps nothing tests it before its users do.
+      // Perhaps no test loads it before the users do.
       lines.append("\(path.quoted) needs \(library.name) of the system: \(why)")
     }
   }

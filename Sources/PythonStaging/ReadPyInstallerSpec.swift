@@ -3,10 +3,10 @@ import BuildTools
 public import Posix
 import Processes
 
-/// Reads a `.spec` file of PyInstaller, by a helper program that does not run it.
+/// Reads a PyInstaller `.spec` file with a helper program that does not run it.
 ///
-/// - Parameter project: the directory from which paths are seen.
-/// - Throws: if it can't be read, is not valid Python, or makes no program. The message names file and line.
+/// - Parameter project: the directory that paths start from.
+/// - Throws: an error with file and line if the spec cannot be read, is not valid Python, or makes no program.
 public func readPyInstallerSpec(_ file: Path, project: Path) throws(Failure) -> PyInstallerSpec {
   for python in helperPythons() {
     let found = try ifInstalled { () throws(Failure) in
@@ -26,7 +26,7 @@ public func readPyInstallerSpec(_ file: Path, project: Path) throws(Failure) -> 
 }
 
 extension PyInstallerSpec {
-  /// From the facts of `pyinstaller_spec.py`.
+  /// Reads the facts of `pyinstaller_spec.py`.
   fileprivate init(_ facts: Facts, file: String) {
     self.init(file: file)
     name = facts["name"] ?? ""

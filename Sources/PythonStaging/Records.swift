@@ -3,9 +3,10 @@ import ContentHash
 import PayloadFormat
 import Posix
 
-/// Makes every distribution's `RECORD` say what is there (PyPA specification "Recording installed projects"):
-/// files that were removed are not listed, byte code is, and hashes are those of the files as they are now. Notes of
-/// the installer that tell of the build machine are removed.
+/// Makes every distribution's `RECORD` match its files (PyPA specification "Recording installed projects").
+///
+/// Removed files are dropped, byte code is added, and hashes are updated. Installer notes about the build machine are
+/// removed.
 func rewriteRecords(
   _ layout: Layout, _ distributions: [Distribution], _ form: ByteCodeForm, workers: Int
 ) throws(Failure) {
@@ -21,7 +22,7 @@ private func rewriteRecord(
   for name in ["direct_url.json", "REQUESTED", "uv_cache.json", "uv_build.json"] {
     try removeIfPresent(layout.root.appending("\(directory)/\(name)"))
   }
-  // The same, whichever installer the machine has.
+  // The same text for every installer.
   let installer = layout.root.appending("\(directory)/INSTALLER")
   if exists(installer) { try writeFile(installer, "onefold\n") }
   let record = "\(directory)/RECORD"
@@ -75,7 +76,7 @@ public func recordedPaths(_ bytes: [UInt8]) -> [[UInt8]] {
   return paths
 }
 
-/// Where the byte code of a source may be: in `__pycache__`, or in the source's place.
+/// The possible places of a source's byte code: in `__pycache__`, or in place of the source.
 private func byteCode(of file: String, _ suffix: String) -> [String] {
   guard file.hasSuffix(".py") else { return [] }
   let path = Path(file)
@@ -83,7 +84,7 @@ private func byteCode(of file: String, _ suffix: String) -> [String] {
   return ["\(path.parent.string)/__pycache__/\(name)\(suffix)", file + "c"]
 }
 
-/// `path` as seen from `directory`; both from the tree's root.
+/// `path` relative to `directory`; both start at the tree's root.
 private func relative(_ path: String, to directory: String) -> String {
   if path.hasPrefix(directory + "/") { return String(path.dropFirst(directory.utf8.count + 1)) }
   var from = directory.split(separator: "/")[...]
@@ -103,7 +104,7 @@ private func quoted(_ text: String) -> String {
     + "\""
 }
 
-/// URL-safe, without padding (RFC 4648, section 5).
+/// URL-safe base64 without padding (RFC 4648, section 5).
 func base64(_ bytes: some Sequence<UInt8>) -> String {
   let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
   var text = ""

@@ -3,39 +3,39 @@ import BuildTools
 import Posix
 import Processes
 
-/// What the spec's requirements files, lock and project say is to be installed.
+/// The requirements from the spec's requirements files, lock and project.
 struct Requirements: Sendable {
-  /// What an index is asked for, in one file without includes.
+  /// The requirements for the index, in one file without includes.
   var file: Path
-  /// Whether all have hashes: the same distributions every time.
+  /// Whether all have hashes, so that the same distributions are installed every time.
   var isLocked: Bool
   var count: Int
-  /// What has an address and no hash, such as a commit, where the rest has hashes; nil where there is none.
+  /// Requirements with an address but no hash, such as a commit, if the rest has hashes; nil for none.
   var beside: Path?
-  /// Options of the files that each call of an installer needs, such as --index-url.
+  /// Options of the requirements files that each installer call needs, such as --index-url.
   var options: Path
-  /// Projects of this machine, each after those that build it.
+  /// Local projects, each after those that build it.
   var locals: [LocalProject]
-  /// Left out because they are excluded, or because only excluded ones need them.
+  /// Requirements left out because they, or all distributions that need them, are excluded.
   var dropped: [String]
-  /// The names that a person asks for, rather than another distribution; normalized.
+  /// Normalized names that the user asked for, without dependencies.
   var asked: Set<String>
   /// The spec's line.
   var place: SpecPlace
-  /// Where each line of `file` comes from: "requirements.txt:3".
+  /// The source of each line of `file`: "requirements.txt:3".
   var origins: [String]
-  /// The lock that was found beside the project, though the spec does not name it.
+  /// The lock found beside the project, if the spec does not name it.
   var foundLock: String?
   var warnings: [String]
-  /// Whether the spec's project is a wheel, which is in none of these.
+  /// Whether the spec's project is a wheel. No other member contains it.
   var hasProjectWheel: Bool
 
-  /// Whether anything is to be installed.
+  /// Whether there is anything to install.
   var needsInstaller: Bool {
     count > 0 || beside != nil || !locals.isEmpty || hasProjectWheel
   }
 
-  /// An installer's message, with the user's files and lines in the place of this file's.
+  /// An installer's message with the user's files and lines instead of this file's.
   func translated(_ message: String) -> String {
     let path = file.string
     var result = ""
@@ -67,18 +67,18 @@ struct Requirements: Sendable {
   }
 }
 
-/// A project of this machine that is built and, unless it only builds others, installed.
+/// A local project to build and, unless it only builds others, to install.
 struct LocalProject: Sendable {
   /// Absolute, without symlinks.
   var path: Path
-  /// What names it: "requirements.txt:3", or the spec's project.
+  /// The place that names it: "requirements.txt:3", or the spec's project.
   var place: String
-  /// Normalized; empty where only its backend knows.
+  /// Normalized; empty if only its build backend knows the name.
   var name: String
   var extras: [String]
   var isNeeded: Bool
 
-  /// From the facts of `requirements.py`, in which "local" begins each.
+  /// Reads the facts of `requirements.py`. A "local" line begins each project.
   static func all(_ facts: Facts) -> [LocalProject] {
     var found: [LocalProject] = []
     for (fact, value) in facts.lines {
@@ -98,7 +98,7 @@ struct LocalProject: Sendable {
   }
 }
 
-/// Reads what the spec says is to be installed. A lock beside a spec that says nothing is a warning.
+/// Reads the spec's requirements. If the spec has none but a lock is beside it, adds a warning.
 func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
   throws(Failure) -> Requirements
 {
@@ -146,7 +146,7 @@ extension Spec {
 }
 
 extension Spec {
-  /// The name of the distribution that `dependencies.project` is a wheel of; empty if it is none.
+  /// The distribution's name if `dependencies.project` is a wheel; empty otherwise.
   fileprivate var projectWheelName: Set<String> {
     guard projectDirectory == nil, let project = dependencies.project else { return [] }
     let file = String(decoding: project.value.lastComponent, as: UTF8.self)

@@ -4,14 +4,15 @@ import PayloadFormat
 import Posix
 import Processes
 
-// Imports of the packed tree's modules, by its own interpreter.
+// Imports the packed tree's modules with its own interpreter.
 
 extension SmokeTest {
   // MARK: Distributions
 
-  /// Imports the modules of all distributions, those of each by themselves, and returns how many they were. A warning is for
-  /// each that lacks a module which no distribution of the tree has: its author made that optional without a word, and it
-  /// would lack it in a virtual environment as well.
+  /// Imports the modules of all distributions, and returns their number.
+  ///
+  /// If a module needs another that no distribution of the tree has, it gets a warning: its author left that dependency
+  /// optional without declaring it. It would be missing in a virtual environment as well.
   func importModules(_ progress: (String) -> Void) throws(Failure)
     -> (count: Int, warnings: [String])
   {
@@ -28,7 +29,7 @@ extension SmokeTest {
     var failures: [String] = []
     var warnings: [String] = []
     for (name, distribution) in modules where !imported.contains(name) {
-      // Only what can't be imported in a new process either is a failure.
+      // A module fails only if a new process cannot import it either.
       guard let problem = try importAlone(name) else { continue }
       let what = "\(name) (\(distribution.name) \(distribution.version))"
       if let lacking = problem.lacking, isOptional(lacking, of: distribution) {
@@ -50,8 +51,9 @@ extension SmokeTest {
     return (modules.count - warnings.count, warnings)
   }
 
-  /// Whether a module that is not there is none that anybody promised: what was excluded is missing because of the spec, and
-  /// what an own project lacks was forgotten.
+  /// Whether a missing module is an undeclared optional dependency.
+  ///
+  /// An excluded distribution is missing because of the spec. A module that a local project lacks was forgotten.
   private func isOptional(_ name: String, of distribution: Distribution) -> Bool {
     !distribution.isLocal && request.spec.dependencies.exclude.isEmpty
       && !request.staged.distributions.contains { other in
@@ -59,7 +61,7 @@ extension SmokeTest {
       }
   }
 
-  /// The modules that could be imported at once, by processes that are forked from others.
+  /// Imports all modules together, in forked processes. Returns those that succeeded.
   private func importTogether(_ skipped: Set<String>) throws(Failure) -> Set<String> {
     let plan = ProcessContext.absolutePath(request.scratch).appending("imports")
     var text = ""
@@ -83,8 +85,9 @@ extension SmokeTest {
     return Set(facts.all("ok"))
   }
 
-  /// Why a module can't be imported in a process of its own, and the module at the top level that is missing, if that is why;
-  /// nil if it can.
+  /// Imports a module in a separate process. Returns nil if that succeeds.
+  ///
+  /// Otherwise returns the error, and the missing top-level module if that is the cause.
   private func importAlone(_ name: String) throws(Failure)
     -> (text: String, lacking: String?)?
   {
@@ -103,14 +106,14 @@ extension SmokeTest {
     return (String(words[2]), String(words[1]))
   }
 
-  /// What is wrong with an import by what the helper printed after it began; nil for "ok".
+  /// The problem with an import, from the helper's output after it began; nil for "ok".
   private func problem(in verdict: ArraySlice<String>, _ result: Subprocess.Result) -> String? {
     guard let first = verdict.first else {
       let said = result.errors.isEmpty ? "" : "\n" + lastLines(result.errors, count: 8)
       return "the interpreter \(endText(result))\(said)"
     }
     if first.hasPrefix("Timeout ") {
-      // faulthandler wrote the stack, the innermost frame first, and ended the process.
+      // faulthandler wrote the stack, innermost frame first, and ended the process.
       let stack = verdict.dropFirst(2).prefix(8).map { "\n  " + readable($0.utf8) }
       return "it takes longer than \(smoke.timeout) s (smoke.timeout)" + stack.joined()
     }
@@ -119,7 +122,7 @@ extension SmokeTest {
 
   // MARK: The application
 
-  /// Imports what is launched, as far as that runs nothing of it yet. Returns false if there was nothing to import.
+  /// Imports the launched code, as far as that runs none of it yet. Returns false if there was nothing to import.
   func importApplication(_ progress: (String) -> Void) throws(Failure) -> Bool {
     guard request.staged.interpreter != nil else { return false }
     switch request.spec.launch.program.value {
@@ -136,7 +139,7 @@ extension SmokeTest {
       return try importWhatIsImported(
         by: "the script \(path.quoted)", ["script", "\(smoke.timeout)", source.string], progress)
     case .module(let name):
-      // What comes from an index is no part of the application, and imported with the other distributions.
+      // A package of an index is not part of the application. It is imported with the other distributions.
       let top = String(name.prefix { $0 != "." })
       let isOfOthers = request.staged.distributions.contains { distribution in
         !distribution.isLocal
@@ -148,7 +151,7 @@ extension SmokeTest {
     }
   }
 
-  /// Imports what a source imports when it is launched. Returns false if it imports nothing that can be tried.
+  /// Imports the modules that a launched source imports. Returns false if none of its imports can be tried.
   private func importWhatIsImported(
     by program: String, _ arguments: [String], _ progress: (String) -> Void
   ) throws(Failure) -> Bool {
@@ -183,7 +186,7 @@ extension SmokeTest {
     output.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// Runs a helper program with the unpacked interpreter, as the launch runs it.
+  /// Runs a helper program with the unpacked interpreter, as the launch does.
   private func runStaged(
     _ helper: String, _ arguments: [String], timeout: Int
   ) throws(Failure) -> Subprocess.Result {

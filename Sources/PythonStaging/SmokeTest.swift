@@ -5,12 +5,12 @@ import PayloadFormat
 public import Posix
 import Processes
 
-/// What to test a packed file with.
+/// The inputs of a smoke test.
 public struct SmokeRequest: Sendable {
   public var spec: Spec
   public var onefile: Path
   public var staged: StagedApplication
-  /// An empty directory for the cache and the home directory of what is tested.
+  /// An empty directory for the cache and the home directory of the tested programs.
   public var scratch: Path
 
   public init(spec: Spec, onefile: Path, staged: StagedApplication, scratch: Path) {
@@ -21,36 +21,36 @@ public struct SmokeRequest: Sendable {
   }
 }
 
-/// What was tested, and that it passed.
+/// The tests that passed.
 public struct SmokeReport: Sendable {
-  /// Modules of distributions.
+  /// The number of imported modules of distributions.
   public var imports = 0
   public var commands = 0
   public var requests = 0
   public var application = Application.untested
-  /// What the tested programs wrote below the tree.
+  /// Files that the tested programs wrote below the tree.
   public var written: [WrittenFile] = []
   /// Libraries that they took from this machine.
   public var libraries: [ForeignLibrary] = []
-  /// A line for each module that can't be imported, because a module is missing that nothing requires.
+  /// A line for each module that cannot be imported because it needs a module that no distribution requires.
   public var lacking: [String] = []
 
-  /// How far the application itself was tested, beside the distributions that it requires.
+  /// How far the application itself was tested, apart from its distributions.
   public enum Application: String, Sendable {
     /// By a command or a request.
     case started
-    /// The function that is launched, or what the script or module imports, was imported.
+    /// The launched function, or the imports of the script or module, were imported.
     case imported
     case untested
   }
 }
 
-/// Why the packed file can't be tested on this machine, which is not what it is for; nil if it can.
+/// Why this machine cannot test the packed file; nil if it can.
 ///
-/// An emulator such as qemu-user can, if the kernel starts programs of the target with it (binfmt_misc) and the loader of such
-/// programs is at hand.
+/// A machine of another target can use an emulator such as qemu-user. The kernel must start programs of the target with
+/// it (binfmt_misc), and the target's loader must be available.
 ///
-/// - Throws: a system call's failure, but for a program that this machine does not start.
+/// - Throws: a system call's failure, except for a program that this machine cannot start.
 public func whyUntestable(_ request: SmokeRequest) throws(Failure) -> String? {
   let target = request.spec.target
   guard target != .native else { return nil }
@@ -68,7 +68,7 @@ public func whyUntestable(_ request: SmokeRequest) throws(Failure) -> String? {
   return "there is no \(loader.quoted) on this machine; set QEMU_LD_PREFIX to a root that has it"
 }
 
-/// The loader that the entry needs, if neither this machine nor an emulator's prefix has it.
+/// The entry's loader, if neither this machine nor an emulator's prefix has it.
 private func missingLoader(_ request: SmokeRequest) -> Path? {
   let entry = request.staged.interpreter ?? request.staged.entry
   guard let loader = (try? ElfFile.read(request.staged.tree.appending(entry)))?.interpreter else {
@@ -79,15 +79,15 @@ private func missingLoader(_ request: SmokeRequest) -> Path? {
   return prefixes.contains { exists($0.appending(below)) } ? nil : loader
 }
 
-/// Where qemu-user looks for the target's loader and libc before it takes this machine's.
+/// The directory that qemu-user searches for the target's loader and libc before this machine's.
 private func emulatorPrefix(_ staged: StagedApplication) -> Path? {
   ProcessContext.variable("QEMU_LD_PREFIX") ?? staged.systemRoot.map(ProcessContext.absolutePath)
 }
 
-/// Runs the spec's smoke tests from the packed file, which unpacks itself to a cache of its own first.
+/// Runs the spec's smoke tests from the packed file, which first unpacks itself to a separate cache.
 ///
-/// - Parameter progress: called on this thread with what is being done.
-/// - Throws: the first test that fails, with its line; of imports all that fail. Everything that was started has ended then.
+/// - Parameter progress: called on this thread with the current step.
+/// - Throws: the first failed test, with its line; for imports, all failures. All started processes have ended then.
 public func runSmokeTests(_ request: SmokeRequest, progress: (String) -> Void) throws(Failure)
   -> SmokeReport
 {
@@ -117,7 +117,7 @@ struct SmokeTest {
   let request: SmokeRequest
   let onefile: Path
   let environment: [String]
-  /// The tree that the onefile unpacked.
+  /// The onefile's unpacked tree.
   let tree: Path
   let watch: TreeWatch
 
@@ -129,14 +129,14 @@ struct SmokeTest {
     let scratch = ProcessContext.absolutePath(request.scratch)
     let home = scratch.appending("home").string
     try createDirectories(Path(home))
-    // The tests must neither see nor change what the user of this machine has.
+    // The tests must neither see nor change this user's files.
     var environment = [
       "ONEFOLD_CACHE=\(scratch.string)/cache", "HOME=\(home)", "XDG_CACHE_HOME=\(home)/.cache",
       "XDG_CONFIG_HOME=\(home)/.config", "XDG_DATA_HOME=\(home)/.local/share",
       "XDG_STATE_HOME=\(home)/.local/state",
-      // What the tests change in the tree is not to be repaired between them.
+      // Keep the tests' changes in the tree: no repair between them.
       "ONEFOLD_CHECK=seal",
-      // Of this machine's variables for the interpreter, which count, this one alone is not removed.
+      // The environment of the tests keeps no other variable of the interpreter, so clear this one.
       "PYTHONWARNINGS=",
     ]
     if request.spec.target != .native, let prefix = emulatorPrefix(request.staged) {
@@ -245,7 +245,7 @@ struct SmokeTest {
     }
   }
 
-  /// Asks until there is an answer; returns what is wrong with it.
+  /// Repeats the request until the server answers. Returns the problem with the answer; nil for none.
   private func poll(_ http: Spec.Smoke.HTTP, _ url: String, _ server: inout RunningProcess)
     throws(Failure) -> String?
   {
@@ -272,7 +272,7 @@ struct SmokeTest {
 }
 
 extension Application {
-  /// A module that runs the smoke tests where the file was packed for; nil if they run here, or if there are none.
+  /// A module that runs the smoke tests on the target; nil if they run here or there are none.
   func targetSmokeTest() -> String? {
     guard layout.target != .native else { return nil }
     let smoke = spec.smoke

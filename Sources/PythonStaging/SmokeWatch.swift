@@ -3,31 +3,33 @@ import BinaryRelocation
 import BuildTools
 import Posix
 
-/// A file below the tree that a tested program wrote.
+/// A file below the tree, written by a tested program.
 public struct WrittenFile: Sendable {
   /// From the tree's root.
   public var path: String
-  /// Whether it is a file of the tree that has other content now.
+  /// Whether it is a file of the tree with changed content.
   public var isPacked: Bool
-  /// The source and the line that wrote it, from the root of data files: the application's own, or else a distribution's; nil where
-  /// that is not known.
+  /// The source and line that wrote it, from the root of data files; nil if unknown.
+  ///
+  /// A source of the application is preferred to one of a distribution.
   public var writer: String?
-  /// The distribution by whose code it was written; nil where it was none.
+  /// The distribution whose code wrote it; nil if no distribution did.
   public var distribution: String?
 }
 
-/// A shared library from outside of the tree that a tested program mapped.
+/// A shared library outside of the tree that a tested program mapped.
 public struct ForeignLibrary: Sendable {
-  /// As `python.libraries` names it.
+  /// Its name in `python.libraries`.
   public var name: String
   public var path: String
-  /// The distributions whose imports mapped it; empty where the application did.
+  /// The distributions whose imports mapped it; empty if the application did.
   public var distributions: [String]
-  /// Whether another one of them needs it.
+  /// Whether another of these libraries needs it.
   public var isNeededByOther: Bool
 }
 
-/// Watches what the tested programs write below the unpacked tree, and which libraries they take from this machine.
+/// Watches which files the tested programs write below the unpacked tree, and which libraries they take from this
+/// machine.
 final class TreeWatch {
   private let staged: StagedApplication
   private let tree: Path
@@ -37,10 +39,10 @@ final class TreeWatch {
   /// Sources of distributions, read once.
   private var sources: [String: [[UInt8]]] = [:]
   private var before: [String: FileStatus] = [:]
-  /// By the path of a library: the distributions that mapped it, "" for the application.
+  /// By the path of a library: the distributions that mapped it. "" stands for the application.
   private var libraries: [String: Set<String>] = [:]
 
-  /// What starts the runtime module in the tree; it starts the watching module as well.
+  /// The file that starts the runtime module in the tree. It also starts the watching module.
   private static let startFile = "__onefold__.pth"
 
   init(_ request: SmokeRequest, tree: Path) throws(Failure) {
@@ -54,8 +56,9 @@ final class TreeWatch {
     for entry in try listTree(tree) { before[entry.path.string] = entry.status }
   }
 
-  /// Has each interpreter of the tree execute the watching module. The file that names it is changed in place, so that every
-  /// directory of the tree stays as it was sealed.
+  /// Makes each interpreter of the tree run the watching module.
+  ///
+  /// The file that names it is changed in place, so that every directory of the tree stays as it was sealed.
   private func install(_ place: Path) throws(Failure) {
     guard let site = staged.site else { return }
     let module = place.appending("watch.py")
@@ -72,7 +75,7 @@ final class TreeWatch {
 
   // MARK: Files
 
-  /// What was written below the tree and is still there, by path.
+  /// The files written below the tree that still exist, by path.
   func writtenFiles() throws(Failure) -> [WrittenFile] {
     var writers: [String: [String]] = [:]
     for value in Facts((try? readFile(log)) ?? []).all("writes") {
@@ -115,12 +118,12 @@ final class TreeWatch {
 
   // MARK: Libraries
 
-  /// Notes a library that the imports of a distribution mapped; "" or "-" stands for none.
+  /// Records a library that the imports of a distribution mapped. "" and "-" stand for none.
   func note(library path: String, of distribution: String) {
     libraries[path, default: []].insert(distribution == "-" ? "" : distribution)
   }
 
-  /// Notes the libraries that the processes of a group have mapped.
+  /// Records the libraries that the processes of a group have mapped.
   func noteLibraries(ofGroup group: Int32) {
     let place = Path("/proc")
     for name in (try? DirectoryHandle.current.names(in: place)) ?? [] {
@@ -138,7 +141,7 @@ final class TreeWatch {
     }
   }
 
-  /// The process group by `/proc/PID/stat` (proc(5)), whose second field may hold anything.
+  /// The process group in `/proc/PID/stat` (proc(5)). The second field can contain any text.
   private func group(of process: Path) -> Int32? {
     let stat = String(decoding: content(of: process.appending("stat")), as: UTF8.self)
     guard let end = stat.lastIndex(of: ")") else { return nil }
@@ -146,7 +149,7 @@ final class TreeWatch {
     return fields.count > 3 ? Int32(fields[3]) : nil
   }
 
-  /// A file of /proc, whose size is not known before.
+  /// Reads a file of /proc, whose size is unknown.
   private func content(of file: Path) -> [UInt8] {
     guard let opened = try? FileDescriptor.open(file, .read) else { return [] }
     var result: [UInt8] = []
@@ -156,9 +159,9 @@ final class TreeWatch {
     return result
   }
 
-  /// The libraries that are neither the tree's nor those of every system, by name.
+  /// The libraries that neither the tree nor every system has, by name.
   func foreignLibraries(_ target: Target) -> [ForeignLibrary] {
-    // An emulator maps its own.
+    // An emulator maps its own libraries.
     guard target == .native else { return [] }
     for path in Facts((try? readFile(log)) ?? []).all("library") { note(library: path, of: "") }
     let places = [tree.string, (try? realPath(tree)) ?? tree.string, scratch]
@@ -183,9 +186,10 @@ final class TreeWatch {
     return found.sorted { $0.name < $1.name }
   }
 
-  /// Whether a source of the distributions names a library, so that it is loaded by name whoever needs it as well.
+  /// Whether a source of the distributions names a library. It is then loaded by name, even if another library needs it
+  /// too.
   private func isNamed(_ name: String, by distributions: [String]) -> Bool {
-    // "libpango-1.0.so.0" is found as "pango-1.0" as well.
+    // Code can also name "libpango-1.0.so.0" as "pango-1.0".
     var stem = name[...]
     if stem.hasPrefix("lib") { stem = stem.dropFirst(3) }
     while !stem.isEmpty && !stem.hasSuffix(".so") { stem = stem.dropLast() }
@@ -208,7 +212,7 @@ final class TreeWatch {
     return read
   }
 
-  /// Those that don't merely require another one of them.
+  /// The distributions that do not require another of them.
   private func ownUsers(_ names: Set<String>) -> [String] {
     names.filter { name in
       !name.isEmpty && closure(of: name).isDisjoint(with: names)
@@ -232,10 +236,10 @@ final class TreeWatch {
 // MARK: Warnings
 
 extension SmokeReport {
-  /// What a person should know of what the tested programs did, a line each.
+  /// Warnings about the tested programs, one per line.
   public var warnings: [String] { lacking + writtenWarnings + libraryWarnings }
 
-  /// A line for each source that wrote.
+  /// A line for each source that wrote files.
   private var writtenWarnings: [String] {
     var groups: [(writer: String, files: [WrittenFile])] = []
     for file in written {

@@ -5,20 +5,21 @@ import ContentHash
 public import PayloadFormat
 public import Posix
 
-/// What to stage, and where.
+/// The inputs of staging.
 public struct StagingRequest: Sendable {
   public var spec: Spec
-  /// An empty directory. The tree becomes `tree` in it; what else is left there may be removed.
+  /// An empty directory. The tree is created as `tree` in it. Other files left there can be removed.
   public var directory: Path
-  /// The directory of layers, which speed up the next staging; nil for none.
+  /// The directory of layers, which speed up later staging; nil for none.
   public var layers: Path?
   /// Threads to use, at least 1.
   public var workers: Int
-  /// The time of the application's own files, in seconds since 1970 (SOURCE_DATE_EPOCH); nil: that of their commit.
+  /// The time of the application's own files, in seconds since 1970 (SOURCE_DATE_EPOCH); nil for the time of their
+  /// commit.
   public var epoch: Int64?
-  /// What is packed in the end, which is no source of the application.
+  /// The path of the packed file, which is not a source of the application.
   public var output: Path
-  /// The version of what stages; another one uses other layers.
+  /// The version of the packer. Each version has its own layers.
   public var packer: String
 
   public init(
@@ -35,29 +36,29 @@ public struct StagingRequest: Sendable {
   }
 }
 
-/// A tree that is ready to be packed, and how it is launched.
+/// A tree that is ready for packing, and its launch command.
 public struct StagedApplication: Sendable {
   public var tree: Path
-  /// From the tree: what is executed.
+  /// The executed program, from the tree's root.
   public var entry: String
-  /// What comes before the user's arguments.
+  /// The arguments before the user's.
   public var arguments: [String]
   public var variables: [(name: String, value: String)]
   public var removedVariables: [String]
-  /// When the application's own files were modified, in seconds since 1970: later in each release.
+  /// The modification time of the application's own files, in seconds since 1970. Each release has a later one.
   public var releaseTime: Int64
   public var report: StagingReport
-  /// From the tree; nil where there is none.
+  /// The interpreter, from the tree's root; nil for none.
   var interpreter: String?
-  /// The interpreter that the tree's was copied from, for helper programs; else the machine's.
+  /// The interpreter that runs helper programs: the original of the tree's, or a local one.
   var helper: Path
-  /// Its directory of site-packages, from the tree; nil where it has none.
+  /// The directory of site-packages, from the tree's root; nil for none.
   var site: String?
   var distributions: [Distribution]
-  /// The root of the system that the interpreter is installed in, for another target.
+  /// The root of the system with the interpreter, for another target.
   var systemRoot: Path?
 
-  /// What runs the smoke tests on a machine of the target, where FILE is; nil if the tree has no interpreter.
+  /// The command that runs the smoke tests of `file` on a machine of the target; nil if the tree has no interpreter.
   public func smokeCommand(_ file: Path) -> String? {
     interpreter.map { _ in
       let name = file.bytes.contains(UInt8(ascii: "/")) ? file.string : "./\(file.string)"
@@ -66,41 +67,42 @@ public struct StagedApplication: Sendable {
   }
 }
 
-/// What staging did, for the packer's summary.
+/// The results of staging, for the packer's summary.
 public struct StagingReport: Sendable {
-  /// "3.11.7"; empty where the tree has no interpreter.
+  /// "3.11.7"; empty if the tree has no interpreter.
   public var pythonVersion = ""
-  /// Where the interpreter was taken from.
+  /// The source of the interpreter.
   public var interpreter = ""
-  /// "pip 23.2.1"; empty where nothing was to be installed.
+  /// "pip 23.2.1"; empty if nothing was installed.
   public var installer = ""
   public var distributions = 0
-  /// Distributions that were left out.
+  /// Excluded distributions.
   public var excluded: [String] = []
-  /// What pruning removed, of whom; the most bytes first.
+  /// Pruned files by owner, most bytes first.
   public var pruned: [PrunedRow] = []
-  /// The source because of which the interpreter's headers stay; nil if they were removed, or were not to be.
+  /// The source that makes the interpreter's headers stay; nil if they were removed, or were not to be.
   public var compiles: String?
   /// Bytes of debug symbols that were stripped.
   public var strippedBytes: UInt64 = 0
-  /// Files that keep their debug symbols though they were to be stripped, and why; sorted by path.
+  /// Files that keep their debug symbols although stripping was requested, with the reason; sorted by path.
   public var unstripped: [RelocationReport.Unstrippable] = []
-  /// Shared libraries of the build machine that were copied into the tree.
+  /// Shared libraries copied from the build machine into the tree.
   public var copiedLibraries: [String] = []
-  /// The oldest glibc that the tree runs on, and a file that asks for it; nil if nothing does.
+  /// The oldest glibc that the tree runs on, and a file that needs it; nil if none does.
   public var glibc: GlibcRequirement?
-  /// Why `sys.frozen` is set, to be read after "because"; nil where it is not set.
+  /// The reason to set `sys.frozen`, to be read after "because"; nil if it is not set.
   public var frozen: String?
   /// Whether the interpreter and the requirements came from a layer.
   public var reusedLayer = false
   public var warnings: [String] = []
 }
 
-/// Stages an application as its spec says.
+/// Stages the application of a spec.
 ///
-/// - Parameter progress: called on this thread with what is being done.
-/// - Throws: what of the spec can't be had, with its line; `interrupted`, if termination signals are held and one came; or a
-///   system call's failure. What was begun stays in the request's directory, which the caller owns and removes.
+/// - Parameter progress: called on this thread with the current step.
+/// - Throws: an error with the spec's line if a part of the spec is unavailable; `interrupted` if termination signals
+///   are held and one came; or a system call's failure. Partial results stay in the request's directory, which the
+///   caller owns and removes.
 public func stage(_ request: StagingRequest, progress: (String) -> Void) throws(Failure)
   -> StagedApplication
 {
@@ -120,7 +122,7 @@ private struct Staging {
     self.request = request
     spec = request.spec
     root = request.directory.appending("tree")
-    // Installers run in the spec's directory, and are told of files in here.
+    // Absolute, because installers run in the spec's directory but get paths of files in here.
     scratch = ProcessContext.absolutePath(request.directory).appending("scratch")
     layers = LayerCache(directory: request.layers, workers: request.workers)
   }
@@ -189,7 +191,7 @@ private struct Staging {
       site: layout.site, distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
   }
 
-  /// The spec's variables, and the PATH on which what the server starts finds programs of the tree first.
+  /// The spec's variables, and a PATH that makes the server find programs of the tree first.
   private var variables: [(name: String, value: String)] {
     let launch = spec.launch
     guard launch.binOnPath, isDirectory(root.appending("bin")), !launch.unset.contains("PATH"),
@@ -198,7 +200,7 @@ private struct Staging {
     return [("PATH", "{root}/bin:{env:PATH}")] + launch.environment
   }
 
-  /// A tree of data files alone, for programs that need no Python.
+  /// Stages data files alone, for programs that need no Python.
   private mutating func runWithoutPython(_ progress: (String) -> Void) throws(Failure)
     -> StagedApplication
   {
@@ -246,7 +248,7 @@ private struct Staging {
     return isDirectory(target.appending("python")) ? target.appending("python") : target
   }
 
-  /// The interpreter, with the requirements where they are locked: from a layer, or made and kept as one.
+  /// Stages the interpreter and, if they are locked, the requirements: from a layer, or anew with a new layer.
   private mutating func base(
     _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements,
     installedBy installer: Installer?, progress: (String) -> Void
@@ -279,7 +281,7 @@ private struct Staging {
     try removeForeignByteCode(layout, ours: [])
     let distributions = try finish(
       layout, python, interpreter, asked: locked?.asked ?? [], isLast: false, progress)
-    // A local file with a hash is like one of an index: a layer holds nothing of the application's own.
+    // A local file with a hash counts as one of an index: a layer holds no files of the application.
     try settle(
       root, distributions.map(\.asDependency),
       others: FileTimes.ofDistribution("python", interpreter.version.description))
@@ -287,7 +289,7 @@ private struct Staging {
     return layout
   }
 
-  /// What making the layer removed and copied, for the summary of a build that starts from it.
+  /// The removed and copied files of a layer, for the summary of later builds that start from it.
   private var note: String {
     """
     stripped \(report.strippedBytes)
@@ -325,7 +327,7 @@ private struct Staging {
     var parts = Helper.all
     parts += [request.packer, interpreter.target.name]
     if let foreign = interpreter.foreign {
-      // What else its files say comes from files that the identity covers.
+      // The identity covers the files behind all other facts.
       parts += [interpreter.helper.string, interpreter.compiler?.string ?? "", foreign.site]
       parts.append("\(foreign.systemRoot?.string ?? "") \(foreign.glibc.description)")
       parts.append(python.maxGlibc?.value ?? "")
@@ -347,7 +349,7 @@ private struct Staging {
 
   // MARK: Passes over the tree
 
-  /// Prunes, relocates, compiles and records what is in the tree; what an earlier pass did stays.
+  /// Prunes, relocates, compiles and records the tree. Results of an earlier pass stay.
   private mutating func finish(
     _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, asked: Set<String>,
     isLast: Bool = true, _ progress: (String) -> Void
@@ -371,7 +373,7 @@ private struct Staging {
     }
     try rewriteRecords(layout, installed, ByteCodeForm(spec), workers: request.workers)
     var distributions = try listDistributions(layout)
-    // The records no longer tell of the origin.
+    // The records no longer name the origin.
     let before = Dictionary(installed.map { ($0.directory, $0) }) { first, _ in first }
     for index in distributions.indices {
       guard let known = before[distributions[index].directory] else { continue }
@@ -382,7 +384,7 @@ private struct Staging {
     return distributions
   }
 
-  /// Finds out what else the sources in the tree need, and adds tkinter to it if they show windows.
+  /// Finds further needs of the sources in the tree, and adds tkinter if they show windows.
   private mutating func look(
     _ pruner: inout Pruner, _ interpreter: Interpreter, _ installed: [Distribution]
   ) throws(Failure) {
@@ -456,7 +458,7 @@ private struct Staging {
 
   // MARK: The application's own sources
 
-  /// Files and directories that the application's own sources are in, as the spec names them.
+  /// The files and directories of the application's own sources, as the spec names them.
   private var ownPlaceNames: [Path] {
     var places = spec.data.map(\.source.value)
     if case .script(let path) = spec.launch.program.value { places.append(path) }
@@ -474,7 +476,7 @@ private struct Staging {
     return time
   }
 
-  /// Looks for what the application's own sources expect of PyInstaller, and warns of what they don't get.
+  /// Checks the PyInstaller features that the application's own sources expect, and warns about missing ones.
   private mutating func askOwnSources(_ interpreter: Interpreter, _ layout: Layout)
     throws(Failure) -> OwnSources
   {
@@ -485,7 +487,8 @@ private struct Staging {
     return sources
   }
 
-  /// Whether the application imports tkinter or a module that needs it, or has a distribution that can't be imported without.
+  /// Whether the application imports tkinter or a module that needs it, or has a distribution that cannot be imported
+  /// without it.
   private func showsWindows(_ sources: PackedSources, _ installed: [Distribution])
     throws(Failure) -> Bool
   {

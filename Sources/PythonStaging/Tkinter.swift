@@ -3,12 +3,12 @@ import BinaryRelocation
 import BuildTools
 import Posix
 
-/// Copies what tkinter is made of from an interpreter: its modules, and the scripts of Tcl and Tk.
+/// Copies the parts of tkinter from an interpreter: its modules, and the scripts of Tcl and Tk.
 struct Tkinter {
   var interpreter: Interpreter
   var layout: Layout
 
-  /// Puts it into a tree, where it is not yet. Returns whether the interpreter has it.
+  /// Adds tkinter to a tree that lacks it. Returns whether the interpreter has it.
   func add() throws(Failure) -> Bool {
     let package = interpreter.standardLibrary.appending("tkinter")
     guard isDirectory(package) else { return false }
@@ -35,7 +35,8 @@ struct Tkinter {
     }
   }
 
-  /// Puts the scripts of Tcl and Tk, where they are files, into `lib`. There both look for them, seen from the interpreter.
+  /// Copies the scripts of Tcl and Tk, if they are files, into `lib`. Both look for them there, relative to the
+  /// interpreter.
   func addScripts() throws(Failure) {
     let version = try tclVersion()
     for directory in scriptDirectories where isDirectory(directory) {
@@ -51,7 +52,7 @@ struct Tkinter {
       for name in [tcl, "tk\(number)", modules] {
         try copyScripts(directory.appending(name), to: name)
       }
-      // Debian has the modules of Tcl in another place, which its library knows by an absolute path.
+      // Debian keeps the Tcl modules in another directory. Its library has the absolute path.
       try copyScripts(directory.appending(tcl).appending(modules), to: "\(modules)/\(number)")
       return
     }
@@ -64,7 +65,7 @@ struct Tkinter {
     try copyTree(source, to: target, follow: true)
   }
 
-  /// The version of the library that `_tkinter` needs: "8.6"; nil if it holds Tcl itself.
+  /// The version of the library that `_tkinter` needs: "8.6"; nil if `_tkinter` contains Tcl itself.
   private func tclVersion() throws(Failure) -> String? {
     let directory = interpreter.standardLibrary.appending("lib-dynload")
     for name in try names(in: directory) where name.hasPrefix("_tkinter.") {
@@ -78,7 +79,7 @@ struct Tkinter {
     return nil
   }
 
-  /// Where the scripts may be: beside the interpreter, and where distributions of Linux have them.
+  /// The possible directories of the scripts: beside the interpreter, and in the places of Linux distributions.
   private var scriptDirectories: [Path] {
     var directories = [interpreter.prefix.appending("lib")]
     let root = interpreter.target == .native ? Path("/") : interpreter.foreign?.systemRoot

@@ -13,7 +13,7 @@ struct FileTimesTests {
     try DirectoryHandle.current.status(of: directory("tree").appending(name)).modified.seconds
   }
 
-  /// A new file may have the inode of one that was removed: a file with another time stands for it here.
+  /// A new file can reuse the inode of a removed one. Here a file with another time stands for it.
   @Test func whatHasAnotherTimeIsNotSettled() throws {
     for name in ["old", "new"] { try directory.write("tree/\(name)", [1]) }
     try settle(directory("tree"), others: 1_000_000_000)

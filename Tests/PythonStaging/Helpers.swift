@@ -5,7 +5,7 @@ import TestSupport
 @testable import AppSpec
 @testable import PythonStaging
 
-/// A spec that launches a module and has what `edit` puts into it.
+/// A spec that launches a module, changed by `edit`.
 func makeSpec(_ edit: (inout Spec) -> Void = { _ in }) -> Spec {
   let place = SpecPlace(file: "onefold.toml", line: 1)
   var spec = Spec(
@@ -16,7 +16,7 @@ func makeSpec(_ edit: (inout Spec) -> Void = { _ in }) -> Spec {
   return spec
 }
 
-/// The layout of an interpreter of version 3.11, which need not be there.
+/// The layout of an interpreter of version 3.11, which need not exist.
 func makeLayout(_ directory: TemporaryDirectory) -> Layout {
   Layout(
     root: directory("tree"), version: PythonVersion("3.11.7")!,
@@ -24,12 +24,11 @@ func makeLayout(_ directory: TemporaryDirectory) -> Layout {
     site: "lib/python3.11/site-packages")
 }
 
-/// Makes empty files, or such with content.
+/// Creates files, empty or with content.
 func write(_ files: [String: String], to directory: TemporaryDirectory) throws {
   for (path, text) in files { try directory.write("tree/\(path)", [UInt8](text.utf8)) }
 }
 
-/// The paths of the files in the tree.
 func files(in layout: Layout) throws -> Set<String> {
   Set(try listTree(layout.root).filter { $0.status.kind != .directory }.map(\.path.string))
 }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import PythonStaging
 
-/// What `pip check` and `uv pip check` say.
+/// The output of `pip check` and `uv pip check`.
 @Suite struct InstallerCheckTests {
   @Test(arguments: [
     "demo 1.0 requires other, which is not installed.",

@@ -15,7 +15,7 @@ struct PruningTests {
     layout = makeLayout(directory)
   }
 
-  /// Makes the files, prunes, and returns which are gone.
+  /// Creates the files, prunes them, and returns those that are gone.
   private func prune(
     _ paths: [String: String], isLast: Bool = true, usesTkinter: Bool = false,
     asked: Set<String> = [], compiles: String? = nil, _ distributions: [Distribution] = [],
@@ -36,7 +36,7 @@ struct PruningTests {
   private static let library = "lib/python3.11"
   private static let site = "lib/python3.11/site-packages"
 
-  /// A file that each rule removes, and what turns the rule off.
+  /// For each rule, a file that it removes and the setting that turns it off.
   private static let rules: [(path: String, off: @Sendable (inout Spec) -> Void)] = [
     ("\(library)/ensurepip/__init__.py", { $0.prune.installers = false }),
     ("\(library)/ensurepip/_bundled/pip.whl", { $0.prune.installers = false }),
@@ -73,7 +73,7 @@ struct PruningTests {
   @Test func defaultsRemoveWhatNoServerNeeds() throws {
     let doomed = Dictionary(uniqueKeysWithValues: Self.rules.map { ($0.path, "12345") })
     #expect(try prune(doomed.merging(Self.kept) { a, _ in a }) == Set(doomed.keys))
-    // Nor are empty directories left.
+    // No empty directories are left either.
     #expect(!(try directory.exists("tree/\(Self.library)/ensurepip")))
     #expect(!(try directory.exists("tree/include")))
   }
@@ -187,7 +187,7 @@ struct PruningTests {
       ])
   }
 
-  // MARK: What sources need
+  // MARK: Needs of sources
 
   @Test(arguments: [
     ("source = '#include <Python.h>'", true), ("from x import get_python_inc", true),
@@ -245,7 +245,7 @@ struct PruningTests {
   }
 
   @Test(arguments: [
-    ["p/test/client.py": ""],  // For those who write tests.
+    ["p/test/client.py": ""],  // For authors of tests.
     ["tests/client.py": "", "p/x.py": ""],
     ["p/tests/test_a.py": "", "p/__init__.py": "from p.tests import helper"],
     ["p/tests/test_a.py": "", "p/__init__.py": "from .tests import helper"],

@@ -6,7 +6,7 @@ import Testing
 
 @testable import PythonStaging
 
-/// What Python's layout adds to the relocation of a tree.
+/// The part of a tree's relocation that depends on Python's layout.
 struct PythonBinariesTests {
   private let tree: ProgramTree
   private var directory: TemporaryDirectory { tree.directory }
@@ -46,7 +46,7 @@ struct PythonBinariesTests {
     #expect(throws: Failure.self) { try relocate() }
   }
 
-  /// Debuggers have programs for several processors.
+  /// Debuggers have programs for several CPU architectures.
   @Test func otherProcessorsBesideThisOneAreListed() throws {
     try tree.compileHost()
     let name = "lib/python3.11/site-packages/debugger"
@@ -85,7 +85,7 @@ struct PythonBinariesTests {
     #expect(relocation.warnings.count == 1 && relocation.warnings[0].contains("will not start"))
   }
 
-  /// Without it glibc ends the process where a thread of the interpreter ends early.
+  /// Without it, glibc ends the process when a thread of the interpreter ends early.
   @Test func theInterpreterGetsLibgcc() throws {
     try directory.compile(
       "tree/bin/python3.11",
@@ -112,7 +112,7 @@ struct PythonBinariesTests {
   }
 }
 
-/// The header of a library for another processor.
+/// The header of a library for another CPU architecture.
 private func foreignLibrary(machine: UInt8 = 183) -> [UInt8] {
   var header = [UInt8](repeating: 0, count: 64)
   header.replaceSubrange(0..<7, with: [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1])

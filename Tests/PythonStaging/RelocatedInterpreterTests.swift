@@ -11,7 +11,7 @@ struct RelocatedInterpreterTests {
 
   init() throws { directory = try TemporaryDirectory() }
 
-  /// Copies what an installed interpreter needs to run to `tree`. Returns its name, such as "python3.11".
+  /// Copies the files that an installed interpreter needs to `tree`. Returns its name, such as "python3.11".
   private func copyInterpreter() throws -> (name: String, libraries: Path) {
     let questions = [
       "import os, sys, sysconfig", "print('python%d.%d' % sys.version_info[:2])",
@@ -83,7 +83,7 @@ struct RelocatedInterpreterTests {
     }
   }
 
-  /// The path without "name/..", which the loader leaves in.
+  /// The path without "name/..", which the loader does not remove.
   private func simplified(_ path: String) -> String {
     var components: [Substring] = []
     for component in path.split(separator: "/") {

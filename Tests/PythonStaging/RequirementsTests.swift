@@ -91,7 +91,7 @@ struct RequirementsTests {
     #expect(flat.facts["unhashed"] == "\(directory("more.txt").string):2 two==2")
   }
 
-  /// Linux takes no longer argument (MAX_ARG_STRLEN).
+  /// Linux allows no longer argument (MAX_ARG_STRLEN).
   @Test func theProgramIsShortEnoughForAnArgument() {
     for program in Helper.all { #expect(program.utf8.count < 128 << 10) }
   }
@@ -134,7 +134,7 @@ struct RequirementsTests {
     #expect(flat.text == "\(line)\n")
   }
 
-  /// a needs b and d, b needs c and d, c and e each other.
+  /// a needs b and d; b needs c and d; c and e need each other.
   private static let locked: [(name: String, via: [String])] = [
     ("a", ["-r requirements.in"]), ("b", ["a"]), ("c", ["b", "e"]), ("d", ["a", "b"]), ("e", ["c"]),
   ]

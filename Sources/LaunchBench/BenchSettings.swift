@@ -1,43 +1,44 @@
 public import Posix
 
-/// What is measured, and how (docs/bench.md).
+/// The programs to measure, and how to measure them (docs/bench.md).
 public struct BenchSettings: Sendable {
-  /// In arguments and variables, stands for the port of a launch.
+  /// Stands for the port of a launch in arguments and variables.
   public static let portPlaceholder = "{port}"
 
   public var onefiles: [Path]
   /// Other programs, each with its arguments.
   public var commands: [[Path]] = []
-  /// Names of the variables that tell those where their caches are.
+  /// Variables that tell those programs the directory of their cache.
   public var cacheVariables: [Path] = []
-  /// A command of the shell that makes their next launch a cold one; nil where there is none.
+  /// A shell command that makes their next launch a cold one; nil for none.
   public var reset: Path?
-  /// What every program gets after its own arguments.
+  /// Arguments of every program, after its own.
   public var arguments: [Path] = []
-  /// "NAME=value" each, for every program.
+  /// Variables of every program, each "NAME=value".
   public var variables: [Path] = []
   public var rounds = 15
-  /// Rounds before those, which do not count.
+  /// Rounds before the measured ones. Their results are discarded.
   public var warmUp = 1
-  /// The path that a server answers to when it is ready; nil for programs that end by themselves.
+  /// The path that a ready server answers; nil for programs that end by themselves.
   public var http: String?
-  /// nil: a free one for each launch.
+  /// Nil for a free port at each launch.
   public var port: Int?
-  /// Seconds for each launch.
+  /// Seconds per launch.
   public var timeout = 60
-  /// With which programs end that end by themselves.
+  /// The exit status of programs that end by themselves.
   public var status: Int32 = 0
-  /// Whether files are removed from the page cache before each cold launch.
+  /// Whether to remove files from the page cache before each cold launch.
   public var dropsPageCache = false
-  /// Where the caches are; nil: TMPDIR, or /var/tmp.
+  /// The directory of the caches; nil for TMPDIR, or /var/tmp.
   public var directory: Path?
   public var countsCalls = false
 
   public init(onefiles: [Path]) { self.onefiles = onefiles }
 }
 
-/// The words of a command line: separated by blanks; quotes and backslashes as in a shell, which is not run. nil where a
-/// quote is not closed, or there is no word.
+/// The words of a command line, separated by blanks. Quotes and backslashes work as in a shell, which is not run.
+///
+/// Nil if a quote is not closed or there are no words.
 public func words(of text: Path) -> [Path]? {
   var result: [Path] = []
   var word: [UInt8]?

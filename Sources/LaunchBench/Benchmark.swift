@@ -5,8 +5,11 @@ public import Posix
 import Processes
 import Reporting
 
-/// Measures what the settings name, and removes everything it made. Termination signals must be held
-/// (`TerminationSignals.hold`). `progress` is told what is done now.
+/// Measures the programs of the settings, and removes everything it created.
+///
+/// `progress` is called with the current step.
+///
+/// - Precondition: termination signals are held (`TerminationSignals.hold`).
 public func measure(_ settings: BenchSettings, progress: (String) -> Void) throws(Failure)
   -> BenchReport
 {
@@ -23,10 +26,10 @@ private func defaultDirectory() -> Path {
   return given.isEmpty ? Path("/var/tmp") : given
 }
 
-/// One of the programs that are compared.
+/// One of the compared programs.
 private struct Contender {
   enum Kind {
-    /// `tree`: the unpacked entry with all that a launch gives it.
+    /// `tree` is the unpacked entry with the environment and arguments of a launch.
     case onefile(Payload, tree: Program)
     case command
   }
@@ -36,7 +39,7 @@ private struct Contender {
   var program: Path
   var arguments: [Path]
   var facts: [BenchReport.Fact]
-  /// The cache of the warm launches; nil where there is none.
+  /// The cache of the warm launches; nil for none.
   var warmCache: Path?
   var rounds: [[String: Double]] = []
   var coldTraces: [LaunchTrace] = []
@@ -47,11 +50,11 @@ private struct Benchmark {
   let settings: BenchSettings
   let workspace: Workspace
   let launcher: Launcher
-  /// Without what concerns a launch alone, and with the variables of the settings.
+  /// The environment without variables of a single launch, and with those of the settings.
   let environment: [Path]
   var contenders: [Contender] = []
   var notes: [String] = []
-  /// What was done to the page cache before cold launches.
+  /// The state of the page cache before cold launches, for the report.
   var pageCache = "warm: nothing was done to it"
 
   // MARK: Preparation
@@ -115,13 +118,14 @@ private struct Benchmark {
     } else {
       contender.warmCache = try workspace.makeDirectory("warm-\(contenders.count)")
     }
-    // Its warm launches find what this one leaves.
+    // This launch fills the cache for the warm ones.
     try launch(contender, cache: contender.warmCache)
     contenders.append(contender)
   }
 
-  /// Launches once, as its user does, and returns the directory of the tree. (`ONEFOLD=prewarm` would mark the tree as
-  /// durable: later launches would have less to do than those of most users.)
+  /// Launches once, as a user does, and returns the directory of the tree.
+  ///
+  /// `ONEFOLD=prewarm` would mark the tree as durable, so that later launches would do less than those of most users.
   private func unpack(_ onefile: Path, _ name: String, _ cache: Path) throws(Failure) -> Path {
     let environment = self.environment(cache: cache)
     _ = try launcher.launch(name, onefile, settings.arguments, environment)
@@ -135,14 +139,14 @@ private struct Benchmark {
     return Path([UInt8](line))
   }
 
-  /// What `{exe}` of a launch is: no symlink.
+  /// The value of `{exe}` in a launch, which is never a symlink.
   private func realPath(_ path: Path) throws(Failure) -> Path {
     let file = try FileDescriptor.open(path, .read)
     let link = Path("/proc/self/fd/\(file.rawValue)")
     return try DirectoryHandle.current.symlinkTarget(of: link)
   }
 
-  /// Names are unique: those that are not get a number.
+  /// Makes names unique: duplicates get a number.
   private mutating func nameApart() {
     var counts: [String: Int] = [:]
     for index in contenders.indices {
@@ -166,7 +170,7 @@ private struct Benchmark {
     for round in 0..<settings.warmUp + settings.rounds {
       let isWarmUp = round < settings.warmUp
       for step in contenders.indices {
-        // Each is the first as often as every other one.
+        // Each one comes first equally often.
         let index = (step + round) % contenders.count
         let number =
           isWarmUp ? "warm-up" : "round \(round - settings.warmUp + 1) of \(settings.rounds)"
@@ -209,10 +213,10 @@ private struct Benchmark {
           samples.merge(trace.samples(isCold: true)) { $1 }
         }
       }
-      // What was written would be in the way of the warm launches until it is on the disk.
+      // Remove the cold cache: until its data is on the disk, writing it would slow the warm launches down.
       _ = try workspace.makeDirectory("cold")
     }
-    // Neither is always the first after the cold launches.
+    // Alternate which one follows the cold launches.
     for isDirect in round % 2 == 0 ? [false, true] : [true, false] {
       if isDirect {
         guard case .onefile(_, let tree) = contender.kind else { continue }
@@ -241,7 +245,7 @@ private struct Benchmark {
     return samples
   }
 
-  /// The ratios of the last round.
+  /// Adds the ratios of the last round.
   private mutating func compareWithFirst() {
     for kind in ["cold", "warm"] {
       guard let first = contenders[0].rounds.last?[kind], first > 0 else { continue }
@@ -260,7 +264,7 @@ private struct Benchmark {
     contender.isOnefile || contender.warmCache != nil
   }
 
-  /// Launches with this cache; nil where nobody knows how to give it one.
+  /// Launches with this cache; nil if there is no way to give the program one.
   @discardableResult
   private func launch(_ contender: Contender, cache: Path?, countsCalls: Bool = false)
     throws(Failure) -> Launcher.Outcome
@@ -281,7 +285,7 @@ private struct Benchmark {
       contender.name, contender.program, contender.arguments, variables, countsCalls: countsCalls)
   }
 
-  /// nil for a onefile whose bootloader is older than traces.
+  /// Nil if the onefile's bootloader predates traces.
   private mutating func trace(_ contender: Contender, cache: Path) throws(Failure)
     -> LaunchTrace?
   {
@@ -305,7 +309,7 @@ private struct Benchmark {
     return trace
   }
 
-  /// What precedes a cold launch beside an empty cache.
+  /// Prepares a cold launch, apart from its empty cache.
   private mutating func makeCold(_ contender: Contender) throws(Failure) {
     if let reset = settings.reset, !contender.isOnefile {
       let command = Subprocess(
@@ -325,7 +329,7 @@ private struct Benchmark {
       pageCache = "dropped before each cold launch, all of it (/proc/sys/vm/drop_caches)"
     } catch {
       guard contender.isOnefile else { return }
-      // Without the right to it: at least the file itself.
+      // Without permission to drop everything, drop at least the file itself.
       try PageCache.drop(contender.program)
       let left = (try? PageCache.cachedBytes(of: contender.program)) ?? 0
       pageCache =
@@ -336,7 +340,7 @@ private struct Benchmark {
 
   // MARK: System calls
 
-  /// Once for each kind of launch: a count varies little, and a traced launch is slow.
+  /// Runs once per kind of launch: counts vary little, and traced launches are slow.
   private mutating func countCalls(_ progress: (String) -> Void) throws(Failure) {
     for index in contenders.indices {
       let contender = contenders[index]
@@ -385,7 +389,7 @@ private struct Benchmark {
     }
     var notes = notes
     let floor = contenders.flatMap(\.rounds).compactMap { $0["memory-floor"] }.max() ?? 0
-    // Executing the program takes a few pages more.
+    // Executing the program takes a few more pages.
     let isHidden = contenders.flatMap(\.rounds).contains { round in
       ["cold", "warm", "direct"].contains {
         round["\($0)-memory"].map { $0 < floor * 1.05 } ?? false
@@ -411,7 +415,7 @@ private struct Benchmark {
     return subject
   }
 
-  /// The one whose duration is nearest to the median.
+  /// The trace whose duration is nearest to the median.
   private func typical(_ traces: [LaunchTrace]) -> LaunchTrace? {
     guard let middle = Summary(traces.map(\.duration))?.median else { return nil }
     return traces.min { abs($0.duration - middle) < abs($1.duration - middle) }

@@ -1,6 +1,6 @@
-// Pictures of a report as SVG elements, to stand in an HTML page. Colours are CSS variables of the page.
+// Charts of a report as SVG elements for an HTML page. Colors are CSS variables of the page.
 
-/// Where values stand on a horizontal axis that begins at 0 or below.
+/// Places values on a horizontal axis that begins at 0 or below.
 private struct Axis {
   let least: Double
   let most: Double
@@ -8,8 +8,8 @@ private struct Axis {
   let width: Double
   let unit: Unit
 
-  /// `extent` is from the least to the greatest value that is to be seen. `isExact`: the axis ends there, and not at the
-  /// next value that has a line.
+  /// `extent` covers the visible values. With `isExact` the axis ends there, otherwise at the next value with a grid
+  /// line.
   init(
     _ extent: ClosedRange<Double>, left: Double, width: Double, unit: Unit, isExact: Bool = false
   ) {
@@ -23,7 +23,7 @@ private struct Axis {
     self.unit = unit
   }
 
-  /// 1, 2 or 5 times a power of ten, of which the range holds three to eight.
+  /// 1, 2 or 5 times a power of ten, so that the range holds three to eight steps.
   private static func step(_ range: Double) -> Double {
     guard range > 0 else { return 1 }
     var step = 1.0
@@ -35,7 +35,7 @@ private struct Axis {
 
   func x(_ value: Double) -> Double { left + (value - least) / (most - least) * width }
 
-  /// Lines from `top` to `bottom` with their values below.
+  /// Grid lines from `top` to `bottom`, with their values below.
   func drawn(top: Double, bottom: Double) -> String {
     var text = ""
     let step = Axis.step(most - least)
@@ -50,7 +50,7 @@ private struct Axis {
     return text
   }
 
-  /// All in the unit of the greatest, so that they can be compared.
+  /// All values use the unit of the greatest, so that they can be compared.
   private func tick(_ value: Double) -> String {
     guard unit == .nanoseconds || unit == .bytes else { return unit.text(value) }
     var chosen = unit.suffixes[0]
@@ -96,7 +96,7 @@ func escaped(_ text: String) -> String {
   return result
 }
 
-/// What the longest label takes, of the 960 units of a picture.
+/// The width of the longest label. A picture is 960 units wide.
 private func labelWidth(_ labels: [String]) -> Double {
   min(300, Double(labels.map(\.count).max() ?? 0) * 7.2 + 18)
 }
@@ -105,8 +105,9 @@ private func shortened(_ text: String, _ count: Int = 39) -> String {
   text.count <= count ? text : String(text.prefix(count - 1)) + "…"
 }
 
-/// A row for each result: every sample a dot, a box from quartile to quartile, and a line at the median, whose value stands
-/// to the right.
+/// A row for each result: a dot per sample, a box between the quartiles, and a line at the median.
+///
+/// The median's value is on the right.
 func distributions(
   _ rows: [(label: String, result: BenchReport.Result, isMain: Bool)], _ name: String
 )
@@ -132,7 +133,7 @@ func distributions(
     text += box(
       start, middle - 11, max(axis.x(summary.upperQuartile) - start, 1), 22, "box \(style)", title)
     for (round, sample) in row.result.samples.enumerated() {
-      // Side by side where they are equal: the same each time the page is written.
+      // Equal samples are placed side by side, in the same way each time the page is written.
       let offset = Double(round * 5 % 9) - 4
       text +=
         "<circle class=\"dot \(style)\" cx=\"\(at(axis.x(sample)))\" cy=\"\(at(middle + offset))\" "
@@ -146,7 +147,7 @@ func distributions(
   return svg(bottom + 24, name, text)
 }
 
-/// The phases of a launch, and below them what each worker did.
+/// The phases of a launch, with the work of each worker below them.
 func timeline(_ trace: LaunchTrace, _ name: String) -> String {
   let labels = ["phases"] + (0..<trace.workers).map { $0 == 0 ? "main thread" : "worker \($0)" }
   let left = labelWidth(labels)

@@ -1,6 +1,7 @@
 extension BenchReport {
-  /// A line for each metric of each program (RFC 4180, with bare line feeds). Values are in the metric's unit; the samples
-  /// are separated by spaces.
+  /// A line for each metric of each program (RFC 4180, with bare line feeds).
+  ///
+  /// Values are in the metric's unit. Spaces separate the samples.
   public var csv: String {
     var text = "program,metric,unit,samples,median,lower_quartile,upper_quartile,"
     text += "median_deviation,least,most,outliers,values\n"
@@ -22,7 +23,7 @@ extension BenchReport {
     return text
   }
 
-  /// Tables for a page or a comment, as GitHub shows them.
+  /// Tables in GitHub's Markdown, for a page or a comment.
   public var markdown: String {
     var text = ""
     if subjects.count > 1 {
@@ -54,7 +55,7 @@ extension BenchReport {
   }
 }
 
-/// Whole, but for ratios.
+/// Whole numbers, except for ratios.
 func plain(_ value: Double, _ unit: Unit) -> String { fixed(value, unit == .ratio ? 4 : 0) }
 
 private func quotedCell(_ text: String) -> String {

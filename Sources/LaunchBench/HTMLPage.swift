@@ -1,6 +1,7 @@
 extension BenchReport {
-  /// One page that needs nothing else: tables, distributions and timelines, for light and dark screens. `heading` says
-  /// what wrote it, and when.
+  /// A single self-contained page: tables, distributions and timelines, for light and dark screens.
+  ///
+  /// `heading` names the program that wrote it, and the time.
   public func html(heading: String) -> String {
     let title = "Launches of " + subjects.prefix(2).map(\.name).joined(separator: " and ")
     var text = """
@@ -31,7 +32,7 @@ extension BenchReport {
     return text + "</main>\n</body>\n</html>\n"
   }
 
-  /// The figures that are asked for first, of the first file.
+  /// The most important figures of the first file.
   private var tiles: String {
     guard let first = subjects.first else { return "" }
     var text = "<section class=\"tiles\">\n"
@@ -49,7 +50,7 @@ extension BenchReport {
     return text + "</section>\n"
   }
 
-  /// A line for each program, as `text(bars:)` has it.
+  /// A line for each program, as in `text(bars:)`.
   private var comparison: String {
     var text = "<section>\n<h2>Side by side</h2>\n<div class=\"wide\"><table class=\"even\">\n"
     for (number, row) in comparisonRows.enumerated() {
@@ -59,7 +60,7 @@ extension BenchReport {
     return text + "</table></div>\n</section>\n"
   }
 
-  /// Distributions: what is alike of all programs on one axis.
+  /// Distributions: comparable metrics of all programs share an axis.
   private var launches: String {
     var text = "<section>\n<h2>Launches</h2>\n<p class=\"quiet\">"
     text +=
@@ -109,7 +110,7 @@ extension BenchReport {
 }
 
 extension Metric.Group {
-  /// What the bars of its rows are parts of.
+  /// The whole that the bars of its rows are parts of.
   fileprivate var whole: String {
     switch self {
     case .coldPhase, .warmPhase: "of the launch"

@@ -1,8 +1,9 @@
 import Posix
 import Processes
 
-/// One GET request (HTTP/1.1, RFC 9112) to a server of this machine that is being started, sent again until it is
-/// answered. Never waits by itself.
+/// A GET request (HTTP/1.1, RFC 9112) to a starting server on this machine, repeated until the server answers.
+///
+/// It never blocks.
 struct HealthRequest: ~Copyable {
   private let port: Int
   private let request: [UInt8]
@@ -10,7 +11,7 @@ struct HealthRequest: ~Copyable {
   private var isSent = false
   private var hasAnswered = false
   private var received: [UInt8] = []
-  /// What the last attempt came to, for a message.
+  /// The result of the last attempt, for a message.
   private(set) var last = "nobody listens at the port"
 
   init(path: String, port: Int) {
@@ -20,7 +21,7 @@ struct HealthRequest: ~Copyable {
         + "Accept: */*\r\nConnection: close\r\n\r\n").utf8)
   }
 
-  /// The connection to wait for, -1 where there is none, and whether it is to be written.
+  /// The connection to wait for, or -1 for none. `writes` says whether to wait until it is writable.
   var descriptor: Int32 {
     switch connection {
     case .some(let connection): connection.descriptor
@@ -29,7 +30,8 @@ struct HealthRequest: ~Copyable {
   }
   var writes: Bool { !isSent }
 
-  /// Goes on as far as it can. True when the server has answered with a status from 200 to 299.
+  /// Continues as far as possible without blocking. Returns true when the server has answered with a status from 200 to
+  /// 299.
   mutating func advance() -> Bool {
     do throws(Errno) {
       if connection == nil {
@@ -71,12 +73,12 @@ struct HealthRequest: ~Copyable {
       hasAnswered = true
       return (200...299).contains(status)
     }
-    // Not a whole line yet.
+    // The line is not complete yet.
     if !bytes.isEmpty && received.count < 8192 { connection = consume open }
     return false
   }
 
-  /// Of a response whose first line is there.
+  /// The status of a response whose first line has arrived.
   static func status(of response: [UInt8]) -> Int? {
     guard let end = response.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
     let parts = String(decoding: response[..<end], as: UTF8.self).split {

@@ -1,4 +1,4 @@
-/// A JSON text that was read (RFC 8259): what a trace or an earlier report holds.
+/// A parsed JSON text (RFC 8259), from a trace or an earlier report.
 public enum JSONValue: Equatable, Sendable {
   case object([String: JSONValue])
   case array([JSONValue])
@@ -7,14 +7,14 @@ public enum JSONValue: Equatable, Sendable {
   case bool(Bool)
   case null
 
-  /// nil where the bytes are no JSON text, or nested deeper than 64.
+  /// Nil if the bytes are not JSON, or are nested deeper than 64.
   public init?(parsing bytes: [UInt8]) {
     var parser = JSONParser(bytes: bytes)
     guard let value = parser.value(depth: 0), parser.isAtEnd else { return nil }
     self = value
   }
 
-  /// The member of an object; nil where it is none, or has no such member.
+  /// The member of an object; nil if there is none, or if this is not an object.
   public subscript(_ name: String) -> JSONValue? {
     if case .object(let members) = self { return members[name] }
     return nil
@@ -44,7 +44,7 @@ private struct JSONParser {
     while next < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[next]) { next += 1 }
   }
 
-  /// Only white space is left.
+  /// Whether only white space is left.
   var isAtEnd: Bool {
     mutating get {
       skipSpace()

@@ -1,11 +1,11 @@
 import Posix
 import Processes
 
-/// How programs are started and what is waited for; the same for all that is compared.
+/// Starts programs and waits for them, in the same way for all compared programs.
 struct Launcher {
   let settings: BenchSettings
 
-  /// A launch that did what it should.
+  /// A successful launch.
   struct Outcome {
     /// Nanoseconds until the end of the program, or until its first answer.
     var time: Double
@@ -16,9 +16,9 @@ struct Launcher {
   /// Starts a program, and waits for its end, or for an answer and its end.
   ///
   /// - Parameters:
-  ///   - name: What messages call it.
-  ///   - given: Its arguments after argument 0, with `{port}` in them.
-  ///   - environment: "NAME=value" each, with `{port}` in those of the settings.
+  ///   - name: the program's name in messages.
+  ///   - given: the arguments after argument 0, with `{port}` in them.
+  ///   - environment: variables, each "NAME=value", with `{port}` in those of the settings.
   func launch(
     _ name: String, _ program: Path, _ given: [Path], _ environment: [Path],
     countsCalls: Bool = false
@@ -50,7 +50,7 @@ struct Launcher {
     }
   }
 
-  /// What it said last.
+  /// The last output of the process.
   private func said(_ process: borrowing RunningProcess) -> String {
     guard let result = try? process.result(.exited(0)) else { return lastLines([]) }
     return lastLines(result.errors.isEmpty ? result.output : result.errors)
@@ -58,7 +58,7 @@ struct Launcher {
 
   static let noTracing = "system calls can't be counted: this process may not trace others here"
 
-  /// When the server answered.
+  /// Returns the time when the server answered.
   private func waitForAnswer(
     _ path: String, _ port: Int, _ process: inout RunningProcess, _ name: String
   ) throws(Failure) -> Int64 {
@@ -67,7 +67,7 @@ struct Launcher {
     while true {
       if request.advance() { return MonotonicClock.now }
       let connection = request.descriptor
-      // As long as nobody listens the port is tried again and again; a connection tells by itself.
+      // Poll the port while the server does not listen. A connection wakes us up by itself.
       let ended = try step(
         &process, microseconds: connection < 0 ? pollInterval : 20_000, connection, request.writes)
       if let ended {
@@ -114,7 +114,7 @@ struct Launcher {
   }
 }
 
-/// Microseconds between two attempts to reach a port at which nobody listens.
+/// Microseconds between attempts to reach a port while no server listens.
 let pollInterval: Int64 = 250
 
 private func replacing(_ wanted: String, in bytes: ArraySlice<UInt8>, by number: Int) -> [UInt8] {
@@ -131,7 +131,7 @@ func endText(_ status: Int32) -> String {
   status > 128 ? "was ended by signal \(status - 128)" : "ended with status \(status)"
 }
 
-/// What a program said last, in one line.
+/// A program's last output, in one line.
 func lastLines(_ bytes: [UInt8]) -> String {
   let lines = bytes.split(separator: UInt8(ascii: "\n")).suffix(3)
   if lines.isEmpty { return "it wrote nothing" }

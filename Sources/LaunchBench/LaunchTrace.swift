@@ -1,4 +1,4 @@
-/// What a launch did when, as its trace tells (docs/launch.md, "Trace").
+/// The events of a launch, from its trace (docs/launch.md, "Trace").
 public struct LaunchTrace: Equatable, Sendable {
   public struct Event: Equatable, Sendable {
     public var name: String
@@ -6,20 +6,20 @@ public struct LaunchTrace: Equatable, Sendable {
     public var start: Double
     public var end: Double
     public var bytes: Double
-    /// Which worker did it; 0 for phases.
+    /// The worker's number; 0 for phases.
     public var worker: Int
-    /// The index of the frame; -1 for what belongs to none.
+    /// The index of the frame; -1 for none.
     public var frame: Int
 
     public var duration: Double { end - start }
   }
 
-  /// One after another.
+  /// In order: each follows the one before.
   public private(set) var phases: [Event] = []
-  /// What workers do: the steps of `Metric.steps`.
+  /// Work of the workers: the steps of `Metric.steps`.
   public private(set) var work: [Event] = []
 
-  /// nil where the bytes are no trace.
+  /// Nil if the bytes are not a trace.
   public init?(parsing bytes: [UInt8]) {
     guard let items = JSONValue(parsing: bytes)?.items else { return nil }
     for item in items where item["ph"]?.text == "X" {
@@ -36,11 +36,11 @@ public struct LaunchTrace: Equatable, Sendable {
     guard let first = phases.first?.start else { return nil }
     for index in phases.indices { phases[index].shift(by: first) }
     for index in work.indices { work[index].shift(by: first) }
-    // A frame is its steps once more.
+    // A frame's event covers the same time as its steps.
     work.removeAll { $0.name == "frame" }
   }
 
-  /// Nanoseconds of all phases.
+  /// The duration of all phases in nanoseconds.
   public var duration: Double { phases.last?.end ?? 0 }
   public var workers: Int { (work.map(\.worker).max() ?? -1) + 1 }
 
@@ -48,12 +48,12 @@ public struct LaunchTrace: Equatable, Sendable {
     phases.reduce(0) { $1.name == name ? $0 + $1.duration : $0 }
   }
 
-  /// What all workers together took for a step; in nanoseconds, as `wall`.
+  /// The time of a step, summed over all workers, in nanoseconds.
   public func sum(_ step: String) -> Double {
     work.reduce(0) { $1.name == step ? $0 + $1.duration : $0 }
   }
 
-  /// How long at least one worker was at a step.
+  /// The time in which at least one worker was at a step, in nanoseconds.
   public func wall(_ step: String) -> Double {
     var total = 0.0
     var covered = -Double.infinity
@@ -67,7 +67,7 @@ public struct LaunchTrace: Equatable, Sendable {
     return total
   }
 
-  /// The samples that it gives, by metric.
+  /// Its samples, by metric.
   func samples(isCold: Bool) -> [String: Double] {
     var result = [isCold ? "cold-launch" : "warm-launch": duration]
     for name in Metric.phases where phases.contains(where: { $0.name == name }) {

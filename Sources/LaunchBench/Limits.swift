@@ -1,11 +1,11 @@
-/// "warm-overhead>2ms": what a metric's median must not exceed.
+/// A limit for a metric's median: "warm-overhead>2ms" fails if the median is above 2 ms.
 public struct Limit: Equatable, Sendable {
   /// The name of a subject; nil for every onefile.
   public var subject: String?
   public var metric: Metric
   /// In the metric's unit.
   public var value: Double
-  /// As it was written.
+  /// The text as given.
   public var text: String
 
   public struct Invalid: Error, Equatable {
@@ -39,8 +39,9 @@ public struct Limit: Equatable, Sendable {
     value = number * unit.factor
   }
 
-  /// A line for each subject that exceeds it, or of which it was not measured: a limit that can't be seen to be kept
-  /// counts as one that is not.
+  /// A line for each subject that exceeds the limit.
+  ///
+  /// An unmeasured metric is a problem too: without a value, the limit cannot be confirmed.
   public func problems(in report: BenchReport) -> [String] {
     let chosen = report.subjects.filter { subject == nil ? $0.isOnefile : $0.name == subject }
     if chosen.isEmpty { return ["\(text): there is no '\(subject ?? "")' among what was measured"] }
@@ -56,20 +57,20 @@ public struct Limit: Equatable, Sendable {
   }
 }
 
-/// An earlier report, to compare with.
+/// An earlier report for comparison.
 public struct Baseline: Sendable {
-  /// What is compared: the metrics that a change of the program or of Onefold moves, and the neighbour's load does least.
+  /// The compared metrics: those that reflect changes of the program or of Onefold, and suffer least from other load.
   public static let metrics = [
     "cold", "warm", "cold-launch", "warm-launch", "cold-memory", "warm-memory", "written-bytes",
     "written-files", "cold-launch-calls", "warm-launch-calls",
   ]
 
-  /// Medians by metric, of each subject.
+  /// Medians by subject and metric.
   private var medians: [String: [String: Double]] = [:]
   private var machine: [String: String] = [:]
   private var untilAnswer = false
 
-  /// nil where the bytes are no report of `onefold bench --json`.
+  /// Nil if the bytes are not a report of `onefold bench --json`.
   public init?(parsing bytes: [UInt8]) {
     guard let root = JSONValue(parsing: bytes), root["bench"]?.number == 1,
       let subjects = root["subjects"]?.items, case .object(let facts)? = root["machine"]
@@ -83,7 +84,7 @@ public struct Baseline: Sendable {
     untilAnswer = root["until"]?.text == "answer"
   }
 
-  /// What differs so that times can't be compared well: a line each.
+  /// Differences that make times hard to compare, one per line.
   public func differences(from report: BenchReport) -> [String] {
     report.machine.compactMap { fact in
       guard ["processors", "memory", "kernel", "file_system"].contains(fact.name),
@@ -93,7 +94,7 @@ public struct Baseline: Sendable {
     }
   }
 
-  /// A line for each metric of a onefile that is more than `tolerance` (0.1: a tenth) over the baseline.
+  /// A line for each metric of a onefile that exceeds the baseline by more than `tolerance` (0.1 is a tenth).
   public func problems(in report: BenchReport, tolerance: Double) -> [String] {
     guard untilAnswer == report.untilAnswer else {
       return ["baseline: one of both was timed until an answer (--http), the other was not"]

@@ -1,6 +1,6 @@
 import Posix
 
-/// What the figures depend on beside the programs. What can't be found out is left out.
+/// Facts about the machine that affect the figures. Unknown ones are left out.
 func machineFacts(directory: Path) -> [BenchReport.Fact] {
   var facts: [BenchReport.Fact] = []
   let processors = ProcessContext.processorCount
@@ -23,12 +23,12 @@ func machineFacts(directory: Path) -> [BenchReport.Fact] {
   return facts
 }
 
-/// Processes that were running or waiting for the disk, on average of the last minute: "0.52".
+/// The average number of processes that were running or waiting for the disk in the last minute: "0.52".
 func loadAverage() -> String? {
   content("/proc/loadavg").map { String($0.prefix { $0 != " " }) }
 }
 
-/// The type of the file system that holds an absolute path, by the lines of /proc/self/mountinfo (proc(5)).
+/// The type of the file system of an absolute path, from the lines of /proc/self/mountinfo (proc(5)).
 func fileSystem(of path: String, in mounts: String) -> String? {
   var best = -1
   var type: String?
@@ -38,7 +38,7 @@ func fileSystem(of path: String, in mounts: String) -> String? {
     else { continue }
     let point = String(fields[4])
     let isAbove = point == "/" || path == point || path.hasPrefix(point + "/")
-    // Of several on one point the last hides the others.
+    // If several are mounted at one point, the last one hides the others.
     if isAbove && point.utf8.count >= best {
       best = point.utf8.count
       type = String(fields[dash + 1])
@@ -47,7 +47,7 @@ func fileSystem(of path: String, in mounts: String) -> String? {
   return type
 }
 
-/// A file of /proc, whose size is not known before it is read, without white space at its end.
+/// A file of /proc without final white space. Its size is unknown until it is read.
 private func content(_ path: StaticString) -> String? {
   guard let file = try? FileDescriptor.open(Path(path), .read) else { return nil }
   var all: [UInt8] = []
@@ -58,7 +58,7 @@ private func content(_ path: StaticString) -> String? {
   return String(text.reversed().drop { $0.isWhitespace }.reversed())
 }
 
-/// "NAME : VALUE" of the first line that begins with the name.
+/// The value of the first line "NAME : VALUE" with this name.
 private func line(of path: StaticString, after name: String) -> String? {
   guard let text = content(path) else { return nil }
   guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),

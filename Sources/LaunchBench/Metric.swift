@@ -1,6 +1,6 @@
-/// Something that is measured, by the name that docs/bench.md explains.
+/// A metric. docs/bench.md explains it under its name.
 public struct Metric: Equatable, Sendable {
-  /// What it belongs to, in the order of the tables.
+  /// The metric's group, in the order of the tables.
   public enum Group: String, CaseIterable, Sendable {
     case launch = "launches"
     case comparison = "round by round"
@@ -11,16 +11,16 @@ public struct Metric: Equatable, Sendable {
   }
 
   public let name: String
-  /// What it is called in tables.
+  /// The name in tables.
   public let title: String
   public let unit: Unit
   public let group: Group
 
-  /// The phases of a launch, as a trace names them (docs/launch.md, "Trace").
+  /// The phases of a launch, by their names in a trace (docs/launch.md, "Trace").
   public static let phases = [
     "read", "find", "check", "plan", "lock", "unpack", "seal", "publish", "clean up", "exec",
   ]
-  /// The steps of workers, as a trace names them.
+  /// The steps of workers, by their names in a trace.
   public static let steps = ["prepare", "read", "hash", "decode", "write"]
 
   /// The metric of a phase.
@@ -28,7 +28,7 @@ public struct Metric: Equatable, Sendable {
     (isCold ? "cold-phase-" : "warm-phase-") + String(phase.map { $0 == " " ? "-" : $0 })
   }
 
-  /// Everything that may be measured.
+  /// All metrics that a report can have.
   public static let all: [Metric] = {
     func time(_ name: String, _ title: String, _ group: Group) -> Metric {
       Metric(name: name, title: title, unit: .nanoseconds, group: group)
@@ -74,6 +74,6 @@ public struct Metric: Equatable, Sendable {
     return list
   }()
 
-  /// nil where there is none of that name.
+  /// Nil if there is no metric with that name.
   public static func named(_ name: String) -> Metric? { all.first { $0.name == name } }
 }

@@ -1,7 +1,7 @@
 import Posix
 import Reporting
 
-/// What the samples of a metric are counted in.
+/// The unit of a metric's samples.
 public enum Unit: String, Sendable {
   case nanoseconds = "ns"
   case bytes = "B"
@@ -9,7 +9,7 @@ public enum Unit: String, Sendable {
   case count = ""
   case ratio = "x"
 
-  /// The suffixes that a value of this unit may have in a limit, and what each is worth.
+  /// The suffixes of this unit in a limit, with their factors.
   var suffixes: [(name: String, factor: Double)] {
     switch self {
     case .nanoseconds: [("ns", 1), ("us", 1e3), ("ms", 1e6), ("s", 1e9)]
@@ -19,7 +19,7 @@ public enum Unit: String, Sendable {
     }
   }
 
-  /// A value as a person reads it: three or four digits and a unit.
+  /// A readable value: three or four digits and a unit.
   public func text(_ value: Double) -> String {
     switch self {
     case .count: return value < 0 ? "-" + text(-value) : grouped(UInt64(value.rounded())).string
@@ -28,7 +28,7 @@ public enum Unit: String, Sendable {
       var chosen = suffixes[0]
       for suffix in suffixes where abs(value) >= suffix.factor { chosen = suffix }
       let scaled = value / chosen.factor
-      // A single byte or nanosecond has no parts.
+      // A byte or a nanosecond has no fractions.
       let decimals =
         chosen.factor == 1 ? 0 : abs(scaled) < 10 ? 2 : abs(scaled) < 100 ? 1 : 0
       return fixed(scaled, decimals) + " " + chosen.name
@@ -36,12 +36,12 @@ public enum Unit: String, Sendable {
   }
 }
 
-/// A value with so many decimals, rounded.
+/// A value rounded to the given number of decimals.
 func fixed(_ value: Double, _ decimals: Int) -> String {
   var scale = 1.0
   for _ in 0..<decimals { scale *= 10 }
   let scaled = (abs(value) * scale).rounded()
-  // What is too large for a whole number is shown without decimals by Swift itself.
+  // Swift itself shows a value without decimals if it is too large for an integer.
   guard scaled < 9e18 else { return "\(value)" }
   let number = UInt64(scaled)
   let divisor = UInt64(scale)

@@ -1,10 +1,10 @@
-/// What was measured, of which machine and how.
+/// The measurements, with the machine and the method.
 public struct BenchReport: Sendable {
-  /// A fact about the machine or the measuring.
+  /// A fact about the machine or the measurement.
   public struct Fact: Equatable, Sendable {
-    /// For programs.
+    /// The name for programs.
     public var name: String
-    /// For people.
+    /// The name for people.
     public var title: String
     public var value: String
 
@@ -17,22 +17,22 @@ public struct BenchReport: Sendable {
 
   public struct Result: Sendable {
     public var metric: Metric
-    /// In the order of the rounds; those that were not measured in a round have none of it.
+    /// In the order of the rounds. Rounds without a measurement have no sample.
     public var samples: [Double]
     public var summary: Summary
   }
 
   public struct Subject: Sendable {
-    /// What limits and tables call it.
+    /// The name in limits and tables.
     public var name: String
-    /// Whether it was packed by Onefold: limits concern these.
+    /// Whether Onefold packed it. Limits apply to onefiles.
     public var isOnefile: Bool
-    /// The program, and what it is given.
+    /// The program and its arguments.
     public var command: [String]
     public var facts: [Fact]
     /// In the order of `Metric.all`.
     public var results: [Result]
-    /// The cold launch, and the warm one, whose duration is nearest to the median of its kind.
+    /// The cold and the warm launch whose durations are nearest to the median of their kind.
     public var coldTrace: LaunchTrace?
     public var warmTrace: LaunchTrace?
 
@@ -40,14 +40,14 @@ public struct BenchReport: Sendable {
     public func median(_ name: String) -> Double? { result(name)?.summary.median }
   }
 
-  /// Until when a launch is timed.
+  /// Whether a launch is timed until the server answers.
   public var untilAnswer: Bool
   public var rounds: Int
   public var warmUp: Int
   public var machine: [Fact]
   public var method: [Fact]
   public var subjects: [Subject]
-  /// What was not measured, and why; whole sentences.
+  /// Sentences about missing measurements and their reasons.
   public var notes: [String]
 
   public init(
@@ -65,7 +65,7 @@ public struct BenchReport: Sendable {
 }
 
 extension BenchReport.Subject {
-  /// `rounds`: the samples of each round, by metric.
+  /// `rounds` holds the samples of each round, by metric.
   public init(
     name: String, isOnefile: Bool, command: [String], facts: [BenchReport.Fact],
     rounds: [[String: Double]]

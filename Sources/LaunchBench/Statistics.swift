@@ -1,19 +1,19 @@
-/// What a row of samples says: its middle, how far it spreads, and what does not fit in.
+/// A summary of samples: their middle, spread and outliers.
 public struct Summary: Equatable, Sendable {
   public let count: Int
   public let median: Double
-  /// A quarter of the samples is at most this; between two samples by proportion.
+  /// A quarter of the samples is at most this value, interpolated between two samples.
   public let lowerQuartile: Double
-  /// A quarter of the samples is at least this.
+  /// A quarter of the samples is at least this value.
   public let upperQuartile: Double
   /// The median of the samples' distances from their median.
   public let medianDeviation: Double
   public let least: Double
   public let most: Double
-  /// Samples farther from the quartiles than one and a half times the distance between these. They count as all others.
+  /// Samples farther from the quartiles than 1.5 times the distance between these. They count like all others.
   public let outliers: Int
 
-  /// nil where there are no samples.
+  /// Nil if there are no samples.
   public init?(_ samples: [Double]) {
     let sorted = samples.sorted()
     guard let first = sorted.first, let last = sorted.last else { return nil }
@@ -32,7 +32,7 @@ public struct Summary: Equatable, Sendable {
   }
 }
 
-/// Of sorted samples, at least one; `part` is 0 to 1. As R's type 7.
+/// A quantile of sorted samples, at least one, as R's type 7. `part` is 0 to 1.
 private func quantile(_ sorted: [Double], _ part: Double) -> Double {
   let position = part * Double(sorted.count - 1)
   let index = Int(position)

@@ -1,5 +1,5 @@
 extension BenchReport.Subject {
-  /// What tables show of a group: nothing that was zero in every round.
+  /// The rows of a group in tables, without metrics that were zero in every round.
   func rows(_ group: Metric.Group) -> [BenchReport.Result] {
     results.filter { $0.metric.group == group && ($0.summary.most != 0 || $0.summary.least != 0) }
   }
@@ -14,7 +14,7 @@ extension BenchReport.Result {
 }
 
 extension BenchReport {
-  /// The report as aligned lines; `bars`: with a bar for each phase, for a terminal.
+  /// The report as aligned lines. With `bars`, each phase has a bar, for a terminal.
   public func text(bars: Bool) -> String {
     var text = ""
     let facts = machine + method
@@ -26,7 +26,7 @@ extension BenchReport {
     return text
   }
 
-  /// A row of headings, and one for each program: medians, and ratios to the first file.
+  /// A row of headings, and a row for each program with its medians and the ratios to the first file.
   var comparisonRows: [[String]] {
     let names = ["cold", "cold-to-first", "warm", "warm-to-first", "direct", "cold-memory"]
     return [["", "cold", "to first", "warm", "to first", "unpacked", "peak memory"]]
@@ -41,7 +41,7 @@ extension BenchReport.Subject {
     var text = name
     for fact in facts where fact.name != "tree_id" { text += " · \(fact.title) \(fact.value)" }
     text += "\n"
-    // One table, so that columns stand below one another, with the groups' names between.
+    // One table for all groups, so that columns are aligned. The groups' names are rows between.
     var rows = [["", "median", "quartiles", "outliers"]]
     var heads: [Int: String] = [:]
     var shown: [BenchReport.Result?] = [nil]
@@ -71,7 +71,7 @@ extension BenchReport.Subject {
     return text
   }
 
-  /// How much of the launch a phase is, or of all work a step; nil for what is no part of something.
+  /// The share of a phase in the launch, or of a step in all work; nil if the metric is not a part.
   func share(of result: BenchReport.Result) -> Double? {
     switch result.metric.group {
     case .coldPhase, .warmPhase:
@@ -89,7 +89,7 @@ extension BenchReport.Subject {
   }
 }
 
-/// 24 columns for all of it.
+/// A bar for a share. 24 columns stand for the whole.
 private func bar(_ share: Double) -> String {
   let eighths = Int((max(0, min(1, share)) * 24 * 8).rounded())
   let parts = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
@@ -100,7 +100,7 @@ func padded(_ text: String, _ width: Int) -> String {
   text + String(repeating: " ", count: max(1, width - text.count))
 }
 
-/// Columns with two spaces between: the first to the left, the others to the right.
+/// Aligns columns with two spaces between: the first to the left, the others to the right.
 private func aligned(_ rows: [[String]]) -> String {
   let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
   var text = ""

@@ -1,24 +1,24 @@
 import OutputFiles
 import Posix
 
-/// A directory for the caches of everything that is measured, removed with all that is in it when its owner ends.
+/// A directory for the caches of all measured programs. It is removed with its contents when its owner ends.
 final class Workspace {
   private let stage: Stage
   var path: Path { stage.path }
 
-  /// Also removes what a killed benchmark left in the same directory.
+  /// Also removes leftovers of killed benchmarks from the same directory.
   init(in directory: Path) throws(Failure) {
     let parent = ProcessContext.absolutePath(directory)
     Stage.reclaim(in: parent)
     stage = try Stage(in: parent, named: Path("onefold-bench").bytes)
   }
 
-  /// Removes it, and reports where that fails.
+  /// Removes the directory, and reports a failure.
   func remove() throws(Failure) {
     try stage.remove()
   }
 
-  /// An empty directory in it.
+  /// Creates an empty directory in it.
   func makeDirectory(_ name: String) throws(Failure) -> Path {
     let made = path.appending(name)
     try removeTree(made, in: .current)
@@ -27,7 +27,8 @@ final class Workspace {
   }
 }
 
-/// What a launch left in a directory: regular files, each once whatever its names, and their bytes.
+/// The files that a launch left in a directory: the number of regular files without repeated hard links, and their
+/// bytes.
 struct Written: Equatable {
   var files = 0
   var bytes: Int64 = 0

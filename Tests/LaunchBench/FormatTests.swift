@@ -4,7 +4,7 @@ import Testing
 
 @testable import LaunchBench
 
-/// What reports look like, against files in Golden. ONEFOLD_RECORD writes them anew.
+/// The formats of reports, compared with files in Golden. ONEFOLD_RECORD rewrites them.
 @Suite struct FormatTests {
   static func trace() throws -> LaunchTrace {
     let text = """
@@ -16,7 +16,7 @@ import Testing
     return try #require(LaunchTrace(parsing: [UInt8](text.utf8)))
   }
 
-  /// Two programs, of which one has a name that every format must escape.
+  /// Two programs. The name of one must be escaped in every format.
   static func report() throws -> BenchReport {
     let trace = try trace()
     let rounds: [[String: Double]] = (0..<5).map { round in
@@ -72,7 +72,7 @@ import Testing
     #expect(!page.contains("<6>") && !page.contains("<h>"))
   }
 
-  /// Every element that is opened is closed, in order.
+  /// Every opened element is closed, in order.
   @Test func thePageIsWellFormed() throws {
     let page = try FormatTests.report().html(heading: "x")
     var open: [Substring] = []

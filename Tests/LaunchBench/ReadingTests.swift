@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import LaunchBench
 
-/// What is read: JSON, traces, command lines, answers, lists of mounts.
+/// Parsers: JSON, traces, command lines, answers, lists of mounts.
 @Suite struct ReadingTests {
   private func parsed(_ text: String) -> JSONValue? { JSONValue(parsing: [UInt8](text.utf8)) }
 
@@ -57,7 +57,7 @@ import TestSupport
     #expect(trace.workers == 2)
     #expect(trace.work.count == 3)
     #expect(trace.sum("hash") == 85_000)
-    // 10 to 70, and 80 to 85.
+    // From 10 to 70 and from 80 to 85.
     #expect(trace.wall("hash") == 65_000)
     #expect(trace.wall("write") == 0)
     let samples = trace.samples(isCold: true)
@@ -69,7 +69,7 @@ import TestSupport
     for name in samples.keys { #expect(Metric.named(name) != nil, "\(name)") }
   }
 
-  /// What the bootloader's own writer makes of every phase and step.
+  /// The names come from the bootloader's own writer, for every phase and step.
   @Test func theWritersNamesAreKnown() throws {
     let timeline: Timeline? = Timeline(.read)
     for name in Timeline.Name.allCases.prefix(while: { $0 != .prepare }) { timeline.begin(name) }
@@ -150,7 +150,7 @@ import TestSupport
     try FileDescriptor.open(first.appending("file" as StaticString), .createNew, mode: 0o600)
       .close()
     #expect(try directory.list().count == 1)
-    // Made anew, it is empty.
+    // Creating it again empties it.
     let second = try #require(workspace).makeDirectory("cache")
     #expect(second.elementsEqual(first))
     #expect(try names(in: second) == [])

@@ -12,7 +12,7 @@ import Testing
     #expect(summary.outliers == 0 && summary.count == 1)
   }
 
-  /// The values that R's `quantile(c(...), type = 7)` and `mad(c(...), constant = 1)` give.
+  /// Expected values from R's `quantile(c(...), type = 7)` and `mad(c(...), constant = 1)`.
   @Test func quartilesAreByProportion() throws {
     let summary = try #require(Summary([9, 1, 4, 2, 8, 5]))
     #expect(summary.median == 4.5)
@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test func outliersAreFartherThanOneAndAHalfRanges() throws {
-    // Quartiles 11 and 13: the fences stand at 8 and 16.
+    // The quartiles are 11 and 13, so the fences are at 8 and 16.
     #expect(try #require(Summary([10, 11, 12, 13, 16])).outliers == 0)
     #expect(try #require(Summary([10, 11, 12, 13, 16.5])).outliers == 1)
     #expect(try #require(Summary([7.5, 11, 12, 13, 16.5])).outliers == 2)

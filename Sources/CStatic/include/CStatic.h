@@ -1,14 +1,17 @@
-// Definitions that replace functions of glibc when tools/build links `onefold` statically
-// (docs/decisions/0018-static-packer.md). Nothing calls them by these names: the linker's option
-// --wrap=NAME sends calls of NAME to __wrap_NAME.
+// Replacements for functions of glibc when tools/build links `onefold` statically
+// (docs/decisions/0018-static-packer.md).
+//
+// No code calls them by these names: the linker's option --wrap=NAME sends calls of NAME to __wrap_NAME.
 #ifndef ONEFOLD_CSTATIC_H
 #define ONEFOLD_CSTATIC_H
 
-// Fails: a static program must not load a shared library, which would bring a second C library of another version.
+// Always fails: a static program must not load a shared library, which would bring a second C library of another
+// version.
 void *__wrap_dlopen(const char *file, int mode);
 
-// Fails with EINVAL, as for two encodings that the C library does not know: glibc loads converters as shared
-// libraries. libarchive then returns names as they stand in the archive.
+// Always fails with EINVAL, as for encodings unknown to the C library: glibc loads converters as shared libraries.
+//
+// libarchive then returns names as they stand in the archive.
 void *__wrap_iconv_open(const char *to, const char *from);
 
 #endif

@@ -3,12 +3,14 @@ import PayloadFormat
 import PayloadReader
 import Posix
 
-/// A onefile is refused, or extracted: nothing is written beside the target, and nothing is left of one that is
-/// refused. What `verify` accepts can be extracted.
+/// Reads a onefile: it is refused, or extracted.
 ///
-/// The input is u16 length of the record, u16 length of the frames, record, frames, and the manifest's raw
-/// bytes. The rest of the file is made from them, and the hashes of the frames are put in, so that it is the
-/// rules that have to hold and not the hashes.
+/// Extraction writes nothing outside of the target, and a refused onefile leaves nothing behind. A onefile that
+/// `verify` accepts can be extracted.
+///
+/// The input is u16 length of the record, u16 length of the frames, record, frames, and the manifest's raw bytes. The
+/// rest of the file is made from them. It has the right hashes of the frames, so that the input tests the rules instead
+/// of the hashes.
 public func checkArchive(_ bytes: [UInt8]) {
   guard let file = onefile(bytes) else { return }
   let place = Workshop.shared
@@ -17,12 +19,12 @@ public func checkArchive(_ bytes: [UInt8]) {
 
   let manifest: Manifest
   do throws(Failure) { manifest = try payload.readManifest() } catch {
-    // As all readers: the same error, and no trace.
+    // As for all readers: the same error, and no leftovers.
     precondition(isFormatError(error) && extractionError(payload, place) != nil)
     place.requireNothingElse(["onefile"])
     return
   }
-  // More would only take time.
+  // Larger ones would only take time.
   guard manifest.contentLength <= 1 << 24 else { return }
   var isVerified = false
   do throws(Failure) {
@@ -55,9 +57,9 @@ private func isFormatError(_ error: Failure) -> Bool {
   }
 }
 
-// MARK: Making the file
+// MARK: The file
 
-/// Written like a onefile from parts that need not fit; nil where the input has no room for the lengths.
+/// A onefile from parts that need not match; nil if the input is too short for the lengths.
 private func onefile(_ bytes: [UInt8]) -> [UInt8]? {
   guard bytes.count >= 4 else { return nil }
   let rest = bytes.count - 4
@@ -80,7 +82,7 @@ private func onefile(_ bytes: [UInt8]) -> [UInt8]? {
   return file + hashed + SHA256Hasher.digest(of: hashed.span).bytes
 }
 
-/// The manifest with the hashes of the frames that its first section tells of, as far as there are any.
+/// The manifest with the right hashes for the frames in its first section, as far as they exist.
 private func withFrameHashes(_ manifest: [UInt8], _ frames: [UInt8]) -> [UInt8] {
   guard manifest.count >= 40, manifest[16] == 1 else { return manifest }
   let start = number(manifest, 24)
@@ -97,17 +99,17 @@ private func withFrameHashes(_ manifest: [UInt8], _ frames: [UInt8]) -> [UInt8] 
   return result
 }
 
-/// A u64, or `Int.max` where it is more.
+/// A u64, or `Int.max` if it is larger.
 private func number(_ bytes: [UInt8], _ offset: Int) -> Int {
   Int(clamping: littleEndian(bytes, offset))
 }
 
 // MARK: The directory
 
-/// Removes what the targets of this process have written. To be called at its end.
+/// Removes all files that the targets of this process wrote. Call this at the end of the process.
 public func removeFuzzFiles() { Workshop.shared.removeAll() }
 
-/// A directory in `$TMPDIR` where the targets write, with a canary that must stay as it is.
+/// A directory in `$TMPDIR` for the targets' files, with a canary that must not change.
 final class Workshop: Sendable {
   static let shared = Workshop()
 
@@ -141,7 +143,7 @@ final class Workshop: Sendable {
     }
   }
 
-  /// The directory holds the canary, unharmed, and these.
+  /// Checks that the directory holds only the unharmed canary and these names.
   func requireNothingElse(_ names: [String]) {
     let found = try? DirectoryHandle.current.names(in: path).map {
       String(decoding: $0, as: UTF8.self)
@@ -152,12 +154,12 @@ final class Workshop: Sendable {
     precondition(try! DirectoryHandle.current.names(in: self("canary")).count == 1)
   }
 
-  /// The tree there has the entries of the manifest and no other, each of its type.
+  /// Checks that the tree has exactly the entries of the manifest, each of its type.
   func requireTree(_ name: String, _ manifest: Manifest) {
     let root = self(name)
     var count = 0
     var waiting = [root]
-    // Directories without permissions are entered as root alone.
+    // Only root can enter directories without permissions.
     while let directory = waiting.popLast() {
       guard let names = try? DirectoryHandle.current.names(in: directory) else { return }
       for name in names {

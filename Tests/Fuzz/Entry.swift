@@ -1,4 +1,4 @@
-// libFuzzer's entry point: the target is the one that ONEFOLD_FUZZ_TARGET names. `tools/fuzz` builds it.
+// libFuzzer's entry point. ONEFOLD_FUZZ_TARGET names the target. `tools/fuzz` builds it.
 #if FUZZING
   import Posix
 
@@ -17,7 +17,7 @@
   }
 #endif
 
-/// What is fuzzed, by the names of its corpora, and what holds for each input.
+/// The fuzz targets by the names of their corpora, with the properties of each input.
 public let fuzzTargets: [(name: String, check: @Sendable ([UInt8]) -> Void)] = [
   ("trailer", checkTrailer), ("record", checkRecord), ("manifest", checkManifest),
   ("archive", checkArchive), ("glibc", checkSystemGlibc), ("elf", checkElf), ("seal", checkSeal),

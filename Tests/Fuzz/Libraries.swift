@@ -3,7 +3,7 @@ import PayloadFormat
 import Launcher
 import Posix
 
-/// What a system has as its C library is read, or not understood; a launch then believes in it.
+/// A system's C library has a readable version, or the launch continues.
 public func checkSystemGlibc(_ bytes: [UInt8]) {
   let place = Workshop.shared
   for name in ["root", "root/lib"]
@@ -15,7 +15,7 @@ public func checkSystemGlibc(_ bytes: [UInt8]) {
   record.glibc = GlibcVersion(2, 36).map { GlibcRequirement(version: $0, file: [0x61]) }
   do throws(Failure) { try requireGlibc(for: record, below: place("root")) } catch {
     guard case .glibc = error.kind else { preconditionFailure("another error") }
-    // The version that was found is the last word.
+    // The found version is the last word.
     let found = error.text.bytes.split(separator: UInt8(ascii: " ")).last.flatMap {
       GlibcVersion(parsing: Array($0).span)
     }
@@ -23,7 +23,7 @@ public func checkSystemGlibc(_ bytes: [UInt8]) {
   }
 }
 
-/// A file is no ELF file, is refused, or is read; its texts and tables can be used.
+/// A file is not an ELF file, is refused, or is read; then its texts and tables are usable.
 public func checkElf(_ bytes: [UInt8]) {
   let place = Workshop.shared
   place.write(bytes, to: "library")

@@ -1,12 +1,14 @@
 import PayloadFormat
 
-// What holds for whatever bytes the parsers are given. Each function traps where it does not: under
-// libFuzzer that is a crash, and `FuzzCorpusTests` replays the corpus with them.
+// The properties that hold for any input of the parsers.
+//
+// Each function traps if a property fails: under libFuzzer that is a crash, and `FuzzCorpusTests` replays the corpus
+// with them.
 
-/// A trailer is refused, or is the bytes that it is encoded to, and its parts follow one another.
+/// A trailer is refused, or equals its encoded bytes, and its parts follow one another.
 public func checkTrailer(_ bytes: [UInt8]) {
   let span = bytes.span
-  // Where the trailer says that it stands, so that this rule does not hide the others.
+  // Use the place that the trailer itself names, so that this rule does not hide the others.
   let position = bytes.count >= 80 ? littleEndian(bytes, 72) : 0
   if let trailer = try? Trailer(parsing: span, at: position) {
     precondition(trailer.encodedWithoutHash() == Array(bytes[..<Trailer.hashedByteCount]))
@@ -15,14 +17,14 @@ public func checkTrailer(_ bytes: [UInt8]) {
     precondition(trailer.manifestOffset + trailer.manifestStoredLength == trailer.recordOffset)
     precondition(trailer.recordOffset + trailer.recordLength == trailer.trailerOffset)
   }
-  // As the end of a file that is nothing else.
+  // As the end of a file without other parts.
   if let index = Trailer.find(in: span, tailOffset: 0) {
     precondition(littleEndian(bytes, index) == 0x1A0A_0D44_4C46_4F89)
     precondition(littleEndian(bytes, index + 72) == UInt64(index))
   }
 }
 
-/// A record is refused, or survives being encoded, and its placeholders can be replaced.
+/// A record is refused, or can be encoded and parsed again. Its placeholders can be replaced.
 public func checkRecord(_ bytes: [UInt8]) {
   guard let record = try? LaunchRecord(parsing: bytes.span) else { return }
   let again = try? LaunchRecord(parsing: record.encoded().span)
@@ -43,7 +45,7 @@ public func checkRecord(_ bytes: [UInt8]) {
   }
 }
 
-/// A manifest is refused, or every row and every index in it can be used.
+/// A manifest is refused, or every row and every index in it is usable.
 public func checkManifest(_ bytes: [UInt8]) {
   guard let manifest = try? Manifest(parsing: bytes) else { return }
   var stored: UInt64 = 0

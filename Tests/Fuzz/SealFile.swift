@@ -5,8 +5,9 @@ import Posix
 
 @testable import CacheDirectory
 
-/// A seal is refused, or can be compared with a directory, and written again. Its hash and checksum are put in,
-/// so that it is what the fields say that is tried.
+/// A seal is refused, or can be compared with a directory and written again.
+///
+/// It gets the right hash and checksum, so that the input tests the fields.
 public func checkSeal(_ bytes: [UInt8]) {
   guard bytes.count >= 128 else { return }
   var bytes = bytes

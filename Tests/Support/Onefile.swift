@@ -1,15 +1,15 @@
 import ContentHash
 public import PayloadFormat
 
-/// A onefile made in memory by the format's own builders, each part of which a test can make wrong.
+/// A onefile in memory, made by the format's own builders. A test can break each part.
 public struct Onefile {
-  /// Stored bytes, and what the manifest says of them.
+  /// Stored bytes, and the manifest's entry for them.
   public struct Frame {
     public var stored: [UInt8]
     public var rawLength: Int
     public var codec: Codec
     public var filter: FrameFilter
-    /// Where it is not that of the stored bytes.
+    /// The hash, if it is not that of the stored bytes.
     public var hash: Digest? = nil
 
     public init(
@@ -38,9 +38,9 @@ public struct Onefile {
   public private(set) var entries: [(parent: Int, name: String, entry: Entry)] = []
   public var record = LaunchRecord(
     name: [UInt8]("app".utf8), entry: [UInt8]("program".utf8), target: [UInt8]("x86_64-linux".utf8))
-  /// After the trailer.
+  /// The bytes after the trailer.
   public var appended: [UInt8] = []
-  /// The manifest's stored bytes where they are not its raw ones.
+  /// The manifest's stored bytes, if they are not its raw ones.
   public var storedManifest: (bytes: [UInt8], codec: Codec)?
   /// Changes the finished parts before they are hashed.
   public var editManifest: (inout [UInt8]) -> Void = { _ in }
@@ -51,15 +51,14 @@ public struct Onefile {
 
   public init() {}
 
-  /// Returns the entry's index. Entries are given in the order of the format, after the root, which is
-  /// there.
+  /// Adds an entry and returns its index. Entries must be in the order of the format. The root already exists.
   @discardableResult
   public mutating func add(_ name: String, in parent: Int = 0, _ entry: Entry) -> Int {
     entries.append((parent, name, entry))
     return entries.count
   }
 
-  /// A file whose content is a stored frame of its own. Empty content needs none.
+  /// Adds a file with its content in a separate stored frame. Empty content needs none.
   @discardableResult
   public mutating func add(
     _ name: String, in parent: Int = 0, content: [UInt8], hash: Digest? = nil, mode: UInt16 = 0o644
@@ -138,12 +137,12 @@ public struct Onefile {
   }
 }
 
-/// A trailer's first 224 bytes, with their hash.
+/// A trailer from its first 224 bytes and their hash.
 public func sealed(_ trailer: [UInt8]) -> [UInt8] {
   trailer + SHA256Hasher.digest(of: trailer.span).bytes
 }
 
-/// Bytes that don't compress, the same for the same seed (SplitMix64).
+/// Incompressible bytes, the same for the same seed (SplitMix64).
 public func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
   var state = seed
   var result: [UInt8] = []

@@ -1,6 +1,7 @@
 import Posix
 
-/// A tree of small C programs: a host that loads a module, and `opt/libdeep.so.1`, which the module needs, outside of it.
+/// A tree of small C programs: a host that loads a module, and the library that the module needs outside of it,
+/// `opt/libdeep.so.1`.
 public struct ProgramTree {
   public let directory: TemporaryDirectory
   /// The program's path in the tree.
@@ -17,7 +18,7 @@ public struct ProgramTree {
     }
     """
 
-  /// Makes `tree` with its `bin` and these other directories.
+  /// Creates `tree` with its `bin` and the given directories.
   public init(host: String, directories: [String]) throws {
     directory = try TemporaryDirectory()
     self.host = host
@@ -47,7 +48,7 @@ public struct ProgramTree {
       ["-shared", "-fPIC", directory("opt/libdeep.so.1").string] + options)
   }
 
-  /// What the moved tree's host prints of `module`, with nothing of the build left.
+  /// The output of the moved tree's host for `module`, after the files of the build are removed.
   public func runMoved(_ module: String, environment: [String: String] = [:]) throws -> String {
     try DirectoryHandle.current.rename(directory("tree"), to: directory("moved"))
     try directory.remove("opt")

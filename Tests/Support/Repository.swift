@@ -7,12 +7,11 @@ public enum Repository {
 
   public static func path(_ relative: String) -> Path { root.appending(relative.utf8) }
 
-  /// A file's text.
   public static func text(_ relative: String) throws -> String {
     String(decoding: try readFile(path(relative)), as: UTF8.self)
   }
 
-  /// The text of a file that has what a test expects. If `ONEFOLD_RECORD` is set, the file is written anew first.
+  /// The expected text of a file. If `ONEFOLD_RECORD` is set, `text` is written to the file first.
   public static func snapshot(_ relative: String, _ text: String) throws -> String {
     if ProcessContext.environment("ONEFOLD_RECORD") != nil {
       try removeTree(path(relative), in: .current)
@@ -22,7 +21,7 @@ public enum Repository {
     return try self.text(relative)
   }
 
-  /// The paths, relative to the top level, of the files below `directory` whose names end so, sorted.
+  /// The paths of the files below `directory` with this suffix, relative to the top level and sorted.
   public static func files(below directory: String, suffix: String) throws -> [String] {
     var result: [String] = []
     for name in try names(in: path(directory)) {

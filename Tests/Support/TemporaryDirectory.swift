@@ -1,11 +1,10 @@
 public import Posix
 
-/// A directory for one test, removed with all that is in it when its owner ends.
+/// A directory for one test. It is removed with its contents when its owner ends.
 public final class TemporaryDirectory: Sendable {
   public let path: Path
 
-  // Unpacking sets the process's mask and puts it back; tests that do so at the same time must not find
-  // each other's.
+  // Unpacking sets the process's mask and restores it. Concurrent tests must not see each other's mask.
   private static let mask: UInt32 = ProcessContext.setFileModeMask(0)
 
   public init() throws {
@@ -17,10 +16,10 @@ public final class TemporaryDirectory: Sendable {
 
   deinit { try? removeTree(path, in: .current) }
 
-  /// The path of `name` in it.
+  /// The path of `name` in this directory.
   public func callAsFunction(_ name: String) -> Path { path.appending(name.utf8) }
 
-  /// Makes a file, and the directories above it. The mode is set whatever the umask.
+  /// Creates a file, with the directories above it. The umask does not affect the mode.
   @discardableResult
   public func write(_ name: String, _ bytes: [UInt8] = [], mode: UInt32 = 0o644) throws -> Path {
     try makeParents(of: name)
@@ -30,7 +29,7 @@ public final class TemporaryDirectory: Sendable {
     return self(name)
   }
 
-  /// Makes a directory, and those above it.
+  /// Creates a directory, with those above it.
   @discardableResult
   public func makeDirectory(_ name: String, mode: UInt32 = 0o755) throws -> Path {
     try makeParents(of: name)
@@ -46,7 +45,7 @@ public final class TemporaryDirectory: Sendable {
     try DirectoryHandle.current.createSymlink(self(name), to: Path(target))
   }
 
-  /// Gives `path` a time; a symlink is not followed.
+  /// Sets the time of `path`. Does not follow a symlink.
   public func setTime(_ name: String, seconds: Int64, nanoseconds: UInt32 = 0) throws {
     try DirectoryHandle.current.setModificationTime(
       of: self(name), FileTime(seconds: seconds, nanoseconds: nanoseconds))
@@ -60,7 +59,7 @@ public final class TemporaryDirectory: Sendable {
     try DirectoryHandle.current.statusIfExists(of: self(name)) != nil
   }
 
-  /// Names in `directory`, sorted; of the directory itself where it is empty.
+  /// The sorted names in `directory`, or in this directory if `directory` is empty.
   public func list(_ directory: String = "") throws -> [String] {
     try names(in: directory.isEmpty ? path : self(directory))
   }

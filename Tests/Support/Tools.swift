@@ -1,12 +1,12 @@
 public import Posix
 import Processes
 
-/// Why a tool that a test needs did not do its work.
+/// The failure of a tool that a test needs.
 public struct ToolFailure: Error, CustomStringConvertible {
   public let description: String
 }
 
-/// Runs a program to its end and returns what it wrote to its standard output; fails where it fails.
+/// Runs a program to its end and returns its standard output. Fails if the program fails.
 @discardableResult
 public func runTool(
   _ program: String, _ arguments: [String], environment: [String: String] = [:],
@@ -26,8 +26,8 @@ public func runTool(
 }
 
 extension TemporaryDirectory {
-  /// Compiles C `source` to `name` with gcc, and makes the directories above it. `options` follow the source,
-  /// as libraries must.
+  /// Compiles C `source` to `name` with gcc, and creates the directories above it. `options` come after the source, as
+  /// libraries must.
   @discardableResult
   public func compile(_ name: String, _ source: String, _ options: [String]) throws -> Path {
     let text = try write("\(name).c", [UInt8](source.utf8))

@@ -17,7 +17,6 @@ LONGEST = (
     "test_example_langgraph",
     "test_guide_ci",
     "test_example_fastapi",
-    "test_guides",
     "test_spec_repeat",
     "test_spec_signals",
     "test_target",
@@ -25,6 +24,8 @@ LONGEST = (
     "test_spec_done",
     "test_sweep_fault",
     "test_wheel",
+    # It starts what tests of the examples packed.
+    "test_guides",
 )
 
 

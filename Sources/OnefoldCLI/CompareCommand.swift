@@ -74,10 +74,6 @@ extension Comparison {
   }
 }
 
-private func percent(_ thousandths: UInt64) -> String {
-  "\(thousandths / 10).\(thousandths % 10) %"
-}
-
 // MARK: Text
 
 private func text(_ comparison: Comparison, _ old: Payload, _ new: Payload, isComplete: Bool)

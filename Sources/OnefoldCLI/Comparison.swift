@@ -49,7 +49,7 @@ struct Comparison {
   func count(_ difference: Difference) -> Int { entries.count { $0.difference == difference } }
 }
 
-/// Reads both manifests, and decodes the frames that hold the distributions' file lists.
+/// Reads both manifests, and decodes the frames of the new file that hold the distributions' file lists.
 func compare(_ old: Payload, with new: Payload) throws(Failure) -> Comparison {
   let oldManifest = try old.readManifest()
   let newManifest = try new.readManifest()
@@ -58,9 +58,9 @@ func compare(_ old: Payload, with new: Payload) throws(Failure) -> Comparison {
     bytes: new.trailer.trailerOffset + UInt64(Trailer.byteCount) + new.appendedLength)
   result.treeBytes = newManifest.contentLength
   result.compareEntries(oldManifest, newManifest)
-  let owners = try FileOwners(new, newManifest)
-  result.distributions = changes(from: try FileOwners(old, oldManifest).all, to: owners.all)
-  result.countFrames(oldManifest, newManifest, owners)
+  result.distributions = changes(
+    from: FileOwners.titles(oldManifest), to: FileOwners.titles(newManifest))
+  result.countFrames(oldManifest, newManifest, try FileOwners(new, newManifest))
   result.countOtherParts(old, new)
   result.causes.sort { a, b in
     a.bytes != b.bytes ? a.bytes > b.bytes : a.name.lexicographicallyPrecedes(b.name)

@@ -22,7 +22,30 @@ struct FileOwners {
   /// Directories that hold `lib/pythonX.Y`, with "python X.Y".
   private var interpreters: [(prefix: [UInt8], library: [UInt8], name: [UInt8])] = []
 
+  /// Reads the lists of files, which decodes the frames that hold them.
   init(_ payload: Payload, _ manifest: Manifest) throws(Failure) {
+    let lists = noteAll(manifest)
+    let contents = try readFiles(lists.map(\.entry), of: payload, manifest)
+    for (list, content) in zip(lists, contents) {
+      for path in recordedPaths(content) {
+        note(path, below: list.site, list.distribution)
+      }
+    }
+  }
+
+  /// The interpreters and distributions of a tree, as `name(of:)` calls them. Decodes no frame.
+  static func titles(_ manifest: Manifest) -> [[UInt8]] {
+    var owners = FileOwners()
+    _ = owners.noteAll(manifest)
+    return owners.interpreters.map(\.name) + owners.names
+  }
+
+  private init() {}
+
+  /// Notes interpreters and distributions, and returns where the lists of files are.
+  private mutating func noteAll(_ manifest: Manifest)
+    -> [(entry: Int, distribution: Int, site: [UInt8])]
+  {
     var lists: [(entry: Int, distribution: Int, site: [UInt8])] = []
     for index in 0..<manifest.entryCount {
       let entry = manifest.entry(index)
@@ -37,12 +60,7 @@ struct FileOwners {
         }
       }
     }
-    let contents = try readFiles(lists.map(\.entry), of: payload, manifest)
-    for (list, content) in zip(lists, contents) {
-      for path in recordedPaths(content) {
-        note(path, below: list.site, list.distribution)
-      }
-    }
+    return lists
   }
 
   private mutating func noteInterpreter(
@@ -88,9 +106,6 @@ struct FileOwners {
       }
     }
   }
-
-  /// The interpreters and distributions of the tree, as `name(of:)` calls them.
-  var all: [[UInt8]] { interpreters.map(\.name) + names }
 
   /// The name of the row that counts this file.
   func name(of path: [UInt8]) -> [UInt8] {

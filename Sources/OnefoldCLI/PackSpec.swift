@@ -143,10 +143,10 @@ private struct SpecBuild {
     say("compressing")
     let progress = newProgress()
     defer { progress?.finish() }
-    var request = PackRequest(
+    let request = PackRequest(
       tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
-      compression: compression, workers: workers, frameCache: cache?.appending("frames"))
-    request.releaseTime = staged.releaseTime
+      compression: compression, workers: workers, frameCache: cache?.appending("frames"),
+      releaseTime: staged.releaseTime)
     return try packTree(request) { phase, done, total in
       progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }

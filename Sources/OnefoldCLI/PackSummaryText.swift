@@ -5,7 +5,7 @@ import Reporting
 
 /// The summary as text.
 func packText(_ output: Path, _ summary: PackSummary, _ milliseconds: UInt64) -> String {
-  let percent = summary.bytesIn == 0 ? 0 : summary.bytesOut * 1000 / summary.bytesIn
+  let share = summary.bytesIn == 0 ? 0 : summary.bytesOut * 1000 / summary.bytesIn
   return """
     packed \(output.quoted)
       \(grouped(UInt64(summary.files))) files, \(grouped(UInt64(summary.directories))) directories, \
@@ -13,7 +13,7 @@ func packText(_ output: Path, _ summary: PackSummary, _ milliseconds: UInt64) ->
       \(grouped(UInt64(summary.frames))) frames, \(grouped(UInt64(summary.framesFromCache))) \
     of them from the cache
       \(grouped(summary.bytesIn)) bytes in, \(grouped(summary.bytesOut)) bytes out \
-    (\(percent / 10).\(percent % 10) %), in \(milliseconds / 1000).\(milliseconds / 100 % 10) s
+    (\(percent(share))), in \(milliseconds / 1000).\(milliseconds / 100 % 10) s
       tree id \(hexText(summary.treeID.bytes))
 
     """

@@ -31,11 +31,12 @@ public struct PackRequest: Sendable {
   public var latestTime: Int64?
   /// Seconds since 1970. Files with this modification time change with each release, and get frames of their own;
   /// nil: unknown.
-  public var releaseTime: Int64? = nil
+  public var releaseTime: Int64?
 
   public init(
     tree: Path, output: Path, bootloader: Bootloader, record: LaunchRecord,
-    compression: Compression, workers: Int, frameCache: Path? = nil, latestTime: Int64? = nil
+    compression: Compression, workers: Int, frameCache: Path? = nil, latestTime: Int64? = nil,
+    releaseTime: Int64? = nil
   ) {
     self.tree = tree
     self.output = output
@@ -45,6 +46,7 @@ public struct PackRequest: Sendable {
     self.workers = workers
     self.frameCache = frameCache
     self.latestTime = latestTime
+    self.releaseTime = releaseTime
   }
 }
 

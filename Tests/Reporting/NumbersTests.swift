@@ -19,4 +19,11 @@ import Testing
   func megabyteText(_ bytes: UInt64, _ expected: String) {
     #expect(megabytes(bytes).string == expected)
   }
+
+  @Test(
+    arguments: [(0, "0.0 %"), (9, "0.9 %"), (123, "12.3 %"), (1000, "100.0 %")]
+      as [(UInt64, String)])
+  func percentText(_ thousandths: UInt64, _ expected: String) {
+    #expect(percent(thousandths).string == expected)
+  }
 }

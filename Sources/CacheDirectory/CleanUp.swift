@@ -203,10 +203,12 @@ extension CacheDirectory {
       let lease = Lease(try FileDescriptor.open(Lease.fileName, in: directory, options))
       return try lease.isMark() ? lease : nil
     } catch {
-      if error.errno.isMissing || error.errno == .symlinkLoop || error.errno == .isDirectory {
-        return nil
-      }
-      throw error
+      if error.errno.isMissing { return nil }
+      // Then something else has its name.
+      guard error.errno == .symlinkLoop || error.errno == .isDirectory,
+        try directory.statusIfExists(of: Lease.fileName)?.kind != .file
+      else { throw error }
+      return nil
     }
   }
 

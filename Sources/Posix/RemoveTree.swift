@@ -47,13 +47,14 @@ private struct Removal {
           }
         }
       }
+      do throws(Failure) { try directory.removeDirectory(name) } catch {
+        guard kept != nil && error.errno == .notEmpty else { throw error }
+      }
     } catch {
-      if error.errno.isMissing { return }
-      throw error
-    }
-    do throws(Failure) { try directory.removeDirectory(name) } catch {
-      if error.errno.isMissing || (kept != nil && error.errno == .notEmpty) { return }
-      throw error
+      // Something inside may be missing, or a failure may look like that: only the name itself shows that the
+      // directory is gone.
+      guard error.errno.isMissing, try directory.statusIfExists(of: name) == nil
+      else { throw error }
     }
   }
 

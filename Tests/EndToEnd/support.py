@@ -153,15 +153,20 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
 LONG_ENOUGH = 0.3
 
 
-def assert_remains(condition: Callable[[], Any], what: str, seconds: float = LONG_ENOUGH) -> None:
-    """The condition holds all the time. A longer wait could only find what a loaded machine delays."""
+def remains(condition: Callable[[], Any], seconds: float) -> bool:
+    """Whether the condition holds all the time."""
     end = time.monotonic() + seconds
-    while True:
-        if not condition():
-            raise AssertionError(f"{what} did not remain")
+    while condition():
         if time.monotonic() > end:
-            return
+            return True
         time.sleep(0.002)
+    return False
+
+
+def assert_remains(condition: Callable[[], Any], what: str) -> None:
+    """The condition holds all the time. A longer wait could only find what a loaded machine delays."""
+    if not remains(condition, LONG_ENOUGH):
+        raise AssertionError(f"{what} did not remain")
 
 
 def processes() -> list[int]:

@@ -26,6 +26,7 @@ from support import (
     pack,
     probe,
     program,
+    remains,
     remove_tree,
     start,
     strace,
@@ -479,8 +480,7 @@ class Simultaneous(CacheCase):
         cleaning = start(slow, environment={"ONEFOLD_CACHE": self.cache, "ONEFOLD": "clean"})
         # It is in the call that opens the tree for the last time: it had it open before for a moment only.
         has_it_open = lambda: is_open(self.cache / packed.tree_name, cleaning)
-        wait_until(has_it_open, "the clean-up to open the tree")
-        assert_remains(has_it_open, "the open tree", 0.1)
+        wait_until(lambda: remains(has_it_open, 0.1), "the clean-up to be in the delayed call")
         # It holds open what is replaced now, unless the lock keeps the launch from that.
         remove_tree(packed.tree(self.cache))
         running = packed.start("wait", cache=self.cache)

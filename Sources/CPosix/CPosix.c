@@ -255,18 +255,8 @@ long cposix_fstatvfs(int fd, cposix_volume_t *out) {
   out->read_only = (info.f_flag & ST_RDONLY) != 0;
   return 0;
 }
-DIR *cposix_fdopendir(int fd, long *error) {
-  DIR *stream = fdopendir(fd);
-  *error = stream ? 0 : -errno;
-  if (!stream) close(fd);
-  return stream;
-}
-long cposix_readdir(DIR *stream, const char **name) {
-  errno = 0;
-  struct dirent *entry = readdir(stream);
-  if (!entry) return -errno;
-  *name = entry->d_name;
-  return (long)strlen(entry->d_name);
+long cposix_getdents64(int fd, void *buffer, size_t size) {
+  CPOSIX_RESULT(syscall(SYS_getdents64, fd, buffer, size));
 }
 const char *cposix_environment(const char *name) { return getenv(name); }
 char **cposix_environment_block(void) {

@@ -157,29 +157,36 @@ extension DirectoryHandle {
 
   /// The names in the directory `name` (by default this one), without "." and "..", in the order of the file system.
   ///
-  /// The corresponding C function is `readdir`.
+  /// Throws ENOENT if the directory was removed after it was opened.
   @inline(never)
   public func names(in name: Path = Path(".")) throws(Failure) -> [[UInt8]] {
-    let descriptor = try FileDescriptor.open(name, in: self, .directory)
-    let full = descriptor.path
-    var status = 0
-    guard let stream = cposix_fdopendir(descriptor.release(), &status) else {
-      throw Failure("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -status)))
-    }
-    defer { closedir(stream) }
+    let directory = try FileDescriptor.open(name, in: self, .directory)
+    var records = [UInt8](repeating: 0, count: 32 << 10)
     var result: [[UInt8]] = []
     while true {
-      var pointer: UnsafePointer<CChar>? = nil
-      let length = cposix_readdir(stream, &pointer)
-      if length < 0 {
-        throw Failure("list", full, Errno(rawValue: Int32(truncatingIfNeeded: -length)))
-      }
-      guard length > 0, let pointer else { return result }
-      let bytes = [UInt8](
-        UnsafeRawBufferPointer(start: UnsafeRawPointer(pointer), count: length))
-      let dot = UInt8(ascii: ".")
-      if bytes == [dot] || bytes == [dot, dot] { continue }
-      result.append(bytes)
+      let count: Int
+      do throws(Errno) {
+        count = try retrying {
+          records.withUnsafeMutableBytes {
+            cposix_getdents64(directory.rawValue, $0.baseAddress!, $0.count)
+          }
+        }
+      } catch { throw Failure("list", directory.path, error) }
+      if count == 0 { return result }
+      appendNames(records[..<count], to: &result)
+    }
+  }
+
+  /// Appends the names of `records`, which `getdents64` wrote (getdents(2), `struct linux_dirent64`).
+  private func appendNames(_ records: ArraySlice<UInt8>, to names: inout [[UInt8]]) {
+    let dot = UInt8(ascii: ".")
+    var rest = records
+    while rest.count > 19 {
+      let start = rest.startIndex
+      let length = Int(rest[start + 16]) | Int(rest[start + 17]) << 8
+      let name = [UInt8](rest[(start + 19)..<(start + length)].prefix { $0 != 0 })
+      if name != [dot] && name != [dot, dot] { names.append(name) }
+      rest = rest.dropFirst(length)
     }
   }
 

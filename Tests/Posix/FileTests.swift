@@ -151,6 +151,24 @@ import Testing
     }
   }
 
+  @Test func manyNamesAreListed() throws {
+    // More than the kernel returns at once.
+    let names = (0..<1000).map { "\($0)-" + String(repeating: "n", count: 100) }
+    for name in names { try directory.write(name) }
+    let opened = try FileDescriptor.open(directory.path, .directory)
+    let listed = try opened.handle.names().map { String(decoding: $0, as: UTF8.self) }
+    #expect(listed.sorted() == names.sorted())
+  }
+
+  @Test func aRemovedDirectoryHasNoList() throws {
+    try directory.makeDirectory("a")
+    let opened = try FileDescriptor.open(directory.path.appending("a"), .directory)
+    let parent = try FileDescriptor.open(directory.path, .directory)
+    try parent.handle.removeDirectory(Path("a"))
+    let failure = #expect(throws: Failure.self) { try opened.handle.names() }
+    #expect(failure?.errno == .noSuchFile)
+  }
+
   @Test func namesAreListedWithoutDots() throws {
     try directory.write("b")
     try directory.write("...")

@@ -8,7 +8,6 @@
 #ifndef ONEFOLD_CPOSIX_H
 #define ONEFOLD_CPOSIX_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -129,10 +128,8 @@ long cposix_fstatvfs(int fd, cposix_volume_t *out);
 
 // MARK: Directories
 
-// Takes ownership of `fd`, even if it fails.
-DIR *cposix_fdopendir(int fd, long *error);
-// Returns the length of the next name and points `name` at it; 0 at the end; -errno on failure.
-long cposix_readdir(DIR *stream, const char **name);
+// readdir of musl takes ENOENT for the end.
+long cposix_getdents64(int fd, void *buffer, size_t size);
 
 // MARK: Process
 

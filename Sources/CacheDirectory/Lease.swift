@@ -60,3 +60,25 @@ final class Lease: Sendable {
     return try file.bytes(at: 0, count: Lease.mark.count + 1) == Lease.mark
   }
 }
+
+extension CacheDirectory {
+  /// Restores a lease that a cleaner or a person removed or replaced. Keeps one that exists but cannot be opened
+  /// now.
+  @inline(never)
+  func ensureLease(in directory: DirectoryHandle) {
+    do throws(Failure) {
+      let file = try FileDescriptor.open(Lease.fileName, in: directory, .readNoFollow)
+      if try Lease(file).isMark() { return }
+    } catch {
+      guard error.errno == .noSuchFile || error.errno == .symlinkLoop else { return }
+    }
+    guard let name = try? hiddenName(for: Lease.fileName.bytes) else { return }
+    do throws(Failure) {
+      _ = try Lease.create(in: directory, named: name)
+      if try directory.statusIfExists(of: Lease.fileName)?.kind == .directory {
+        try removeTree(Lease.fileName, in: directory)
+      }
+      try directory.rename(name, to: Lease.fileName)
+    } catch { try? directory.removeFile(name) }
+  }
+}

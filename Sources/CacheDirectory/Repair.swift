@@ -3,7 +3,7 @@ internal import PayloadReader
 internal import Posix
 import Reporting
 
-// Repairs only the damaged entries of a tree, while programs run from it (docs/decisions/0011).
+// REPAIR: only the damaged entries of a tree are replaced, while programs run from it (docs/decisions/0011).
 //
 // Each damaged entry is unpacked to a staging directory and then renamed over the one in the tree. Nothing is
 // changed in place. A process that has the old file open or mapped keeps it. A process that opens the path finds
@@ -16,21 +16,20 @@ import Reporting
 // instance may write a seal meanwhile; it then cannot hide an entry that is still missing.
 
 extension CacheDirectory {
-  /// Replaces the `damaged` entries of the tree in `root`, which is below `directory`. Removes the seal; the
-  /// caller seals the tree again.
+  /// Replaces the `damaged` entries of the tree. Removes the seal; the caller seals the tree again.
   ///
   /// Returns false if the repair is impossible and the whole tree must be replaced. Throws if the disk is full, a
   /// signal arrives, or the payload is damaged: unpacking a whole tree would fail as well.
   func repair(
-    _ damaged: EntrySet, of root: DirectoryHandle, in directory: borrowing FileDescriptor,
-    _ payload: Payload, _ manifest: Manifest, _ observer: CacheObserver
+    _ damaged: EntrySet, of present: PresentTree, _ payload: Payload,
+    _ manifest: Manifest, _ observer: CacheObserver
   ) throws(Failure) -> Bool {
     guard !damaged.contains(0) else { return false }
-    let repair = TreeRepair(manifest: manifest, damaged: damaged, root: root)
+    let repair = TreeRepair(manifest: manifest, damaged: damaged, root: present.root.handle)
     let size = UnpackedSize(manifest, only: repair.unpacked)
     observer.timeline.begin(.plan)
     do throws(Failure) {
-      try requireRoom(for: size, in: self.directory)
+      try requireRoom(for: size, in: directory)
       let claimed = try claimStaging(payload.treeName)
       let name = claimed.staging.name
       // Runs before the tree is sealed: a process that finds the tree without a seal looks for leftovers.
@@ -44,7 +43,7 @@ extension CacheDirectory {
         timeline: observer.timeline)
       observer.timeline.begin(.publish)
       if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
-      try removeSeal(in: directory, payload)
+      try removeSeal(in: present.use.directory, payload)
       try repair.replaceEntries(staged: staged.handle, staging: staging)
       return true
     } catch {

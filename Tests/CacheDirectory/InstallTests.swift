@@ -90,14 +90,18 @@ private struct Scenarios {
 
   private func isFound(_ check: CheckPolicy = .dirs) throws -> Bool {
     let cache = try open()
-    let tree = try cache.lookUp(payload, request(check))
+    let tree = try cache.lookAgain(payload, request(check))
     return tree != nil
   }
 
-  /// Installs like a launch, and returns whether it unpacked the tree.
+  private func open(_ payload: Payload, _ request: TreeRequest) throws(Failure) -> CachedTree {
+    var search = CacheSearch(given: place("cache"), create: true)
+    return try openTree(of: payload, request, &search)
+  }
+
+  /// Makes the tree ready like a launch, and returns whether it unpacked it.
   private func install(_ check: CheckPolicy = .dirs) throws -> Bool {
-    let cache = try open()
-    let tree = try cache.installHoldingSignals(payload, request(check))
+    let tree = try open(payload, request(check))
     #expect(tree.root.elementsEqual(place("cache/\(name)/tree")))
     return tree.wasUnpacked
   }
@@ -165,16 +169,15 @@ private struct Scenarios {
     onefile.frames[1].stored[0] ^= 1
     let damaged = try Payload.open(try place.write("damaged", onefile.encoded()))
     try #require(damaged.treeID == payload.treeID)
-    let cache = try open()
     try place.remove("cache/\(name)/tree/empty")
-    let tree = try cache.installHoldingSignals(damaged, request())
+    let tree = try open(damaged, request())
     let wasUnpacked = tree.wasUnpacked
     #expect(wasUnpacked)
     #expect(try isFound(.full))
     // This payload cannot give a complete tree, so none is unpacked.
     try damage("big")
     do throws(Failure) {
-      _ = try cache.installHoldingSignals(damaged, request(.full))
+      _ = try open(damaged, request(.full))
       Issue.record("it was installed")
     } catch {
       #expect(error == .damaged(.frame(1), damaged.path))
@@ -265,9 +268,8 @@ private struct Scenarios {
     var onefile = Onefile.sample()
     onefile.frames[1].hash = .zero
     let damaged = try Payload.open(try place.write("damaged", onefile.encoded()))
-    let cache = try open()
     do throws(Failure) {
-      _ = try cache.installHoldingSignals(damaged, request())
+      _ = try open(damaged, request())
       Issue.record("it was installed")
     } catch {
       #expect(error == .damaged(.frame(1), damaged.path))
@@ -296,8 +298,8 @@ private struct Scenarios {
   }
 
   func aTreeInUseIsNotRemoved() throws {
+    let tree = try open(payload, request())
     let cache = try open()
-    let tree = try cache.installHoldingSignals(payload, request())
     #expect(removed(cache) == [])
     #expect(try place.exists("cache/\(name)/seal"))
     #expect(try FileDescriptor.open(tree.root, .directory).status().kind == .directory)
@@ -311,14 +313,14 @@ private struct Scenarios {
     let directory = try FileDescriptor.open(place("cache/\(name)"), .directory)
     var seal = Seal.read(in: directory.handle, treeID: nil, withTable: true)
     #expect(seal?.isDurable == false)
-    let isFound = try cache.lookUp(payload, durable) != nil
+    let isFound = try cache.lookAgain(payload, durable) != nil
     #expect(!isFound)
-    let tree = try cache.installHoldingSignals(payload, durable)
+    let tree = try open(payload, durable)
     let wasUnpacked = tree.wasUnpacked
     #expect(!wasUnpacked)
     seal = Seal.read(in: directory.handle, treeID: nil, withTable: true)
     #expect(seal?.isDurable == true)
-    let isFoundThen = try cache.lookUp(payload, durable) != nil
+    let isFoundThen = try cache.lookAgain(payload, durable) != nil
     #expect(isFoundThen)
   }
 

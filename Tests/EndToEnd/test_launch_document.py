@@ -169,7 +169,7 @@ class Sources:
             *(literal for literal in self.of("TerminalProgress.swift") if " % (" in str(literal)),
             *(literal for literal in self.labels if str(literal).startswith("waiting ")),
         ]
-        places = self.of("Candidates.swift", "Ancestors.swift")
+        places = self.of("Candidates.swift", "Next.swift", "Above.swift")
         self.reasons = [literal for literal in places if literal.has_words]
         self.damage = recorded("damage")
         self.faults = recorded("fault")
@@ -193,6 +193,26 @@ def rows(head: str, document: Path = LAUNCH) -> list[str]:
     tables = re.findall(rf"^\| {head} \|.*\n\|.*\n((?:\|.*\n)+)", document.read_text("utf-8"), re.MULTILINE)
     cells = [line.split(" | ")[0] for table in tables for line in table.splitlines()]
     return [text for cell in cells for text in re.findall(r"`([^`]+)`", cell)]
+
+
+class Chart(unittest.TestCase):
+    """The chart of a launch and the function that follows it have the same boxes, in the same order."""
+
+    BOX = r"\b[A-Z]{3,}(?: [A-Z]{3,})*\b"
+
+    def test_the_function_follows_the_chart(self) -> None:
+        chart = LAUNCH.read_text("utf-8").split("```")[1]
+        boxes = list(dict.fromkeys(re.findall(self.BOX, chart.replace("ONEFOLD", ""))))
+        function = (REPOSITORY / "Sources" / "CacheDirectory" / "OpenTree.swift").read_text("utf-8").partition("func followChart")[2]
+        heads = re.findall(rf"(?m)^ *// ({self.BOX}(?:, {self.BOX})*)(?::.*)?$", function)
+        self.assertGreater(len(boxes), 10)
+        self.assertEqual(list(dict.fromkeys(", ".join(heads).split(", "))), boxes)
+
+    def test_the_table_of_files_has_each_box(self) -> None:
+        table = (REPOSITORY / "docs" / "architecture.md").read_text("utf-8").partition("| box | file |")[2].partition("\n\n")[0]
+        cells = [row.split(" | ")[0] for row in table.splitlines()[2:]]
+        chart = LAUNCH.read_text("utf-8").split("```")[1].replace("ONEFOLD", "")
+        self.assertEqual(set(re.findall(self.BOX, " ".join(cells))), set(re.findall(self.BOX, chart)))
 
 
 class Messages(unittest.TestCase):

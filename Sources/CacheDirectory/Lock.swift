@@ -1,4 +1,61 @@
+internal import PayloadFormat
+internal import PayloadReader
 internal import Posix
+import Reporting
+
+// LOCK: one of many simultaneous first launches unpacks, and the others wait for it.
+
+extension CacheDirectory {
+  /// Opens the lock file. Returns nil if something else has the lock file's name.
+  func openLock(of payload: Payload, _ request: TreeRequest) -> InstallLock? {
+    request.observer.timeline.begin(.lock)
+    return try? InstallLock(in: handle, payload.treeName)
+  }
+
+  /// Waits until this process has the lock, or has waited for as long as `request` allows. Returns the tree if
+  /// another instance makes it ready meanwhile.
+  @inline(never)
+  func wait(for lock: inout InstallLock?, _ payload: Payload, _ request: TreeRequest)
+    throws(Failure) -> CachedTree?
+  {
+    let start = MonotonicClock.now
+    while !(lock?.take() ?? true) && MonotonicClock.now - start < request.longestWait {
+      // The other checks would read all files at each look.
+      if request.check == .seal || request.check == .dirs,
+        case .passes(let sealed) = try lookUp(payload, request)
+      {
+        return finish(sealed, payload, request)
+      }
+      if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
+      request.observer.waiting()
+      MonotonicClock.sleep(milliseconds: 10)
+    }
+    return nil
+  }
+
+  /// Removes what killed launches of this tree left, and verifies what unpacking relies on. The caller holds the
+  /// lock.
+  @inline(never)
+  func prepareToWrite(_ payload: Payload, _ request: TreeRequest) throws(Failure) -> Manifest {
+    request.observer.timeline.begin(.cleanUp)
+    reclaimStaging(of: payload.treeName)
+    request.observer.timeline.begin(.plan)
+    try payload.verifyPrefix()
+    return try payload.readManifest()
+  }
+}
+
+/// Holds termination signals, so that none can end the process before unfinished work is removed, and no signal is
+/// lost. New files get the modes that are asked for. Returns the earlier mode mask, for `releaseSignals`.
+func holdSignals() -> UInt32 {
+  TerminationSignals.hold()
+  return ProcessContext.setFileModeMask(0o022)
+}
+
+func releaseSignals(_ mask: UInt32) {
+  ProcessContext.setFileModeMask(mask)
+  TerminationSignals.release()
+}
 
 /// The lock that lets one of many simultaneous first launches unpack the tree. A clean-up takes it before it
 /// removes a tree.
@@ -36,7 +93,8 @@ struct InstallLock: ~Copyable {
   /// Returns false if another process holds the lock. If locks don't work, it returns true: waiting has no use.
   @inline(never)
   mutating func take() -> Bool {
-    // More than two rounds are needed only if others create and remove it as fast as it is opened.
+    // The holder removes the file at the end, and launchers of every release do so: the name must be checked after
+    // locking. More than two rounds are needed only if others create and remove it as fast as it is opened.
     for _ in 0..<8 {
       isOurs = (try? file.lock(exclusive: true, wait: false)) ?? true
       guard isOurs else { return false }

@@ -24,6 +24,7 @@ from .sources import sources
 from .start import start
 from .texts import parts_of, text
 from .timing import Cost
+from .updates import updates
 from .warm import warm
 
 SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
@@ -41,8 +42,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "pack": ("Packing", pack),
     "scale": ("Scale", scale),
     "levels": ("Compression levels", levels),
+    "updates": ("Updates", updates),
 }
-ON_REQUEST = ("cachibot", "building", "heavy", "sources", "levels")
+ON_REQUEST = ("cachibot", "building", "heavy", "sources", "levels", "updates")
 TITLES = [title for title, _ in SECTIONS.values()]
 
 TARGET_HEADS = ["target", "limit", "measured", "", "section"]

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Sequence
+from typing import Optional, Sequence
 
 from .applications import Application
 from .running import WORK, Failure, Part, check, environment_with
@@ -93,9 +93,13 @@ class SpecRoom:
         command: list[Part] = [workshop.program, "pack", "--spec", directory, "-o", output]
         return [*command, "--bootloader", workshop.bootloader, "--json", *options]
 
-    def build(self, directory: Path, output: Path, *options: Part) -> SpecBuild:
-        """Packs the spec in a directory; its requirements are those of the example."""
+    def build(
+        self, directory: Path, output: Path, *options: Part, wheels: Optional[Path] = None
+    ) -> SpecBuild:
+        """Packs the spec in a directory; its requirements are those of the example, or in `wheels`."""
         variables = self.application.offline
+        if wheels:
+            variables["PIP_FIND_LINKS"] = f"{variables['PIP_FIND_LINKS']} {wheels}"
         with tempfile.NamedTemporaryFile("r") as peak:
             helper: list[Part] = [self.workshop.compiled("PEAK"), peak.name]
             start = time.monotonic()

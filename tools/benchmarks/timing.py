@@ -25,6 +25,9 @@ class Run:
     processor: float = 0.0
     peak: float = 0.0  # MiB of resident memory at most, if it was asked for
 
+    def __add__(self, other: Run) -> Run:
+        return Run(self.wall + other.wall, self.processor + other.processor)
+
     def __sub__(self, other: Run) -> Run:
         return Run(self.wall - other.wall, self.processor - other.processor)
 

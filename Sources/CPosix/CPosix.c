@@ -2,27 +2,13 @@
 
 #include "CPosix.h"
 
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <sys/xattr.h>
-#include <time.h>
-
-#define CPOSIX_RESULT(call)                             \
-  do {                                                 \
-    long result = (long)(call);                        \
-    return result < 0 ? -errno : result;               \
-  } while (0)
 
 // MARK: Memory
 
@@ -93,31 +79,14 @@ void free(void *memory) {
 
 // MARK: Processes and files
 
-long cposix_openat(int dir, const char *path, int flags, unsigned mode) {
-  CPOSIX_RESULT(openat(dir, path, flags, (mode_t)mode));
-}
 long cposix_open_unnamed(int dir, const char *path, unsigned mode) {
-  CPOSIX_RESULT(openat(dir, path, O_RDWR | O_TMPFILE | O_CLOEXEC, (mode_t)mode));
+  return cposix_result(openat(dir, path, O_RDWR | O_TMPFILE | O_CLOEXEC, (mode_t)mode));
 }
 static int leaves_open;
 void cposix_leave_open(void) { leaves_open = 1; }
 void cposix_end_of_owner(int fd) {
   if (fd >= 0 && !leaves_open) close(fd);
 }
-long cposix_close(int fd) { CPOSIX_RESULT(close(fd)); }
-long cposix_read(int fd, void *buffer, size_t count) {
-  CPOSIX_RESULT(read(fd, buffer, count));
-}
-long cposix_pread(int fd, void *buffer, size_t count, int64_t offset) {
-  CPOSIX_RESULT(pread(fd, buffer, count, (off_t)offset));
-}
-long cposix_write(int fd, const void *buffer, size_t count) {
-  CPOSIX_RESULT(write(fd, buffer, count));
-}
-long cposix_pwrite(int fd, const void *buffer, size_t count, int64_t offset) {
-  CPOSIX_RESULT(pwrite(fd, buffer, count, (off_t)offset));
-}
-long cposix_ftruncate(int fd, int64_t size) { CPOSIX_RESULT(ftruncate(fd, (off_t)size)); }
 void cposix_reserve(int fd, int64_t offset, int64_t count) {
   struct statfs volume;
   // It does not pay elsewhere: tmpfs would fill the space with zeros first, and btrfs never compresses it.
@@ -125,7 +94,6 @@ void cposix_reserve(int fd, int64_t offset, int64_t count) {
     fallocate(fd, 0, (off_t)offset, (off_t)count);
   }
 }
-long cposix_fchmod(int fd, unsigned mode) { CPOSIX_RESULT(fchmod(fd, (mode_t)mode)); }
 int cposix_o_path(void) { return O_PATH; }
 long cposix_chmod_of_path(int fd, unsigned mode) {
   char name[] = "/proc/self/fd/\0\0\0\0\0\0\0\0\0\0";
@@ -136,29 +104,7 @@ long cposix_chmod_of_path(int fd, unsigned mode) {
   if (chmod(name, (mode_t)mode) == 0) return 0;
   if (errno != ENOENT) return -errno;
   // Without /proc, chmod cannot reach the file.
-  CPOSIX_RESULT(syscall(452 /* SYS_fchmodat2 */, fd, "", (mode_t)mode, AT_EMPTY_PATH));
-}
-long cposix_mkdirat(int dir, const char *path, unsigned mode) {
-  CPOSIX_RESULT(mkdirat(dir, path, (mode_t)mode));
-}
-long cposix_symlinkat(const char *target, int dir, const char *path) {
-  CPOSIX_RESULT(symlinkat(target, dir, path));
-}
-long cposix_linkat(int old_dir, const char *old_path, int new_dir, const char *new_path, int follow) {
-  CPOSIX_RESULT(linkat(old_dir, old_path, new_dir, new_path, follow ? AT_SYMLINK_FOLLOW : 0));
-}
-long cposix_unlinkat(int dir, const char *path, int directory) {
-  CPOSIX_RESULT(unlinkat(dir, path, directory ? AT_REMOVEDIR : 0));
-}
-long cposix_readlinkat(int dir, const char *path, char *buffer, size_t count) {
-  CPOSIX_RESULT(readlinkat(dir, path, buffer, count));
-}
-long cposix_renameat(int old_dir, const char *old_path, int new_dir, const char *new_path) {
-  CPOSIX_RESULT(renameat(old_dir, old_path, new_dir, new_path));
-}
-long cposix_renameat2(int old_dir, const char *old_path, int new_dir, const char *new_path, int exchange) {
-  // musl 1.2.3 and some other C libraries do not declare renameat2 and its flags.
-  CPOSIX_RESULT(syscall(SYS_renameat2, old_dir, old_path, new_dir, new_path, exchange ? 2u : 1u));
+  return cposix_result(syscall(452 /* SYS_fchmodat2 */, fd, "", (mode_t)mode, AT_EMPTY_PATH));
 }
 long cposix_faccessat(int dir, const char *path, int write) {
   int mode = write ? W_OK | X_OK : X_OK;
@@ -166,12 +112,11 @@ long cposix_faccessat(int dir, const char *path, int write) {
   // Sandboxes that do not know faccessat2 return EPERM. The older call checks the real user, which is the same
   // here.
   if (errno != EPERM) return -errno;
-  CPOSIX_RESULT(syscall(SYS_faccessat, dir, path, mode));
+  return cposix_result(syscall(SYS_faccessat, dir, path, mode));
 }
-long cposix_flock(int fd, int operation) { CPOSIX_RESULT(flock(fd, operation)); }
 long cposix_lock_record(int fd, int exclusive) {
   struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
-  CPOSIX_RESULT(fcntl(fd, F_OFD_SETLK, &lock));
+  return cposix_result(fcntl(fd, F_OFD_SETLK, &lock));
 }
 long cposix_is_record_locked(int fd) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -181,10 +126,6 @@ long cposix_is_record_locked(int fd) {
 void cposix_remove_acls(int fd) {
   fremovexattr(fd, "system.posix_acl_default");
   fremovexattr(fd, "system.posix_acl_access");
-}
-int cposix_has_acl(const char *path) { return lgetxattr(path, "system.posix_acl_access", 0, 0) >= 0; }
-long cposix_set_close_on_exec(int fd, int on) {
-  CPOSIX_RESULT(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
 int cposix_is_writable(int fd) {
   int flags = fcntl(fd, F_GETFL);
@@ -208,16 +149,7 @@ long cposix_open_first(const char *path) {
   fd = open_to_read(path);
   return fd < 0 ? -errno : fd;
 }
-long cposix_syncfs(int fd) { CPOSIX_RESULT(syncfs(fd)); }
-long cposix_fsync(int fd) { CPOSIX_RESULT(fsync(fd)); }
-long cposix_futimens(int fd, int64_t seconds, uint32_t nanoseconds) {
-  struct timespec times[2] = {{0, UTIME_OMIT}, {(time_t)seconds, (long)nanoseconds}};
-  CPOSIX_RESULT(futimens(fd, times));
-}
-long cposix_utimensat(int dir, const char *path, int64_t seconds, uint32_t nanoseconds) {
-  struct timespec times[2] = {{0, UTIME_OMIT}, {(time_t)seconds, (long)nanoseconds}};
-  CPOSIX_RESULT(utimensat(dir, path, times, AT_SYMLINK_NOFOLLOW));
-}
+long cposix_syncfs(int fd) { return cposix_result(syncfs(fd)); }
 static void copy_stat(const struct stat *from, cposix_stat_t *to) {
   to->device = (uint64_t)from->st_dev;
   to->inode = (uint64_t)from->st_ino;
@@ -255,18 +187,10 @@ long cposix_fstatvfs(int fd, cposix_volume_t *out) {
   out->read_only = (info.f_flag & ST_RDONLY) != 0;
   return 0;
 }
-long cposix_getdents64(int fd, void *buffer, size_t size) {
-  CPOSIX_RESULT(syscall(SYS_getdents64, fd, buffer, size));
-}
-const char *cposix_environment(const char *name) { return getenv(name); }
 char **cposix_environment_block(void) {
   extern char **environ;
   return environ;
 }
-long cposix_execve(const char *path, char *const *arguments, char *const *environment) {
-  CPOSIX_RESULT(execve(path, arguments, environment));
-}
-unsigned cposix_effective_user(void) { return (unsigned)getauxval(AT_EUID); }
 int cposix_is_mapped(unsigned user) {
   char text[4096];
   int fd = open_to_read("/proc/self/uid_map");
@@ -300,33 +224,16 @@ unsigned cposix_owner(void) {
   }
   return owner;
 }
-int cposix_is_secure(void) { return getauxval(AT_SECURE) != 0; }
-const char *cposix_executable_name(void) { return (const char *)getauxval(AT_EXECFN); }
-long cposix_random(void *buffer, size_t count) {
-  CPOSIX_RESULT(syscall(SYS_getrandom, buffer, count, 0));
-}
 unsigned cposix_processor_count(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   int count = CPU_COUNT(&set);
   return count < 1 ? 1 : (unsigned)count;
 }
-int64_t cposix_monotonic_nanoseconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-int64_t cposix_realtime_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec;
-}
 void cposix_sleep_milliseconds(unsigned milliseconds) {
   struct timespec time = {milliseconds / 1000, (long)(milliseconds % 1000) * 1000000};
   nanosleep(&time, 0);
 }
-unsigned cposix_set_umask(unsigned mask) { return (unsigned)umask((mode_t)mask); }
-int cposix_is_terminal(int fd) { return isatty(fd); }
 uint64_t cposix_raise_descriptor_limit(uint64_t most, uint64_t *previous) {
   struct rlimit limit;
   *previous = 0;
@@ -360,7 +267,6 @@ void *cposix_map_anonymous(size_t count) {
   madvise(address, count, MADV_HUGEPAGE);
   return address;
 }
-void cposix_unmap(void *address, size_t count) { munmap(address, count); }
 static volatile sig_atomic_t pending_signal = 0;
 static void note_signal(int number) { pending_signal = number; }
 int cposix_pending_signal(void) { return (int)pending_signal; }
@@ -413,9 +319,6 @@ long cposix_write_when_ready(int fd, const void *buffer, size_t count, int milli
   if (result < 0) sigtimedwait(&blocked, 0, &at_once);
   pthread_sigmask(SIG_SETMASK, &before, 0);
   return result;
-}
-long cposix_signal_at_parent_death(int number) {
-  CPOSIX_RESULT(prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0ul, 0ul, 0ul));
 }
 void cposix_end_by_signal(int number) {
   sigset_t set;

@@ -2,31 +2,16 @@
 
 #include "CProcesses.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include "CPosix.h"
 
 cprocess_measured_t *cprocess_map_measured(void) {
   void *address =
       mmap(0, sizeof(cprocess_measured_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   return address == MAP_FAILED ? 0 : address;
-}
-
-void cprocess_unmap_measured(cprocess_measured_t *measured) { munmap(measured, sizeof *measured); }
-
-long cprocess_memory_file(const char *name) {
-  long result = syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */);
-  return result < 0 ? -errno : result;
 }
 
 // MARK: Programs

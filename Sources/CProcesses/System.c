@@ -1,15 +1,9 @@
-#define _GNU_SOURCE
-
 #include "CProcesses.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 // MARK: Sockets
 
@@ -54,8 +48,6 @@ long cprocess_connection_result(int fd) {
 
 // MARK: Page cache
 
-long cprocess_forget_pages(int fd) { return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); }
-
 long cprocess_cached_bytes(int fd, size_t size) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), count = (size + page - 1) / page;
   if (count == 0) return 0;
@@ -68,5 +60,3 @@ long cprocess_cached_bytes(int fd, size_t size) {
   munmap(address, size);
   return result > (long)size ? (long)size : result;
 }
-
-void cprocess_sync(void) { sync(); }

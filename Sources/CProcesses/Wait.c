@@ -2,24 +2,11 @@
 
 #include "CProcesses.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#define RESULT(call)                     \
-  do {                                   \
-    long result = (long)(call);          \
-    return result < 0 ? -errno : result; \
-  } while (0)
-
-long cprocess_descriptor(int process) { RESULT(syscall(SYS_pidfd_open, process, 0)); }
-
-long cprocess_signal_group(int group, int signal) { RESULT(kill(-group, signal)); }
 
 long cprocess_wait_for_any(int first, int second, int write, int64_t microseconds) {
   struct pollfd wanted[2] = {{first, POLLIN, 0}, {second, write ? POLLOUT : POLLIN, 0}};

@@ -2,8 +2,8 @@
 //
 // Every call that can fail returns its result, or -errno. `Sources/Posix` owns the EINTR loop and turns negative
 // results into `Failure`. Apart from it, only `Sources/Processes` calls these functions, to read and write
-// sockets. The bodies are in a C file because they need _GNU_SOURCE. Headers that Swift imports must not define
-// it, because Swift's Glibc module does not either.
+// sockets. CPosix.c has the functions that need _GNU_SOURCE, keep state, or make several calls. Headers that Swift
+// imports must not define _GNU_SOURCE, because Swift's Glibc module does not either.
 
 #ifndef ONEFOLD_CPOSIX_H
 #define ONEFOLD_CPOSIX_H
@@ -14,11 +14,20 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
+
+static inline long cposix_result(long result) { return result < 0 ? -errno : result; }
 
 // MARK: Memory
 
@@ -41,33 +50,60 @@ static const int CPOSIX_O_NONBLOCK = O_NONBLOCK;
 int cposix_o_path(void);
 static const int CPOSIX_AT_FDCWD = AT_FDCWD;
 
-long cposix_openat(int dir, const char *path, int flags, unsigned mode);
+static inline long cposix_openat(int dir, const char *path, int flags, unsigned mode) {
+  return cposix_result(openat(dir, path, flags, (mode_t)mode));
+}
 // Opens an unnamed file for reading and writing (O_TMPFILE) in the directory `path`.
 long cposix_open_unnamed(int dir, const char *path, unsigned mode);
-long cposix_close(int fd);
+static inline long cposix_close(int fd) { return cposix_result(close(fd)); }
 // Closes `fd` if it is not negative, unless cposix_leave_open was called before.
 void cposix_end_of_owner(int fd);
 void cposix_leave_open(void);
-long cposix_read(int fd, void *buffer, size_t count);
-long cposix_pread(int fd, void *buffer, size_t count, int64_t offset);
-long cposix_write(int fd, const void *buffer, size_t count);
-long cposix_pwrite(int fd, const void *buffer, size_t count, int64_t offset);
-long cposix_ftruncate(int fd, int64_t size);
+static inline long cposix_read(int fd, void *buffer, size_t count) {
+  return cposix_result(read(fd, buffer, count));
+}
+static inline long cposix_pread(int fd, void *buffer, size_t count, int64_t offset) {
+  return cposix_result(pread(fd, buffer, count, (off_t)offset));
+}
+static inline long cposix_write(int fd, const void *buffer, size_t count) {
+  return cposix_result(write(fd, buffer, count));
+}
+static inline long cposix_pwrite(int fd, const void *buffer, size_t count, int64_t offset) {
+  return cposix_result(pwrite(fd, buffer, count, (off_t)offset));
+}
+static inline long cposix_ftruncate(int fd, int64_t size) { return cposix_result(ftruncate(fd, (off_t)size)); }
 // Asks ext4 to allocate these bytes at once. Does nothing on other file systems, and ignores errors.
 void cposix_reserve(int fd, int64_t offset, int64_t count);
-long cposix_fchmod(int fd, unsigned mode);
+static inline long cposix_fchmod(int fd, unsigned mode) { return cposix_result(fchmod(fd, (mode_t)mode)); }
 // Sets the mode of the file that `fd` was opened for with O_PATH, by /proc or else by fchmodat2.
 long cposix_chmod_of_path(int fd, unsigned mode);
-long cposix_mkdirat(int dir, const char *path, unsigned mode);
-long cposix_symlinkat(const char *target, int dir, const char *path);
-long cposix_linkat(int old_dir, const char *old_path, int new_dir, const char *new_path, int follow);
-long cposix_unlinkat(int dir, const char *path, int directory);
-long cposix_readlinkat(int dir, const char *path, char *buffer, size_t count);
-long cposix_renameat(int old_dir, const char *old_path, int new_dir, const char *new_path);
+static inline long cposix_mkdirat(int dir, const char *path, unsigned mode) {
+  return cposix_result(mkdirat(dir, path, (mode_t)mode));
+}
+static inline long cposix_symlinkat(const char *target, int dir, const char *path) {
+  return cposix_result(symlinkat(target, dir, path));
+}
+static inline long cposix_linkat(int old_dir, const char *old_path, int new_dir, const char *new_path,
+                                 int follow) {
+  return cposix_result(linkat(old_dir, old_path, new_dir, new_path, follow ? AT_SYMLINK_FOLLOW : 0));
+}
+static inline long cposix_unlinkat(int dir, const char *path, int directory) {
+  return cposix_result(unlinkat(dir, path, directory ? AT_REMOVEDIR : 0));
+}
+static inline long cposix_readlinkat(int dir, const char *path, char *buffer, size_t count) {
+  return cposix_result(readlinkat(dir, path, buffer, count));
+}
+static inline long cposix_renameat(int old_dir, const char *old_path, int new_dir, const char *new_path) {
+  return cposix_result(renameat(old_dir, old_path, new_dir, new_path));
+}
 // `exchange`: RENAME_EXCHANGE; otherwise RENAME_NOREPLACE.
-long cposix_renameat2(int old_dir, const char *old_path, int new_dir, const char *new_path, int exchange);
+static inline long cposix_renameat2(int old_dir, const char *old_path, int new_dir, const char *new_path,
+                                    int exchange) {
+  // musl 1.2.3 and some other C libraries do not declare renameat2 and its flags.
+  return cposix_result(syscall(SYS_renameat2, old_dir, old_path, new_dir, new_path, exchange ? 2u : 1u));
+}
 long cposix_faccessat(int dir, const char *path, int write);
-long cposix_flock(int fd, int operation);
+static inline long cposix_flock(int fd, int operation) { return cposix_result(flock(fd, operation)); }
 static const int CPOSIX_LOCK_SH = LOCK_SH;
 static const int CPOSIX_LOCK_EX = LOCK_EX;
 static const int CPOSIX_LOCK_NB = LOCK_NB;
@@ -81,8 +117,12 @@ long cposix_is_record_locked(int fd);
 // that it would pass on.
 void cposix_remove_acls(int fd);
 // Whether the file has an access ACL; 0 if the file system has none.
-int cposix_has_acl(const char *path);
-long cposix_set_close_on_exec(int fd, int on);
+static inline int cposix_has_acl(const char *path) {
+  return lgetxattr(path, "system.posix_acl_access", 0, 0) >= 0;
+}
+static inline long cposix_set_close_on_exec(int fd, int on) {
+  return cposix_result(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
 // Whether `fd` is open for writing.
 int cposix_is_writable(int fd);
 // Opens those of the descriptors 0, 1 and 2 that are closed, close-on-exec, so that reading and writing fail with
@@ -92,11 +132,17 @@ void cposix_reserve_standard(void);
 // if a standard descriptor is closed, even if the file cannot be opened.
 long cposix_open_first(const char *path);
 long cposix_syncfs(int fd);
-long cposix_fsync(int fd);
+static inline long cposix_fsync(int fd) { return cposix_result(fsync(fd)); }
 // The current time, passed in place of nanoseconds.
 static const uint32_t CPOSIX_UTIME_NOW = UTIME_NOW;
-long cposix_futimens(int fd, int64_t seconds, uint32_t nanoseconds);
-long cposix_utimensat(int dir, const char *path, int64_t seconds, uint32_t nanoseconds);
+static inline long cposix_futimens(int fd, int64_t seconds, uint32_t nanoseconds) {
+  struct timespec times[2] = {{0, UTIME_OMIT}, {(time_t)seconds, (long)nanoseconds}};
+  return cposix_result(futimens(fd, times));
+}
+static inline long cposix_utimensat(int dir, const char *path, int64_t seconds, uint32_t nanoseconds) {
+  struct timespec times[2] = {{0, UTIME_OMIT}, {(time_t)seconds, (long)nanoseconds}};
+  return cposix_result(utimensat(dir, path, times, AT_SYMLINK_NOFOLLOW));
+}
 
 // MARK: File information
 
@@ -129,14 +175,18 @@ long cposix_fstatvfs(int fd, cposix_volume_t *out);
 // MARK: Directories
 
 // readdir of musl takes ENOENT for the end.
-long cposix_getdents64(int fd, void *buffer, size_t size);
+static inline long cposix_getdents64(int fd, void *buffer, size_t size) {
+  return cposix_result(syscall(SYS_getdents64, fd, buffer, size));
+}
 
 // MARK: Process
 
-const char *cposix_environment(const char *name);
+static inline const char *cposix_environment(const char *name) { return getenv(name); }
 char **cposix_environment_block(void);
-long cposix_execve(const char *path, char *const *arguments, char *const *environment);
-unsigned cposix_effective_user(void);
+static inline long cposix_execve(const char *path, char *const *arguments, char *const *environment) {
+  return cposix_result(execve(path, arguments, environment));
+}
+static inline unsigned cposix_effective_user(void) { return (unsigned)getauxval(AT_EUID); }
 // The owner of this user's own files: the effective user. In a user namespace this may be the overflow user,
 // which stands for every user of the system without an id there. Then (unsigned)-1, which owns no file.
 unsigned cposix_owner(void);
@@ -146,16 +196,26 @@ static const unsigned CPOSIX_OVERFLOW_USER = 65534;
 int cposix_is_mapped(unsigned user);
 // The longest path in bytes, with its NUL (PATH_MAX).
 static const int CPOSIX_PATH_MAX = PATH_MAX;
-int cposix_is_secure(void);
-const char *cposix_executable_name(void);
-long cposix_random(void *buffer, size_t count);
+static inline int cposix_is_secure(void) { return getauxval(AT_SECURE) != 0; }
+static inline const char *cposix_executable_name(void) { return (const char *)getauxval(AT_EXECFN); }
+static inline long cposix_random(void *buffer, size_t count) {
+  return cposix_result(syscall(SYS_getrandom, buffer, count, 0));
+}
 unsigned cposix_processor_count(void);
-int64_t cposix_monotonic_nanoseconds(void);
+static inline int64_t cposix_monotonic_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 // Seconds since 1970 of CLOCK_REALTIME.
-int64_t cposix_realtime_seconds(void);
+static inline int64_t cposix_realtime_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec;
+}
 void cposix_sleep_milliseconds(unsigned milliseconds);
-unsigned cposix_set_umask(unsigned mask);
-int cposix_is_terminal(int fd);
+static inline unsigned cposix_set_umask(unsigned mask) { return (unsigned)umask((mode_t)mask); }
+static inline int cposix_is_terminal(int fd) { return isatty(fd); }
 
 // Raises the soft limit of open descriptors to the hard one, at most to `most`. Returns the limit now in force,
 // and stores the earlier one in `previous`.
@@ -168,7 +228,7 @@ void cposix_grow_descriptor_table(int most);
 // The position of `part` in `bytes`; -1 if there is none.
 long cposix_find(const void *bytes, size_t count, const void *part, size_t part_count);
 void *cposix_map_anonymous(size_t count);
-void cposix_unmap(void *address, size_t count);
+static inline void cposix_unmap(void *address, size_t count) { munmap(address, count); }
 
 // MARK: Signals
 
@@ -183,7 +243,9 @@ void cposix_end_by_signal(int number);
 // otherwise. Raises no SIGPIPE or SIGXFSZ: fails with EPIPE or EFBIG.
 long cposix_write_when_ready(int fd, const void *buffer, size_t count, int milliseconds);
 // Sets the signal that this process gets when its parent ends (prctl(2), PR_SET_PDEATHSIG).
-long cposix_signal_at_parent_death(int number);
+static inline long cposix_signal_at_parent_death(int number) {
+  return cposix_result(prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0ul, 0ul, 0ul));
+}
 
 // MARK: Threads
 

@@ -6,9 +6,15 @@
 #ifndef ONEFOLD_CPROCESSES_H
 #define ONEFOLD_CPROCESSES_H
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "CPosix.h"
 
 // MARK: Start (Start.c)
 
@@ -30,7 +36,9 @@ typedef struct {
 
 // Returns NULL if memory cannot be allocated.
 cprocess_measured_t *cprocess_map_measured(void);
-void cprocess_unmap_measured(cprocess_measured_t *measured);
+static inline void cprocess_unmap_measured(cprocess_measured_t *measured) {
+  munmap(measured, sizeof *measured);
+}
 
 // Starts `path` (searched on the PATH if it has no slash) in a process group of its own, with no signal held or
 // ignored. Its standard input is empty; `out` and `error` are its standard output and error. `directory` may be
@@ -43,7 +51,9 @@ long cprocess_start(const char *path, char *const *arguments, char *const *envir
                     const char *directory, int out, int error, int trace,
                     cprocess_measured_t *measured);
 // Creates an unnamed file in memory (memfd_create).
-long cprocess_memory_file(const char *name);
+static inline long cprocess_memory_file(const char *name) {
+  return cposix_result(syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
+}
 
 // Starts a guard process that kills the process group `group` when `lifeline` is closed, as it is when this
 // process is killed. Stores `lifeline`. Returns the guard's process id, or -errno.
@@ -54,14 +64,18 @@ void cprocess_end_guard(int process);
 // MARK: Wait (Wait.c)
 
 // Returns a descriptor that becomes readable when the process has ended (pidfd_open, Linux 5.3).
-long cprocess_descriptor(int process);
+static inline long cprocess_descriptor(int process) {
+  return cposix_result(syscall(SYS_pidfd_open, process, 0));
+}
 // Waits until one of the descriptors is readable or the time is over. If `write` is not 0, also until the second
 // is writable. Returns 1 for the first, 2 for the second, 3 for both, 0 for none. A descriptor may be -1.
 long cprocess_wait_for_any(int first, int second, int write, int64_t microseconds);
 // Whether the process has ended: 1 or 0. It and its group keep their numbers until cprocess_reap.
 long cprocess_has_ended(int process);
 // Sends a signal to the process group `group`.
-long cprocess_signal_group(int group, int signal);
+static inline long cprocess_signal_group(int group, int signal) {
+  return cposix_result(kill(-group, signal));
+}
 // Waits for the end of the process and reaps it. Returns its exit status, or 128 + the signal that ended it.
 // Fills in the rest of `measured`, which may be NULL.
 long cprocess_reap(int process, cprocess_measured_t *measured);
@@ -78,9 +92,9 @@ long cprocess_connect_to_port(int port);
 // Returns 0 if a socket that became writable is connected; else -errno.
 long cprocess_connection_result(int fd);
 // Asks the kernel to drop the file's pages from the page cache, if they are on disk.
-long cprocess_forget_pages(int fd);
+static inline long cprocess_forget_pages(int fd) { return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); }
 // Returns how many of the file's first `size` bytes are in the page cache.
 long cprocess_cached_bytes(int fd, size_t size);
-void cprocess_sync(void);
+static inline void cprocess_sync(void) { sync(); }
 
 #endif

@@ -145,6 +145,9 @@ let package = Package(
       name: "OutputFilesTests", dependencies: ["OutputFiles", "Posix", "TestSupport"],
       path: "Tests/OutputFiles", swiftSettings: strict),
     .testTarget(
+      name: "ContentHashTests", dependencies: ["ContentHash", "PayloadFormat", "Posix"],
+      path: "Tests/ContentHash", swiftSettings: strict),
+    .testTarget(
       name: "PayloadReaderTests",
       dependencies: [
         "PayloadReader", "PayloadFormat", "Posix", "CFilter", "CZstd", "CLZMA", "TestSupport",

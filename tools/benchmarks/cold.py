@@ -102,7 +102,7 @@ def unpacked_on(bench: Bench, place: Place, tree: Tree, turns: int) -> tuple[str
         rows.append(row + ratio.cells(2))
     if place is bench.disk:
         check_targets(bench, tree, runs)
-    heads = ["what", "ms", SPREAD, "processor, ms", "to `cp -a`", SPREAD]
+    heads = ["what", "ms", SPREAD, "CPU, ms", "to `cp -a`", SPREAD]
     return f"\n{tree.description}, {place.name}:\n\n{table(heads, rows)}", runs
 
 

@@ -13,20 +13,11 @@ from pathlib import Path
 from .bench import Bench
 from .places import find_places
 from .report import ON_REQUEST, SECTIONS, kept, other_machine, report, with_costs
-from .running import REPORT, REPOSITORY, WORK, Failure, say
+from .running import REPORT, REPOSITORY, WORK, Failure, names_of, say
 from .timing import Cost, costing
 from .workshop import Workshop
 
 DIST = REPOSITORY / "dist"
-
-
-def section_names(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in SECTIONS:
-            known = ", ".join(SECTIONS)
-            raise argparse.ArgumentTypeError(f"no section {name!r}: there are {known}")
-    return names
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -40,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     only = f"measure only these sections, separated by commas, of {', '.join(SECTIONS)};"
     only += f" {', '.join(ON_REQUEST)} are measured only when asked for. May be repeated"
-    add("--only", metavar="SECTIONS", type=section_names, action="extend", help=only)
+    add("--only", metavar="SECTIONS", type=names_of("section", SECTIONS), action="extend", help=only)
     refresh = "with --only: keep the other sections of the report as they are"
     add("--refresh", action="store_true", help=refresh)
     runs = "turns that are measured (default: 11)"

@@ -62,3 +62,8 @@ def table(
 
 def figure(value: float, digits: int = 0) -> str:
     return f"{value:,.{digits}f}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A count and its noun: "1 file", "1,234 files"."""
+    return f"{figure(number)} {noun if number == 1 else plural or noun + 's'}"

@@ -21,7 +21,7 @@ def levels(bench: Bench) -> str:
     place = bench.places[0]
     tables = ""
     heads = ["codec", "frames, MiB", "bytes", "of tree", "pack, s", "cold, ms", SPREAD]
-    heads += ["processor, ms", "to `cp -a`"]
+    heads += ["CPU, ms", "to `cp -a`"]
     for tree in (bench.fastapi, bench.node):
         with place.room() as room:
             files = []

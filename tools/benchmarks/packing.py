@@ -70,7 +70,7 @@ def compared(bench: Bench, tree: Tree, level: int, room: Path, turns: int) -> tu
         rows.append(row)
     ratio = runs[ONEFOLD].wall.over(runs[zstd].wall).median
     bench.check(f"packing to {zstd}, {tree.name}", ratio, PACK_TO_ZSTD, "", digits=2)
-    heads = ["what", "MB", "s", SPREAD, "MB/s", "processor, s", "peak memory, MiB"]
+    heads = ["what", "MB", "s", SPREAD, "MB/s", "CPU, s", "peak memory, MiB"]
     said = f"\n{tree.description}, zstd {level}:\n\n{table([*heads, f'to {zstd}'], rows)}"
     return said, max(runs[ONEFOLD].peak)
 

@@ -131,5 +131,5 @@ def with_costs(costs: list[Cost], report: str) -> str:
     """The report, with what its making took."""
     parts = parts_of(report)
     rows = [[cost.what, figure(cost.seconds), figure(cost.processor)] for cost in costs]
-    parts[COSTS] = text("costs", table=table(["what", "s", "processor, s"], rows))
+    parts[COSTS] = text("costs", table=table(["what", "s", "CPU, s"], rows))
     return document(parts)

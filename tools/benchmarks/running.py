@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Sequence, Union
+from typing import Callable, Iterable, Sequence, Union
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / ".build" / "examples"
@@ -87,3 +88,17 @@ def brought(source: Path, room: Path) -> Path:
     copy = room / f"{len(list(room.iterdir()))}-{source.name}"
     output_of(["cp", "-a", source, copy])
     return copy
+
+
+def names_of(noun: str, known: Iterable[str]) -> Callable[[str], list[str]]:
+    """For an option: takes names separated by commas, and refuses those that are not known."""
+
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                there = ", ".join(known)
+                raise argparse.ArgumentTypeError(f"no {noun} {name!r}: there are {there}")
+        return names
+
+    return parse

@@ -110,4 +110,4 @@ def costing(what: str) -> Iterator[Cost]:
     yield cost
     cost.seconds = time.monotonic() - start
     cost.processor = sum(os.times()[:4]) - before
-    say(f"{what}: {cost.seconds:.0f} s, {cost.processor:.0f} of a processor")
+    say(f"{what}: {cost.seconds:.0f} s, {cost.processor:.0f} of CPU time")

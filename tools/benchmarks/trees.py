@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional
 
 from .applications import python
-from .figures import figure
+from .figures import counted, figure
 from .running import Part
 
 POOL_BYTES = 64_000_000
@@ -59,9 +59,9 @@ class Tree:
 
     @property
     def description(self) -> str:
-        files, directories = (figure(count) for count in self.counts)
-        size = figure(self.size / 1e6)
-        return f"**{self.name}** ({size} MB, {files} files, {directories} directories)"
+        files, directories = self.counts
+        counts = f"{counted(files, 'file')}, {counted(directories, 'directory', 'directories')}"
+        return f"**{self.name}** ({figure(self.size / 1e6)} MB, {counts})"
 
     @property
     def fingerprint(self) -> str:

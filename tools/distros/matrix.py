@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from benchmarks.running import REPOSITORY, Failure
+from benchmarks.running import REPOSITORY, Failure, names_of
 
 from . import roots
 from .launching import launch, problem_of_refusal, problem_of_serving
@@ -129,15 +129,6 @@ def current_wheel() -> Path:
     return max(DIST.glob("onefold-*.whl"), key=lambda path: path.stat().st_mtime)
 
 
-def suites_of(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in roots.SUITES:
-            known = ", ".join(roots.SUITES)
-            raise argparse.ArgumentTypeError(f"no suite {name!r}: there are {known}")
-    return names
-
-
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="tools/distributions",
@@ -146,7 +137,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         metavar="SUITES",
-        type=suites_of,
+        type=names_of("suite", roots.SUITES),
         help=f"pack on these suites only, separated by commas, of {', '.join(roots.SUITES)}",
     )
     parser.add_argument(

@@ -7,31 +7,18 @@ import os
 import signal
 import sys
 
-from benchmarks.running import Failure
+from benchmarks.running import Failure, names_of
 
 from .report import SECTIONS, refresh, section_of
 from .soak import REPORT, Soak, say
-
-
-def section_names(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        known_section(name)
-    return names
 
 
 def point_of(text: str) -> tuple[str, str]:
     section, colon, point = text.partition(":")
     if not (colon and point):
         raise argparse.ArgumentTypeError("a point is SECTION:POINT, as a failure was told")
-    return known_section(section), point
-
-
-def known_section(name: str) -> str:
-    if name not in SECTIONS:
-        known = ", ".join(SECTIONS)
-        raise argparse.ArgumentTypeError(f"no section {name!r}: there are {known}")
-    return name
+    [name] = names_of("section", SECTIONS)(section)
+    return name, point
 
 
 def parse_options() -> argparse.Namespace:
@@ -42,7 +29,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         metavar="SECTIONS",
-        type=section_names,
+        type=names_of("section", SECTIONS),
         action="extend",
         help=f"only these sections, separated by commas, of {', '.join(SECTIONS)}. May be repeated",
     )

@@ -43,6 +43,8 @@ public struct FirstSpec: Sendable {
   }
 
   /// Whether the `pyproject.toml` in a directory already has a spec.
+  ///
+  /// - Throws: an error of a `pyproject.toml` that cannot be read or is not TOML.
   public static func isInProject(_ directory: Path) throws(SpecError) -> Bool {
     let shown = directory.child(SpecFile.projectName).shown
     return try ProjectFile(in: directory, shown: shown)?.spec != nil

@@ -23,11 +23,13 @@ public struct GivenSpec: Sendable {
   public var archive = Archive()
   public var output = Output()
 
+  /// The interpreter: a version to look up, or where it is.
   public enum Python: Sendable {
     case version(String)
     case prefix(String)
   }
 
+  /// [launch].
   public struct Launch: Sendable {
     public var arguments: [String] = []
     public var environment: [(name: String, value: String)] = []
@@ -39,18 +41,21 @@ public struct GivenSpec: Sendable {
     public var mayBeFrozen = true
   }
 
+  /// [archive]. Nil stands for the default.
   public struct Archive: Sendable {
     public var codec: Codec?
     public var level: Int?
     public var frameSize: Int?
   }
 
+  /// [output].
   public struct Output: Sendable {
     public var file: String?
     public var target: String?
     public var sidecar = false
   }
 
+  /// A spec that launches nothing yet.
   public init(name: String, python: Python) {
     self.name = name
     self.python = python
@@ -122,6 +127,8 @@ public struct GivenSpec: Sendable {
 /// Reads the text of a spec that is in no file, with all checks of `readSpec`.
 ///
 /// Messages name `shown` instead of a file and a line. Relative paths start from `directory`.
+///
+/// - Throws: all problems of the spec, at its lines in `text`.
 public func readSpec(text: String, shown: String, directory: Path) throws(SpecError) -> Spec {
   let file = try SpecFile(text: text, shown: shown, directory: directory)
   var decoder = SpecDecoder(file)

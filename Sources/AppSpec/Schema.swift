@@ -56,6 +56,7 @@ public enum Schema {
     }
   }
 
+  /// A key of a table.
   public struct Key: Sendable {
     public let name: String
     public let type: ValueType
@@ -79,6 +80,7 @@ public enum Schema {
     public var isNeeded: Bool { defaultText == Schema.needed }
   }
 
+  /// A table of the spec.
   public struct Table: Sendable {
     /// The table's keys, joined by dots.
     public let path: String

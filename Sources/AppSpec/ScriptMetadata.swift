@@ -22,6 +22,8 @@ public struct ScriptMetadata: Sendable {
   }
 
   /// The same, or nil if the script has no block and nothing that looks like one.
+  ///
+  /// - Throws: an error with the line, if the script cannot be read or its metadata are not valid.
   public static func find(in script: Path, shown: String) throws(SpecError) -> ScriptMetadata? {
     let bytes = try readBytes(script, shown: shown)
     guard let block = try MetadataBlock(String(decoding: bytes, as: UTF8.self), file: shown) else {

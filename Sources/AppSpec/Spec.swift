@@ -57,12 +57,14 @@ public struct Spec: Sendable {
     path.isAbsolute ? path : directory.appending(path.bytes)
   }
 
+  /// [app].
   public struct App: Sendable {
     public var name: Located<String>
     /// The version's text, read from its source; empty for none.
     public var version: String
   }
 
+  /// [python], or the table of the target in it.
   public struct Python: Sendable {
     public var place: SpecPlace
     public var version: Located<String>?
@@ -79,6 +81,7 @@ public struct Spec: Sendable {
     public var maxGlibc: Located<String>?
   }
 
+  /// [dependencies].
   public struct Dependencies: Sendable {
     public var requirements: [Located<Path>] = []
     /// Requirements such as "datasette==0.65.1" (PEP 508).
@@ -96,9 +99,11 @@ public struct Spec: Sendable {
     /// Distributions whose version conflicts are not reported; normalized names (PEP 503).
     public var allowConflicts: [Located<String>] = []
     public var installer = Installer.auto
+    /// The program that installs distributions; `auto` takes uv if it is there.
     public enum Installer: String, CaseIterable, Sendable { case auto, pip, uv }
   }
 
+  /// [prune].
   public struct Prune: Sendable {
     public var installers = true
     public var tests = true
@@ -114,6 +119,7 @@ public struct Spec: Sendable {
     public var keep: [Located<String>] = []
   }
 
+  /// An item of [[data]].
   public struct Data: Sendable {
     public var source: Located<Path>
     /// The path below the root of data files; empty for the root itself.
@@ -121,6 +127,7 @@ public struct Spec: Sendable {
     public var exclude: [Located<String>] = []
   }
 
+  /// [launch].
   public struct Launch: Sendable {
     public var program: Located<Program>
     public var arguments: [String] = []
@@ -143,6 +150,7 @@ public struct Spec: Sendable {
     /// neither.
     public enum PyInstaller: Sendable { case auto, yes, no }
 
+    /// What a launch starts; one of these keys of [launch].
     public enum Program: Sendable {
       case module(String)
       case function(module: String, name: String)
@@ -151,6 +159,7 @@ public struct Spec: Sendable {
     }
   }
 
+  /// [smoke].
   public struct Smoke: Sendable {
     public var imports = true
     public var skipImports: [Located<String>] = []
@@ -159,6 +168,7 @@ public struct Spec: Sendable {
     public var commands: [Command] = []
     public var http: HTTP?
 
+    /// An item of [[smoke.command]].
     public struct Command: Sendable {
       public var place: SpecPlace
       public var arguments: [String] = []
@@ -166,6 +176,7 @@ public struct Spec: Sendable {
       public var output: String?
     }
 
+    /// [smoke.http].
     public struct HTTP: Sendable {
       public var place: SpecPlace
       public var arguments: [String] = []
@@ -178,6 +189,7 @@ public struct Spec: Sendable {
     }
   }
 
+  /// [archive].
   public struct Archive: Sendable {
     public var codec: Located<Codec>?
     public var level: Located<Int>?
@@ -187,6 +199,7 @@ public struct Spec: Sendable {
     public var maxSize: Located<UInt64>?
   }
 
+  /// [output].
   public struct Output: Sendable {
     public var file: Located<String>?
     public var sidecar = false

@@ -1,5 +1,6 @@
 /// The errors in a spec or in the files it names: at least one, in the order of the file.
 public struct SpecError: Error, Sendable {
+  /// A fault of a spec, and its line.
   public struct Problem: Equatable, Sendable {
     public var place: SpecPlace
     /// The error and what to do, without the place and without a final full stop.

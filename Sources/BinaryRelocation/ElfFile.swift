@@ -6,6 +6,7 @@ public import Posix
 /// The format is that of the System V ABI, "Object Files" and "Dynamic Linking", with the GNU extensions of the Linux
 /// Standard Base (symbol versions). Texts with invalid UTF-8 are repaired.
 public struct ElfFile: Sendable {
+  /// The type of a file (`e_type`).
   public enum Kind: Equatable, Sendable {
     /// `ET_EXEC`: a program at a fixed address.
     case executable

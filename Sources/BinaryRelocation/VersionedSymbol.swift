@@ -6,6 +6,8 @@ extension ElfFile {
   /// Nil if there is none, or if the file is not ELF64 in little-endian order.
   ///
   /// - Parameter path: the file that `self` was read from.
+  ///
+  /// - Throws: a failure if the file cannot be read or is a damaged ELF file.
   public func symbol(needing version: String, in path: Path) throws(Failure) -> String? {
     guard is64Bit, isLittleEndian, let dynamic = segments.first(where: { $0.type == 2 }),
       let image = LoadedImage(segments, pageSize: 4096)

@@ -10,11 +10,13 @@ public struct SHA256Hasher: ~Copyable {
   /// Enables all CPU features for hashing. Call this on one thread before hashing much data.
   public static func prepareForBulk() { ccrypto_find_processor_features() }
 
+  /// Appends bytes to the message.
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
     guard let start = bytes.baseAddress, bytes.count > 0 else { return }
     SHA256_Update(&context, start, bytes.count)
   }
 
+  /// Appends bytes to the message.
   public mutating func update(_ bytes: Span<UInt8>) {
     bytes.withUnsafeBytes { update($0) }
   }
@@ -30,18 +32,21 @@ public struct SHA256Hasher: ~Copyable {
     }
   }
 
+  /// The hash of the message.
   public consuming func finish() -> Digest {
     var result = [UInt8](repeating: 0, count: Digest.byteCount)
     SHA256_Final(&result, &context)
     return Digest(result.span, at: 0)
   }
 
+  /// The hash of `bytes`.
   public static func digest(of bytes: UnsafeRawBufferPointer) -> Digest {
     var hasher = SHA256Hasher()
     hasher.update(bytes)
     return hasher.finish()
   }
 
+  /// The hash of `bytes`.
   public static func digest(of bytes: Span<UInt8>) -> Digest {
     bytes.withUnsafeBytes { digest(of: $0) }
   }

@@ -10,6 +10,9 @@ import Reporting
 /// `progress` is called with the current step.
 ///
 /// - Precondition: termination signals are held (`TerminationSignals.hold`).
+///
+/// - Throws: a failure if a program cannot be started, ends with a wrong status or does not answer in time;
+///   `interrupted` after ending all programs. Its caches are removed then too.
 public func measure(_ settings: BenchSettings, progress: (String) -> Void) throws(Failure)
   -> BenchReport
 {

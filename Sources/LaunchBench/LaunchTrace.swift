@@ -1,5 +1,6 @@
 /// The events of a launch, from its trace (docs/launch.md, "Trace").
 public struct LaunchTrace: Equatable, Sendable {
+  /// A phase of a launch, or a step of a worker.
   public struct Event: Equatable, Sendable {
     public var name: String
     /// Nanoseconds since the launch began.
@@ -44,6 +45,7 @@ public struct LaunchTrace: Equatable, Sendable {
   public var duration: Double { phases.last?.end ?? 0 }
   public var workers: Int { (work.map(\.worker).max() ?? -1) + 1 }
 
+  /// Nanoseconds of all phases of that name; 0 if there is none.
   public func duration(ofPhase name: String) -> Double {
     phases.reduce(0) { $1.name == name ? $0 + $1.duration : $0 }
   }

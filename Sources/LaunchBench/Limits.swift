@@ -8,10 +8,12 @@ public struct Limit: Equatable, Sendable {
   /// The text as given.
   public var text: String
 
+  /// The text is not a limit.
   public struct Invalid: Error, Equatable {
     public let message: String
   }
 
+  /// - Throws: `Invalid` with the reason.
   public init(_ text: String) throws(Invalid) {
     self.text = text
     guard let sign = text.lastIndex(of: ">") else {

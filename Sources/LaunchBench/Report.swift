@@ -15,6 +15,7 @@ public struct BenchReport: Sendable {
     }
   }
 
+  /// The samples of a metric.
   public struct Result: Sendable {
     public var metric: Metric
     /// In the order of the rounds. Rounds without a measurement have no sample.
@@ -22,6 +23,7 @@ public struct BenchReport: Sendable {
     public var summary: Summary
   }
 
+  /// A measured program.
   public struct Subject: Sendable {
     /// The name in limits and tables.
     public var name: String
@@ -36,7 +38,9 @@ public struct BenchReport: Sendable {
     public var coldTrace: LaunchTrace?
     public var warmTrace: LaunchTrace?
 
+    /// Nil if it was not measured.
     public func result(_ name: String) -> Result? { results.first { $0.metric.name == name } }
+    /// Nil if it was not measured.
     public func median(_ name: String) -> Double? { result(name)?.summary.median }
   }
 

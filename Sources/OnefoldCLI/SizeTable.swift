@@ -20,6 +20,8 @@ public struct SizeRow: Equatable, Sendable {
 ///
 /// The rows add up to the bytes and number of all files, and to the bytes of all frames. Decodes the frames that hold
 /// the distributions' file lists.
+///
+/// - Throws: a failure if the file cannot be read or is damaged.
 public func sizeTable(of payload: Payload, manifest: Manifest) throws(Failure) -> [SizeRow] {
   let owners = try FileOwners(payload, manifest)
   var rows: [SizeRow] = []

@@ -15,6 +15,8 @@ public final class OutputFile: @unchecked Sendable {
   public private(set) var length: UInt64 = 0
 
   /// Opens the file. The umask reduces `mode`.
+  ///
+  /// - Throws: "create" or "open", for the hidden file beside the place.
   public init(_ place: OutputPlace, mode: UInt32 = 0o777) throws(Failure) {
     self.place = place
     let opened: FileDescriptor
@@ -38,6 +40,8 @@ public final class OutputFile: @unchecked Sendable {
   private static func name(in stage: Stage) -> Path { stage.path.appending("complete") }
 
   /// Appends all of `bytes`.
+  ///
+  /// - Throws: "write".
   public func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
     do throws(Failure) { try file.write(bytes) } catch {
       throw Failure("write", place.path, error.errno)
@@ -45,6 +49,7 @@ public final class OutputFile: @unchecked Sendable {
     length += UInt64(bytes.count)
   }
 
+  /// - Throws: "write".
   public func write(_ bytes: [UInt8]) throws(Failure) {
     try bytes.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in try write(buffer) }
   }

@@ -16,10 +16,13 @@ public final class Stage: @unchecked Sendable {
   private static let markContent = Array("onefold stage 1\n".utf8)
 
   /// Creates a stage beside the file `output` and named after it. The umask reduces `mode`.
+  ///
+  /// - Throws: the failure of a system call; nothing is left then.
   public convenience init(beside output: Path, mode: UInt32 = 0o700) throws(Failure) {
     try self.init(in: output.parent, named: output.lastComponent, mode: mode)
   }
 
+  /// - Throws: the failure of a system call; nothing is left then.
   public init(in directory: Path, named name: ArraySlice<UInt8>, mode: UInt32 = 0o700)
     throws(Failure)
   {

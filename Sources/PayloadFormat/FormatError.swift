@@ -22,6 +22,7 @@ public struct FormatError: Error, Equatable, Sendable {
     return text
   }
 
+  /// The rules of docs/format.md that bytes can break.
   public enum Fault: UInt8, CaseIterable, Sendable {
     // Trailer.
     case trailerTooShort, trailerMagic, trailerVersion, trailerLength, trailerReserved

@@ -61,6 +61,8 @@ public struct LaunchRecord: Equatable, Sendable {
   }
 
   /// Parses a whole record. Never traps, whatever the bytes.
+  ///
+  /// - Throws: the first fault of the bytes, in the order of docs/format.md.
   public init(parsing bytes: Span<UInt8>) throws(FormatError) {
     self.init(name: [], entry: [], target: [])
     guard bytes.count >= LaunchRecord.headerByteCount && bytes.count <= Limits.recordLength else {

@@ -33,6 +33,7 @@ public struct Manifest: Sendable {
     }
   }
 
+  /// A row of the frame table.
   public struct Frame: Equatable, Sendable {
     /// The offset from the payload offset.
     public var offset: UInt64
@@ -57,11 +58,13 @@ public struct Manifest: Sendable {
     }
   }
 
+  /// The type of an entry, as it is stored.
   public enum EntryType: UInt8, Sendable {
     case directory = 0
     case file, symlink, hardLink
   }
 
+  /// A row of the entry table.
   public struct Entry: Equatable, Sendable {
     public var type: EntryType
     /// 0 to 0o777.
@@ -85,6 +88,7 @@ public struct Manifest: Sendable {
     var targetOffset: Int
   }
 
+  /// A row of the segment table: a piece of a file in a frame, or a hole.
   public struct Segment: Equatable, Sendable {
     /// Index of the frame; nil for a hole.
     public var frame: Int?
@@ -116,6 +120,7 @@ public struct Manifest: Sendable {
   public private(set) var symlinkCount = 0
   public private(set) var hardLinkCount = 0
 
+  /// - Precondition: `index` is 0 to `frameCount` - 1.
   public func frame(_ index: Int) -> Frame {
     let row = section(.frames).start + index * Manifest.frameByteCount
     let span = bytes.span
@@ -126,6 +131,7 @@ public struct Manifest: Sendable {
       hash: Digest(span, at: row + 32))
   }
 
+  /// - Precondition: `index` is 0 to `segmentCount` - 1.
   public func segment(_ index: Int) -> Segment {
     let row = section(.segments).start + index * Manifest.segmentByteCount
     let span = bytes.span
@@ -135,6 +141,7 @@ public struct Manifest: Sendable {
       length: span.u64(row + 16))
   }
 
+  /// - Precondition: `index` is 0 to `entryCount` - 1.
   public func entry(_ index: Int) -> Entry {
     let row = section(.entries).start + index * Manifest.entryByteCount
     let span = bytes.span
@@ -184,6 +191,9 @@ public struct Manifest: Sendable {
   // MARK: Parsing
 
   /// Parses a manifest and checks all rules. Never traps, whatever the bytes.
+  ///
+  /// - Throws: the first fault of the bytes, in the order of docs/format.md. A manifest that was created has no
+  ///   fault.
   public init(parsing raw: [UInt8]) throws(FormatError) {
     bytes = raw
     try parseSections()

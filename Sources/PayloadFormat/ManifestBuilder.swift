@@ -10,6 +10,7 @@ public struct ManifestBuilder {
 
   public init() {}
 
+  /// Appends a frame; its index is the number of earlier frames.
   public mutating func append(_ frame: Manifest.Frame) {
     frames.append(littleEndian: frame.offset)
     frames.append(littleEndian: UInt64(frame.storedLength))
@@ -20,6 +21,7 @@ public struct ManifestBuilder {
     frames.append(contentsOf: frame.hash.bytes)
   }
 
+  /// Appends a segment; its index is the number of earlier segments.
   public mutating func append(_ segment: Manifest.Segment) {
     segments.append(littleEndian: segment.frame.map { UInt32($0) } ?? UInt32.max)
     segments.append(zeros: 4)
@@ -49,6 +51,7 @@ public struct ManifestBuilder {
     }
   }
 
+  /// Appends a directory. The first entry is the root, with an empty name.
   public mutating func appendDirectory(_ header: Header) {
     append(.directory, header, link: 0, size: 0, segments: 0..<0, hash: .zero)
   }
@@ -61,6 +64,7 @@ public struct ManifestBuilder {
       .file, header, link: 0, size: size, segments: segments.isEmpty ? 0..<0 : segments, hash: hash)
   }
 
+  /// Appends a symlink.
   public mutating func appendSymlink(_ header: Header, target: [UInt8]) {
     append(
       .symlink, header, link: UInt32(strings.count + header.name.count), size: UInt64(target.count),

@@ -48,6 +48,8 @@ public struct Trailer: Equatable, Sendable {
 
   /// Parses 256 bytes read from the absolute offset `position`. Does not check the trailer's hash: the caller
   /// compares `hash(in:)` with SHA-256 of the first 224 bytes.
+  ///
+  /// - Throws: the first fault of the bytes, in the order of docs/format.md.
   public init(parsing bytes: Span<UInt8>, at position: UInt64) throws(FormatError) {
     guard bytes.count >= Trailer.byteCount else { throw FormatError(.trailerTooShort) }
     guard Trailer.hasMagic(bytes) else { throw FormatError(.trailerMagic) }

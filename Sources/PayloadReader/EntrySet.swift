@@ -8,8 +8,10 @@ public struct EntrySet: Sendable {
   /// Creates an empty set for `count` entries.
   public init(count: Int) { isMember = [Bool](repeating: false, count: count) }
 
+  /// - Precondition: `index` is below the number of entries.
   public func contains(_ index: Int) -> Bool { isMember[index] }
 
+  /// - Precondition: `index` is below the number of entries.
   public mutating func insert(_ index: Int) {
     isMember[index] = true
     isEmpty = false

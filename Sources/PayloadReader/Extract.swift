@@ -132,6 +132,8 @@ public struct StagingDirectory: ~Copyable {
 
   /// Removes the directory with its content. Removes only entries below the open directory, and an empty
   /// directory with its name: users who can write to the parent may have replaced it.
+  ///
+  /// - Throws: "open", "list" or "remove"; the rest stays then.
   public borrowing func remove(in parent: DirectoryHandle) throws(Failure) {
     try? directory.setMode(0o700)
     for name in try directory.handle.names() { try removeTree(Path(name), in: directory.handle) }
@@ -141,6 +143,8 @@ public struct StagingDirectory: ~Copyable {
 
 /// Creates a directory that only its owner can enter. Its entries get the mode that they are created with,
 /// whatever access control lists the parent directory passes on.
+///
+/// - Throws: "create the directory" or "open"; no directory is left then.
 public func makeStaging(named name: ArraySlice<UInt8>, in parent: DirectoryHandle)
   throws(Failure) -> StagingDirectory
 {

@@ -16,6 +16,8 @@ public struct FrameDecoder: ~Copyable {
   private let context: OpaquePointer
 
   /// Creates a decoder for frames up to these lengths in bytes.
+  ///
+  /// - Throws: "allocate memory".
   public init(longestStored: Int, longestRaw: Int) throws(Failure) {
     let stored = try Buffer(count: longestStored)
     let raw = try Buffer(count: longestRaw)
@@ -31,6 +33,9 @@ public struct FrameDecoder: ~Copyable {
 
   /// Returns the raw bytes of frame `index`, valid until the next call. Checks the hash of the stored bytes
   /// before it decodes any of them. `timeline` records the steps of the frame; the caller ends the frame.
+  ///
+  /// - Throws: "read", "allocate memory", or damage: the hash of the stored bytes is wrong, or they do not decode to the frame's
+  ///   length.
   public func decode(
     _ index: Int, of payload: Payload, _ manifest: Manifest, _ timeline: WorkerTimeline? = nil
   ) throws(Failure) -> UnsafeRawBufferPointer {

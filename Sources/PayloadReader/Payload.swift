@@ -30,6 +30,8 @@ public final class Payload: Sendable {
   }
 
   /// Takes ownership of `file`, and reads and verifies its trailer and launch record. Messages call it `path`.
+  ///
+  /// - Throws: "read", `noPayload`, a format fault or damage of the trailer or the launch record.
   public static func read(_ file: consuming FileDescriptor, named path: Path) throws(Failure)
     -> Payload
   {
@@ -47,6 +49,8 @@ public final class Payload: Sendable {
   }
 
   /// Opens the file at `path`, following symlinks.
+  ///
+  /// - Throws: "open", and the failures of `read(_:named:)`.
   public static func open(_ path: Path) throws(Failure) -> Payload {
     try read(
       try FileDescriptor.open(path, .read), named: path)
@@ -76,6 +80,8 @@ public final class Payload: Sendable {
   }
 
   /// Reads, verifies and decodes the manifest. Checks that it matches the trailer.
+  ///
+  /// - Throws: "read", a format fault or damage of the manifest, or "allocate memory".
   public func readManifest() throws(Failure) -> Manifest {
     let stored = try Payload.bytes(
       of: file, path, at: trailer.manifestOffset, count: Int(trailer.manifestStoredLength))
@@ -100,6 +106,8 @@ public final class Payload: Sendable {
   }
 
   /// Checks the hash of the bootloader and its padding.
+  ///
+  /// - Throws: "read", or damage of the bootloader.
   public func verifyPrefix() throws(Failure) {
     SHA256Hasher.prepareForBulk()
     var hasher = SHA256Hasher()

@@ -14,6 +14,7 @@ extension Failure {
     case content(path: [UInt8])
   }
 
+  /// The file has no trailer.
   @inline(never)
   public static func noPayload(_ path: Path) -> Failure {
     Failure(
@@ -21,11 +22,13 @@ extension Failure {
       "\(path.quoted) holds no payload: it was cut short or stripped, or is not a onefile")
   }
 
+  /// The bytes break a rule of the format.
   @inline(never)
   public static func format(_ error: FormatError, _ path: Path) -> Failure {
     Failure(.format, "\(path.quoted) is damaged: \(Text(utf8: error.message))")
   }
 
+  /// A part of the file is not what its hash says.
   @inline(never)
   public static func damaged(_ part: Part, _ path: Path) -> Failure {
     Failure(.damaged, "\(path.quoted) is damaged: \(describe(part))")
@@ -74,6 +77,7 @@ extension Failure {
         + "\(system)")
   }
 
+  /// The place to extract to is in use.
   public static func occupied(_ path: Path) -> Failure {
     Failure(.occupied, "\(path.quoted) exists and is not an empty directory")
   }

@@ -7,6 +7,8 @@ public import Reporting
 ///
 /// Checks the bootloader, the manifest, the hash and the decoding of each frame, and the hash of each file's
 /// content.
+///
+/// - Throws: "read", "allocate memory", the first damage that is found, or `interrupted`.
 public func verify(
   _ payload: Payload, progress: UnpackProgress? = nil, timeline: Timeline? = nil
 ) throws(Failure) -> Manifest {

@@ -10,6 +10,8 @@ public struct Bootloader: Sendable {
   private let machine: UInt16
 
   /// Reads the executable at `path`.
+  ///
+  /// - Throws: "open", "read", or a failure if the file is not a bootloader for a known target.
   public init(_ path: Path) throws(Failure) {
     let file = try FileDescriptor.open(path, .read)
     let size = try file.status().size

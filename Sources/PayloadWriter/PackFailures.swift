@@ -49,14 +49,17 @@ extension Failure {
       .refused, "the entry \(path.quoted) is not a path in the tree: give it relative to the tree")
   }
 
+  /// The tree has no such entry.
   public static func entryMissing(_ path: Path, tree: Path) -> Failure {
     Failure(.refused, "the entry \(path.quoted) is not in \(tree.quoted)")
   }
 
+  /// The entry is a directory or the like.
   public static func entryNotFile(_ path: Path) -> Failure {
     Failure(.refused, "the entry \(path.quoted) is not a file")
   }
 
+  /// The entry has no x bit.
   public static func entryNotExecutable(_ path: Path) -> Failure {
     Failure(.refused, "the entry \(path.quoted) is not executable: chmod +x it")
   }
@@ -73,6 +76,7 @@ extension Failure {
     )
   }
 
+  /// The output would be packed into itself.
   public static func output(_ path: Path, inside tree: Path) -> Failure {
     Failure(
       .refused, "the output \(path.quoted) lies in the tree \(tree.quoted): give another with -o")
@@ -86,10 +90,12 @@ extension Failure {
   /// The launch record cannot hold a value; `why` is a sentence.
   public static func record(_ why: Text) -> Failure { Failure(.refused, why) }
 
+  /// A codec failed.
   public static func compression(_ what: StaticString) -> Failure {
     Failure(.refused, "compression failed: \(what)")
   }
 
+  /// The tree exceeds a limit of the format.
   public static func tooLarge(_ what: StaticString) -> Failure {
     Failure(.refused, "the tree is too large for the format: \(what)")
   }

@@ -11,6 +11,7 @@ public typealias PackProgress =
   Void
 
 public enum PackPhase: Sendable { case reading, compressing }
+/// A step of packing that takes long.
 
 /// The tree to pack, and the settings.
 public struct PackRequest: Sendable {
@@ -51,6 +52,7 @@ public struct PackRequest: Sendable {
 }
 
 public struct PackSummary: Sendable {
+/// The result of packing a tree. Bytes are those of files, before and after compression.
   public var files = 0
   public var directories = 0
   public var symlinks = 0

@@ -3,6 +3,8 @@
 ///
 /// A class, because the code that throws and catches a pointer is smaller (docs/decisions/0038-one-error.md). A
 /// module creates its failures in one file, with functions named after their kind. The function holds the text.
+///
+/// In comments, `- Throws: "open"` stands for the failure of a system call with this operation.
 public final class Failure: Error, Sendable {
   /// The kinds that callers distinguish.
   public enum Kind: Equatable, Sendable {

@@ -77,6 +77,8 @@ public struct DirectoryHandle: Sendable {
 
   /// Sets the modification time and mode of the directory itself. The corresponding C functions are `futimens`
   /// and `fchmod`.
+  ///
+  /// - Throws: "set the time of" or "set the mode of".
   @inline(never)
   public func settle(_ modified: FileTime, _ mode: UInt32) throws(Failure) {
     do throws(Errno) {
@@ -138,6 +140,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Opens `name` in `directory`. `mode` (0o000 to 0o777, reduced by the umask) applies if a file is created.
   ///
   /// The corresponding C function is `openat`.
+  ///
+  /// - Throws: "open".
   @inline(never)
   public static func open(
     _ name: Path, in directory: DirectoryHandle = .current, _ options: OpenOptions,
@@ -178,6 +182,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Reads from `offset` until `buffer` is full or the file ends. Returns the number of bytes read.
   ///
   /// The corresponding C function is `pread`.
+  ///
+  /// - Throws: "read".
   @inline(never)
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Failure)
     -> Int
@@ -198,6 +204,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Reads `count` bytes from `offset`, or fewer if the file ends earlier.
+  ///
+  /// - Throws: "read".
   @inline(never)
   public func bytes(at offset: Int64, count: Int) throws(Failure) -> [UInt8] {
     var failure: Failure?
@@ -213,6 +221,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Writes all of `buffer` at the current position.
   ///
   /// The corresponding C function is `write`.
+  ///
+  /// - Throws: "write".
   @inline(never)
   public func write(_ buffer: UnsafeRawBufferPointer) throws(Failure) {
     var done = 0
@@ -228,6 +238,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Writes all of `buffer` at `offset`.
   ///
   /// The corresponding C function is `pwrite`.
+  ///
+  /// - Throws: "write".
   @inline(never)
   public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(Failure) {
     var done = 0
@@ -241,12 +253,15 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
+  /// - Throws: "write".
   @inline(never)
   public func write(_ bytes: [UInt8]) throws(Failure) {
     try bytes.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in try write(buffer) }
   }
 
   /// Sets the size in bytes; a longer file gets a hole. The corresponding C function is `ftruncate`.
+  ///
+  /// - Throws: "resize".
   public func resize(to size: Int64) throws(Failure) {
     try call("resize") { cposix_ftruncate(rawValue, size) }
   }
@@ -260,6 +275,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// The corresponding C function is `fchmod`.
+  ///
+  /// - Throws: "set the mode of".
   @inline(never)
   public func setMode(_ mode: UInt32) throws(Failure) {
     try call("set the mode of") { cposix_fchmod(rawValue, mode) }
@@ -267,29 +284,39 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
   /// Sets the modification time (seconds since 1970 and nanoseconds below 1,000,000,000). The
   /// corresponding C function is `futimens`.
+  ///
+  /// - Throws: "set the time of".
   @inline(never)
   public func setModificationTime(_ time: FileTime) throws(Failure) {
     try call("set the time of") { cposix_futimens(rawValue, time.seconds, time.nanoseconds) }
   }
 
   /// Sets the modification time to the current time. The corresponding C function is `futimens`.
+  ///
+  /// - Throws: "set the time of".
   public func setModificationTimeToNow() throws(Failure) {
     try call("set the time of") { cposix_futimens(rawValue, 0, CPOSIX_UTIME_NOW) }
   }
 
   /// Writes all changes of the whole file system to its disk. The corresponding C function is `syncfs`.
+  ///
+  /// - Throws: "write to the disk".
   @inline(never)
   public func synchronizeVolume() throws(Failure) {
     try call("write to the disk") { cposix_syncfs(rawValue) }
   }
 
   /// Writes this file, or this directory's names, to the disk. The corresponding C function is `fsync`.
+  ///
+  /// - Throws: "write to the disk".
   @inline(never)
   public func synchronize() throws(Failure) {
     try call("write to the disk") { cposix_fsync(rawValue) }
   }
 
   /// The corresponding C function is `fstat`.
+  ///
+  /// - Throws: "read the status of".
   @inline(never)
   public func status() throws(Failure) -> FileStatus {
     var info = cposix_stat_t()
@@ -298,6 +325,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// The corresponding C function is `fstatvfs`.
+  ///
+  /// - Throws: "read the file system of".
   @inline(never)
   public func volume() throws(Failure) -> VolumeStatus {
     var info = cposix_volume_t()
@@ -308,6 +337,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Takes an advisory lock. Returns false if another process holds it and `wait` is false.
   ///
   /// The corresponding C function is `flock`.
+  ///
+  /// - Throws: "lock".
   @inline(never)
   public func lock(exclusive: Bool, wait: Bool) throws(Failure) -> Bool {
     let operation =
@@ -327,6 +358,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// false if the lock of another open file description conflicts.
   ///
   /// The corresponding C function is `fcntl` with `F_OFD_SETLK`.
+  ///
+  /// - Throws: "lock".
   @inline(never)
   public func lockRecord(exclusive: Bool) throws(Failure) -> Bool {
     do throws(Errno) {
@@ -342,6 +375,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// other process.
   ///
   /// The corresponding C function is `fcntl` with `F_OFD_GETLK`.
+  ///
+  /// - Throws: "lock".
   public func isRecordLocked() throws(Failure) -> Bool {
     do throws(Errno) { return try retrying { cposix_is_record_locked(rawValue) } != 0 } catch {
       throw Failure("lock", path, error)
@@ -366,6 +401,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Keeps the descriptor open across `execve`.
+  ///
+  /// - Throws: "keep open".
   @inline(never)
   public func keepAcrossExec() throws(Failure) {
     try call("keep open") { cposix_set_close_on_exec(rawValue, 0) }
@@ -379,6 +416,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Gives a file opened by `openUnnamed` a name, which must not exist.
+  ///
+  /// - Throws: "create".
   public func link(as name: Path, in directory: DirectoryHandle = .current) throws(Failure) {
     do throws(Errno) {
       _ = try retrying {
@@ -407,6 +446,7 @@ public struct FileTime: Equatable, Sendable {
     self.nanoseconds = nanoseconds
   }
 
+  /// Whether this time is after `other`.
   @inline(never)
   public func isLater(than other: FileTime) -> Bool {
     (seconds, nanoseconds) > (other.seconds, other.nanoseconds)
@@ -415,6 +455,7 @@ public struct FileTime: Equatable, Sendable {
 
 /// The result of `stat`.
 public struct FileStatus: Sendable {
+  /// The type of a file.
   public enum Kind: Sendable { case file, directory, symlink, fifo, socket, device, other }
 
   public let kind: Kind
@@ -459,6 +500,7 @@ public struct FileStatus: Sendable {
   /// Whether it belongs to `user` or root, so that no third user can change it at will.
   public func belongs(to user: UInt32) -> Bool { self.user == user || self.user == 0 }
 
+  /// Whether both are the same file: device and inode are equal.
   public func isSameFile(as other: FileStatus) -> Bool {
     device == other.device && inode == other.inode
   }

@@ -3,6 +3,8 @@ internal import CPosix
 // Calls on names in a directory. None follows a final symlink unless its comment says so.
 extension DirectoryHandle {
   /// Returns the status of `name`; `follow` resolves a final symlink. The corresponding C function is `fstatat`.
+  ///
+  /// - Throws: "read the status of".
   @inline(never)
   public func status(of name: Path, follow: Bool = false) throws(Failure) -> FileStatus {
     var info = cposix_stat_t()
@@ -11,6 +13,8 @@ extension DirectoryHandle {
   }
 
   /// Returns `status(of:)`, or nil if the file does not exist.
+  ///
+  /// - Throws: "read the status of".
   @inline(never)
   public func statusIfExists(of name: Path, follow: Bool = false) throws(Failure) -> FileStatus? {
     do throws(Failure) {
@@ -33,12 +37,16 @@ extension DirectoryHandle {
   }
 
   /// The corresponding C function is `mkdirat`.
+  ///
+  /// - Throws: "create the directory".
   @inline(never)
   public func createDirectory(_ name: Path, mode: UInt32) throws(Failure) {
     try call("create the directory", name) { cposix_mkdirat(rawValue, $0, mode) }
   }
 
   /// The corresponding C function is `symlinkat`.
+  ///
+  /// - Throws: "create the symlink".
   @inline(never)
   public func createSymlink(_ name: Path, to target: Path) throws(Failure) {
     try call("create the symlink", name) { pointer in
@@ -47,6 +55,8 @@ extension DirectoryHandle {
   }
 
   /// Makes `name` another name of the file `existing`. The corresponding C function is `linkat`.
+  ///
+  /// - Throws: "create the hard link".
   @inline(never)
   public func createHardLink(_ name: Path, to existing: Path, in other: DirectoryHandle)
     throws(Failure)
@@ -57,12 +67,16 @@ extension DirectoryHandle {
   }
 
   /// The corresponding C function is `unlinkat`.
+  ///
+  /// - Throws: "remove".
   @inline(never)
   public func removeFile(_ name: Path) throws(Failure) {
     try call("remove", name) { cposix_unlinkat(rawValue, $0, 0) }
   }
 
   /// Removes an empty directory. The corresponding C function is `unlinkat` with `AT_REMOVEDIR`.
+  ///
+  /// - Throws: "remove the directory".
   @inline(never)
   public func removeDirectory(_ name: Path) throws(Failure) {
     try call("remove the directory", name) { cposix_unlinkat(rawValue, $0, 1) }
@@ -81,6 +95,8 @@ extension DirectoryHandle {
   }
 
   /// The corresponding C function is `utimensat`.
+  ///
+  /// - Throws: "set the time of".
   @inline(never)
   public func setModificationTime(of name: Path, _ time: FileTime) throws(Failure) {
     try call("set the time of", name) {
@@ -89,6 +105,8 @@ extension DirectoryHandle {
   }
 
   /// Reads the target of a symlink. The corresponding C function is `readlinkat`.
+  ///
+  /// - Throws: "read the symlink".
   @inline(never)
   public func symlinkTarget(of name: Path) throws(Failure) -> Path {
     var capacity = 256
@@ -109,6 +127,8 @@ extension DirectoryHandle {
 
   /// Renames to `newName` in `other` (nil: this directory), and replaces an existing entry. The corresponding C
   /// function is `renameat`.
+  ///
+  /// - Throws: "rename".
   @inline(never)
   public func rename(_ name: Path, to newName: Path, in other: DirectoryHandle? = nil)
     throws(Failure)
@@ -136,6 +156,8 @@ extension DirectoryHandle {
 
   /// Swaps two names atomically; `otherName` is in `other` (nil: this directory). The corresponding system call
   /// is `renameat2` with `RENAME_EXCHANGE`.
+  ///
+  /// - Throws: "exchange".
   @inline(never)
   public func exchange(
     _ name: Path, with otherName: Path, in other: DirectoryHandle? = nil
@@ -202,6 +224,8 @@ extension DirectoryHandle {
 
 /// A hidden name for an entry that is not yet, or no longer, visible: `.<name>.<16 hexadecimal digits>`. The
 /// digits are random, and `name` is cut to 200 bytes.
+///
+/// - Throws: "read random bytes".
 @inline(never)
 public func hiddenName(for name: ArraySlice<UInt8>) throws(Failure) -> Path {
   var hidden = Path(hiddenPrefix(for: name))

@@ -7,6 +7,8 @@ public struct Buffer: ~Copyable {
   public let bytes: UnsafeMutableRawBufferPointer
 
   /// - Parameter count: The size in bytes; 0 counts as 1.
+  ///
+  /// - Throws: "allocate memory".
   public init(count: Int) throws(Failure) {
     guard let address = cposix_map_anonymous(max(count, 1)) else {
       throw Failure("allocate memory", Path(), .outOfMemory)

@@ -35,6 +35,8 @@ public struct Path: Sendable {
   public var isAbsolute: Bool { storage[0] == UInt8(ascii: "/") }
 
   /// Calls `body` with the NUL-terminated bytes, valid only until it returns.
+  ///
+  /// - Throws: the error of `body`.
   public func withCString<Result, Reason: Error>(
     _ body: (UnsafePointer<CChar>) throws(Reason) -> Result
   ) throws(Reason) -> Result {
@@ -77,6 +79,7 @@ public struct Path: Sendable {
   /// The path of `name` in this directory; `name` itself if this path is empty.
   public func appending(_ name: [UInt8]) -> Path { appending(name[...]) }
 
+  /// The path of `name` in this directory; `name` itself if this path is empty.
   @inline(never)
   public func appending(_ name: ArraySlice<UInt8>) -> Path {
     var result = self
@@ -228,6 +231,7 @@ private func scalarLength(_ bytes: [UInt8], _ index: Int) -> Int {
   let first = bytes[index]
   if first < 0x80 { return 1 }
   let length: Int
+/// The lower-case digit for 0 to 15.
   var low: UInt8 = 0x80
   var high: UInt8 = 0xBF
   switch first {

@@ -86,6 +86,8 @@ public enum ProcessContext {
 
   /// Asks the kernel to send `signal` when the thread that started this process ends. `execve` keeps the setting;
   /// children do not inherit it. The corresponding C function is `prctl` with `PR_SET_PDEATHSIG`.
+  ///
+  /// - Throws: "ask for a signal at the parent's death".
   public static func signalAtParentDeath(_ signal: Int32) throws(Failure) {
     do throws(Errno) { _ = try retrying { cposix_signal_at_parent_death(signal) } } catch {
       throw Failure("ask for a signal at the parent's death", Path(), error)
@@ -99,6 +101,7 @@ public enum ProcessContext {
   @discardableResult
   public static func setFileModeMask(_ mask: UInt32) -> UInt32 { cposix_set_umask(mask) }
 
+  /// The corresponding C function is `isatty`.
   public static func isTerminal(_ descriptor: Int32) -> Bool { cposix_is_terminal(descriptor) != 0 }
 
   /// Raises the soft limit of open descriptors, to at most `most`. Returns the limit in force, and the one to
@@ -115,6 +118,7 @@ public enum ProcessContext {
     cposix_grow_descriptor_table(Int32(clamping: most))
   }
 
+  /// Sets the soft limit that `raiseDescriptorLimit` returned as the earlier one; 0 changes nothing.
   public static func restoreDescriptorLimit(_ previous: UInt64) {
     cposix_set_descriptor_limit(previous)
   }
@@ -133,6 +137,8 @@ public enum ProcessContext {
   public static func exit(_ status: Int32) -> Never { _exit(status) }
 
   /// Returns the absolute path of the working directory. The corresponding C function is `getcwd`.
+  ///
+  /// - Throws: "find the working directory".
   public static func workingDirectory() throws(Failure) -> Path {
     guard let pointer = getcwd(nil, 0) else {
       throw Failure("find the working directory", Path(), .noSuchFile)
@@ -202,6 +208,7 @@ public enum MonotonicClock {
   /// Nanoseconds since an arbitrary point.
   public static var now: Int64 { cposix_monotonic_nanoseconds() }
 
+  /// The corresponding C function is `nanosleep`.
   public static func sleep(milliseconds: UInt32) { cposix_sleep_milliseconds(milliseconds) }
 }
 
@@ -218,6 +225,8 @@ public enum WallClock {
 }
 
 /// Returns bytes from the kernel's random generator (getrandom(2)).
+///
+/// - Throws: "read random bytes".
 public func randomBytes(_ count: Int) throws(Failure) -> [UInt8] {
   var result = [UInt8](repeating: 0, count: count)
   do throws(Errno) {
@@ -250,6 +259,8 @@ public func writeBytes(_ bytes: [UInt8], to descriptor: Int32) -> Errno? {
 
 /// Writes as much as the descriptor takes within that time, and raises no signal if there is no reader. Returns
 /// the number of bytes written.
+///
+/// - Throws: the error of `poll`, `send` or `write`; not a timeout.
 @inline(never)
 public func writeWithin(_ milliseconds: Int64, _ bytes: [UInt8], to descriptor: Int32)
   throws(Errno) -> Int

@@ -71,6 +71,8 @@ private struct Removal {
 
 /// Opens a directory whose content is about to change, and gives its owner missing permissions. If any was
 /// missing, its mode is 0700 afterwards.
+///
+/// - Throws: "open" or "set the mode of".
 public func openWithPermissions(_ name: Path, in directory: DirectoryHandle) throws(Failure)
   -> FileDescriptor
 {

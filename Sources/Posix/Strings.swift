@@ -39,6 +39,7 @@
     return result
   }
 
+  /// Whether a terminal may act on the character.
   public func isControl(_ scalar: Unicode.Scalar) -> Bool {
     scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
   }

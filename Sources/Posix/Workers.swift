@@ -81,6 +81,7 @@ public final class SharedWork: Sendable {
   /// Whether the work is stopped because a worker failed or called `stop`.
   public var isFailing: Bool { isStopped.load(ordering: .relaxed) }
 
+  /// Counts finished bytes, for progress.
   public func add(bytes: Int) { done.wrappingAdd(bytes, ordering: .relaxed) }
   public var bytesDone: UInt64 { UInt64(done.load(ordering: .relaxed)) }
 

@@ -8,6 +8,8 @@ public struct LocalConnection: ~Copyable {
   public var descriptor: Int32 { socket.rawValue }
 
   /// A TCP port of 127.0.0.1 without a listener.
+  ///
+  /// - Throws: "find a free port".
   public static func freePort() throws(Failure) -> Int {
     let port = cprocess_free_port()
     guard port > 0 else {
@@ -18,6 +20,8 @@ public struct LocalConnection: ~Copyable {
   }
 
   /// Begins to connect to a port of 127.0.0.1.
+  ///
+  /// - Throws: the error of `socket` or `connect`.
   public init(port: Int) throws(Errno) {
     let raw = try retrying { cprocess_connect_to_port(Int32(port)) }
     socket = FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path())
@@ -29,6 +33,8 @@ public struct LocalConnection: ~Copyable {
   }
 
   /// Sends a request, which must be short enough for the kernel to take all of it.
+  ///
+  /// - Throws: the error of `write`; `wouldBlock` if the kernel did not take all bytes.
   public func send(_ bytes: [UInt8]) throws(Errno) {
     let sent = try retrying {
       bytes.withUnsafeBytes { cposix_write(descriptor, $0.baseAddress!, $0.count) }
@@ -37,6 +43,8 @@ public struct LocalConnection: ~Copyable {
   }
 
   /// Returns received bytes, at most 4 KiB; nil if none have arrived, empty at the end.
+  ///
+  /// - Throws: the error of `read`.
   public func receive() throws(Errno) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 4096)
     do throws(Errno) {

@@ -11,6 +11,8 @@ public enum PageCache {
   }
 
   /// Drops the pages of one file, if they are on disk and no process maps them.
+  ///
+  /// - Throws: "drop from the page cache".
   public static func drop(_ path: Path) throws(Failure) {
     let file = try FileDescriptor.open(path, .read)
     do throws(Errno) { _ = try retrying { cprocess_forget_pages(file.rawValue) } } catch {
@@ -19,6 +21,8 @@ public enum PageCache {
   }
 
   /// The bytes of a file that are in memory.
+  ///
+  /// - Throws: "ask for the page cache of".
   public static func cachedBytes(of path: Path) throws(Failure) -> UInt64 {
     let file = try FileDescriptor.open(path, .read)
     let size = try file.status().size

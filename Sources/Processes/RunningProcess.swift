@@ -81,6 +81,8 @@ public struct RunningProcess: ~Copyable {
   }
 
   /// Returns the exit status like `wait`, or nil if it is still running.
+  ///
+  /// - Throws: the same as `wait`.
   public mutating func poll() throws(Failure) -> Int32? { try wait(microseconds: 0) }
 
   private func waitForNews(_ microseconds: Int64, _ connection: Int32, _ writes: Bool)
@@ -123,6 +125,8 @@ public struct RunningProcess: ~Copyable {
   }
 
   /// Asks the process and its group to end (SIGTERM), and waits. Returns nil if it still runs after `seconds`.
+  ///
+  /// - Throws: the same as `wait`.
   public mutating func terminate(within seconds: Int) throws(Failure) -> Int32? {
     terminate()
     let end = MonotonicClock.now + Int64(seconds) * 1_000_000_000
@@ -134,6 +138,8 @@ public struct RunningProcess: ~Copyable {
   }
 
   /// Ends the process and its group by SIGKILL, and waits.
+  ///
+  /// - Throws: the same as `wait`.
   public mutating func kill() throws(Failure) {
     guard status == nil else { return }
     _ = cprocess_signal_group(number, TerminationSignals.kill)
@@ -143,6 +149,8 @@ public struct RunningProcess: ~Copyable {
   // MARK: Output
 
   /// The output so far.
+  ///
+  /// - Throws: "read the status of" or "read", for the file that holds the output.
   public func result(_ end: Subprocess.Result.End) throws(Failure) -> Subprocess.Result {
     Subprocess.Result(end: end, output: try content(output), errors: try content(errors))
   }

@@ -26,6 +26,7 @@ public struct Subprocess: Sendable {
 
   /// The end of a process, and its output.
   public struct Result: Sendable {
+    /// The end of a program.
     public enum End: Equatable, Sendable {
       /// 0 to 255; 128 + N if signal N ended it.
       case exited(Int32)
@@ -44,6 +45,8 @@ public struct Subprocess: Sendable {
 
   /// Runs the program to its end, with an empty standard input. Its output is kept in memory. It and its children
   /// are killed after the timeout, or when a held termination signal arrives (`TerminationSignals.hold`).
+  ///
+  /// - Throws: the failures of `start` and `wait`. A signal or a timeout is a result.
   public func run() throws(Failure) -> Result {
     var process = try start()
     let start = MonotonicClock.now

@@ -5,6 +5,7 @@ public import Posix
 ///
 /// The first thread uses it; each worker has its own `WorkerTimeline`. Times are those of `MonotonicClock`.
 public final class Timeline: @unchecked Sendable {
+  /// The names of phases and steps, in docs/launch.md.
   public enum Name: UInt8, CaseIterable, Sendable {
     // Phases; a worker's first step has the same name as the first phase.
     case read, find, check, plan, lock, unpack, seal, publish, cleanUp, exec
@@ -32,6 +33,7 @@ public final class Timeline: @unchecked Sendable {
     }
   }
 
+  /// A phase or a step.
   public struct Event: Sendable {
     public var name: Name
     /// Nanoseconds.

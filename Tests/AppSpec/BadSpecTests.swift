@@ -497,7 +497,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
       ))
   }
 
-  @Test func whatIsNotTOMLIsOneError() throws {
+  @Test func invalidTOMLIsOneError() throws {
     let problems = try directory.problems("[app]\nname = \n[lauch]\n")
     #expect(problems.count == 1)
     #expect(problems[0].hasPrefix("onefold.toml:2: not valid TOML (column "))

@@ -299,7 +299,7 @@ import TestSupport
         ].sorted { $0.contains("unknown") && !$1.contains("unknown") })
   }
 
-  @Test func whereThereIsNoSpec() throws {
+  @Test func directoriesWithoutASpec() throws {
     #expect(
       error(directory.path) == [
         "\(directory.path.string): there is no onefold.toml and no pyproject.toml here; 'onefold init' writes a "

@@ -212,7 +212,7 @@ import Testing
     #expect(described(spec) == described(saved))
   }
 
-  @Test func whatIsWrongNamesTheOption() throws {
+  @Test func errorsNameTheOption() throws {
     var given = given
     given.maxGlibc = "new"
     let text = given.text

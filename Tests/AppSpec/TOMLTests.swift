@@ -82,7 +82,7 @@ import Testing
       ("x = [1, 2", 1), ("a\u{0}b = 1\n", 1), ("x = \"\u{1}\"\n", 1), ("{}", 1), ("[", 1),
       ("[[x]", 1), ("x = 0x", 1), ("x = 1.\n", 1), ("x = +\n", 1), ("x = tru\n", 1),
     ] as [(String, Int)])
-  func whatIsNotTOML(_ text: String, _ line: Int) throws {
+  func invalidTOML(_ text: String, _ line: Int) throws {
     let message = try #require(error(text))
     #expect(message.hasPrefix("f:\(line): not valid TOML (column "), "\(message)")
     #expect(!message.unicodeScalars.contains(where: isControl))
@@ -91,7 +91,7 @@ import Testing
   @Test(arguments: [
     [0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82],
   ])
-  func whatIsNotUTF8(_ bytes: [UInt8]) throws {
+  func invalidUTF8(_ bytes: [UInt8]) throws {
     for bytes in [bytes, [UInt8]("a = \"".utf8) + bytes + [UInt8]("\"\n".utf8)] {
       #expect(try #require(error(bytes)).contains("not valid TOML"))
     }

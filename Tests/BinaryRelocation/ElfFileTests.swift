@@ -83,7 +83,7 @@ struct ElfFileTests {
     #expect(try read("archive").hasAppendedData)
   }
 
-  @Test func otherFilesAreNoElfFiles() throws {
+  @Test func otherFilesAreNotElfFiles() throws {
     let contents: [[UInt8]] = [[], [0x7F], [0x7F, 0x45, 0x4C], [UInt8]("#!/bin/sh".utf8)]
     for (index, bytes) in contents.enumerated() {
       let path = try directory.write("other\(index)", bytes)

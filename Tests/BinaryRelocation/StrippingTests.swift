@@ -66,7 +66,7 @@ struct StrippingTests {
       try elf("data").writeStripped(directory("data"), to: directory("new")) == "has data appended")
   }
 
-  @Test func whatLoadsDifferentlyIsSaid() throws {
+  @Test func differencesInLoadingAreReported() throws {
     try compileProgram()
     let bytes = try content("program")
     let code = try #require(try elf("program").segments.first { $0.isLoaded && $0.flags & 1 != 0 })

@@ -145,7 +145,7 @@ class Privileges:
         server.process.terminate()
         self.assertEqual(server.process.wait(60), 0)
 
-    def test_a_user_whom_nobody_knows(self: Any) -> None:
+    def test_an_unknown_user(self: Any) -> None:
         self.enter(self.packed("gunicorn"))
         [command] = blocks("Random users", "sh")
         self.assertIn(f"--reuid {RANDOM} ", command)

@@ -281,7 +281,7 @@ class TestBench(BenchCase):
         self.assertEqual(elements.count("script"), 0)
         self.assertIn("A dot is a round", text)
 
-    def test_a_page_that_can_not_be_written_is_told_at_once(self) -> None:
+    def test_an_unwritable_page_is_reported_at_once(self) -> None:
         file = self.onefile()
         result = self.bench(file.path, "--html", self.work / "missing" / "page.html")
         self.assertRefused(result, "missing/page.html", code=1, says=b"onefold bench: ")
@@ -337,7 +337,7 @@ class TestBench(BenchCase):
 
     # Failures
 
-    def test_what_fails(self) -> None:
+    def test_failures(self) -> None:
         said = b"onefold bench: "
         text = self.work / "text"
         text.write_text("no onefile")

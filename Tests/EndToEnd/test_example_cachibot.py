@@ -122,7 +122,7 @@ class CachiBot(Example, Case):
         self.assertNotEqual(self.launch("repair", input=b"y\ny\n").returncode, 0)
         self.assertTreeUnchanged()
 
-    def test_what_it_looks_for_below_meipass_is_there(self) -> None:
+    def test_files_below_meipass_are_there(self) -> None:
         code = "import json, sys; print(json.dumps([hasattr(sys, 'frozen'), sys._MEIPASS]))"
         frozen, meipass = self.interpreter(code)
         # Its sources do not ask for it.

@@ -124,7 +124,7 @@ class Translated(SpecCase):
         succeed(self.init("--pyinstaller", "b.spec"))
         self.assertIn('script = "b.py"', (self.work / "onefold.toml").read_text())
 
-    def test_a_file_that_is_none(self) -> None:
+    def test_a_missing_file(self) -> None:
         for text, message in (
             ("x = 1\na = Analysis(['a.py'],\n", "s.spec:2: is not valid Python: "),
             ("print 'Analysis('\n", "s.spec:1: is not valid Python: "),

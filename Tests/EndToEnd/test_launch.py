@@ -322,7 +322,7 @@ class Arguments(Launch):
             last = [other for other in templates if len(other) == len(text)][-1]
             self.assertEqual(report.environment[b"V%d" % len(text)], expand(last))
 
-    def test_the_user_s_are_no_templates(self) -> None:
+    def test_arguments_of_the_user_are_not_expanded(self) -> None:
         self.assertEqual(self.arguments("{root}", "{{exe}}")[2:], [b"{root}", b"{{exe}}"])
 
 
@@ -393,7 +393,7 @@ class Environment(Launch):
         given = self.report(environment={b"LD_LIBRARY_PATH": b"/mine"}).environment
         self.assertEqual(given[b"LD_LIBRARY_PATH"], b"/mine")
 
-    def test_an_empty_environment_will_do(self) -> None:
+    def test_an_empty_environment_is_enough(self) -> None:
         code = "import os, sys; os.execve(sys.argv[1], sys.argv[1:], {})"
         mounts = Mounts(self)
         mounts.tmpfs(Path("/var/tmp"), "mode=1777")
@@ -428,7 +428,7 @@ class Names(Launch):
         result = run(["/usr/bin/env", "packed", "report"], environment=environment)
         self.assertSaysExecutable(Report(result.stdout), self.packed.path)
 
-    def test_a_name_that_is_no_text(self) -> None:
+    def test_a_name_that_is_not_utf_8(self) -> None:
         name = os.fsdecode(b"\xff \n'{root}'")
         report = self.report(packed=self.packed.copy(self.work / name))
         self.assertSaysExecutable(report, self.work / name)

@@ -150,7 +150,7 @@ class Killed(CacheCase):
                 self.assertNothingLeft()
             self.remove_cache()
 
-    def test_what_is_not_ours_is_left_alone(self) -> None:
+    def test_foreign_files_are_left_alone(self) -> None:
         self.cache.mkdir(mode=0o700)
         others = [".hidden", "file", "0" * 32]
         for name in others:
@@ -200,7 +200,7 @@ class Failing(CacheCase):
         self.launch()
         remove_tree(self.packed.tree(self.cache))
 
-    def test_file_systems_without_a_rename_that_does_not_replace_will_do(self) -> None:
+    def test_file_systems_without_renameat2_are_enough(self) -> None:
         for error in ("EINVAL", "ENOSYS"):
             self.assertLaunched(self.traced("renameat2", [f"renameat2:error={error}"]).result)
             self.assertCacheHolds(self.packed, self.state)
@@ -302,7 +302,7 @@ class Candidates(Case):
         self.assertUses(f"/var/tmp/onefold-{self.user}")
         self.assertUses(self.home / ".cache" / "onefold", HOME=self.home)
 
-    def test_where_none_will_do_each_is_named_with_its_reason(self) -> None:
+    def test_if_no_directory_is_usable_each_is_named_with_its_reason(self) -> None:
         self.close("/tmp", "/var/tmp")
         (self.home / ".cache").write_bytes(b"")
         result = self.prewarm(HOME=self.home, XDG_CACHE_HOME="relative", TMPDIR="/tmp")
@@ -781,7 +781,7 @@ class Damaged(CacheCase):
             self.assertRepaired(lambda: (self.unpacked / "a" / name).write_bytes(b"x"), "files")
             self.assertRepaired((self.unpacked / "a" / name).unlink)
 
-    def test_what_is_beyond_a_planted_symlink_is_left_alone(self) -> None:
+    def test_files_beyond_a_planted_symlink_are_left_alone(self) -> None:
         elsewhere = self.work / "elsewhere"
         shutil.copytree(self.unpacked / "a", elsewhere, symlinks=True)
         (elsewhere / "b" / "file").unlink()
@@ -790,7 +790,7 @@ class Damaged(CacheCase):
         self.assertRepaired(lambda: replace(self.unpacked / "a", symlink_to(elsewhere)))
         self.assertSameTree(elsewhere, before)
 
-    def test_one_that_cannot_be_done_is_a_whole_unpacking(self) -> None:
+    def test_an_impossible_repair_unpacks_the_whole_tree(self) -> None:
         for name in ("renameat", "linkat"):
             self.launch_and_damage()
             with self.subTest(name):
@@ -1086,7 +1086,7 @@ class AnotherBoot(CacheCase):
         self.assertCacheHolds(self.packed, self.state)
         self.assertIsPlainWarm()
 
-    def test_what_was_read_may_not_be_on_the_disk_yet(self) -> None:
+    def test_content_that_was_read_may_not_be_on_the_disk_yet(self) -> None:
         """Containers may have boot ids of their own, and what they read is in memory: before it is
         marked durable, the tree is written to the disk."""
         self.reboot()

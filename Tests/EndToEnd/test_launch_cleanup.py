@@ -120,7 +120,7 @@ class AfterALaunch(CleanUpCase):
         self.assertEqual((self.cache / kept[0] / "library/data/app.db").read_text(), f"rows {number}")
         return kept[0]
 
-    def test_what_a_program_wrote_is_moved(self) -> None:
+    def test_files_that_a_program_wrote_are_moved(self) -> None:
         self.unpack(0, 1, 2, days=40)
         for number in (0, 1):
             self.own_files(number)
@@ -217,7 +217,7 @@ class AfterALaunch(CleanUpCase):
             self.assertLaunched(self.launch(0))
             self.assertHolds(0, others=(living, f"{'b' * 32}.lock"))
 
-    def test_what_onefold_did_not_name_is_left_alone(self) -> None:
+    def test_foreign_names_are_left_alone(self) -> None:
         names = ["file", ".hidden", "a" * 31, "A" * 32, "g" * 32, f".{'a' * 32}.short", "b.lock"]
         self.cache.mkdir(mode=0o700)
         for name in names:
@@ -246,7 +246,7 @@ class AfterALaunch(CleanUpCase):
         self.assertSameTree(outside, state)
 
     @needs_root
-    def test_what_belongs_to_another_user_is_left_alone(self) -> None:
+    def test_files_of_another_user_are_left_alone(self) -> None:
         self.unpack(0, 1, 2, days=40)
         theirs = f".{'e' * 32}.{'e' * 16}"
         make_tree(self.cache / theirs, {"file": b"x"})
@@ -256,7 +256,7 @@ class AfterALaunch(CleanUpCase):
         self.assertHolds(0, 1, 3, others=(theirs,))
 
     @needs_root
-    def test_what_can_not_be_removed_is_no_error_of_a_launch_but_of_the_verb(self) -> None:
+    def test_a_failed_removal_fails_the_verb_but_not_a_launch(self) -> None:
         self.unpack(0, 1, 2, days=40)
         mounts = Mounts(self)
         # A mount in the tree: nothing beyond it is removed, so the tree stays.
@@ -360,7 +360,7 @@ class Verb(CleanUpCase):
         result = self.launch(0, verb="gc")
         self.assertEqual((result.returncode, result.stderr), (0, b"there is nothing to remove\n"))
 
-    def test_there_need_be_no_cache(self) -> None:
+    def test_a_missing_cache_is_accepted(self) -> None:
         result = self.launch(0, verb="gc")
         self.assertEqual((result.returncode, result.stderr), (0, b"there is nothing to remove\n"))
         self.assertFalse(self.cache.exists())
@@ -471,7 +471,7 @@ class Command(CleanUpCase):
                 self.assertEqual(launch.communicate(), (b"hello\n", b""))
         self.assertEqual(os.stat(self.cache / self.versions[0].tree_name).st_nlink, 3)
 
-    def test_mistakes_are_told(self) -> None:
+    def test_mistakes_are_reported(self) -> None:
         for arguments, text in (
             (["prine"], b"did you mean 'prune'"),
             (["list", "--keep", "3"], b"'--keep' goes with prune only"),

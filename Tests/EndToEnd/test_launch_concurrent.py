@@ -446,7 +446,7 @@ class Simultaneous(CacheCase):
         cleaning.communicate()
         self.assertSameTree(packed.tree(self.cache), tree)
 
-    def test_the_lock_of_a_file_that_was_removed_is_none(self) -> None:
+    def test_the_lock_of_a_removed_file_does_not_count(self) -> None:
         self.cache.mkdir(mode=0o700)
         with self.lock.open("w") as first:
             fcntl.flock(first, fcntl.LOCK_EX)

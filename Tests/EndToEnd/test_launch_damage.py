@@ -230,7 +230,7 @@ class Appended(Damage):
                 self.append(noise(length))
                 self.assertLaunchRefused()
 
-    def test_what_looks_like_a_trailer_in_a_signature_is_passed_over(self) -> None:
+    def test_a_trailer_in_a_signature_is_skipped(self) -> None:
         trailer = self.content[-256:]
         for signature in (MAGIC, MAGIC * 100, trailer, trailer + noise(100), MAGIC + bytes(248)):
             with self.subTest(signature=signature[:16], length=len(signature)):

@@ -308,7 +308,7 @@ class Escapes(Hostile):
             with self.subTest(kinds=kinds):
                 self.assertAllRefuse(self.whole(manifest), messages()["entryOrder"])
 
-    def test_hard_links_to_what_is_no_file_of_the_tree(self) -> None:
+    def test_hard_links_that_lead_to_no_file_of_the_tree(self) -> None:
         for target in ("root", "directory", "symlink", "itself", "later", "none"):
             manifest = self.manifest()
             directory = manifest.directory(0, b"a")
@@ -321,7 +321,7 @@ class Escapes(Hostile):
             with self.subTest(target=target):
                 self.assertAllRefuse(self.whole(manifest), messages()["entryHardLink"])
 
-    def test_what_is_none_of_the_types(self) -> None:
+    def test_unknown_entry_types(self) -> None:
         """Device nodes, FIFOs and sockets can't be said, nor set-uid bits."""
         for change, fault in (
             ({"type": 4}, "entryType"),

@@ -208,7 +208,7 @@ class Progress(ReportCase):
         [event] = self.told(code=125, verb="no verb")
         self.assertEqual((event["event"], event["code"]), ("failed", 125))
 
-    def test_of_paths_that_are_no_text(self) -> None:
+    def test_of_paths_that_are_not_utf_8(self) -> None:
         cache = os.fsencode(self.work) + b'/\xff"\\\n\'\xc3\xa9'
         Path(os.fsdecode(cache)).write_bytes(b"")
         events = self.told(cache=cache, code=125)

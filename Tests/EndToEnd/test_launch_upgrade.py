@@ -187,7 +187,7 @@ class Upgrade(Versions):
         self.assertTrees(["2.0", "3.0"])
         self.assertServes(third, "3.0")
 
-    def test_what_was_used_of_late_stays_and_a_launch_is_a_use(self) -> None:
+    def test_recently_used_trees_stay_and_a_launch_is_a_use(self) -> None:
         for version in ("1.0", "2.0", "3.0"):
             self.serve(version).end()
         self.unused(29, "1.0")

@@ -194,7 +194,7 @@ class Evaluation(unittest.TestCase):
         self.assertFalse(marker.holds(environment, [], []))
         self.assertFalse(marker.holds(environment, ["web"], ["dev_tools"]))
 
-    def test_what_is_no_marker(self) -> None:
+    def test_invalid_markers(self) -> None:
         for text in ("", "os_name", "os_name == ", "(os_name == 'x'", "'a' == 'b'", "a == 'b' or", "x ? 'y'", "os_name = 'x'"):
             with self.subTest(text), self.assertRaises(ValueError):
                 evaluation.Marker(text).holds(evaluation.linux_environment("3.11.7", "x86_64"))
@@ -243,7 +243,7 @@ class Tools(Case):
             self.assertEqual(flat.all("local"), [place + path for path in locals_])
         self.assertRegex(flat.all("local_place")[1], r"^pdm\.lock:\d+$")
 
-    def test_excluded_ones_go_with_what_only_they_need(self) -> None:
+    def test_excluded_distributions_go_with_their_own_dependencies(self) -> None:
         for name, lock in (("uv", "uv.lock"), ("poetry-2.5", "poetry.lock"), ("pdm", "pdm.lock")):
             options = ("--project", ".", "--lock", lock, "--python", "3.9.1")
             whole = Flat(LOCKS / name, *options)
@@ -266,7 +266,7 @@ class Tools(Case):
         self.assertEqual([Path(path).name for path in flat.all("lock")], ["uv.lock"])
         self.assertEqual([pin.split("=")[0] for pin in flat.pins], ["attrs"])
 
-    def test_a_lock_that_is_not_used_is_told(self) -> None:
+    def test_an_unused_lock_is_reported(self) -> None:
         directory = self.copy("uv")
         (directory / "requirements.txt").write_text("click\n")
         flat = Flat(directory, "--project", ".", "requirements.txt")
@@ -371,7 +371,7 @@ class Damaged(Case):
             with self.subTest(name, new=new):
                 self.assertRefused(self.change(name, lock, old, new), text)
 
-    def test_what_is_no_lock(self) -> None:
+    def test_files_that_are_not_locks(self) -> None:
         directory = self.write({"uv.lock": "[a]\nb = 1\n", "x.lock": "click==8\n"})
         self.assertRefused(Flat(directory, "--lock", "uv.lock"), "no lock that Onefold knows")
         self.assertRefused(Flat(directory, "--lock", "x.lock"), "is no TOML")
@@ -579,7 +579,7 @@ class Scripts(Case):
         self.assertEqual(flat.all("line")[-1], "deep/app.py:2")
         self.assertEqual((flat.all("hashed"), flat.all("warning")), (["no"], []))
 
-    def test_what_is_no_requirement(self) -> None:
+    def test_invalid_requirements(self) -> None:
         for text in ("a b", "a --hash=sha256:00", "a=1"):
             error = Flat(self.work, "--package", "onefold.toml:3", text).error
             self.assertEqual(error, f"onefold.toml:3: '{text}' is no requirement")

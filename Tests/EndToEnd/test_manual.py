@@ -15,13 +15,13 @@ class Manual(Case):
         self.source = succeed(onefold("man")).stdout
 
     @needs_program("mandoc")
-    def test_mandoc_has_nothing_against_it(self) -> None:
+    def test_mandoc_accepts_it(self) -> None:
         result = run(["mandoc", "-Tlint", "-Wwarning"], input=self.source)
         self.assertEqual(result.stdout.decode() + result.stderr.decode(), "")
         self.assertEqual(result.returncode, 0)
 
     @needs_program("groff")
-    def test_groff_has_nothing_against_it(self) -> None:
+    def test_groff_accepts_it(self) -> None:
         shown = run(["groff", "-ww", "-man", "-Tutf8", "-P-c"], input=self.source)
         self.assertEqual((shown.returncode, shown.stderr), (0, b""))
         text = re.sub(r".\x08", "", shown.stdout.decode())

@@ -29,7 +29,7 @@ DAY = 86_400
 class Foreign(OthersCase):
     """What Onefold did not make."""
 
-    def test_what_does_not_carry_the_mark_is_listed_and_never_removed(self) -> None:
+    def test_unmarked_directories_are_listed_and_never_removed(self) -> None:
         self.assertLaunched(self.launch())
         digits = "0123456789abcdef"
         foreign = {
@@ -70,7 +70,7 @@ class Foreign(OthersCase):
         self.assertEqual(listing(self.cache), sorted(names))
         self.assertEqual({name: tree_state(self.cache / name) for name in foreign}, state)
 
-    def test_what_a_kill_left_keeps_its_mark_to_the_end(self) -> None:
+    def test_leftovers_of_a_kill_keep_their_mark_to_the_end(self) -> None:
         """Whatever is removed last, the next clean-up knows it."""
         for verb in ("clean", "first launch"):
             for when in range(1, 60, 11):

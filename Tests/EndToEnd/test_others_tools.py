@@ -111,7 +111,7 @@ class Times(OthersCase):
                 self.assertLaunched(second.result)
                 self.assertEqual(second.changes, [])
 
-    def test_what_is_missing_in_a_copy_is_unpacked(self) -> None:
+    def test_entries_missing_in_a_copy_are_unpacked(self) -> None:
         self.assertLaunched(self.launch())
         damages = {
             "a name": lambda tree: (tree / "library/package-1/module-2.py").unlink(),
@@ -377,7 +377,7 @@ class Refused(OthersCase):
         """A program that does nothing: what is refused is refused to it as well."""
         self.assertSucceeded(self.waiter.trace("nothing", cache=cache, inject=inject).result, b"")
 
-    def test_what_another_machine_removed(self) -> None:
+    def test_entries_that_another_machine_removed(self) -> None:
         """A network file system answers ESTALE."""
         for call, when in (("openat", 6), ("newfstatat", 1), ("unlinkat", 2), ("unlinkat", 5)):
             with self.subTest(call=call, when=when):

@@ -89,7 +89,7 @@ class Modes(Case):
         self.assertEqual((tree / "library" / "module.py").read_bytes(), b"good")
         self.assertEqual(len((tree / "library" / "large").read_bytes()), 9 << 20)
 
-    def test_what_is_extracted_has_its_modes(self) -> None:
+    def test_extracted_files_have_their_modes(self) -> None:
         for number, command in enumerate(("verb", "command")):
             target = self.work / str(number)
             if command == "verb":

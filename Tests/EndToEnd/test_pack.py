@@ -224,7 +224,7 @@ class RoundTrip(Case):
                     if len(blocks) > 1:
                         self.assertLessEqual(status.st_blocks * 512, filled * BLOCK)
 
-    def test_listing_tells_all_of_each_entry(self) -> None:
+    def test_a_listing_has_every_property_of_an_entry(self) -> None:
         packed = pack(self.tree, self.work / "packed")
         inspected = onefold("inspect", packed.path, "--json", "--files")
         self.assertSucceeded(inspected)
@@ -467,7 +467,7 @@ class Content(Case):
         self.assertEqual(five.summary["bytes_in"] - one.summary["bytes_in"], 4_000_000)
         self.assertLess(five.summary["bytes_out"] - one.summary["bytes_out"], 2_000)
 
-    def test_what_can_not_be_compressed_does_not_grow(self) -> None:
+    def test_incompressible_content_does_not_grow(self) -> None:
         for codec in ("zstd", "xz", "store"):
             with self.subTest(codec=codec):
                 packed = self.pack_entries({"noise": noise(2_000_000)}, "--codec", codec)
@@ -706,7 +706,7 @@ class Command(Case):
                 self.assertSucceeded(packed.launch(verb="inspect"), inspected)
                 self.assertEqual(packed.tree_name, self.packed.tree_name)
 
-    def test_inspect_lists_files_on_demand_escaping_what_is_no_text(self) -> None:
+    def test_inspect_lists_files_on_demand_and_escapes_invalid_text(self) -> None:
         result = onefold("inspect", "--files", self.packed.path)
         self.assertSucceeded(result)
         lines = result.stdout.decode().partition("\n\n")[2].splitlines()
@@ -762,7 +762,7 @@ class Command(Case):
         self.assertRefused(result, damaged, "frame 0", code=1, says=b"onefold extract: ")
         self.assertEqual(listing(self.work), ["damaged"])
 
-    def test_what_is_no_onefile_is_refused(self) -> None:
+    def test_a_file_that_is_not_a_onefile_is_refused(self) -> None:
         for path in (BOOTLOADER, Path(os.devnull), self.tree, self.work / "missing"):
             for command in (["inspect"], ["verify"], ["extract", self.work / "target"]):
                 with self.subTest(path=path, command=command[0]):

@@ -73,7 +73,7 @@ class Outputs(Case):
                 self.assertEqual((now.st_ino, now.st_mode), (status.st_ino, status.st_mode))
         self.assertSameTree(self.work, before)
 
-    def test_what_is_no_regular_file(self) -> None:
+    def test_special_files(self) -> None:
         places = self.work / "places"
         places.mkdir()
         os.mkfifo(places / "fifo")
@@ -216,7 +216,7 @@ class ClosedDescriptors(Case):
         shell = ["sh", "-c", f'exec "$@" {redirections}', "sh"]
         return run([*shell, ONEFOLD, *command], environment={"ONEFOLD_CACHE": self.cache})
 
-    def test_what_is_made_is_the_same(self) -> None:
+    def test_the_output_is_the_same(self) -> None:
         packing: list[StrPath] = ["pack", "--tree", self.tree, "--entry", "run", "--level", "1"]
         for redirections in ("<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"):
             with self.subTest(redirections):

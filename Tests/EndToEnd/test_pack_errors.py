@@ -87,7 +87,7 @@ class Trees(PackErrors):
         os.mknod(self.tree / "null", 0o666 | 0o020000, os.makedev(1, 3))
         self.assertPackRefused(self.tree / "null", "a device")
 
-    def test_what_may_not_be_read(self) -> None:
+    def test_unreadable_files(self) -> None:
         # Root reads all, so that another user packs; the program may stand where only root can go.
         shutil.copy(ONEFOLD, self.work / "onefold")
         shutil.copy(BOOTLOADER, self.work / "bootloader")
@@ -152,7 +152,7 @@ class Trees(PackErrors):
 
 
 class SourceDate(PackErrors):
-    def test_what_is_no_number_of_seconds(self) -> None:
+    def test_an_invalid_source_date(self) -> None:
         for value in ("", "-1", "+1", "1.5", "0x10", " 1", "1 ", "now", "9" * 19, "1\n"):
             with self.subTest(value):
                 self.assertPackFails(
@@ -382,7 +382,7 @@ class Usage(PackErrors):
     def test_an_option_twice(self) -> None:
         self.assertPackUsage(["--level", "2"], "'--level' is given twice")
 
-    def test_what_is_required(self) -> None:
+    def test_missing_options(self) -> None:
         self.assertUsage(["pack", "--entry", "run"], "'--tree'")
         self.assertUsage(["pack", "--tree", self.tree], "'--entry'")
         self.assertUsage(["inspect"], "FILE")

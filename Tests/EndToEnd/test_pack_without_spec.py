@@ -112,7 +112,7 @@ class Packages(WithoutSpec):
             self.assertIn('\n[[smoke.command]]\narguments = ["--help"]\n', printed)
         self.assertEqual(paths(self.place), set())
 
-    def test_what_is_wrong_is_one_message(self) -> None:
+    def test_an_error_is_one_message(self) -> None:
         package = "option '--package': "
         for arguments, message in (
             (["plain"], package + "plain has no command: add the package that has one"),
@@ -181,7 +181,7 @@ class Scripts(WithoutSpec):
         self.assertIn(f'file = "{self.place}/x"\n', printed)
         self.assertIn(f"{self.work}/other/onefold.toml", printed)
 
-    def test_what_is_wrong_is_one_message_with_its_line(self) -> None:
+    def test_an_error_is_one_message_with_its_line(self) -> None:
         def changed(old: str, new: str) -> str:
             assert old in SCRIPT
             return SCRIPT.replace(old, new)

@@ -98,7 +98,7 @@ class Archives(SpecCase):
         directory = self.new_application(python={"archive": self.tar, "version": "3.99"})
         self.assertFails(directory, line_of(directory, "version"), "3.99", VERSION)
 
-    def test_what_is_no_archive(self) -> None:
+    def test_files_that_are_not_archives(self) -> None:
         path = self.work / "python.tar.gz"
         content = self.compressed("gzip").read_bytes()
         for broken in (b"", b"no archive at all" * 100, content[: len(content) // 2]):
@@ -190,6 +190,6 @@ class HostileArchives(SpecCase):
         for type in (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE):
             self.refused("is no file, directory or link", entry("python/device", type))
 
-    def test_an_interpreter_that_is_none(self) -> None:
+    def test_a_tree_without_an_interpreter(self) -> None:
         self.refused("does not start", entry("python/bin/python3"))
         self.refused("there is no interpreter", entry("python/readme"))

@@ -105,7 +105,7 @@ class KilledBuilds(SpecCase):
         succeed(onefold("pack", "--tree", tree, *options, environment=pack_environment()))
         self.assertEqual(self.stages(directory), sorted([foreign.name, stage]))
 
-    def test_what_is_tested_dies_with_the_packer(self) -> None:
+    def test_tested_programs_die_with_the_packer(self) -> None:
         """The server and its child; the port is free again."""
         started = self.work / "started"
         code = SLOW_SERVER.format(started=os.fspath(started))
@@ -200,7 +200,7 @@ class DataLinks(SpecCase):
             links |= {f"d{number}_{side}": f"../d{number - 1}" for side in "ab"}
         self.assertDataFails(self.data(**links), "multiply what it holds", "exclude")
 
-    def test_what_is_no_regular_file(self) -> None:
+    def test_special_files(self) -> None:
         """To open it would wait for ever."""
         directory = self.data()
         run(["rm", "-rf", directory / "data"])

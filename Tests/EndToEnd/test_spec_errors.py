@@ -128,7 +128,7 @@ class Interpreters(SpecCase):
         prefix = self.prefix("#!/bin/sh\necho broken interpreter >&2\nexit 1\n")
         self.refused({"prefix": prefix}, "prefix", "does not start", "broken interpreter")
 
-    def test_it_is_no_program(self) -> None:
+    def test_it_is_not_a_program(self) -> None:
         self.refused({"prefix": self.prefix("not a program")}, "prefix", "bin/python3")
 
     def test_it_is_not_there(self) -> None:
@@ -197,7 +197,7 @@ class Sources(SpecCase):
         directory = self.new_application(launch={"executable": "bin/no-such"})
         self.assertFails(directory, line_of(directory, "executable"), "no-such")
 
-    def test_a_data_source_that_is_no_file(self) -> None:
+    def test_a_data_source_that_is_not_a_file(self) -> None:
         directory = self.new_application({"static/x": ""}, data=[{"source": "static"}])
         os.mkfifo(directory / "static/pipe")
         self.assertFails(directory, line_of(directory, "source"), "static/pipe")
@@ -205,7 +205,7 @@ class Sources(SpecCase):
 
 class Smoke(SpecCase):
     maxDiff = None
-    def test_imports_that_fail_are_told_one_by_one(self) -> None:
+    def test_failed_imports_are_listed(self) -> None:
         broken = {
             "raises": "raise ValueError('no luck')",
             "exits": "import sys; sys.exit(3)",
@@ -323,7 +323,7 @@ class Smoke(SpecCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("not tested: the application itself; add [[smoke.command]]", result.stderr.decode())
 
-    def test_what_programs_write_and_load_is_told(self) -> None:
+    def test_files_that_programs_write_and_load_are_reported(self) -> None:
         place = scratch() / "foreign"
         for name in ("libforeign", "libbelow", "libown", "libgranted"):
             below = [place / "libbelow.so.1", f"-Wl,-rpath,{place}"] if name == "libforeign" else []

@@ -100,7 +100,7 @@ print(json.dumps(pkg_resources.require("cffi")[0].version))
         self.assertEqual(self.answer(code), "2.0.0")
         self.assertFalse((self.tree / SITE / "wheel").exists())
 
-    def test_summary_says_who_lost_what(self) -> None:
+    def test_the_summary_names_each_owners_losses(self) -> None:
         summary = self.packed.summary
         rows = {row["name"]: row for row in summary["pruned"]}
         self.assertGreater(rows["wheel 99"]["files"], 3)

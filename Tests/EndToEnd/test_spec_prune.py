@@ -183,7 +183,7 @@ class Prune(SpecCase):
             {f"{LIBRARY}/email/message.py", f"{LIBRARY}/email/__pycache__/message.{TAG}.pyc"},
         )
 
-    def test_what_installing_needs_may_be_removed(self) -> None:
+    def test_installers_may_be_removed(self) -> None:
         """Installers and the packer itself need modules that the application may not."""
         library = ["csv.py", "email", "html", "urllib", "xmlrpc", "zipfile*", "py_compile.py"]
         tree = self.tree_of("bare", "things\n", remove=[f"{LIBRARY}/{name}" for name in library])
@@ -191,7 +191,7 @@ class Prune(SpecCase):
             self.assertEqual(list((tree / LIBRARY).glob(name)), [])
         self.assertEqual(self.python(self.packed, "import things; print(1)"), 1)
 
-    def test_what_is_removed_leaves_no_directory(self) -> None:
+    def test_removal_leaves_no_empty_directory(self) -> None:
         for directory, names, files in os.walk(self.everything):
             self.assertTrue(names or files, directory)
 
@@ -213,7 +213,7 @@ class Prune(SpecCase):
             head = (self.everything / path).read_bytes()[:16]
             self.assertEqual(head[:8], magic + b"\1\0\0\0", path)
 
-    def test_sources_without_byte_code_are_told(self) -> None:
+    def test_sources_without_byte_code_are_reported(self) -> None:
         self.tree_of("told", "things\n")
         warnings = [w for w in self.packed.summary["warnings"] if "stay without byte code" in w]
         self.assertEqual(len(warnings), 1)

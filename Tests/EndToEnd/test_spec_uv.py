@@ -76,7 +76,7 @@ class UV(SpecCase):
             }
         self.assertEqual(trees["pip"], trees["uv"])
 
-    def test_what_is_excluded_goes_with_what_only_it_needs(self) -> None:
+    def test_excluded_distributions_go_with_their_own_dependencies(self) -> None:
         wheel("uv-a", {"uv_a.py": ""}, requires=["uv-b", "uv-d"])
         wheel("uv-b", {"uv_b.py": ""}, requires=["uv-c", "uv-d"])
         wheel("uv-c", {"uv_c.py": ""})
@@ -85,7 +85,7 @@ class UV(SpecCase):
         self.assertEqual(self.packed.summary["excluded"], ["uv-b", "uv-c"])
         self.assertEqual(self.packed.summary["distributions"], 2)
 
-    def test_what_can_not_be_resolved_names_the_spec(self) -> None:
+    def test_a_failed_resolution_names_the_spec(self) -> None:
         directory = self.new_application(
             {"requirements.txt": "no-such-distribution\n"},
             dependencies={"requirements": ["requirements.txt"], "installer": "uv"},

@@ -170,7 +170,7 @@ class Servers(TargetCase):
         self.assertTrue(script.startswith(b"#!/bin/sh\n'''exec' \"$(dirname"), script[:80])
         self.assertTrue((tree / SITE / "fastapi/__pycache__/routing.cpython-311.pyc").exists())
 
-    def test_what_is_not_tested_here_is_tested_there(self) -> None:
+    def test_untested_files_are_tested_on_the_target(self) -> None:
         wheel("there", {"there.py": "import platform\nassert platform.machine() == 'aarch64'\n"})
         files = {
             "requirements.txt": "there",
@@ -332,7 +332,7 @@ class Interpreters(TargetCase):
         directory = application(self.work / "application", python={"version": SHORT})
         self.assertRefused(directory, line_of(directory, "version"), "give its prefix or archive")
 
-    def test_what_is_no_interpreter(self) -> None:
+    def test_files_that_are_not_interpreters(self) -> None:
         (self.work / "empty").mkdir()
         directory = self.new_application(**{"python_aarch64-linux": {"prefix": self.work / "empty"}})
         self.assertRefused(directory, line_of(directory, "prefix"), "there is no interpreter in")

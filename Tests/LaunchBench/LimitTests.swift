@@ -48,7 +48,7 @@ import Testing
       ("cold-memory>2ms", "cold-memory needs B, KB, MB"),
       ("written-files>2x", "written-files needs no unit"),
     ])
-  func whatIsNoLimit(_ text: String, _ message: String) {
+  func invalidLimits(_ text: String, _ message: String) {
     #expect(throws: Limit.Invalid(message: message)) { try Limit(text) }
   }
 
@@ -60,7 +60,7 @@ import Testing
         == ["warm>2ms: server: warm is 2.50 ms, 500 us over 2.00 ms"])
   }
 
-  @Test func limitsConcernOnefilesOrWhoIsNamed() throws {
+  @Test func limitsApplyToOnefilesOrTheNamedProgram() throws {
     let slow = report(["warm": 1e6], command: ["warm": 9e6])
     #expect(try Limit("warm>2ms").problems(in: slow) == [])
     #expect(try Limit("other:warm>2ms").problems(in: slow).count == 1)
@@ -69,7 +69,7 @@ import Testing
         == ["nobody:warm>2ms: there is no 'nobody' among what was measured"])
   }
 
-  @Test func whatWasNotMeasuredExceeds() throws {
+  @Test func unmeasuredMetricsExceedTheirLimit() throws {
     #expect(
       try Limit("cold-calls>5").problems(in: report(["warm": 1]))
         == ["cold-calls>5: server: cold-calls was not measured"])
@@ -113,7 +113,7 @@ import Testing
         == ["baseline: server: written-files is 3, was 0"])
   }
 
-  @Test func anotherMachineIsSaid() throws {
+  @Test func anotherMachineIsReported() throws {
     let old = try baseline(#""cold": {"median": 1}"#)
     #expect(old.differences(from: report([:])) == ["kernel was 'Linux 5' and is 'Linux 6'"])
   }
@@ -121,7 +121,7 @@ import Testing
   @Test(arguments: [
     "", "{}", "[]", #"{"bench": 2, "subjects": [], "machine": {}}"#, "{\"bench\": 1",
   ])
-  func whatIsNoReport(_ text: String) {
+  func invalidReports(_ text: String) {
     #expect(Baseline(parsing: [UInt8](text.utf8)) == nil)
   }
 

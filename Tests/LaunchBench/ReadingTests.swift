@@ -24,7 +24,7 @@ import TestSupport
       "", "[", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":}", "{a:1}", "tru", "+1", ".5", "1e999", "nan",
       "\"", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\u{1}\"", "1 2", "--1",
     ])
-  func whatIsNoJSON(_ text: String) { #expect(parsed(text) == nil) }
+  func invalidJSON(_ text: String) { #expect(parsed(text) == nil) }
 
   @Test func depthHasALimit() {
     let deep = String(repeating: "[", count: 60) + String(repeating: "]", count: 60)
@@ -86,7 +86,7 @@ import TestSupport
   }
 
   @Test(arguments: ["", "[]", "{}", #"[{"ph":"X","name":"read"}]"#])
-  func whatIsNoTrace(_ text: String) { #expect(LaunchTrace(parsing: [UInt8](text.utf8)) == nil) }
+  func invalidTraces(_ text: String) { #expect(LaunchTrace(parsing: [UInt8](text.utf8)) == nil) }
 
   // MARK: Command lines
 
@@ -102,7 +102,7 @@ import TestSupport
   }
 
   @Test(arguments: ["", "  ", "'a", "\"a", "a\\"])
-  func whatIsNoCommandLine(_ text: String) { #expect(words(of: Path(text)) == nil) }
+  func invalidCommandLines(_ text: String) { #expect(words(of: Path(text)) == nil) }
 
   // MARK: Answers
 

@@ -91,7 +91,7 @@ import Testing
     #expect(environment(record, ["A=1", "B=0", "A=2"]) == ["A=2:x", "B=2"] + told)
   }
 
-  @Test func whatTheProgramIsToldCannotBeForged() {
+  @Test func variablesForTheProgramCannotBeForged() {
     let record = record(sets: ["ONEFOLD_ROOT=/false"])
     #expect(environment(record, ["ONEFOLD_EXE=/false", "ONEFOLD_APP_NAME=x"]) == told)
   }

@@ -95,7 +95,7 @@ import Testing
       "stable release version x.y.", "release version 2.99x", "a-release version 2.99.",
       "development release version 2.29.9000.\n",
     ])
-  func aReleaseThatTellsNothingNewDoesNotCount(_ text: String) throws {
+  func olderReleasesDoNotCount(_ text: String) throws {
     try root.write("lib64/libc.so.6", library(["GLIBC_2.30"]) + [UInt8](text.utf8))
     #expect(try complaint(2, 30) == "")
     #expect(try complaint(2, 31) == "2.30")
@@ -106,7 +106,7 @@ import Testing
       "GLIBC_2.99x", "xGLIBC_2.99", "GLIBC_2.", "GLIBC_", "GLIBC_2.1000", "glibc_2.99",
       "GLIBC_2.-1", "GLIBC_99",
     ])
-  func whatIsNoVersionDoesNotCount(_ name: String) throws {
+  func invalidVersionsDoNotCount(_ name: String) throws {
     try root.write("lib64/libc.so.6", library([name, "GLIBC_2.5"]))
     #expect(try complaint(2, 6) == "2.5")
   }
@@ -143,12 +143,12 @@ import Testing
     #expect(try complaint(2, 1) == "none")
   }
 
-  @Test func aLoaderWithoutALibraryIsBelieved() throws {
+  @Test func loadersWithoutALibraryAreAccepted() throws {
     try root.write(loader)
     #expect(try complaint(2, 99) == "")
   }
 
-  @Test func whatCannotBeReadIsBelieved() throws {
+  @Test func unreadableLibrariesAreAccepted() throws {
     try root.write("lib64/libc.so.6", library(["GLIBC_2.5"]))
     #expect(try complaint(2, 99) == "2.5")
     let unreadable: [[UInt8]] = [
@@ -164,7 +164,7 @@ import Testing
     #expect(try complaint(2, 99) == "")
   }
 
-  @Test func whoAsksForNothingIsToldNothing() throws {
+  @Test func recordsWithoutGlibcAreAccepted() throws {
     let record = LaunchRecord(name: [0x61], entry: [0x62], target: [0x63])
     try requireGlibc(for: record, below: root.path)
   }

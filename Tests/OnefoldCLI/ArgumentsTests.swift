@@ -68,7 +68,7 @@ private let plain = Command(
     #expect(parsed.all("--output").isEmpty)
   }
 
-  @Test func whatFollowsTwoDashesIsNotLookedAt() throws {
+  @Test func argumentsAfterTwoDashesAreNotParsed() throws {
     let parsed = try parse(["a", "b", "--", "-o", "--help", "--", "", "c"])
     #expect(parsed.rest.map(\.string) == ["-o", "--help", "--", "", "c"])
     #expect(!parsed.has("--output") && !parsed.wantsHelp)

@@ -28,7 +28,7 @@ import Testing
     #expect(try path(directory("new"), followsLinks: false) == directory("new").string)
   }
 
-  @Test func whatIsNoFileIsRefused() throws {
+  @Test func outputsThatAreNotFilesAreRefused() throws {
     try directory.makeDirectory("directory")
     #expect(mkfifo(directory("fifo").string, 0o600) == 0)
     for name in ["directory", "fifo", "missing/file", "new/", ""] {
@@ -70,7 +70,7 @@ import Testing
     #expect(try directory.list() == ["link", "sub"])
   }
 
-  @Test func aFileThatIsThereStaysUnlessItIsToBeReplaced() throws {
+  @Test func existingFilesAreReplacedOnlyOnRequest() throws {
     try write("new", replaces: false)
     #expect(try readFile(directory("new")) == [1, 2, 3])
     try directory.write("old", [9])

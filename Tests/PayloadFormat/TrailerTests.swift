@@ -93,7 +93,7 @@ import Testing
     #expect(Trailer.find(in: file.span, tailOffset: 0) == 0)
   }
 
-  @Test func aTrailerWithWrongContentsIsFoundAllTheSame() {
+  @Test func trailersWithWrongContentAreFound() {
     var last = TrailerTests.standing(at: 256)
     last[8] = 2
     let file = TrailerTests.standing(at: 0) + last

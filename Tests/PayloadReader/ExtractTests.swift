@@ -113,7 +113,7 @@ import Testing
     #expect(try directory.list("out").count == 4)
   }
 
-  @Test func whatIsThereIsNotTouched() throws {
+  @Test func existingFilesAreKept() throws {
     try directory.write("out/file", [1])
     try directory.write("out/full/file", [2])
     try directory.makeDirectory("out/empty")

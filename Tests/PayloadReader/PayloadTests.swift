@@ -41,7 +41,7 @@ import Testing
     #expect(try failure(reading: bytes) == "no payload")
   }
 
-  @Test func whatIsNoFileHoldsNoPayload() throws {
+  @Test func directoriesHoldNoPayload() throws {
     #expect(
       failure { () throws(Failure) in _ = try Payload.open(directory.path) } == "no payload")
     #expect(

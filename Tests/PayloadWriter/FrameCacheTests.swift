@@ -175,7 +175,7 @@ import TestSupport
     #expect(try warning(try pack()).contains("others can write to it"))
   }
 
-  @Test func whatIsNoDirectoryIsNotUsed() throws {
+  @Test func filesAreNotUsedAsACache() throws {
     try directory.write("cache/frames")
     #expect(try warning(try pack()).contains("Not a directory"))
     try directory.remove("cache/frames")
@@ -185,7 +185,7 @@ import TestSupport
     #expect(try directory.list("elsewhere") == [])
   }
 
-  @Test func whatCannotBeAddedIsAWarning() throws {
+  @Test func failureToAddIsAWarning() throws {
     let count = try pack().frames
     let expected = try readFile(directory("out"))
     for name in try directory.list("cache/frames") {
@@ -239,7 +239,7 @@ import TestSupport
     #expect(try entries("frames").count == 5)
   }
 
-  @Test func whatKilledPackersLeftIsRemoved() throws {
+  @Test func leftoversOfKilledPackersAreRemoved() throws {
     let cache = try open(capacity: 1 << 30)
     _ = try add(1, to: cache, time: 1_000_000)
     try directory.write("frames/00/.old.partial")

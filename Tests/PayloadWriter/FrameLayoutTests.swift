@@ -63,7 +63,7 @@ import Testing
   }
 
   /// A release must not change the frames of dependencies.
-  @Test func whatChangesWithEachReleaseStandsApart() throws {
+  @Test func contentOfEachReleaseStandsApart() throws {
     let released: Int64 = 1_700_000_000
     for (name, isOfRelease) in [
       ("a/app.py", true), ("a/b.py", false), ("a/c.so", true), ("a/d.so", false), ("e.py", false),

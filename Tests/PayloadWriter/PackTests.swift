@@ -111,7 +111,7 @@ import Testing
     }
   }
 
-  @Test func whatDoesNotShrinkIsStored() throws {
+  @Test func incompressibleContentIsStored() throws {
     try directory.write("tree/noise", noise(200_000))
     _ = try packTree(try request())
     let manifest = try Payload.open(directory("out")).readManifest()
@@ -262,7 +262,7 @@ import Testing
   }
 
   @Test(arguments: ["bootloader", "none", "bootloader/below"])
-  func treesThatAreNone(_ name: String) throws {
+  func pathsThatAreNotTrees(_ name: String) throws {
     let error = try #require(try failure { try request { $0.tree = directory(name) } })
     #expect(error == .notDirectory(directory(name)))
   }
@@ -275,7 +275,7 @@ import Testing
   }
 
   @Test(arguments: ["", "/bin/app", "bin/../bin/app", "./bin/app", "bin/", "bin//app"])
-  func entriesThatAreNoPaths(_ entry: String) throws {
+  func invalidPathsOfEntries(_ entry: String) throws {
     #expect(try failure { try request(entry: entry) } == .entryPath(Path(entry)))
   }
 

@@ -26,7 +26,7 @@ import Testing
     #expect(failure("new", .createNew) == nil)
   }
 
-  @Test func symlinksAreFollowedOnlyWhereThatIsSaid() throws {
+  @Test func symlinksAreFollowedOnlyOnRequest() throws {
     try directory.write("file")
     try directory.makeDirectory("directory")
     try directory.symlink("to-file", to: "file")

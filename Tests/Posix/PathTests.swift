@@ -100,7 +100,7 @@ import Testing
     #expect(quoted(bytes) == "'\(expected)'")
   }
 
-  @Test func noBytesForgeOutput() {
+  @Test func bytesCannotForgeOutput() {
     for seed in 0..<200 as Range<UInt64> {
       let text = escapedText(noise(64, seed: seed)).string
       #expect(!text.unicodeScalars.contains { $0.properties.generalCategory == .control })

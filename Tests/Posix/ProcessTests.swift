@@ -38,7 +38,7 @@ import Testing
     #expect(output.hasSuffix("<a b><><\n><x=y>"))
   }
 
-  @Test func whatCannotBeExecutedReturns() {
+  @Test func failedExecutionsReturn() {
     let error = ProcessContext.execute(Path("/nonexistent"), arguments: [], environment: [])
     #expect(error.errno == .noSuchFile)
     #expect(

@@ -58,7 +58,7 @@ import Testing
     #expect(try directory.list() == [])
   }
 
-  @Test func whatIsMissingIsNoError() throws {
+  @Test func missingEntriesAreNotAnError() throws {
     try remove("none")
     try remove("none/below")
   }

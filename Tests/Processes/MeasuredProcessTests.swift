@@ -82,7 +82,7 @@ import Testing
     #expect(result.errors == [UInt8]("err".utf8))
   }
 
-  @Test func whatIsNotThereIsAnError() throws {
+  @Test func missingProgramsAreErrors() throws {
     var process = try Subprocess(Path("/nowhere/program"), []).start(.usage)
     let error = #expect(throws: Failure.self) {
       while try process.wait(microseconds: 10_000) == nil {}

@@ -64,7 +64,7 @@ import Testing
 
   // MARK: Ends
 
-  @Test func whatItLeavesInItsGroupIsKilled() throws {
+  @Test func restOfItsGroupIsKilled() throws {
     let result = try shell("sleep 1000 & echo $!").run()
     #expect(result.succeeded)
     #expect(ends(try number(result.output)))

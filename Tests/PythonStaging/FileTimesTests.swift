@@ -14,7 +14,7 @@ struct FileTimesTests {
   }
 
   /// A new file can reuse the inode of a removed one. Here a file with another time stands for it.
-  @Test func whatHasAnotherTimeIsNotSettled() throws {
+  @Test func filesOfAnotherTimeAreNotSettled() throws {
     for name in ["old", "new"] { try directory.write("tree/\(name)", [1]) }
     try settle(directory("tree"), others: 1_000_000_000)
     let settled = try SettledFiles(directory("tree"))

@@ -34,5 +34,5 @@ import Testing
     "demo 1.0 requires other, which is not installed.\nMemoryError",
     "The package `demo` was built for a different platform",
   ])
-  func anythingElseIsNot(_ text: String) { #expect(requirementProblems(in: text) == nil) }
+  func otherTextIsNotAProblem(_ text: String) { #expect(requirementProblems(in: text) == nil) }
 }

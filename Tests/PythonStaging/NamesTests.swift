@@ -14,7 +14,7 @@ struct NamesTests {
   @Test(arguments: [
     "", "3", "3.", ".11", "3.11.", "3.x", "3.11.7.1", "3..7", "a.b", "3.11rc1", " 3.11",
   ])
-  func otherTextsAreNoVersions(_ text: String) { #expect(PythonVersion(text) == nil) }
+  func otherTextsAreNotVersions(_ text: String) { #expect(PythonVersion(text) == nil) }
 
   @Test(arguments: [
     ("3.11", "3.11.7", true), ("3.11.7", "3.11.7", true), ("3.11.8", "3.11.7", false),

@@ -70,7 +70,7 @@ struct PruningTests {
       "lib/libtkrzw.so",
     ].map { ($0, "kept") })
 
-  @Test func defaultsRemoveWhatNoServerNeeds() throws {
+  @Test func defaultsKeepWhatServersNeed() throws {
     let doomed = Dictionary(uniqueKeysWithValues: Self.rules.map { ($0.path, "12345") })
     #expect(try prune(doomed.merging(Self.kept) { a, _ in a }) == Set(doomed.keys))
     // No empty directories are left either.
@@ -93,7 +93,7 @@ struct PruningTests {
   }
 
   @Test(arguments: 0..<20)
-  func whatIsKeptStays(_ index: Int) throws {
+  func keptPathsStay(_ index: Int) throws {
     let path = Self.rules[index].path
     let gone = try prune([path: "", "lib/x.a": ""], [], { $0.prune.keep = [located(path)] })
     #expect(gone == ["lib/x.a"])
@@ -170,7 +170,7 @@ struct PruningTests {
     #expect(try prune(["include/python3.11/Python.h": ""], compiles: "p/build.py").isEmpty)
   }
 
-  @Test func theReportSaysWhoLostWhat() throws {
+  @Test func theReportNamesEachOwnersLosses() throws {
     let paths = [
       "\(Self.site)/pip/x.py": "12", "bin/pip": "3", "\(Self.library)/idlelib/run.py": "4567",
       "\(Self.site)/data.txt": "8",

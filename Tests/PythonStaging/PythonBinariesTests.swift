@@ -75,7 +75,7 @@ struct PythonBinariesTests {
       ])
   }
 
-  @Test func aMissingLibraryOfTheInterpreterIsSaid() throws {
+  @Test func missingLibrariesOfTheInterpreterAreReported() throws {
     try tree.compileChain()
     try tree.compileHost(["-Wl,--no-as-needed", directory("opt/libdeeper.so.1").string])
     try directory.remove("opt")

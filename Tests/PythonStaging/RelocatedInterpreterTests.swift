@@ -38,7 +38,7 @@ struct RelocatedInterpreterTests {
     return (name, Path(facts[3]))
   }
 
-  @Test func itTakesNoLibraryOfTheMachineButGlibc() throws {
+  @Test func onlyGlibcIsTakenFromTheMachine() throws {
     let (name, libraries) = try copyInterpreter()
     let report = try relocatePython(
       RelocationRequest(root: directory("tree"), searchDirectories: [libraries])

@@ -59,7 +59,7 @@ struct RequirementsTests {
   }
 
   @Test(arguments: ["-e LIB", "--editable LIB[a]", "--editable=LIB", "LIB"])
-  func localProjectsAreTold(_ line: String) throws {
+  func localProjectsAreReported(_ line: String) throws {
     let library = directory("lib").string
     let flat = try flatten(
       "\(line.replacing("LIB", with: library))\n",
@@ -86,7 +86,7 @@ struct RequirementsTests {
     #expect(flat.facts["unhashed"] == nil)
   }
 
-  @Test func hashesForSomeAreTold() throws {
+  @Test func partialHashesAreReported() throws {
     let flat = try flatten("one==1 --hash=sha256:aa\n-r more.txt\n", ["more.txt": "\ntwo==2\n"])
     #expect(flat.facts["unhashed"] == "\(directory("more.txt").string):2 two==2")
   }
@@ -121,7 +121,7 @@ struct RequirementsTests {
     "b @ https://x.example/b.whl", "B==1", "b[extra]>=1", "-e b", "b;python_version>'3'",
     "b==1 # a",
   ])
-  func anExcludedRequirementThatIsAskedForIsTold(_ line: String) throws {
+  func excludedButRequestedRequirementsAreReported(_ line: String) throws {
     #expect(
       try flatten("a\n\(line)\n", excluding: ["b"]).facts["required"]
         == "b \(directory("in.txt").string):2")
@@ -152,7 +152,7 @@ struct RequirementsTests {
   ]
 
   @Test(arguments: 0..<5)
-  func whatOnlyTheExcludedNeedsGoesAsWell(_ style: Int) throws {
+  func dependenciesOfOnlyTheExcludedGoToo(_ style: Int) throws {
     let text = Self.locked.map { Self.styles[style]($0.name, $0.via) }.joined()
     let flat = try flatten(text, excluding: ["b"])
     #expect(flat.facts.all("dropped") == ["b", "c", "e"])
@@ -163,7 +163,7 @@ struct RequirementsTests {
   }
 
   @Test(arguments: ["-r main.in", "app (pyproject.toml)"])
-  func whatAPersonAsksForStays(_ asker: String) throws {
+  func requestedDistributionsStay(_ asker: String) throws {
     let text = Self.locked.map { name, via in
       Self.styles[1](name, name == "c" ? via + [asker] : via)
     }.joined()

@@ -47,7 +47,7 @@ import Testing
         """)
   }
 
-  @Test func bytesThatAreNoTextAreEscaped() {
+  @Test func invalidUTF8IsEscaped() {
     #expect(JSON.text([0x61, 0xFF]).encoded == "\"a\\\\xff\"\n")
     #expect(JSON.text([UInt8]("é".utf8)).encoded == "\"é\"\n")
     #expect(

@@ -16,7 +16,7 @@ import Testing
     #expect(phases[2].end >= phases[2].start)
   }
 
-  @Test func workersTellOfStepsAndFrames() throws {
+  @Test func workersRecordStepsAndFrames() throws {
     let timeline: Timeline? = Timeline(.unpack)
     let workers = timeline.makeWorkers(2)
     workers[1].begin(frame: 3)

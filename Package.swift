@@ -71,7 +71,7 @@ let package = Package(
       name: "PayloadWriter",
       dependencies: [
         "BuildTools", "PayloadFormat", "Posix", "OutputFiles", "ContentHash", "CFilter", "CZstd",
-        "CLZMA",
+        "CLZMA", "Reporting",
       ],
       swiftSettings: strict),
     .target(name: "CToml"),
@@ -93,7 +93,7 @@ let package = Package(
       name: "PythonStaging",
       dependencies: [
         "AppSpec", "BinaryRelocation", "BuildTools", "CArchive", "ContentHash", "OutputFiles",
-        "PayloadFormat", "Posix", "Processes",
+        "PayloadFormat", "Posix", "Processes", "Reporting",
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
@@ -194,7 +194,7 @@ let package = Package(
       name: "OnefoldCLITests",
       dependencies: [
         "OnefoldCLI", "AppSpec", "LaunchBench", "PayloadFormat", "PayloadReader", "PayloadWriter",
-        "Posix", "TestSupport", "Reporting",
+        "Posix", "Processes", "TestSupport", "Reporting",
       ],
       path: "Tests/OnefoldCLI", exclude: ["Snapshots"], swiftSettings: strict),
   ],

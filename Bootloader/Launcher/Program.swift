@@ -27,30 +27,29 @@ public struct Program: Sendable {
     environment: [Path]
   ) {
     entry = root.appending(record.entry)
+    let placeholders = Placeholders(root: root.bytes, executable: executable.bytes)
     var all = [entry]
-    for argument in record.arguments {
-      all.append(
-        Path(LaunchRecord.expand(argument, root: root.bytes, executable: executable.bytes)))
-    }
+    for argument in record.arguments { all.append(Path(placeholders.filled(argument))) }
     all.append(contentsOf: given)
     arguments = all
     self.environment = makeEnvironment(
-      record, root: root, executable: executable, from: environment)
+      record, placeholders, root: root, executable: executable, from: environment)
   }
 }
 
 /// Makes the program's environment. It starts with the launcher's own, without the settings of this launch. Then
 /// the record removes and sets variables. The last four variables tell the program about its onefile.
 private func makeEnvironment(
-  _ record: LaunchRecord, root: Path, executable: Path, from environment: [Path]
+  _ record: LaunchRecord, _ placeholders: Placeholders, root: Path, executable: Path,
+  from environment: [Path]
 ) -> [Path] {
   var result = environment
   for name in Program.ownVariables { result.removeVariable(name.bytes) }
   for name in record.removedVariables { result.removeVariable(name[...]) }
   for variable in record.variables {
-    let expanded = LaunchRecord.expandVariable(
-      variable, root: root.bytes, executable: executable.bytes
-    ) { name in environment.variable(name[...]) }
+    let expanded = LaunchRecord.expandVariable(variable, placeholders) { name in
+      environment.variable(name[...])
+    }
     result.setVariable(Path(expanded))
   }
   result.setVariable(Path("ONEFOLD_EXE=").joined(executable.bytes))

@@ -38,13 +38,6 @@ public func lastLines(_ bytes: [UInt8], count: Int = 20) -> String {
   }.joined(separator: "\n")
 }
 
-/// Describes how a program ended, to be read after its name.
-///
-/// - Parameter status: the status as a shell reports it: 128 plus the signal's number for a signal.
-public func endText(_ status: Int32) -> String {
-  status > 128 ? "was ended by signal \(status - 128)" : "ended with status \(status)"
-}
-
 /// A program's output without characters that control a terminal.
 public func readable(_ bytes: some Collection<UInt8>) -> String {
   String(decoding: bytes, as: UTF8.self)

@@ -93,7 +93,7 @@ private struct Benchmark {
       BenchReport.Fact("file_bytes", "file", Unit.bytes.text(Double(size))),
       BenchReport.Fact(
         "tree", "tree",
-        "\(grouped(UInt64(manifest.fileCount))) files, "
+        "\(counted(manifest.fileCount, "file")), "
           + Unit.bytes.text(Double(manifest.contentLength))),
       BenchReport.Fact("tree_id", "tree id", hexText(payload.treeID.bytes.prefix(16)).string),
     ]
@@ -131,7 +131,8 @@ private struct Benchmark {
   /// `ONEFOLD=prewarm` would mark the tree as durable, so that later launches would do less than those of most users.
   private func unpack(_ onefile: Path, _ name: String, _ cache: Path) throws(Failure) -> Path {
     let environment = self.environment(cache: cache)
-    _ = try launcher.launch(name, onefile, settings.arguments, environment)
+    _ = try launcher.launch(
+      name, program: onefile, arguments: settings.arguments, environment: environment)
     let command = Subprocess(onefile, [], environment: environment + [Path("ONEFOLD=path")])
     let result = try command.run()
     if case .interrupted(let signal) = result.end { throw .interrupted(signal: signal) }
@@ -226,7 +227,9 @@ private struct Benchmark {
         let name = "the unpacked entry of \(contender.name)"
         samples.add(
           "direct",
-          try launcher.launch(name, tree.entry, Array(tree.arguments.dropFirst()), tree.environment)
+          try launcher.launch(
+            name, program: tree.entry, arguments: Array(tree.arguments.dropFirst()),
+            environment: tree.environment)
         )
       } else {
         samples.add("warm", try launch(contender, cache: contender.warmCache))
@@ -285,7 +288,8 @@ private struct Benchmark {
       }
     }
     return try launcher.launch(
-      contender.name, contender.program, contender.arguments, variables, countsCalls: countsCalls)
+      contender.name, program: contender.program, arguments: contender.arguments,
+      environment: variables, countsCalls: countsCalls)
   }
 
   /// Nil if the onefile's bootloader predates traces.
@@ -296,8 +300,8 @@ private struct Benchmark {
     try removeTree(file, in: .current)
     let variable = Path("ONEFOLD_TRACE=" as StaticString).appendingBytes(file.bytes)
     _ = try launcher.launch(
-      contender.name, contender.program, contender.arguments,
-      environment(cache: cache) + [variable])
+      contender.name, program: contender.program, arguments: contender.arguments,
+      environment: environment(cache: cache) + [variable])
     guard try DirectoryHandle.current.statusIfExists(of: file) != nil else {
       let note =
         "Phases of \(contender.name) are missing: its bootloader writes no trace. Pack it again."
@@ -361,8 +365,9 @@ private struct Benchmark {
         samples.add(calls: "warm", usage, contender.isOnefile)
         if case .onefile(_, let tree) = contender.kind {
           let direct = try launcher.launch(
-            "the unpacked entry of \(contender.name)", tree.entry,
-            Array(tree.arguments.dropFirst()), tree.environment, countsCalls: true)
+            "the unpacked entry of \(contender.name)", program: tree.entry,
+            arguments: Array(tree.arguments.dropFirst()), environment: tree.environment,
+            countsCalls: true)
           samples.add(calls: "direct", direct.usage, false)
         }
       } catch {

@@ -1,5 +1,7 @@
 // Charts of a report as SVG elements for an HTML page. Colors are CSS variables of the page.
 
+import Reporting
+
 /// Places values on a horizontal axis that begins at 0 or below.
 private struct Axis {
   let least: Double
@@ -44,7 +46,7 @@ private struct Axis {
       let value = least + number * step
       text += "<line class=\"grid\" x1=\"\(at(x(value)))\" x2=\"\(at(x(value)))\" "
       text += "y1=\"\(at(top))\" y2=\"\(at(bottom))\"/>"
-      text += label(tick(value), x(value), bottom + 16, "tick")
+      text += label(tick(value), x: x(value), y: bottom + 16, style: "tick")
       number += 1
     }
     return text
@@ -65,14 +67,14 @@ private struct Axis {
 
 private func at(_ value: Double) -> String { fixed(value, 2) }
 
-private func label(_ text: String, _ x: Double, _ y: Double, _ style: String) -> String {
+private func label(_ text: String, x: Double, y: Double, style: String) -> String {
   "<text class=\"\(style)\" x=\"\(at(x))\" y=\"\(at(y))\">\(escaped(text))</text>"
 }
 
 private func box(
-  _ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String, _ title: String = ""
+  x: Double, y: Double, width: Double, height: Double, style: String, title: String
 ) -> String {
-  let inner = title.isEmpty ? "" : "<title>\(escaped(title))</title>"
+  let inner = "<title>\(escaped(title))</title>"
   return "<rect class=\"\(style)\" x=\"\(at(x))\" y=\"\(at(y))\" width=\"\(at(max(width, 0.4)))\" "
     + "height=\"\(at(height))\">\(inner)</rect>"
 }
@@ -125,13 +127,14 @@ func distributions(
     let summary = row.result.summary
     let middle = rowHeight * Double(number) + rowHeight / 2 + 4
     let style = row.isMain ? "main" : "other"
-    text += label(shortened(row.label), left - 12, middle + 4, "name")
+    text += label(shortened(row.label), x: left - 12, y: middle + 4, style: "name")
     let start = axis.x(summary.lowerQuartile)
     let title =
       "\(row.label): median \(row.result.medianText), quartiles \(row.result.quartileText), "
-      + "\(summary.count) rounds, \(summary.outliers) outliers"
+      + "\(counted(summary.count, "round")), \(counted(summary.outliers, "outlier"))"
     text += box(
-      start, middle - 11, max(axis.x(summary.upperQuartile) - start, 1), 22, "box \(style)", title)
+      x: start, y: middle - 11, width: max(axis.x(summary.upperQuartile) - start, 1), height: 22,
+      style: "box \(style)", title: title)
     for (round, sample) in row.result.samples.enumerated() {
       // Equal samples are placed side by side, in the same way each time the page is written.
       let offset = Double(round * 5 % 9) - 4
@@ -142,7 +145,7 @@ func distributions(
     let median = axis.x(summary.median)
     text += "<line class=\"median \(style)\" x1=\"\(at(median))\" x2=\"\(at(median))\" "
     text += "y1=\"\(at(middle - 14))\" y2=\"\(at(middle + 14))\"/>"
-    text += label(row.result.medianText, 952, middle + 4, "value")
+    text += label(row.result.medianText, x: 952, y: middle + 4, style: "value")
   }
   return svg(bottom + 24, name, text)
 }
@@ -156,22 +159,25 @@ func timeline(_ trace: LaunchTrace, _ name: String) -> String {
     isExact: true)
   let bottom = 36 + 30 * Double(trace.workers) + 8
   var text = axis.drawn(top: 4, bottom: bottom)
-  text += label(labels[0], left - 12, 23, "name")
+  text += label(labels[0], x: left - 12, y: 23, style: "name")
   for (number, phase) in trace.phases.enumerated() {
     let start = axis.x(phase.start)
     let width = axis.x(phase.end) - start
     let kind = phase.name == "unpack" ? "unpack" : number % 2 == 0 ? "even" : "odd"
-    text += box(start, 6, width, 26, "phase \(kind)", title(phase))
+    text += box(
+      x: start, y: 6, width: width, height: 26, style: "phase \(kind)", title: title(phase))
     if width > Double(phase.name.count) * 7.2 + 8 {
-      text += label(phase.name, start + width / 2, 23, "inside")
+      text += label(phase.name, x: start + width / 2, y: 23, style: "inside")
     }
   }
   for worker in 0..<trace.workers {
     let top = 40 + 30 * Double(worker)
-    text += label(labels[worker + 1], left - 12, top + 16, "name")
+    text += label(labels[worker + 1], x: left - 12, y: top + 16, style: "name")
     for event in trace.work where event.worker == worker {
       let start = axis.x(event.start)
-      text += box(start, top, axis.x(event.end) - start, 22, "step-\(event.name)", title(event))
+      text += box(
+        x: start, y: top, width: axis.x(event.end) - start, height: 22,
+        style: "step-\(event.name)", title: title(event))
     }
   }
   return svg(bottom + 24, name, text)

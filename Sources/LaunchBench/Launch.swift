@@ -1,3 +1,4 @@
+import PayloadFormat
 import Posix
 import Processes
 
@@ -17,20 +18,20 @@ struct Launcher {
   ///
   /// - Parameters:
   ///   - name: the program's name in messages.
-  ///   - given: the arguments after argument 0, with `{port}` in them.
+  ///   - arguments: those after argument 0, with `{port}` in them.
   ///   - environment: variables, each "NAME=value", with `{port}` in those of the settings.
   func launch(
-    _ name: String, _ program: Path, _ given: [Path], _ environment: [Path],
+    _ name: String, program: Path, arguments: [Path], environment: [Path],
     countsCalls: Bool = false
   ) throws(Failure) -> Outcome {
     let port = try settings.http == nil ? 0 : choosePort()
     let command = Subprocess(
-      program, given.map { filled($0, port) },
+      program, arguments.map { filled($0, port) },
       environment: environment.map { filled($0, port) })
     var process = try start(command, countsCalls)
     var time: Double?
     if let path = settings.http {
-      let answer = try waitForAnswer(path, port, &process, name)
+      let answer = try waitForAnswer(from: &process, named: name, path: path, port: port)
       time = Double(answer - process.startTime)
       process.terminate()
     }
@@ -60,7 +61,7 @@ struct Launcher {
 
   /// Returns the time when the server answered.
   private func waitForAnswer(
-    _ path: String, _ port: Int, _ process: inout RunningProcess, _ name: String
+    from process: inout RunningProcess, named name: String, path: String, port: Int
   ) throws(Failure) -> Int64 {
     var request = HealthRequest(path: path, port: port)
     let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
@@ -69,7 +70,8 @@ struct Launcher {
       let connection = request.descriptor
       // Poll the port while the server does not listen. A connection wakes us up by itself.
       let ended = try step(
-        &process, microseconds: connection < 0 ? pollInterval : 20_000, connection, request.writes)
+        &process, microseconds: connection < 0 ? pollInterval : 20_000, orFor: connection,
+        writes: request.writes)
       if let ended {
         throw .failed("\(name) \(endText(ended.status)) before it answered: \(said(process))")
       }
@@ -86,7 +88,7 @@ struct Launcher {
   ) throws(Failure) -> Usage {
     let end = MonotonicClock.now + Int64(settings.timeout) * 1_000_000_000
     while true {
-      if let usage = try step(&process, microseconds: 100_000, -1, false) { return usage }
+      if let usage = try step(&process, microseconds: 100_000) { return usage }
       guard MonotonicClock.now < end else {
         let wanted = settings.http == nil ? "" : " after SIGTERM"
         throw .failed(
@@ -96,7 +98,8 @@ struct Launcher {
   }
 
   private func step(
-    _ process: inout RunningProcess, microseconds: Int64, _ connection: Int32, _ writes: Bool
+    _ process: inout RunningProcess, microseconds: Int64, orFor connection: Int32 = -1,
+    writes: Bool = false
   ) throws(Failure) -> Usage? {
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     _ = try process.wait(microseconds: microseconds, orFor: connection, writes: writes)
@@ -109,27 +112,14 @@ struct Launcher {
   }
 
   private func filled(_ text: Path, _ port: Int) -> Path {
-    settings.http == nil
-      ? text : Path(replacing(BenchSettings.portPlaceholder, in: text.bytes, by: port))
+    guard settings.http != nil else { return text }
+    let placeholders = Placeholders([("port", ("\(port)" as Text).bytes)], doubled: .stay)
+    return Path(placeholders.filled([UInt8](text.bytes)))
   }
 }
 
 /// Microseconds between attempts to reach a port while no server listens.
 let pollInterval: Int64 = 250
-
-private func replacing(_ wanted: String, in bytes: ArraySlice<UInt8>, by number: Int) -> [UInt8] {
-  var result: [UInt8] = []
-  var rest = bytes
-  while let found = rest.firstRange(of: Array(wanted.utf8)) {
-    result += rest[..<found.lowerBound] + Array(String(number).utf8)
-    rest = rest[found.upperBound...]
-  }
-  return result + rest
-}
-
-func endText(_ status: Int32) -> String {
-  status > 128 ? "was ended by signal \(status - 128)" : "ended with status \(status)"
-}
 
 /// A program's last output, in one line.
 func lastLines(_ bytes: [UInt8]) -> String {

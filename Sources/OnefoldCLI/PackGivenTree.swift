@@ -29,7 +29,8 @@ func packGivenTree(_ arguments: Arguments) throws(Failure) {
     let members =
       packMembers(
         output: request.output, name: request.record.name, version: request.record.version,
-        request.compression, summary, milliseconds) + glibcMembers(glibc)
+        compression: request.compression, summary: summary, milliseconds: milliseconds)
+      + glibcMembers(glibc)
     try writeData(JSON.object(members).encoded)
   } else {
     writeMessage(packText(request.output, summary, milliseconds) + glibcText(glibc))

@@ -177,7 +177,7 @@ private struct SpecBuild {
     writeNotice(text(sizes, all: false))
     throw .failed(
       most.place,
-      "the packed file has \(grouped(summary.bytesOut)) bytes, more than "
+      "the packed file has \(counted(summary.bytesOut, "byte")), more than "
         + "archive.max-size allows (\(grouped(most.value))): see what is large above, and exclude or prune it"
     )
   }
@@ -203,7 +203,8 @@ private struct SpecBuild {
     if arguments.has("--json") {
       var members = packMembers(
         output: output, name: [UInt8](spec.app.name.value.utf8),
-        version: [UInt8](spec.app.version.utf8), compression, result.summary, milliseconds)
+        version: [UInt8](spec.app.version.utf8), compression: compression,
+        summary: result.summary, milliseconds: milliseconds)
       members += stagingMembers(result.staged.report)
       members.append(("warnings", .array(warnings.map { .string($0) })))
       members.append(("smoke", result.smoke.map { smokeMembers($0) } ?? .null))
@@ -220,7 +221,7 @@ private struct SpecBuild {
 
   private func stagingText(_ report: StagingReport) -> String {
     guard !report.pythonVersion.isEmpty else { return "" }
-    var text = "  Python \(report.pythonVersion), \(report.distributions) distributions"
+    var text = "  Python \(report.pythonVersion), \(counted(report.distributions, "distribution"))"
     text += report.reusedLayer ? " (staged before)\n" : "\n"
     if !spec.dependencies.packages.isEmpty {
       text += "  not locked: each build chooses the versions of dependencies anew\n"
@@ -230,7 +231,7 @@ private struct SpecBuild {
     }
     text += prunedText(report.pruned, compiles: report.compiles)
     text +=
-      "  stripped \(grouped(report.strippedBytes)) bytes\n" + unstrippedText(report.unstripped)
+      "  stripped \(counted(report.strippedBytes, "byte"))\n" + unstrippedText(report.unstripped)
     if let why = report.frozen { text += "  sys.frozen is set, because \(why)\n" }
     if spec.target != .native { text += "  for \(spec.target.name)\n" }
     return text + glibcText(report.glibc)
@@ -239,7 +240,7 @@ private struct SpecBuild {
   /// The summary of pruning, with a line for each owner that lost the most bytes.
   private func prunedText(_ rows: [PrunedRow], compiles: String?) -> String {
     let (files, bytes) = sums(rows)
-    var text = "  removed \(grouped(files)) files, \(grouped(bytes)) bytes\n"
+    var text = "  removed \(counted(files, "file")), \(counted(bytes, "byte"))\n"
     func line(_ files: UInt64, _ bytes: UInt64, _ name: String) -> String {
       column("\(megabytes(bytes)) MB", 12) + column(grouped(files).string, 10) + "  \(name)\n"
     }
@@ -247,7 +248,7 @@ private struct SpecBuild {
     let rest = rows.dropFirst(5)
     if !rest.isEmpty {
       let (files, bytes) = sums(Array(rest))
-      text += line(files, bytes, "\(rest.count) \(rest.count == 1 ? "other" : "others")")
+      text += line(files, bytes, counted(rest.count, "other").string)
     }
     if let compiles {
       text += "  the interpreter's headers stay: \(escapedText([UInt8](compiles.utf8))) uses them\n"
@@ -272,7 +273,8 @@ private struct SpecBuild {
   private func smokeText(_ result: Result) -> String {
     if let smoke = result.smoke {
       let tested =
-        "  tested: \(smoke.imports) imports, \(smoke.commands) commands, \(smoke.requests) requests\n"
+        "  tested: \(counted(smoke.imports, "import")), \(counted(smoke.commands, "command")), "
+        + "\(counted(smoke.requests, "request"))\n"
       let cure = "add [[smoke.command]] or [smoke.http] to the spec\n"
       switch smoke.application {
       case .started: return tested

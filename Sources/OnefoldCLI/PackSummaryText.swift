@@ -8,11 +8,12 @@ func packText(_ output: Path, _ summary: PackSummary, _ milliseconds: UInt64) ->
   let share = summary.bytesIn == 0 ? 0 : summary.bytesOut * 1000 / summary.bytesIn
   return """
     packed \(output.quoted)
-      \(grouped(UInt64(summary.files))) files, \(grouped(UInt64(summary.directories))) directories, \
-    \(grouped(UInt64(summary.symlinks))) symlinks, \(grouped(UInt64(summary.hardLinks))) hard links
-      \(grouped(UInt64(summary.frames))) frames, \(grouped(UInt64(summary.framesFromCache))) \
+      \(counted(summary.files, "file")), \
+    \(counted(summary.directories, "directory", plural: "directories")), \
+    \(counted(summary.symlinks, "symlink")), \(counted(summary.hardLinks, "hard link"))
+      \(counted(summary.frames, "frame")), \(grouped(UInt64(summary.framesFromCache))) \
     of them from the cache
-      \(grouped(summary.bytesIn)) bytes in, \(grouped(summary.bytesOut)) bytes out \
+      \(counted(summary.bytesIn, "byte")) in, \(counted(summary.bytesOut, "byte")) out \
     (\(percent(share))), in \(milliseconds / 1000).\(milliseconds / 100 % 10) s
       tree id \(hexText(summary.treeID.bytes))
 
@@ -21,8 +22,8 @@ func packText(_ output: Path, _ summary: PackSummary, _ milliseconds: UInt64) ->
 
 /// The summary as members of a JSON object.
 func packMembers(
-  output: Path, name: [UInt8], version: [UInt8], _ compression: Compression,
-  _ summary: PackSummary, _ milliseconds: UInt64
+  output: Path, name: [UInt8], version: [UInt8], compression: Compression, summary: PackSummary,
+  milliseconds: UInt64
 ) -> [(String, JSON)] {
   let ratio = summary.bytesIn == 0 ? 0 : summary.bytesOut * 1000 / summary.bytesIn
   return JSON.members(path: [UInt8](output.bytes), name: "output") + [

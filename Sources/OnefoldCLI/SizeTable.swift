@@ -112,7 +112,7 @@ func text(_ rows: [SizeRow], all: Bool) -> String {
   var text = "    unpacked      packed     files  name\n"
   for row in shown { text += line(row) }
   if hidden > 0 {
-    others.name = [UInt8]("\(hidden) \(hidden == 1 ? "other" : "others")".utf8)
+    others.name = counted(hidden, "other").bytes
     text += line(others)
   }
   return text + line(total)

@@ -228,20 +228,6 @@ public struct LaunchRecord: Equatable, Sendable {
     return bytes
   }
 
-  /// Replaces `{root}` and `{exe}` in `value`, and `{{root}}` and `{{exe}}` by the literal texts. Inserted text
-  /// is not searched again.
-  public static func expand(
-    _ value: [UInt8], root: some Sequence<UInt8>, executable: some Sequence<UInt8>
-  ) -> [UInt8] {
-    var result: [UInt8] = []
-    result.reserveCapacity(value.count)
-    var index = 0
-    while index < value.count {
-      index += replace(value.span, at: index, root, executable, &result)
-    }
-    return result
-  }
-
   /// Replaces the placeholders of `NAME=value`: those of arguments, and `{env:OTHER}` by the launcher's own value
   /// of that variable. `{{env:OTHER}}` becomes the literal text.
   ///
@@ -253,8 +239,7 @@ public struct LaunchRecord: Equatable, Sendable {
   ///
   /// - Parameter current: Returns the value of a variable; nil or empty if it has none.
   public static func expandVariable(
-    _ variable: [UInt8], root: some Sequence<UInt8>, executable: some Sequence<UInt8>,
-    current: ([UInt8]) -> [UInt8]?
+    _ variable: [UInt8], _ placeholders: Placeholders, current: ([UInt8]) -> [UInt8]?
   ) -> [UInt8] {
     let start = (variable.firstIndex(of: UInt8(ascii: "=")) ?? variable.count - 1) + 1
     var result = Array(variable[..<start])
@@ -286,7 +271,7 @@ public struct LaunchRecord: Equatable, Sendable {
           index += 1
         }
       } else {
-        index += replace(span, at: index, root, executable, &result)
+        index += placeholders.replace(span, at: index, &result)
       }
     }
     if let own, isExtended(result, from: start, own) {
@@ -329,28 +314,5 @@ public struct LaunchRecord: Equatable, Sendable {
       }
     }
     return nil
-  }
-
-  /// Appends the replacement of the bytes at `index`, and returns how many bytes it replaced.
-  private static func replace(
-    _ span: Span<UInt8>, at index: Int, _ root: some Sequence<UInt8>,
-    _ executable: some Sequence<UInt8>, _ result: inout [UInt8]
-  ) -> Int {
-    let rest = span.extracting(index..<span.count)
-    if rest.hasPrefix("{{root}}") {
-      result.append(ascii: "{root}")
-      return 8
-    } else if rest.hasPrefix("{{exe}}") {
-      result.append(ascii: "{exe}")
-      return 7
-    } else if rest.hasPrefix("{root}") {
-      result.append(contentsOf: root)
-      return 6
-    } else if rest.hasPrefix("{exe}") {
-      result.append(contentsOf: executable)
-      return 5
-    }
-    result.append(span[index])
-    return 1
   }
 }

@@ -23,7 +23,8 @@ final class DirectoryTable: Sendable {
     for index in 1..<max(1, manifest.entryCount) {
       let entry = manifest.entry(index)
       guard entry.type == .directory, only?.contains(index) ?? true else { continue }
-      let parent = DirectoryTable.locate(entry, manifest, descriptors, root, &name)
+      let parent = DirectoryTable.locate(
+        entry, of: manifest, among: descriptors, below: root, name: &name)
       do throws(Failure) {
         try parent.createDirectory(name, mode: 0o700)
         if opened < mostOpen {
@@ -47,14 +48,13 @@ final class DirectoryTable: Sendable {
   }
 
   /// Returns the open directory from which `entry` is reached; `name` becomes its path from there.
-  func locate(_ entry: Manifest.Entry, _ manifest: Manifest, _ name: inout Path) -> DirectoryHandle
-  {
-    DirectoryTable.locate(entry, manifest, descriptors, root, &name)
+  func locate(_ entry: Manifest.Entry, of manifest: Manifest, name: inout Path) -> DirectoryHandle {
+    DirectoryTable.locate(entry, of: manifest, among: descriptors, below: root, name: &name)
   }
 
   private static func locate(
-    _ entry: Manifest.Entry, _ manifest: Manifest, _ descriptors: [Int32], _ root: DirectoryHandle,
-    _ name: inout Path
+    _ entry: Manifest.Entry, of manifest: Manifest, among descriptors: [Int32],
+    below root: DirectoryHandle, name: inout Path
   ) -> DirectoryHandle {
     let parent = entry.parent
     if parent == 0 || descriptors[parent] >= 0 {
@@ -87,20 +87,19 @@ final class DirectoryTable: Sendable {
     var index = manifest.entryCount - 1
     while index >= 0 {
       let entry = manifest.entry(index)
-      if entry.type == .directory { try finish(index, entry, manifest, mode(entry)) }
+      if entry.type == .directory { try finish(index, of: manifest, mode: mode(entry)) }
       index -= 1
     }
   }
 
-  private func finish(
-    _ index: Int, _ entry: Manifest.Entry, _ manifest: Manifest, _ mode: UInt32
-  ) throws(Failure) {
+  private func finish(_ index: Int, of manifest: Manifest, mode: UInt32) throws(Failure) {
+    let entry = manifest.entry(index)
     if index == 0 { return try root.settle(entry.modified, mode) }
     if descriptors[index] >= 0 {
       return try root.below(borrowing: descriptors[index]).settle(entry.modified, mode)
     }
     var name = Path()
-    let parent = locate(entry, manifest, &name)
+    let parent = locate(entry, of: manifest, name: &name)
     let directory = try FileDescriptor.open(name, in: parent, .directory)
     try directory.handle.settle(entry.modified, mode)
   }

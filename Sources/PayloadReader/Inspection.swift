@@ -19,28 +19,38 @@ public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
   for variable in record.variables { text.append(line: "environment", escapedText(variable)) }
   if let check = record.check { text.append(line: "check", Text(stringLiteral: check.name)) }
   if let days = record.keepDays {
-    text.append(line: "keep", days == 1 ? "1 day" : "\(days) days")
+    text.append(line: "keep", counted(UInt64(days), "day"))
   }
   if let death = record.parentDeath {
     text.append(line: "parent", "the program ends with it, by \(signalName(death))")
   }
   text.append(line: "tree id", hexText(payload.treeID.bytes))
   if !record.packer.isEmpty { text.append(line: "packed by", escapedText(record.packer)) }
-  text.append(line: "bootloader", "\(grouped(payload.trailer.bootloaderLength)) bytes")
+  text.append(line: "bootloader", counted(payload.trailer.bootloaderLength, "byte"))
   var frames = grouped(UInt64(manifest.frameCount))
-  frames += ", \(grouped(manifest.framesLength)) bytes (\(codecs(manifest)))"
+  frames += ", \(counted(manifest.framesLength, "byte")) (\(codecs(manifest)))"
   text.append(line: "frames", frames)
-  var tree = grouped(manifest.contentLength)
-  tree += " bytes in"
-  tree.append(manifest.fileCount, " files,")
-  tree.append(manifest.directoryCount, " directories,")
-  tree.append(manifest.symlinkCount, " symlinks,")
-  tree.append(manifest.hardLinkCount, " hard links")
-  text.append(line: "tree", tree)
+  text.append(
+    line: "tree", "\(counted(manifest.contentLength, "byte")) in \(entryCounts(manifest))")
   if payload.appendedLength > 0 {
-    text.append(line: "appended", "\(grouped(payload.appendedLength)) bytes after the trailer")
+    text.append(line: "appended", "\(counted(payload.appendedLength, "byte")) after the trailer")
   }
   return text
+}
+
+/// The entries of a tree by type: "2 files, 1 directory, 0 symlinks, 0 hard links".
+@inline(never)
+private func entryCounts(_ manifest: Manifest) -> Text {
+  var text = counted(manifest.fileCount, "file")
+  text += ", \(counted(manifest.directoryCount, "directory", plural: "directories"))"
+  text += ", \(counted(manifest.symlinkCount, "symlink"))"
+  text += ", \(counted(manifest.hardLinkCount, "hard link"))"
+  return text
+}
+
+/// The files of a tree and the bytes in them: "2 files, 1,234 bytes".
+public func sizeText(_ manifest: Manifest) -> Text {
+  counted(manifest.fileCount, "file") + ", " + counted(manifest.contentLength, "byte")
 }
 
 extension Text {
@@ -51,13 +61,6 @@ extension Text {
     append(line)
     append(value)
     append(literal: "\n")
-  }
-
-  @inline(never)
-  fileprivate mutating func append(_ count: Int, _ what: StaticString) {
-    append(literal: " ")
-    append(grouped(UInt64(count)))
-    append(literal: what)
   }
 }
 

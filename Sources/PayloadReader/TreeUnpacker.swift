@@ -99,7 +99,7 @@ private final class TreeUnpacker: Sendable {
     for index in 0..<manifest.entryCount where isWanted(index) {
       let entry = manifest.entry(index)
       guard entry.type == .file && !manifest.isOnePiece(entry) else { continue }
-      let directory = directories.locate(entry, manifest, &name)
+      let directory = directories.locate(entry, of: manifest, name: &name)
       let mode = entry.size == 0 ? modes.mode(of: entry) : 0o600
       let file = try FileDescriptor.open(name, in: directory, .createNew, mode: mode)
       if entry.size > 0 {
@@ -177,7 +177,7 @@ private final class TreeUnpacker: Sendable {
     var name = Path()
     for piece in plan.pieces(of: frame) {
       let entry = manifest.entry(Int(piece.entry))
-      let directory = directories.locate(entry, manifest, &name)
+      let directory = directories.locate(entry, of: manifest, name: &name)
       let content = UnsafeRawBufferPointer(
         rebasing: bytes[Int(piece.offset)..<Int(piece.offset) + Int(piece.length)])
       if manifest.isOnePiece(entry) {
@@ -205,19 +205,19 @@ private final class TreeUnpacker: Sendable {
       let entry = manifest.entry(index)
       switch entry.type {
       case .file where entry.size > 0 && !manifest.isOnePiece(entry):
-        let directory = directories.locate(entry, manifest, &name)
+        let directory = directories.locate(entry, of: manifest, name: &name)
         let file = try FileDescriptor.open(name, in: directory, .write)
         try file.setMode(modes.mode(of: entry))
         try file.setModificationTime(entry.modified)
         try file.close()
       case .symlink:
-        let directory = directories.locate(entry, manifest, &name)
+        let directory = directories.locate(entry, of: manifest, name: &name)
         try directory.createSymlink(name, to: Path([UInt8](manifest.target(of: entry))))
         try directory.setModificationTime(of: name, entry.modified)
       case .hardLink:
-        let directory = directories.locate(entry, manifest, &name)
+        let directory = directories.locate(entry, of: manifest, name: &name)
         let target = manifest.entry(entry.hardLinkTarget)
-        let targetDirectory = directories.locate(target, manifest, &targetName)
+        let targetDirectory = directories.locate(target, of: manifest, name: &targetName)
         try directory.createHardLink(name, to: targetName, in: targetDirectory)
       default: continue
       }

@@ -4,14 +4,15 @@ import OutputFiles
 public import PayloadFormat
 public import Posix
 import Synchronization
+import Reporting
 
 /// Receives the packer's phase and its progress: bytes done, and the total. Called on the calling thread.
 public typealias PackProgress =
   @Sendable (_ phase: PackPhase, _ done: UInt64, _ total: UInt64) ->
   Void
 
-public enum PackPhase: Sendable { case reading, compressing }
 /// A step of packing that takes long.
+public enum PackPhase: Sendable { case reading, compressing }
 
 /// The tree to pack, and the settings.
 public struct PackRequest: Sendable {
@@ -51,8 +52,8 @@ public struct PackRequest: Sendable {
   }
 }
 
-public struct PackSummary: Sendable {
 /// The result of packing a tree. Bytes are those of files, before and after compression.
+public struct PackSummary: Sendable {
   public var files = 0
   public var directories = 0
   public var symlinks = 0
@@ -95,7 +96,7 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   let frames = sink.frames
 
   let (raw, summary) = makeManifest(
-    tree, index, layout, frames, latestTime: request.latestTime)
+    of: tree, contents: index, layout: layout, frames: frames, latestTime: request.latestTime)
   let manifest = try compressManifest(raw)
   try write(manifest, to: output)
   try write(record, to: output)
@@ -133,9 +134,8 @@ private func warningOfOpenModes(_ tree: ScannedTree) -> Text? {
   var count: UInt64 = 0
   for entry in tree.entries where entry.mode & 0o022 != 0 { count += 1 }
   guard count > 0 else { return nil }
-  let entries: Text = count == 1 ? "1 entry" : "\(count) entries"
   return
-    "group or others may write to \(entries) of the tree: launches remove that permission, extracting keeps it"
+    "group or others may write to \(counted(count, "entry", plural: "entries")) of the tree: launches remove that permission, extracting keeps it"
 }
 
 private func openCache(_ request: PackRequest, warning: inout Text?) -> FrameCache? {
@@ -263,10 +263,10 @@ private func writeFrames(
       let encoder = try FrameEncoder(request.compression, longest: frameSize)
       while let item = work.take() {
         let pieces = layout.frames[item]
-        let source = try fill(raw.bytes, pieces, tree, index)
+        let source = try fill(raw.bytes, with: pieces, of: tree, contents: index)
         let filter = pieces.first.map { index.contents[$0.content].kind.filter } ?? .none
         let (frame, isFromCache) = try encode(
-          source, filter, request.compression, with: encoder, cache: cache)
+          source, filter: filter, compression: request.compression, with: encoder, cache: cache)
         try sink.withLock { (sink) throws(Failure) in
           try sink.add(
             item, frame, rawLength: source.count, isFromCache: isFromCache, to: output)
@@ -286,7 +286,7 @@ private func writeFrames(
 
 /// Compresses a frame, or finds it in the cache. Adds a new frame to the cache. Changes `source`.
 private func encode(
-  _ source: UnsafeMutableRawBufferPointer, _ filter: FrameFilter, _ compression: Compression,
+  _ source: UnsafeMutableRawBufferPointer, filter: FrameFilter, compression: Compression,
   with encoder: borrowing FrameEncoder, cache: FrameCache?
 ) throws(Failure) -> (frame: EncodedFrame, isFromCache: Bool) {
   let key =
@@ -304,8 +304,8 @@ private func encode(
 
 /// Assembles a frame's raw bytes: exactly the bytes that were hashed, with zeros between them.
 private func fill(
-  _ buffer: UnsafeMutableRawBufferPointer, _ pieces: [FrameLayout.Piece], _ tree: ScannedTree,
-  _ index: ContentIndex
+  _ buffer: UnsafeMutableRawBufferPointer, with pieces: [FrameLayout.Piece],
+  of tree: ScannedTree, contents index: ContentIndex
 ) throws(Failure) -> UnsafeMutableRawBufferPointer {
   var used = 0
   for piece in pieces {
@@ -325,8 +325,8 @@ private func fill(
 }
 
 private func makeManifest(
-  _ tree: ScannedTree, _ index: ContentIndex, _ layout: FrameLayout, _ frames: [Manifest.Frame],
-  latestTime: Int64?
+  of tree: ScannedTree, contents index: ContentIndex, layout: FrameLayout,
+  frames: [Manifest.Frame], latestTime: Int64?
 ) -> (bytes: [UInt8], summary: PackSummary) {
   var builder = ManifestBuilder()
   var summary = PackSummary()

@@ -179,7 +179,7 @@ extension DirectoryHandle {
 
   /// The names in the directory `name` (by default this one), without "." and "..", in the order of the file system.
   ///
-  /// Throws ENOENT if the directory was removed after it was opened.
+  /// - Throws: "open" or "list"; `ENOENT` if the directory was removed after it was opened.
   @inline(never)
   public func names(in name: Path = Path(".")) throws(Failure) -> [[UInt8]] {
     let directory = try FileDescriptor.open(name, in: self, .directory)

@@ -181,33 +181,42 @@ public func quotedText(_ bytes: some Sequence<UInt8>) -> Text { "'\(escapedText(
 /// `bytes` as text, escaped like `Path.quoted` but without the quotes.
 @inline(never)
 public func escapedText(_ source: some Sequence<UInt8>) -> Text {
-  escapedText([UInt8](source), quote: 0x27, character: "\\x", byte: "\\x")
+  escapedText([UInt8](source), forJSON: false)
 }
 
 /// Returns `bytes` as text without bytes that could forge output, end the text or look like an escape. Control
-/// characters, `quote` and the backslash become `character` and two hexadecimal digits. Bytes that are not UTF-8
-/// become `byte` and two hexadecimal digits.
+/// characters, quotes, backslashes and bytes that are not UTF-8 become `\x` and two hexadecimal digits.
+///
+/// With `forJSON`, the text is for a JSON string (RFC 8259): a parser returns all characters unchanged, and for
+/// bytes that are not UTF-8 the text that messages have.
 @inline(never)
-public func escapedText(
-  _ bytes: [UInt8], quote: UInt8, character: StaticString, byte malformed: StaticString
-) -> Text {
+public func escapedText(_ bytes: [UInt8], forJSON: Bool) -> Text {
+  let quote: UInt8 = forJSON ? 0x22 : 0x27
   var text = Text(utf8: [])
   var index = 0
   while index < bytes.count {
     let length = scalarLength(bytes, index)
     let byte = bytes[index]
-    let plain =
-      length > 1
-      || (length == 1 && byte >= 0x20 && byte != 0x7F && byte != quote && byte != 0x5C)
-    let next = plain ? index + length : index + 1
-    let source = bytes[index..<next]
-    if plain {
-      text.append(utf8: source)
-    } else {
-      text.append(literal: length == 1 ? character : malformed)
-      text.append(hexText(source))
+    let isMark = byte == quote || byte == 0x5C
+    if length > 1 || (length == 1 && byte >= 0x20 && byte != 0x7F && !isMark) {
+      text.append(utf8: bytes[index..<index + length])
+      index += length
+      continue
     }
-    index = next
+    if forJSON && byte == 0xC2 && index + 1 < bytes.count
+      && (0x80...0x9F).contains(bytes[index + 1])
+    {
+      // A C1 control character, whose second byte is its number.
+      index += 1
+      text.append(literal: "\\u00")
+      text.append(hexText(bytes[index...index]))
+    } else if forJSON && isMark {
+      text.append(utf8: [0x5C, byte])
+    } else {
+      text.append(literal: !forJSON ? "\\x" : length == 1 ? "\\u00" : "\\\\x")
+      text.append(hexText(bytes[index...index]))
+    }
+    index += 1
   }
   return text
 }
@@ -222,6 +231,7 @@ public func hexText(_ bytes: some Sequence<UInt8>) -> Text {
   return Text(utf8: text)
 }
 
+/// The lower-case digit for 0 to 15.
 @inline(never)
 public func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
 
@@ -231,7 +241,6 @@ private func scalarLength(_ bytes: [UInt8], _ index: Int) -> Int {
   let first = bytes[index]
   if first < 0x80 { return 1 }
   let length: Int
-/// The lower-case digit for 0 to 15.
   var low: UInt8 = 0x80
   var high: UInt8 = 0xBF
   switch first {

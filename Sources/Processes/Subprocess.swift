@@ -67,3 +67,10 @@ public struct Subprocess: Sendable {
     }
   }
 }
+
+/// Describes how a program ended, to be read after its name.
+///
+/// - Parameter status: the status as a shell reports it: 128 plus the signal's number for a signal.
+public func endText(_ status: Int32) -> String {
+  status > 128 ? "was ended by signal \(status - 128)" : "ended with status \(status)"
+}

@@ -3,6 +3,7 @@ import BuildTools
 import PayloadFormat
 import Posix
 import Processes
+import Reporting
 
 // Imports the packed tree's modules with its own interpreter.
 
@@ -24,7 +25,7 @@ extension SmokeTest {
       }
     }
     guard !modules.isEmpty else { return (0, []) }
-    progress("smoke test: importing \(modules.count) modules")
+    progress("smoke test: importing \(counted(modules.count, "module"))")
     let imported = try importTogether(skipped)
     var failures: [String] = []
     var warnings: [String] = []
@@ -44,7 +45,7 @@ extension SmokeTest {
       throw .failed(
         smoke.skipImports.first?.place ?? request.spec.dependencies.requirements.first?.place
           ?? request.spec.dependencies.project?.place ?? request.spec.place,
-        "\(failures.count) of \(modules.count) modules can't be imported from the packed file: add what they "
+        "\(failures.count) of \(counted(modules.count, "module")) can't be imported from the packed file: add what they "
           + "need, exclude their distribution, or name them in smoke.skip-imports\n"
           + failures.joined(separator: "\n"))
     }
@@ -190,10 +191,10 @@ extension SmokeTest {
   private func runStaged(
     _ helper: String, _ arguments: [String], timeout: Int
   ) throws(Failure) -> Subprocess.Result {
+    let placeholders = Placeholders(root: tree.bytes, executable: onefile.bytes)
     let variables = request.staged.variables.map { variable in
       let expanded = LaunchRecord.expandVariable(
-        Array("\(variable.name)=\(variable.value)".utf8), root: tree.bytes,
-        executable: onefile.bytes
+        Array("\(variable.name)=\(variable.value)".utf8), placeholders
       ) { name in
         ProcessContext.environmentEntries().variable(name[...])
       }

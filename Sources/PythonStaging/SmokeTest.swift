@@ -187,7 +187,7 @@ struct SmokeTest {
 
   func endText(_ result: Subprocess.Result) -> String {
     switch result.end {
-    case .exited(let status): BuildTools.endText(status)
+    case .exited(let status): Processes.endText(status)
     case .timedOut: "did not end within \(smoke.timeout) s (smoke.timeout)"
     case .interrupted(let signal): "was ended by signal \(signal)"
     }
@@ -220,12 +220,10 @@ struct SmokeTest {
         "smoke test: no free port can be found: the helper \(endText(free))\n\(lastLines(free.errors))"
       )
     }
-    let values = ["port": port]
-    let variables = http.environment.map {
-      "\($0.name)=\(filled($0.value, values, doubled: .stay))"
-    }
+    let placeholders = Placeholders([("port", [UInt8](port.utf8))], doubled: .stay)
+    let variables = http.environment.map { "\($0.name)=\(placeholders.filled($0.value))" }
     let program = start(
-      http.arguments.map { filled($0, values, doubled: .stay) }, adding: variables, timeout: nil)
+      http.arguments.map { placeholders.filled($0) }, adding: variables, timeout: nil)
     var server = try program.start()
     let problem = try poll(http, "http://127.0.0.1:\(port)\(http.path)", &server)
     watch.noteLibraries(ofGroup: server.group)
@@ -254,7 +252,7 @@ struct SmokeTest {
     while MonotonicClock.now < end {
       if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
       if let status = try server.poll() {
-        return "it \(BuildTools.endText(status))"
+        return "it \(Processes.endText(status))"
       }
       let left = max(1, (end - MonotonicClock.now) / 1_000_000_000)
       let answer = try runHelper(

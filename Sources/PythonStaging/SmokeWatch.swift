@@ -2,6 +2,7 @@ import AppSpec
 import BinaryRelocation
 import BuildTools
 import Posix
+import Reporting
 
 /// A file below the tree, written by a tested program.
 public struct WrittenFile: Sendable {
@@ -279,7 +280,7 @@ extension SmokeReport {
       let users =
         group.users.isEmpty ? "the application" : group.users.joined(separator: ", ")
       return "\(named.map(\.name).joined(separator: ", "))"
-        + (rest > 0 ? " and \(rest) libraries that they need" : "")
+        + (rest > 0 ? " and \(counted(rest, "library", plural: "libraries")) that they need" : "")
         + ": taken from this machine by \(users), and not in the file: name them in python.libraries, or in "
         + "python.system-libraries if every target has them"
     }

@@ -4,6 +4,8 @@ import BuildTools
 import ContentHash
 public import PayloadFormat
 public import Posix
+import Processes
+import Reporting
 
 /// The inputs of staging.
 public struct StagingRequest: Sendable {
@@ -147,7 +149,8 @@ private struct Staging {
     report.installer = installer?.description ?? ""
 
     var layout = try base(
-      interpreter, python, requirements, installedBy: installer, progress: progress)
+      interpreter, python: python, requirements: requirements, installer: installer,
+      progress: progress)
     let settled = try SettledFiles(root)
     let facts = try askStaged(&layout, interpreter.foreign)
     let ours = try listByteCode(layout)
@@ -175,7 +178,8 @@ private struct Staging {
     try application.addRuntime(facts, isFrozen: expectations.isFrozen)
     try removeForeignByteCode(layout, ours: ours)
     let distributions = try finish(
-      layout, python, interpreter, asked: requirements.asked, progress)
+      layout, python: python, interpreter: interpreter, asked: requirements.asked,
+      progress: progress)
     try application.checkModule()
     let command = try application.command()
     let ofInterpreter = FileTimes.ofDistribution("python", interpreter.version.description)
@@ -250,11 +254,12 @@ private struct Staging {
 
   /// Stages the interpreter and, if they are locked, the requirements: from a layer, or anew with a new layer.
   private mutating func base(
-    _ interpreter: Interpreter, _ python: Spec.Python, _ requirements: Requirements,
-    installedBy installer: Installer?, progress: (String) -> Void
+    _ interpreter: Interpreter, python: Spec.Python, requirements: Requirements,
+    installer: Installer?, progress: (String) -> Void
   ) throws(Failure) -> Layout {
     let locked = requirements.isLocked ? requirements : nil
-    let key = try layerKey(interpreter, python, locked, installer)
+    let key = try layerKey(
+      interpreter, python: python, locked: locked, installer: installer)
     var layout = Layout(root: root, interpreter)
     progress("looking for what was staged before")
     if let note = try layers.start(root, from: key) {
@@ -272,7 +277,7 @@ private struct Staging {
     _ = try askStaged(&layout, interpreter.foreign)
     try linkScripts(layout)
     if let locked, let installer {
-      progress("installing \(locked.count) distributions")
+      progress("installing \(counted(locked.count, "distribution"))")
       let installation = Installation(
         spec: spec, installer: installer, layout: layout, scratch: scratch,
         epoch: FileTimes.earliest, requirements: locked)
@@ -280,7 +285,8 @@ private struct Staging {
     }
     try removeForeignByteCode(layout, ours: [])
     let distributions = try finish(
-      layout, python, interpreter, asked: locked?.asked ?? [], isLast: false, progress)
+      layout, python: python, interpreter: interpreter, asked: locked?.asked ?? [], isLast: false,
+      progress: progress)
     // A local file with a hash counts as one of an index: a layer holds no files of the application.
     try settle(
       root, distributions.map(\.asDependency),
@@ -312,8 +318,7 @@ private struct Staging {
   }
 
   private func layerKey(
-    _ interpreter: Interpreter, _ python: Spec.Python, _ locked: Requirements?,
-    _ installer: Installer?
+    _ interpreter: Interpreter, python: Spec.Python, locked: Requirements?, installer: Installer?
   ) throws(Failure) -> String {
     let prune = spec.prune
     let switches = [
@@ -351,8 +356,8 @@ private struct Staging {
 
   /// Prunes, relocates, compiles and records the tree. Results of an earlier pass stay.
   private mutating func finish(
-    _ layout: Layout, _ python: Spec.Python, _ interpreter: Interpreter, asked: Set<String>,
-    isLast: Bool = true, _ progress: (String) -> Void
+    _ layout: Layout, python: Spec.Python, interpreter: Interpreter, asked: Set<String>,
+    isLast: Bool = true, progress: (String) -> Void
   ) throws(Failure) -> [Distribution] {
     try relocateScripts(layout)
     progress("removing what is not needed")
@@ -368,7 +373,7 @@ private struct Staging {
       layout, ByteCodeForm(spec), scratch: scratch, workers: request.workers)
     if isLast && !failed.isEmpty {
       report.warnings.append(
-        "\(failed.count) sources are not valid for Python \(layout.version.short) and stay without byte code: "
+        "\(counted(failed.count, "source")) without byte code (not valid for Python \(layout.version.short)): "
           + failed.prefix(3).joined(separator: ", ") + (failed.count > 3 ? ", ..." : ""))
     }
     try rewriteRecords(layout, installed, ByteCodeForm(spec), workers: request.workers)

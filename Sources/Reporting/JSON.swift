@@ -6,8 +6,7 @@ public import Posix
 /// Returns `bytes` as a JSON string (RFC 8259) with its quotes. Bytes that are not UTF-8 are escaped like
 /// `Path.quoted`.
 public func jsonText(_ source: some Sequence<UInt8>) -> Text {
-  // Characters are escaped by the rules of JSON, and invalid bytes by those of messages.
-  "\"\(escapedText([UInt8](source), quote: 0x22, character: "\\u00", byte: "\\\\x"))\""
+  "\"\(escapedText([UInt8](source), forJSON: true))\""
 }
 
 extension Text {
@@ -61,7 +60,7 @@ extension Text {
 
     private func write(to text: inout String, indent: String) {
       switch self {
-      case .string(let value): text += JSON.quoted(value)
+      case .string(let value): text += jsonText(value.utf8).string
       case .number(let value): text += String(value)
       case .signed(let value): text += String(value)
       case .thousandths(let value):
@@ -90,25 +89,10 @@ extension Text {
       for (index, (key, value)) in items.enumerated() {
         text += index == 0 ? "\n" : ",\n"
         text += inner
-        if let key { text += quoted(key) + ": " }
+        if let key { text += jsonText(key.utf8).string + ": " }
         value.write(to: &text, indent: inner)
       }
       text += "\n" + indent + close
-    }
-
-    private static func quoted(_ value: String) -> String {
-      var text = "\""
-      for scalar in value.unicodeScalars {
-        switch scalar {
-        case "\"": text += "\\\""
-        case "\\": text += "\\\\"
-        case "\u{0}"..<"\u{20}", "\u{7F}":
-          let byte = UInt8(scalar.value)
-          text += "\\u00\(hexText([byte]))"
-        default: text.unicodeScalars.append(scalar)
-        }
-      }
-      return text + "\""
     }
   }
 #endif

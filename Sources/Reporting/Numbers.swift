@@ -20,3 +20,18 @@ public func grouped(_ number: UInt64) -> Text {
   }
   return Text(utf8: result)
 }
+
+/// A count and its noun: "1 file", "1,234 files". Without `plural`, the plural is `noun` and an "s".
+@inline(never)
+public func counted(_ number: UInt64, _ noun: StaticString, plural: StaticString? = nil) -> Text {
+  var text = grouped(number)
+  text.append(literal: " ")
+  text.append(literal: number == 1 ? noun : plural ?? noun)
+  if number != 1 && plural == nil { text.append(literal: "s") }
+  return text
+}
+
+/// A count and its noun; see the function for `UInt64`. Traps if `number` is negative.
+public func counted(_ number: Int, _ noun: StaticString, plural: StaticString? = nil) -> Text {
+  counted(UInt64(number), noun, plural: plural)
+}

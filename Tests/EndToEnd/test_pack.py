@@ -651,7 +651,7 @@ class Command(Case):
         self.assertEqual(shown["entry"], "bin/run")
         self.assertEqual(shown["unset"], "GONE")
         self.assertEqual(shown["tree id"], self.packed.summary["tree_id"])
-        self.assertIn("4 files, 3 directories, 1 symlinks, 1 hard links", shown["tree"])
+        self.assertIn("4 files, 3 directories, 1 symlink, 1 hard link", shown["tree"])
 
     def test_inspect_as_json_shows_the_launch_and_the_sizes(self) -> None:
         result = onefold("inspect", "--json", self.packed.path)

@@ -394,7 +394,7 @@ class Smoke(SpecCase):
         self.assertIn("app.db: written by server.py:9 in the unpacked tree", said)
         self.assertIn("static.txt: written by server.py:10", said)
         self.assertIn("restored by later launches", said)
-        self.assertRegex(said, "libforeign.so.1 and 1 libraries that they need: .* by borrows, .* python.libraries")
+        self.assertRegex(said, "libforeign.so.1 and 1 library that they need: .* by borrows, .* python.libraries")
         self.assertIn("libown.so.1: taken from this machine by the application", said)
         # The packed file knows nothing of it.
         tree = unpacked(packed, self.cache)

@@ -191,7 +191,7 @@ class Servers(TargetCase):
         command = [*EMULATED, "sh", "-c", summary["smoke_command"]]
         tested = run(command, cwd=directory, environment=environment)
         said = (tested.returncode, tested.stdout, tested.stderr)
-        self.assertEqual(said, (0, b"tested: 1 imports, 1 commands, 0 requests\n", b""))
+        self.assertEqual(said, (0, b"tested: 1 import, 1 command, 0 requests\n", b""))
 
         tables["smoke_command"] = [{"arguments": ["x"], "output": "something else"}]
         directory = self.new_application(files, **tables)

@@ -32,12 +32,13 @@ public func checkRecord(_ bytes: [UInt8]) {
   precondition(PathRules.isPath(record.entry.span))
   if let glibc = record.glibc { precondition(PathRules.isPath(glibc.file.span)) }
   if let days = record.keepDays { precondition(0...LaunchRecord.longestKeep ~= days) }
+  let placeholders = Placeholders(root: [0x72], executable: [0x78])
   for value in record.arguments + record.variables {
-    let result = LaunchRecord.expand(value, root: [0x72], executable: [0x78])
+    let result = placeholders.filled(value)
     precondition(result.count <= value.count)
   }
   for variable in record.variables {
-    let result = LaunchRecord.expandVariable(variable, root: [0x72], executable: [0x78]) { name in
+    let result = LaunchRecord.expandVariable(variable, placeholders) { name in
       precondition(!name.isEmpty)
       return [0x76]
     }

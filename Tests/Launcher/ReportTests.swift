@@ -37,7 +37,7 @@ import Testing
     }
     #expect(
       lines(try #require(result).standardOutputContent) == [
-        #"{"event":"start","name":"a\u0022","version":"1\\xff"}"#,
+        #"{"event":"start","name":"a\"","version":"1\\xff"}"#,
         #"{"event":"waiting"}"#,
         #"{"event":"unpacking","done":0,"total":10}"#,
         #"{"event":"unpacking","done":10,"total":10}"#,

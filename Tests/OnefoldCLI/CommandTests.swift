@@ -447,7 +447,7 @@ private let start = "\u{2}start\u{3}"
     let text = try await run(arguments + ["--", "-x", "{exe}"], 0)
     #expect(text.out == "")
     #expect(text.error.hasPrefix("packed '"))
-    #expect(text.error.contains("\n  1 frames, 0 of them from the cache\n"))
+    #expect(text.error.contains("\n  1 frame, 0 of them from the cache\n"))
     let shown = try await run(["inspect", directory("out").string], 0)
     #expect(
       shown.out.hasPrefix(

@@ -120,19 +120,18 @@ import Testing
       ("{{{exe}}", "{{exe}"), ("${root}", "$/r"), ("{{{{root}}}}", "{{{root}}}"),
     ] as [(String, String)])
   func expansion(_ value: String, _ expected: String) {
-    let result = LaunchRecord.expand(
-      [UInt8](value.utf8), root: "/r".utf8, executable: "/x/e".utf8)
+    let result = Placeholders(root: "/r".utf8, executable: "/x/e".utf8).filled([UInt8](value.utf8))
     #expect(String(decoding: result, as: UTF8.self) == expected)
   }
 
-  @Test func whatIsPutInIsNotSearchedAgain() {
-    let result = LaunchRecord.expand(
-      [UInt8]("{root}:{exe}".utf8), root: "/{exe}".utf8, executable: "/{{root}}".utf8)
+  @Test func insertedTextIsNotSearchedAgain() {
+    let placeholders = Placeholders(root: "/{exe}".utf8, executable: "/{{root}}".utf8)
+    let result = placeholders.filled([UInt8]("{root}:{exe}".utf8))
     #expect(String(decoding: result, as: UTF8.self) == "/{exe}:/{{root}}")
   }
 
-  @Test func bytesThatAreNoTextStay() {
-    let result = LaunchRecord.expand([0xFF, 0x7B, 0x80], root: [0x2F], executable: [0x2F])
+  @Test func invalidUTF8Stays() {
+    let result = Placeholders(root: [0x2F], executable: [0x2F]).filled([0xFF, 0x7B, 0x80])
     #expect(result == [0xFF, 0x7B, 0x80])
   }
 
@@ -166,7 +165,7 @@ import Testing
   func variables(_ value: String, _ expected: String) {
     let environment = ["HOME": "/home/u", "ODD": "{root}{env:HOME}", "EMPTY": "", "LIST": "a:b"]
     let result = LaunchRecord.expandVariable(
-      [UInt8](value.utf8), root: "/r".utf8, executable: "/x/e".utf8
+      [UInt8](value.utf8), Placeholders(root: "/r".utf8, executable: "/x/e".utf8)
     ) { name in environment[String(decoding: name, as: UTF8.self)].map { [UInt8]($0.utf8) } }
     #expect(String(decoding: result, as: UTF8.self) == expected)
   }

@@ -28,7 +28,7 @@ import Testing
       let table = try DirectoryTable(manifest, root: root.handle, mostOpen: mostOpen)
       var name = Path()
       for index in 1..<manifest.entryCount {
-        let handle = table.locate(manifest.entry(index), manifest, &name)
+        let handle = table.locate(manifest.entry(index), of: manifest, name: &name)
         #expect(try handle.status(of: name).kind == .directory)
         #expect(mostOpen < 20 || name.bytes.elementsEqual(manifest.name(of: manifest.entry(index))))
       }

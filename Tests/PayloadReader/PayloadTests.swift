@@ -240,7 +240,7 @@ import Testing
     #expect(text.contains("tree id     \(hexText(payload.treeID.bytes).string)\n"))
     #expect(text.contains("frames      4, "))
     #expect(text.contains("(3 store, 1 zstd)\n"))
-    #expect(text.contains("in 4 files, 2 directories, 1 symlinks, 1 hard links\n"))
+    #expect(text.contains("in 4 files, 2 directories, 1 symlink, 1 hard link\n"))
     #expect(text.contains("appended    3 bytes after the trailer\n"))
   }
 }

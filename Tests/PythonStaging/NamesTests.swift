@@ -1,4 +1,5 @@
 import BuildTools
+import PayloadFormat
 import Testing
 
 @testable import PythonStaging
@@ -45,7 +46,8 @@ struct NamesTests {
     ("{root}", "{root}"),
   ])
   func placeholdersAreFilled(_ text: String, _ result: String) {
-    #expect(filled(text, ["port": "80"], doubled: .stay) == result)
+    let placeholders = Placeholders([("port", [UInt8]("80".utf8))], doubled: .stay)
+    #expect(placeholders.filled(text) == result)
   }
 
   @Test(arguments: [
@@ -54,7 +56,8 @@ struct NamesTests {
     ("{root}{{root}}é", "{root}{{root}}é"),
   ])
   func dataRootIsReplaced(_ text: String, _ result: String) {
-    #expect(filled(text, ["data": "{root}/s"], doubled: .areLiteral) == result)
+    let placeholders = Placeholders([("data", [UInt8]("{root}/s".utf8))], doubled: .areLiteral)
+    #expect(placeholders.filled(text) == result)
   }
 
   @Test func lastLinesAreReadable() {

@@ -58,8 +58,9 @@ import Testing
         == "{\n  \"target\": \"a\"\n}\n")
   }
 
-  @Test func whatTheLauncherWritesIsEscaped() {
-    let bytes = [UInt8]("a\"\\\n\u{7F}'é😀".utf8) + [0xFF, 0xC3]
-    #expect(jsonText(bytes).string == #""a\u0022\u005c\u000a\u007f'é😀\\xff\\xc3""#)
+  @Test func jsonTextIsEscaped() {
+    let bytes = [UInt8]("a\"\\\n\u{7F}\u{80}\u{9F}'é😀".utf8) + [0xFF, 0xC3]
+    #expect(
+      jsonText(bytes).string == #""a\"\\\u000a\u007f\u0080\u009f'é😀\\xff\\xc3""#)
   }
 }

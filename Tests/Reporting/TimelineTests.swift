@@ -29,7 +29,7 @@ import Testing
     #expect(events[0].end == events[1].start && events[0].start == events[2].start)
     #expect(events[1].end == events[2].end)
     let text = try #require(timeline).chromeTrace(of: "a \"b\"").string
-    #expect(text.contains("\"a \\u0022b\\u0022\"") && text.contains("\"worker 1\""))
+    #expect(text.contains("\"a \\\"b\\\"\"") && text.contains("\"worker 1\""))
   }
 
   @Test func withoutATimelineThereIsNothing() {

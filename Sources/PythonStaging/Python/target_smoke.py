@@ -106,7 +106,7 @@ class SmokeTest:
             else:
                 count += 1
         if problems:
-            raise Failure("%d modules can't be imported:\n%s" % (len(problems), "\n".join(problems)))
+            raise Failure("modules that can't be imported: %d\n%s" % (len(problems), "\n".join(problems)))
         return count
 
     def command(self, arguments, status, output):
@@ -183,8 +183,8 @@ def main():
                 test.request(*HTTP)
         except Failure as failure:
             sys.exit("smoke test: %s" % failure)
-    requests = 1 if HTTP else 0
-    print("tested: %d imports, %d commands, %d requests" % (imports, len(COMMANDS), requests))
+    tested = [(imports, "import"), (len(COMMANDS), "command"), (1 if HTTP else 0, "request")]
+    print("tested: " + ", ".join("%d %s%s" % (n, noun, "" if n == 1 else "s") for n, noun in tested))
 
 
 main()

@@ -162,13 +162,14 @@ let package = Package(
     .testTarget(
       name: "CacheDirectoryTests",
       dependencies: ["CacheDirectory", "PayloadReader", "PayloadFormat", "Posix", "TestSupport"],
-      path: "Tests/CacheDirectory", exclude: ["Snapshots"], swiftSettings: strict),
+      path: "Tests/CacheDirectory", swiftSettings: strict),
     .testTarget(
       name: "LauncherTests",
       dependencies: [
-        "Launcher", "PayloadFormat", "PayloadReader", "Posix", "Reporting", "TestSupport",
+        "CacheDirectory", "Launcher", "PayloadFormat", "PayloadReader", "Posix", "Reporting",
+        "TestSupport",
       ],
-      path: "Tests/Launcher", swiftSettings: strict),
+      path: "Tests/Launcher", exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "AppSpecTests",
       dependencies: ["AppSpec", "PayloadFormat", "Posix", "TestSupport", "Processes"],

@@ -60,13 +60,13 @@ extension CleanUp {
 func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) -> CachedTree {
   report.start(payload.record)
   let check = try Settings.check(payload.record)
-  let name = escapedText(payload.record.name)
+  let record = payload.record
   var observer = CacheObserver(
-    unpacking: { report.show(.unpacking, "unpacking \(name)", done: $0, total: $1) },
-    repairing: { report.show(.repairing, "repairing \(name)", done: $0, total: $1) },
-    checking: { report.show(.checking, "checking \(name)", done: $0, total: $1) },
-    waiting: { report.waiting("waiting for another instance to unpack \(name)") },
-    refusedShared: { report.note("\($0.path.quoted) is not used: it \($0.reason)") },
+    unpacking: { report.show(.unpacking, Lines.unpacking(record), done: $0, total: $1) },
+    repairing: { report.show(.repairing, Lines.repairing(record), done: $0, total: $1) },
+    checking: { report.show(.checking, Lines.checking(record), done: $0, total: $1) },
+    waiting: { report.waiting(Lines.waiting(record)) },
+    refusedShared: { report.note(Lines.notUsed($0.path, reason: $0.reason)) },
     moved: { report.moved($0) })
   observer.timeline = report.timeline
   defer { report.finish() }
@@ -100,8 +100,6 @@ extension Program {
     if (try? DirectoryHandle.current.statusIfExists(of: entry, follow: true)) == nil {
       throw .noEntry(error.description)
     }
-    throw .notExecutable(
-      "cannot execute \(entry.quoted): the interpreter or loader that it names is not on this system"
-    )
+    throw .noLoader(for: entry)
   }
 }

@@ -18,6 +18,61 @@ extension Failure {
 
   static func noEntry(_ message: Text) -> Failure { Failure(.noEntry, message) }
 
+  // The texts of settings and verbs. Tests/Launcher records them for docs/launch.md, "Messages".
+
+  static var isPrivileged: Failure {
+    .refused("refused to run set-uid or with file capabilities: remove the bit and start it again")
+  }
+
+  static func unknownVerb(_ name: Path) -> Failure {
+    .refused(
+      "unknown verb \(name.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
+  }
+
+  static var needsDirectory: Failure {
+    .refused("ONEFOLD=extract needs one argument, the directory to unpack to")
+  }
+
+  static func takesNoArguments(_ verb: Verb) -> Failure {
+    .refused("ONEFOLD=\(verb.name) takes no arguments")
+  }
+
+  static func unknownCheck(_ value: Path) -> Failure {
+    .refused("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
+  }
+
+  static func unknownProgress(_ value: Path) -> Failure {
+    .refused("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
+  }
+
+  static func closedProgress(_ descriptor: Int32) -> Failure {
+    .refused(
+      "descriptor \(descriptor) is not open for writing, which ONEFOLD_PROGRESS names: open it first"
+    )
+  }
+
+  static func unknownParentDeath(_ value: Path) -> Failure {
+    .refused("unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
+  }
+
+  static func unusableTrace(_ failure: Failure) -> Failure {
+    .refused("\(failure.description); set ONEFOLD_TRACE to a file that can be written")
+  }
+
+  static func isInUse(_ tree: Path) -> Failure {
+    .refused("\(tree.quoted) is in use by a running program; stop it first")
+  }
+
+  static func lostOutput(_ errno: Errno) -> Failure {
+    .refused("cannot write to the standard output: \(errno.description)")
+  }
+
+  static func noLoader(for entry: Path) -> Failure {
+    .notExecutable(
+      "cannot execute \(entry.quoted): the interpreter or loader that it names is not on this system"
+    )
+  }
+
   /// The exit code of the launch, unless a signal ends it.
   var exitCode: Int32 {
     switch kind {

@@ -25,7 +25,7 @@ final class Report: @unchecked Sendable {
         trace = try FileDescriptor.open(file, .overwrite, mode: 0o600)
       } catch {
         timeline = nil
-        throw .refused("\(error.description); set ONEFOLD_TRACE to a file that can be written")
+        throw .unusableTrace(error)
       }
     }
   }
@@ -50,7 +50,7 @@ final class Report: @unchecked Sendable {
   }
 
   func moved(_ item: CacheItem) {
-    note("moved the program's own files to \(item.path.quoted)")
+    note(Lines.moved(item.path))
   }
 
   func waiting(_ label: Text) {
@@ -80,6 +80,6 @@ final class Report: @unchecked Sendable {
     let signal = error.signal
     lines?.failed(
       signal ?? error.exitCode, isSignal: signal != nil,
-      signal == nil ? error.message : "interrupted by a signal")
+      signal == nil ? error.message : Lines.interrupted)
   }
 }

@@ -13,12 +13,10 @@ enum Settings {
   ) throws(Failure) -> ProgressLines? {
     guard let value else { return nil }
     guard let descriptor = descriptor(value.bytes) else {
-      throw .refused("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
+      throw .unknownProgress(value)
     }
     if let lines = ProgressLines(descriptor: descriptor) { return lines }
-    throw .refused(
-      "descriptor \(descriptor) is not open for writing, which ONEFOLD_PROGRESS names: open it first"
-    )
+    throw .closedProgress(descriptor)
   }
 
   /// The descriptor: 2 for `json`, N for `json:N`, nil for anything else.
@@ -47,8 +45,7 @@ enum Settings {
     if value.elementsEqual(Path("0")) { return .never }
     if value.elementsEqual(Path("1")) { return .always(signal: nil) }
     if let signal = ParentDeath(named: value.bytes) { return .always(signal: signal) }
-    throw .refused(
-      "unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
+    throw .unknownParentDeath(value)
   }
 
   /// The check for an existing tree: the variable overrides the launch record.
@@ -57,7 +54,6 @@ enum Settings {
   ) throws(Failure) -> CheckPolicy {
     guard let value else { return record.check ?? .dirs }
     if let policy = CheckPolicy(named: value.bytes) { return policy }
-    throw .refused(
-      "unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
+    throw .unknownCheck(value)
   }
 }

@@ -10,10 +10,7 @@ public import Posix
 public func start(_ arguments: [Path]) -> Int32 {
   let own = OwnExecutable()
   // A set-uid program must obey only its owner, but the environment of any user chooses the cache and the verb.
-  if ProcessContext.isSecure {
-    return fail(
-      "refused to run set-uid or with file capabilities: remove the bit and start it again")
-  }
+  if ProcessContext.isSecure { return fail(.isPrivileged) }
   let report = Report()
   do throws(Failure) {
     try dispatch(own, arguments, report)
@@ -22,7 +19,7 @@ public func start(_ arguments: [Path]) -> Int32 {
   } catch {
     report.failed(error)
     if let signal = error.signal { TerminationSignals.endProcess(by: signal) }
-    return fail(error.message, error.exitCode)
+    return fail(error)
   }
 }
 
@@ -35,14 +32,11 @@ private func dispatch(
   try report.configure(always: verb == .trace)
   let parentDeath = try Settings.parentDeath()
   if let verb { return try run(verb, own, arguments, report) }
-  guard name.isEmpty else {
-    throw .refused(
-      "unknown verb \(name.quoted) in ONEFOLD: use one of \(Verb.list), or unset ONEFOLD to launch")
-  }
+  guard name.isEmpty else { throw .unknownVerb(name) }
   try launch(own, arguments, parentDeath, report)
 }
 
-private func fail(_ message: Text, _ exitCode: Int32 = ExitCode.failure) -> Int32 {
-  writeText("onefold: \(message)\n", to: 2)
-  return exitCode
+private func fail(_ failure: Failure) -> Int32 {
+  writeText("onefold: \(failure.message)\n", to: 2)
+  return failure.exitCode
 }

@@ -25,16 +25,16 @@ enum Verb: CaseIterable {
 
   private var summary: StaticString {
     switch self {
-    case .help: "show this"
+    case .help: "show this text"
     case .inspect: "show what the file holds and how it is launched"
     case .files: "list the entries of the tree"
     case .verify: "check every byte of the file"
-    case .extract: "unpack to the directory that is the first argument"
-    case .prewarm: "unpack to the cache, run nothing, print the tree's directory"
+    case .extract: "unpack to the directory given as the argument"
+    case .prewarm: "unpack to the cache and print the tree's directory; run nothing"
     case .path: "print the tree's directory in the cache"
     case .clean: "remove the tree from the cache"
-    case .gc: "remove trees of other versions that were not used for long"
-    case .trace: "unpack to the cache as a launch does, run nothing, show what took how long"
+    case .gc: "remove trees of other versions that have not run for a long time"
+    case .trace: "unpack to the cache and show how long each step took; run nothing"
     }
   }
 
@@ -49,7 +49,7 @@ enum Verb: CaseIterable {
 
   static var helpText: Text {
     var text: Text =
-      "ONEFOLD=<verb> in the environment asks this file for something else than a launch:\n\n"
+      "Set ONEFOLD=<verb> in the environment to use this file without a launch:\n\n"
     for verb in allCases {
       var line: Text = "  \(verb.name)"
       line.pad(to: 12)
@@ -57,19 +57,19 @@ enum Verb: CaseIterable {
     }
     return text + """
 
-      Other variables, of which the program gets the first two:
+      Other variables; the program gets the first two as well:
 
-        ONEFOLD_CACHE=DIR   the cache directory, instead of the first that will do of
+        ONEFOLD_CACHE=DIR   use this cache directory instead of the first usable one of
                             /var/cache/onefold (if it holds the tree), $XDG_CACHE_HOME/onefold,
                             ~/.cache/onefold, /var/tmp/onefold-<uid>, $TMPDIR/onefold-<uid>,
                             /tmp/onefold-<uid>
-        ONEFOLD_CHECK=CHECK what is checked of a tree that is there: seal, dirs (default),
-                            files or full
+        ONEFOLD_CHECK=CHECK how to check a tree in the cache: seal, dirs (default), files or
+                            full
         ONEFOLD_PROGRESS=json[:FD]
-                            lines of JSON that tell how far it is, on stderr or descriptor FD
-        ONEFOLD_TRACE=FILE  write what took how long, for Perfetto or chrome://tracing
+                            write progress as JSON lines to stderr or to descriptor FD
+        ONEFOLD_TRACE=FILE  write how long each step took, for Perfetto or chrome://tracing
         ONEFOLD_DIE_WITH_PARENT=1|kill|term|0
-                            whether and by which signal the program ends with its parent
+                            whether the program ends with its parent, and by which signal
 
       """
   }
@@ -80,11 +80,9 @@ func run(
 ) throws(Failure) {
   let payload = try own.read()
   if verb == .extract {
-    guard arguments.count == 2 else {
-      throw .refused("ONEFOLD=extract needs one argument, the directory to unpack to")
-    }
+    guard arguments.count == 2 else { throw .needsDirectory }
   } else if arguments.count > 1 {
-    throw .refused("ONEFOLD=\(verb.name) takes no arguments")
+    throw .takesNoArguments(verb)
   }
   switch verb {
   case .help: try showHelp(payload)
@@ -135,17 +133,16 @@ private func listFiles(_ payload: Payload) throws(Failure) {
 
 private func verifyPayload(_ payload: Payload, _ report: Report) throws(Failure) {
   report.start(payload.record)
-  let name = escapedText(payload.record.name)
   let manifest: Manifest
   do {
     defer { report.finish() }
     manifest = try verify(
-      payload, progress: { report.show(.checking, "verifying \(name)", done: $0, total: $1) },
+      payload,
+      progress: { report.show(.checking, Lines.verifying(payload.record), done: $0, total: $1) },
       timeline: report.timeline)
   }
   report.ready(unpacked: false)
-  let files = grouped(UInt64(manifest.fileCount))
-  writeText("verified: \(files) files, \(grouped(manifest.contentLength)) bytes\n", to: 2)
+  writeLine(Lines.verified(manifest))
 }
 
 private func extractPayload(_ payload: Payload, to target: Path, _ report: Report)
@@ -153,18 +150,16 @@ private func extractPayload(_ payload: Payload, to target: Path, _ report: Repor
 {
   report.start(payload.record)
   TerminationSignals.hold()
-  let name = escapedText(payload.record.name)
   let manifest: Manifest
   do throws(Failure) {
     defer { report.finish() }
     manifest = try extract(
       payload, to: target,
-      progress: { report.show(.unpacking, "unpacking \(name)", done: $0, total: $1) },
+      progress: { report.show(.unpacking, Lines.unpacking(payload.record), done: $0, total: $1) },
       timeline: report.timeline)
   } catch { throw error.whileExtracting }
   report.ready(unpacked: true)
-  let files = grouped(UInt64(manifest.fileCount))
-  writeText("extracted to \(target.quoted): \(files) files\n", to: 2)
+  writeLine(Lines.extracted(manifest, to: target))
 }
 
 /// Removes this file's tree and the leftovers of killed launches.
@@ -172,29 +167,28 @@ private func clean(_ payload: Payload) throws(Failure) {
   var cleanUp = CleanUp()
   cleanUp.tree = payload.treeName
   let result = try run(cleanUp)
-  if let item = result.inUse.first {
-    throw .refused("\(item.path.quoted) is in use by a running program; stop it first")
-  }
+  if let item = result.inUse.first { throw .isInUse(item.path) }
 }
 
 /// Removes this application's stale trees.
 private func collectGarbage(_ payload: Payload) throws(Failure) {
   let result = try run(CleanUp(after: payload.record))
-  for item in result.inUse { writeText("in use: \(item.path.quoted)\n", to: 2) }
+  for item in result.inUse { writeLine(Lines.inUse(item.path)) }
 }
 
 private func run(_ cleanUp: CleanUp) throws(Failure) -> CleanUpResult {
   let result = cleanUpCaches(cleanUp)
-  for item in result.removed { writeText("removed \(item.path.quoted)\n", to: 2) }
-  for item in result.kept {
-    writeText("moved the program's own files to \(item.path.quoted)\n", to: 2)
-  }
+  for item in result.removed { writeLine(Lines.removed(item.path)) }
+  for item in result.kept { writeLine(Lines.moved(item.path)) }
   if let failure = result.failures.first { throw failure }
   if result.removed.isEmpty && result.inUse.isEmpty {
-    writeText("there is nothing to remove\n", to: 2)
+    writeLine(Lines.nothingToRemove)
   }
   return result
 }
+
+/// Writes a line for the user to stderr.
+private func writeLine(_ line: Text) { writeText("\(line)\n", to: 2) }
 
 /// Writes the path's exact bytes, for a program that reads them.
 private func writeLine(_ path: Path) throws(Failure) {
@@ -205,6 +199,6 @@ private func writeLine(_ path: Path) throws(Failure) {
 
 private func writeData(_ bytes: [UInt8]) throws(Failure) {
   if let errno = writeBytes(bytes, to: 1) {
-    throw .refused("cannot write to the standard output: \(errno.description)")
+    throw .lostOutput(errno)
   }
 }

@@ -12,9 +12,13 @@ public final class TerminalProgress: @unchecked Sendable {
 
   /// Shows "`label`: 42 % (120.0 of 285.4 MB)", at most ten times a second.
   public func show(_ label: Text, done: UInt64, total: UInt64) {
-    guard isDue() else { return }
+    if isDue() { write(TerminalProgress.line(label, done: done, total: total)) }
+  }
+
+  /// The line for `label`. `done` and `total` are bytes.
+  public static func line(_ label: Text, done: UInt64, total: UInt64) -> Text {
     let percent = total == 0 ? 100 : done * 100 / total
-    write("\(label): \(percent) % (\(megabytes(done)) of \(megabytes(total)) MB)")
+    return "\(label): \(percent) % (\(megabytes(done)) of \(megabytes(total)) MB)"
   }
 
   /// Shows a text without a number.

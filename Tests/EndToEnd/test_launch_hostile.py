@@ -15,11 +15,11 @@ import unittest
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
+from catalogue import faults
 from support import (
     BOOTLOADER,
     GOLDEN,
     ONEFOLD,
-    REPOSITORY,
     Case,
     Mounts,
     Onefile,
@@ -85,13 +85,6 @@ def encode(
         record_hash=digest(launch_record),
     )
     return start + stored + launch_record + trailer
-
-
-@functools.lru_cache(maxsize=None)
-def messages() -> dict[str, str]:
-    """What is said of each fault, by its name."""
-    source = (REPOSITORY / "Sources/PayloadFormat/FormatError.swift").read_text()
-    return dict(re.findall(r'case \.(\w+): "([^"]*)"', source))
 
 
 class Hostile(Case):
@@ -164,7 +157,7 @@ class GoldenVectors(Hostile):
             if len(content) < shortest or len(content) > longest:
                 fault = short
             with self.subTest(vector=path.stem):
-                self.assertAllRefuse(self.write(make(content)), messages()[fault])
+                self.assertAllRefuse(self.write(make(content)), faults()[fault])
 
     def test_manifests(self) -> None:
         frames = noise(110)
@@ -185,7 +178,7 @@ class GoldenVectors(Hostile):
                 file.seek(position)
                 file.write(path.read_bytes())
                 file.truncate()
-            text = "holds no payload" if fault in unseen else messages()[fault]
+            text = "holds no payload" if fault in unseen else faults()[fault]
             before = listing_of(self.work)
             for name, call, says, code in self.readers(onefile):
                 with self.subTest(vector=path.stem, reader=name):
@@ -245,14 +238,14 @@ class Escapes(Hostile):
             manifest = self.manifest()
             self.file(manifest, 0, name)
             with self.subTest(name=name[:40]):
-                self.assertAllRefuse(self.whole(manifest), messages()["entryName"])
+                self.assertAllRefuse(self.whole(manifest), faults()["entryName"])
 
     def test_directories_with_such_names(self) -> None:
         for name in (b"..", b"../canary", b"/tmp"):
             manifest = self.manifest()
             self.file(manifest, manifest.directory(0, name), b"new")
             with self.subTest(name=name):
-                self.assertAllRefuse(self.whole(manifest), messages()["entryName"])
+                self.assertAllRefuse(self.whole(manifest), faults()["entryName"])
 
     def test_symlinks_that_lead_out(self) -> None:
         for target in (b"/", b"/etc", b"..", b"../canary", b"a/../../canary", b"./../canary"):
@@ -260,14 +253,14 @@ class Escapes(Hostile):
             manifest.symlink(0, b"link", target)
             self.file(manifest, 0, b"run")
             with self.subTest(target=target):
-                self.assertAllRefuse(self.whole(manifest), messages()["entryTargetOutside"])
+                self.assertAllRefuse(self.whole(manifest), faults()["entryTargetOutside"])
 
     def test_a_path_through_a_symlink(self) -> None:
         """A file whose parent is a symlink, and one that the symlink's name stands for as well."""
         manifest = self.manifest()
         link = manifest.symlink(0, b"link", b"box")
         self.file(manifest, link, b"new")
-        self.assertAllRefuse(self.whole(manifest), messages()["entryParent"])
+        self.assertAllRefuse(self.whole(manifest), faults()["entryParent"])
         for first in ("symlink", "directory"):
             manifest = self.manifest()
             if first == "symlink":
@@ -278,7 +271,7 @@ class Escapes(Hostile):
                 manifest.symlink(0, b"link", b"box")
                 self.file(manifest, directory, b"new")
             with self.subTest(first=first):
-                self.assertAllRefuse(self.whole(manifest), messages()["entryOrder"])
+                self.assertAllRefuse(self.whole(manifest), faults()["entryOrder"])
 
     def test_a_chain_of_symlinks_that_leads_out_is_not_followed(self) -> None:
         """The format allows it, because no text in it climbs out: nothing is written through it."""
@@ -306,7 +299,7 @@ class Escapes(Hostile):
                 else:
                     manifest.symlink(0, b"same", b"other")
             with self.subTest(kinds=kinds):
-                self.assertAllRefuse(self.whole(manifest), messages()["entryOrder"])
+                self.assertAllRefuse(self.whole(manifest), faults()["entryOrder"])
 
     def test_hard_links_that_lead_to_no_file_of_the_tree(self) -> None:
         for target in ("root", "directory", "symlink", "itself", "later", "none"):
@@ -319,7 +312,7 @@ class Escapes(Hostile):
             manifest.hard_link(0, b"c", number)
             self.file(manifest, 0, b"d")
             with self.subTest(target=target):
-                self.assertAllRefuse(self.whole(manifest), messages()["entryHardLink"])
+                self.assertAllRefuse(self.whole(manifest), faults()["entryHardLink"])
 
     def test_unknown_entry_types(self) -> None:
         """Device nodes, FIFOs and sockets can't be said, nor set-uid bits."""
@@ -333,19 +326,19 @@ class Escapes(Hostile):
             manifest = self.manifest()
             manifest.entries[self.file(manifest, 0, b"run")].update(change)
             with self.subTest(change=change):
-                self.assertAllRefuse(self.whole(manifest), messages()[fault])
+                self.assertAllRefuse(self.whole(manifest), faults()[fault])
 
     def test_parents_in_a_circle(self) -> None:
         manifest = self.manifest()
         first, second = manifest.directory(0, b"a"), manifest.directory(0, b"b")
         manifest.entries[first]["parent"] = second
         manifest.entries[second]["parent"] = first
-        self.assertAllRefuse(self.whole(manifest), messages()["entryParent"])
+        self.assertAllRefuse(self.whole(manifest), faults()["entryParent"])
 
     def test_a_file_as_parent(self) -> None:
         manifest = self.manifest()
         self.file(manifest, self.file(manifest, 0, b"run"), b"below")
-        self.assertAllRefuse(self.whole(manifest), messages()["entryParent"])
+        self.assertAllRefuse(self.whole(manifest), faults()["entryParent"])
 
     def test_frames_that_overlap_or_leave_the_file(self) -> None:
         length = len(self.content)
@@ -356,7 +349,7 @@ class Escapes(Hostile):
             )
             self.file(manifest, 0, b"run")
             with self.subTest(offset=offset):
-                self.assertAllRefuse(self.whole(manifest), messages()["frameOffset"])
+                self.assertAllRefuse(self.whole(manifest), faults()["frameOffset"])
 
     def test_an_entry_that_is_no_file_is_not_run(self) -> None:
         """That is no rule of the format but of the launch: the tree is whole, and is kept."""
@@ -376,7 +369,7 @@ class Escapes(Hostile):
             fields = make.record(*(make.field(*field) for field in fields))
             with self.subTest(entry=entry):
                 onefile = self.write(encode(manifest.encoded(), self.content, fields))
-                self.assertAllRefuse(onefile, messages()["recordEntry"])
+                self.assertAllRefuse(onefile, faults()["recordEntry"])
 
 
 class Sizes(Hostile):
@@ -399,7 +392,7 @@ class Sizes(Hostile):
     @needs_program("zstd")
     def test_more_content_than_a_onefile_may_hold(self) -> None:
         onefile = self.zeros(zstd(bytes(2**24)), 2**24, 64, 1025)
-        self.assertAllRefuse(onefile, messages()["entryTotal"])
+        self.assertAllRefuse(onefile, faults()["entryTotal"])
 
     @needs_program("zstd")
     def test_more_content_than_there_is_room(self) -> None:
@@ -438,7 +431,7 @@ class Sizes(Hostile):
         zeros = bytes(2**28)
         onefile = self.write(encode(zeros, stored_manifest=zstd(zeros)))
         self.assertLess(onefile.path.stat().st_size, 500_000)
-        self.assertAllRefuse(onefile, messages()["manifestMagic"])
+        self.assertAllRefuse(onefile, faults()["manifestMagic"])
 
     def test_holes(self) -> None:
         for lengths, fault in (
@@ -449,7 +442,7 @@ class Sizes(Hostile):
         ):
             onefile = self.write(encode(self.make.holes(*lengths).encoded()))
             with self.subTest(lengths=lengths):
-                self.assertAllRefuse(onefile, messages()[fault])
+                self.assertAllRefuse(onefile, faults()[fault])
 
     def test_hashing_the_longest_hole_ends_by_a_signal(self) -> None:
         """It takes many minutes, and is valid until its hash is known."""

@@ -1,0 +1,37 @@
+import PayloadFormat
+import PayloadReader
+import Posix
+import Reporting
+
+/// The lines on stderr that are no failures. Tests/Launcher records them for docs/launch.md.
+enum Lines {
+  // What a verb did.
+
+  static func verified(_ manifest: Manifest) -> Text { "verified: \(sizeText(manifest))" }
+  static func extracted(_ manifest: Manifest, to directory: Path) -> Text {
+    "extracted to \(directory.quoted): \(counted(manifest.fileCount, "file"))"
+  }
+  static func removed(_ path: Path) -> Text { "removed \(path.quoted)" }
+  static func moved(_ path: Path) -> Text { "moved the program's own files to \(path.quoted)" }
+  static func inUse(_ path: Path) -> Text { "in use: \(path.quoted)" }
+  static var nothingToRemove: Text { "there is nothing to remove" }
+
+  // What takes long, before the figures of `TerminalProgress`.
+
+  static func unpacking(_ record: LaunchRecord) -> Text { "unpacking \(escapedText(record.name))" }
+  static func repairing(_ record: LaunchRecord) -> Text { "repairing \(escapedText(record.name))" }
+  static func checking(_ record: LaunchRecord) -> Text { "checking \(escapedText(record.name))" }
+  static func verifying(_ record: LaunchRecord) -> Text { "verifying \(escapedText(record.name))" }
+  static func waiting(_ record: LaunchRecord) -> Text {
+    "waiting for another instance to unpack \(escapedText(record.name))"
+  }
+
+  // While the launch continues.
+
+  static func notUsed(_ directory: Path, reason: Text) -> Text {
+    "\(directory.quoted) is not used: it \(reason)"
+  }
+
+  /// The message of `failed`, for a launch that a signal ended.
+  static var interrupted: Text { "interrupted by a signal" }
+}

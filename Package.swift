@@ -172,8 +172,8 @@ let package = Package(
       path: "Tests/Launcher", exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "AppSpecTests",
-      dependencies: ["AppSpec", "PayloadFormat", "Posix", "TestSupport", "Processes"],
-      path: "Tests/AppSpec", swiftSettings: strict),
+      dependencies: ["AppSpec", "PayloadFormat", "Posix", "Reporting", "TestSupport", "Processes"],
+      path: "Tests/AppSpec", exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "BuildToolsTests", dependencies: ["BuildTools", "Posix", "TestSupport"],
       path: "Tests/BuildTools", swiftSettings: strict),

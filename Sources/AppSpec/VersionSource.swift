@@ -55,7 +55,8 @@ struct VersionSource {
     ]
     let result: Subprocess.Result
     do throws(Failure) {
-      result = try Subprocess(Path("git"), arguments, directory: directory, timeout: 60).run()
+      result = try Subprocess(HostProgram.git.path, arguments, directory: directory, timeout: 60)
+        .run()
     } catch {
       let reason =
         error.errno == .noSuchFile ? "there is no git on the PATH" : error.description.string

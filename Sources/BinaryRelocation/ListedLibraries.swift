@@ -56,7 +56,7 @@ public struct ListedLibrary: Sendable {
     let result: Subprocess.Result
     do throws(Failure) {
       result = try runProgram(
-        Path("apt-cache"), [Path("pkgnames"), Path(package)], timeout: 30)
+        HostProgram.aptCache.path, [Path("pkgnames"), Path(package)], timeout: 30)
     } catch {
       if error.kind == .interrupted { throw error }
       return nil

@@ -95,8 +95,11 @@ public struct MachineLibraries: Sendable {
   /// The table that `ldconfig -p` prints; empty if it cannot be run.
   private static func readCache() -> [String: [Path]] {
     var cache: [String: [Path]] = [:]
-    for program in ["/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig"] {
-      let process = Subprocess(Path(program), [Path("-p")], timeout: 60)
+    let name = HostProgram.ldconfig.path
+    for program in [
+      Path("/sbin").appending(name.bytes), Path("/usr/sbin").appending(name.bytes), name,
+    ] {
+      let process = Subprocess(program, [Path("-p")], timeout: 60)
       guard let result = try? process.run(), result.succeeded else { continue }
       // "\tlibz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1"
       for line in String(decoding: result.output, as: UTF8.self).split(separator: "\n") {

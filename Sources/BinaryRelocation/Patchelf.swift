@@ -10,7 +10,7 @@ struct PatchelfProgram: Sendable {
 
   /// - Throws: an error if there is none.
   init() throws(Failure) {
-    program = findBesideOnefold("patchelf")
+    program = HostProgram.patchelf.besideOnefold
     let result: Subprocess.Result
     do throws(Failure) {
       result = try runTool(program, [Path("--version")])

@@ -26,6 +26,11 @@ public func findBesideOnefold(_ name: String) -> Path {
   return Path(name)
 }
 
+extension HostProgram {
+  /// See `findBesideOnefold`.
+  public var besideOnefold: Path { findBesideOnefold(rawValue) }
+}
+
 /// The last `count` lines of a program's output, indented, for a message.
 ///
 /// Skips empty lines, and cuts long ones in the middle.

@@ -122,11 +122,13 @@ private func standardLibrary() -> Set<String> {
 
 /// The first line that Python code prints; nil if there is no Python.
 private func firstLine(of code: String) -> String? {
-  firstLine(findBesideOnefold("python3"), ["-I", "-c", code])
+  firstLine(HostProgram.python3.besideOnefold, ["-I", "-c", code])
 }
 
 /// The path of the Node.js on the `PATH`; nil if there is none.
-private func nodeProgram() -> String? { firstLine(Path("node"), ["-p", "process.execPath"]) }
+private func nodeProgram() -> String? {
+  firstLine(HostProgram.node.path, ["-p", "process.execPath"])
+}
 
 /// The first line that a program prints; nil if it is missing or fails.
 private func firstLine(_ program: Path, _ arguments: [String]) -> String? {

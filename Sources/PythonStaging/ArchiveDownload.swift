@@ -126,7 +126,7 @@ struct ArchiveDownload {
     ].map { Path($0) }
     guard
       let result = try ifInstalled({ () throws(Failure) in
-        try runProgram(Path("curl"), arguments)
+        try runProgram(HostProgram.curl.path, arguments)
       })
     else {
       throw .failed(

@@ -89,7 +89,7 @@ struct Installer: Sendable {
 
   private init(choosing spec: Spec, _ interpreter: Interpreter) throws(Failure) {
     let wanted = spec.dependencies.installer
-    let uv = findBesideOnefold("uv")
+    let uv = HostProgram.uv.besideOnefold
     if wanted != .pip, let version = try Self.version(uv, [Path("--version")]) {
       self.init(kind: .uv, program: uv, prefix: [], description: version)
       return
@@ -106,12 +106,12 @@ struct Installer: Sendable {
       ? (interpreter.hasPip ? [(interpreter.executable, module)] : [])
         + [
           // The pip in onefold's own environment, which may be missing on the PATH.
-          (findBesideOnefold("python3"), module),
-          (Path("python3"), module), (Path("pip3"), []), (Path("pip"), []),
+          (HostProgram.python3.besideOnefold, module),
+          (HostProgram.python3.path, module), (Path("pip3"), []), (HostProgram.pip.path, []),
         ]
       : [
-        (interpreter.helper, module), (findBesideOnefold("python3"), module),
-        (Path("python3"), module),
+        (interpreter.helper, module), (HostProgram.python3.besideOnefold, module),
+        (HostProgram.python3.path, module),
       ]
     var old: String? = nil
     for (program, prefix) in candidates {

@@ -125,5 +125,5 @@ func runHelper(_ interpreter: Path, _ source: String, _ arguments: [Path] = []) 
 
 /// The interpreters that can run a helper program on this machine, in order of preference.
 func helperPythons() -> [Path] {
-  [findBesideOnefold("python3"), Path("python3"), Path("python")]
+  [HostProgram.python3.besideOnefold, HostProgram.python3.path, Path("python")]
 }

@@ -73,7 +73,7 @@ enum FileTimes {
     let all = ["--no-optional-locks", "-C", directory.string] + arguments
     guard
       let result = try ifInstalled({ () throws(Failure) in
-        try runProgram(Path("git"), all.map { Path($0) })
+        try runProgram(HostProgram.git.path, all.map { Path($0) })
       })
     else { return (nil, "git is not on the PATH") }
     guard result.succeeded else {

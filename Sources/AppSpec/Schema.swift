@@ -205,7 +205,7 @@ public enum Schema {
     [
       Key("source", .path, default: needed, "a file or directory"),
       Key(
-        "target", .path, default: "the source's name", "where to, below the root of data files",
+        "target", .path, default: "the source's name", "its place below the root of data files",
         form: .relativePath),
       Key(
         "exclude", .patterns, default: "`[]`", "paths below the source that are left out",
@@ -234,7 +234,7 @@ public enum Schema {
         "check", .choice(names(CheckPolicy.allCases)), default: "`dirs`",
         "what is checked of the unpacked tree at each launch"),
       Key(
-        "keep", .integer(0...36500), default: "`30`", "days that a tree is kept that is not used"),
+        "keep", .integer(0...36500), default: "`30`", "days that an unused tree is kept"),
       Key(
         "die-with-parent", .booleanOrChoice(names(ParentDeath.allCases)), default: "`false`",
         "end when the process that launched it has ended"),

@@ -142,7 +142,7 @@ private struct MetadataBlock {
     if let unknown {
       return SpecError(
         SpecPlace(file: file, line: unknown.line),
-        "a block of the type \(quoted(unknown.type)) is nothing that Onefold knows: inline metadata of a script "
+        "a block of the type \(quoted(unknown.type)) is unknown: inline metadata of a script "
           + "begins with '# /// script'")
     }
     let index = lines.firstIndex { line in

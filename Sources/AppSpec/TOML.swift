@@ -136,7 +136,7 @@ private struct TOMLDocument: ~Copyable {
 
   init(_ bytes: [UInt8], _ place: SpecPlace) throws(SpecError) {
     let parsed = bytes.span.withUnsafeBufferPointer { ctoml_parse($0.baseAddress, $0.count) }
-    guard let parsed else { throw SpecError(place, "there is no memory to read the file") }
+    guard let parsed else { throw SpecError(place, "cannot allocate memory to read the file") }
     handle = parsed
   }
 

@@ -59,7 +59,7 @@ struct VersionSource {
         .run()
     } catch {
       let reason =
-        error.errno == .noSuchFile ? "there is no git on the PATH" : error.description.string
+        error.errno == .noSuchFile ? "git is not on the PATH" : error.description.string
       throw problem(
         "\(reason): install it (apt-get install git), or give 'app.version' as text or { file = \"VERSION\" }"
       )

@@ -34,7 +34,7 @@ public struct ListedLibrary: Sendable {
   func missing(_ target: Target, systemRoot: Path?) throws(Failure) -> Failure {
     if path.bytes.contains(UInt8(ascii: "/")) {
       return failure(
-        "\(path.quoted.string) is no shared library for \(target.name): name another file")
+        "\(path.quoted.string) is not a shared library for \(target.name): name another file")
     }
     if target != .native {
       let place = systemRoot.map { "in \($0.quoted.string)" } ?? "beside the interpreter"

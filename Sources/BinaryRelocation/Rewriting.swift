@@ -180,11 +180,11 @@ private func damage(of binary: Binary, _ input: Path, _ output: Path) throws(Fai
     after = try ElfFile.read(output)
   } catch {
     guard error.kind == .damaged else { throw error }
-    return "is no ELF file any more: \(error.text)"
+    return "is no longer an ELF file: \(error.text)"
   }
-  guard let before, let after else { return "is no ELF file any more" }
+  guard let before, let after else { return "is no longer an ELF file" }
   try before.correctProperties(original: input, rewritten: output, after)
-  guard let after = try? ElfFile.read(output) else { return "is no ELF file any more" }
+  guard let after = try? ElfFile.read(output) else { return "is no longer an ELF file" }
   guard after.isRelinked(from: binary) else {
     return "does not have the search path that it should"
   }

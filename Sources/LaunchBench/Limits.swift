@@ -32,7 +32,7 @@ public struct Limit: Equatable, Sendable {
     let digits = right.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     let suffix = String(right.dropFirst(digits.count)).trimmingSpaces
     guard let number = Double(digits), number.isFinite else {
-      throw Invalid(message: "'\(right)' is no number with a unit")
+      throw Invalid(message: "'\(right)' is not a number with a unit")
     }
     guard let unit = metric.unit.suffixes.first(where: { $0.name == suffix }) else {
       let names = metric.unit.suffixes.map { $0.name.isEmpty ? "no unit" : $0.name }

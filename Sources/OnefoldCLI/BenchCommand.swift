@@ -7,63 +7,64 @@ let benchCommand = Command(
   name: "bench",
   summary: "measure how onefiles launch",
   discussion: """
-    Measures cold and warm launches of onefiles, by phases, against the unpacked entry and
-    against other programs; in rounds, in which all take turns. The arguments after '--' are
-    for the programs. What is measured, and how, is in docs/bench.md.
+    Measures cold and warm launches of onefiles and the phases of each launch, and
+    compares them with the unpacked entry and with other programs. The programs take turns
+    in rounds. Arguments after '--' go to all of them. docs/bench.md describes the
+    measurements.
     """,
   arguments: [Argument("FILE...", "files made by onefold pack", .file)],
   options: [
     Option(
       name: "--against", value: "COMMAND", values: .file,
-      help: "another program, with its arguments, to take turns with; may be repeated",
+      help: "also measure this program, with its arguments; may be repeated",
       repeats: true),
     Option(
       name: "--cache-variable", value: "NAME",
-      help: "with --against: for cold launches this variable names an empty directory; may be "
+      help: "with --against: set this variable to an empty directory for cold launches; may be "
         + "repeated", repeats: true),
     Option(
       name: "--reset", value: "COMMAND",
-      help: "with --against: a command of the shell that makes the next launch a cold one"),
+      help: "with --against: a shell command that makes the next launch a cold one"),
     Option(
       name: "--env", value: "NAME=VALUE",
       help: "set an environment variable for all programs; may be repeated", repeats: true),
     Option(name: "--runs", value: "N", help: "rounds, 1 to 1000 (default 15)"),
     Option(
-      name: "--warm-up", value: "N", help: "rounds before, which do not count, 0 to 100 (default 1)"
+      name: "--warm-up", value: "N",
+      help: "warm-up rounds, which do not count, 0 to 100 (default 1)"
     ),
     Option(
       name: "--http", value: "PATH",
-      help: "the programs are servers: measure until they answer to GET PATH, and end them by "
-        + "SIGTERM"),
+      help: "measure servers until they answer GET PATH, and end them with SIGTERM"),
     Option(
       name: "--port", value: "N",
-      help: "with --http: their port; default: a free one, for which {port} stands in ARGS and "
-        + "--env"),
+      help: "with --http: the servers' port; default: a free one, which replaces {port} in ARGS "
+        + "and --env"),
     Option(
-      name: "--timeout", value: "SECONDS", help: "for each launch, 1 to 3600 (default 60)"),
+      name: "--timeout", value: "SECONDS", help: "the limit of each launch, 1 to 3600 (default 60)"),
     Option(
       name: "--status", value: "N",
       help: "the exit status of the programs, 0 to 255 (default 0); not with --http"),
     Option(
       name: "--page-cache", value: "STATE", values: .words(["warm", "drop"]),
-      help: "warm (default), or drop: files are read from the disk in cold launches"),
+      help: "warm (default), or drop: cold launches read files from the disk"),
     Option(
       name: "--directory", value: "DIR", values: .directory,
-      help: "where the caches are made; default: TMPDIR, or /var/tmp"),
+      help: "make the caches in this directory; default: TMPDIR, or /var/tmp"),
     Option(
-      name: "--count-calls", help: "count system calls as well, in launches that are not timed"),
+      name: "--count-calls", help: "also count system calls, in launches that are not timed"),
     Option(name: "--json", help: "print JSON"),
     Option(name: "--csv", help: "print comma-separated values"),
     Option(name: "--markdown", help: "print tables of Markdown"),
     Option(
-      name: "--html", value: "FILE", values: .file, help: "write a page with pictures as well"),
+      name: "--html", value: "FILE", values: .file, help: "also write a page with charts"),
     Option(
       name: "--fail-over", value: "LIMIT",
-      help: "fail where a median is over a limit, as in 'warm-overhead>2ms'; may be repeated",
+      help: "fail if a median exceeds a limit, as in 'warm-overhead>2ms'; may be repeated",
       repeats: true),
     Option(
       name: "--baseline", value: "FILE", values: .file,
-      help: "fail where a median is over that of an earlier --json by more than the tolerance"),
+      help: "fail if a median exceeds that of an earlier --json by more than the tolerance"),
     Option(
       name: "--tolerance", value: "PERCENT",
       help: "with --baseline: 0 to 1000 percent (default 10)"),
@@ -123,7 +124,7 @@ private func readBaseline(_ path: Path) throws(Failure) -> Baseline {
   let file = try FileDescriptor.open(path, .read)
   let bytes = try file.bytes(at: 0, count: Int(try file.status().size))
   guard let baseline = Baseline(parsing: bytes) else {
-    throw .failed("\(path.quoted) is no report of 'onefold bench --json'")
+    throw .failed("\(path.quoted) is not a report of 'onefold bench --json'")
   }
   return baseline
 }

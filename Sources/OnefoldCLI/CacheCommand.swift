@@ -10,24 +10,24 @@ let cacheCommand = Command(
   name: "cache",
   summary: "list or remove the trees that onefiles unpacked",
   discussion: """
-    Shows what onefiles of this user unpacked, or removes it. A tree that a program runs
-    from is left alone, and so is what belongs to another user.
+    Shows or removes what this user's onefiles unpacked. Trees in use are kept, and so are
+    files of other users.
 
       list   show every tree: application, version, size, last use, whether it is in use
       prune  remove trees that were not used for as long as their onefile says (30 days by
-             default), but for the newest two of each application, and what launches left
-             that were killed
+             default), except the newest two of each application; and remove what killed
+             launches left
       clear  remove every tree that is not in use
     """,
   arguments: [Argument("ACTION", "list, prune or clear", .words(actions))],
   options: [
     Option(
       name: "--cache", value: "DIR", values: .directory,
-      help: "this cache directory only; default: ONEFOLD_CACHE, or all that a launch would try"),
+      help: "use this cache directory only; default: ONEFOLD_CACHE, or all that a launch tries"),
     Option(
       name: "--keep", value: "DAYS",
-      help: "with prune: for how long an unused tree is kept, 0 to \(LaunchRecord.longestKeep), "
-        + "whatever its onefile says"
+      help: "with prune: keep unused trees for so many days, 0 to \(LaunchRecord.longestKeep), "
+        + "whatever their onefiles say"
     ),
     Option(name: "--dry-run", help: "with prune or clear: show what would be removed, and keep it"),
     Option(name: "--json", help: "print the result as JSON"),
@@ -90,7 +90,7 @@ private func line(_ item: CacheItem) -> String {
 
 private func days(since time: FileTime) -> String {
   let days = max(0, WallClock.seconds(since: time)) / 86_400
-  return days == 0 ? "today" : days == 1 ? "1 day ago" : "\(days) days ago"
+  return days == 0 ? "today" : "\(counted(UInt64(days), "day")) ago"
 }
 
 private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Arguments)
@@ -120,7 +120,8 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
     writeMessage(
       result.removed.isEmpty
         ? "there is nothing to remove\n"
-        : "\(verb) \(result.removed.count) of \(megabytes(bytes)) MB in all\n")
+        : "\(verb) \(counted(result.removed.count, "entry", plural: "entries")), \(megabytes(bytes)) MB in all\n"
+    )
   }
   if let failure = result.failures.first { throw failure }
 }

@@ -20,7 +20,8 @@ let compareCommand = Command(
     Argument("NEW", "a later build of it", .file),
   ],
   options: [
-    Option(name: "--files", help: "list all entries that differ, and all causes; not ten of each"),
+    Option(
+      name: "--files", help: "list all differing entries and all causes, not just ten of each"),
     Option(
       name: "--max-update", value: "PERCENT",
       help: "fail if more of the new file has to be fetched: 0 to 100, such as 5 or 2.5%"),
@@ -84,7 +85,7 @@ private func text(_ comparison: Comparison, _ old: Payload, _ new: Payload, isCo
       + (old.appendedLength == new.appendedLength ? "" : appendedText(old, new))
   }
   let shown = isComplete ? Int.max : mostShown
-  var text = "\(new.path.quoted) is another build than \(old.path.quoted)\n"
+  var text = "\(new.path.quoted) is a different build from \(old.path.quoted)\n"
   text += titleText(old, new)
   text += distributionText(comparison.distributions)
   text += entryText(comparison, shown)
@@ -97,7 +98,8 @@ private func text(_ comparison: Comparison, _ old: Payload, _ new: Payload, isCo
   for cause in comparison.causes.prefix(shown) {
     text += column(grouped(cause.bytes).string, 16) + "  \(escapedText(cause.name))\n"
   }
-  return text + restLine(comparison.causes.count, shown, "causes", indent: 18)
+  let rest = comparison.causes.dropFirst(shown).count
+  return text + restLine(rest, counted(rest, "more cause"), indent: 18)
 }
 
 private func appendedText(_ old: Payload, _ new: Payload) -> String {
@@ -139,13 +141,13 @@ private func entryText(_ comparison: Comparison, _ shown: Int) -> String {
     let path = entry.path.isEmpty ? "." : escapedText(entry.path).string
     text += "    \(entry.difference.words): \(path)\n"
   }
-  return text + restLine(comparison.entries.count, shown, "entries", indent: 4)
+  let rest = comparison.entries.dropFirst(shown).count
+  return text + restLine(rest, counted(rest, "more entry", plural: "more entries"), indent: 4)
 }
 
-private func restLine(_ count: Int, _ shown: Int, _ what: String, indent: Int) -> String {
-  guard count > shown else { return "" }
-  let rest = "\(grouped(UInt64(count - shown))) more \(what): see --files\n"
-  return String(repeating: " ", count: indent) + rest
+/// The line for `count` entries that are not shown, which `what` describes; empty if there are none.
+private func restLine(_ count: Int, _ what: Text, indent: Int) -> String {
+  count == 0 ? "" : String(repeating: " ", count: indent) + "\(what): see --files\n"
 }
 
 extension Comparison.Difference {

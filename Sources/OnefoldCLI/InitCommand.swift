@@ -10,10 +10,10 @@ let initCommand = Command(
   name: "init",
   summary: "write a first spec for a project",
   discussion: """
-    Writes onefold.toml, a commented first spec, for the project in a directory, and
-    onefold.schema.json, with which editors complete and check it. Where no launch of one
-    line starts the server, onefold_start.py is written too. Files that are there are left
-    alone. A spec file of PyInstaller is translated.
+    Writes a commented first spec, onefold.toml, for the project in a directory, and
+    onefold.schema.json, with which editors complete and check it. If the spec cannot start
+    the server by itself, it also writes onefold_start.py. Existing files are kept. It
+    translates a spec file of PyInstaller.
     """,
   optionalArgument: Argument("DIR", "the project; default: the working directory", .directory),
   options: [

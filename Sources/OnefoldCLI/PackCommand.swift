@@ -46,7 +46,7 @@ let packCommand = Command(
       help: "what the file runs on, such as aarch64-linux or a target triple; default: the spec's "
         + "output.target, or this machine"),
     Option(name: "--no-smoke", help: "do not run smoke tests"),
-    Option(name: "--keep-stage", help: "keep what was staged, also where packing fails"),
+    Option(name: "--keep-stage", help: "keep the staged tree, even if packing fails"),
     Option(
       name: "--tree", value: "DIR", values: .directory, help: "pack this directory, without a spec"),
     Option(
@@ -71,8 +71,8 @@ let packCommand = Command(
         + "files or full"),
     Option(
       name: "--keep", value: "DAYS",
-      help: "without a spec: how long a tree is kept that is not used, 0 to "
-        + "\(LaunchRecord.longestKeep) days (default 30)"),
+      help: "without a spec: keep unused trees for so many days, 0 to "
+        + "\(LaunchRecord.longestKeep) (default 30)"),
     Option(
       name: "--die-with-parent", value: "SIGNAL",
       values: .words(ParentDeath.allCases.map { "\($0.name)" }),
@@ -93,7 +93,7 @@ let packCommand = Command(
       name: "--frame-size", value: "KIB",
       help: "size of the units that are decoded in parallel, 64 to 16384 KiB (default "
         + "\(Compression.defaultFrameSize >> 10))"),
-    Option(name: "--jobs", short: "-j", value: "N", help: "threads; default: one a processor"),
+    Option(name: "--jobs", short: "-j", value: "N", help: "threads; default: one per CPU"),
   ] + cacheOptions + [
     Option(
       name: "--bootloader", value: "FILE", values: .file,

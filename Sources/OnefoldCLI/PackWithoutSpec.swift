@@ -51,7 +51,7 @@ private struct GivenApplication {
     shown = escapedText(script.bytes).string
     let status = try? DirectoryHandle.current.statusIfExists(of: script, follow: true)
     guard let status, status.kind == .file else {
-      let problem = status == nil ? "does not exist" : "is no script"
+      let problem = status == nil ? "does not exist" : "is not a script"
       throw .failed(
         "\(script.quoted) \(problem): give the path of a Python script; a spec, or the directory that has one, is given "
           + "with --spec")
@@ -124,8 +124,8 @@ private struct GivenApplication {
     let options = packages.map { "--package '\($0)'" }.joined(separator: " ")
     spec.heading = [
       "What 'onefold pack \(options) --command \(command.name)' stands for.",
-      "Each build chooses the versions of dependencies anew, but for those that 'packages' fixes.",
-      "To fix all, lock them in a requirements file, and name that in 'requirements' instead.",
+      "Each build chooses the versions of dependencies again, except those that 'packages' fixes.",
+      "To fix all of them, lock them in a requirements file and name it in 'requirements' instead.",
     ]
   }
 

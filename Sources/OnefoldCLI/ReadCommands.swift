@@ -9,11 +9,11 @@ let inspectCommand = Command(
   discussion: "Shows the launch record, the sizes and, on demand, the files of a onefile.",
   arguments: [Argument("FILE", "a file made by onefold pack", .file)],
   options: [
-    Option(name: "--files", help: "list the entries of the tree as well"),
+    Option(name: "--files", help: "also list the entries of the tree"),
     Option(
       name: "--sizes",
-      help: "show the bytes by distribution and directory as well, the largest first"),
-    Option(name: "--all", help: "with --sizes: also what is less than 0.5 % of all"),
+      help: "also show the bytes by distribution and directory, the largest first"),
+    Option(name: "--all", help: "with --sizes: also show what is less than 0.5 % of all"),
     Option(
       name: "--libraries",
       help: "list only the files of this system that the tree needs: the C library and its like"),
@@ -35,11 +35,11 @@ let extractCommand = Command(
   summary: "unpack the tree of a onefile",
   discussion: """
     Unpacks the tree into a directory, verified, with modes, times and links as they were.
-    Where it fails nothing is left.
+    If it fails, nothing is left.
     """,
   arguments: [
     Argument("FILE", "a file made by onefold pack", .file),
-    Argument("DIR", "where to; must not exist, or be an empty directory", .directory),
+    Argument("DIR", "the directory to unpack to; it must be missing or empty", .directory),
   ],
   options: [Option(name: "--json", help: "print the result as JSON")])
 
@@ -122,9 +122,7 @@ private func report(
     ])
     try writeData(result.encoded)
   } else {
-    let files = grouped(UInt64(manifest.fileCount))
-    writeMessage(
-      "\(verb) \(payload.path.quoted): \(files) files, \(grouped(manifest.contentLength)) bytes\n")
+    writeMessage("\(verb) \(payload.path.quoted): \(sizeText(manifest))\n")
   }
 }
 

@@ -12,8 +12,8 @@ let schemaCommand = Command(
   options: [
     Option(
       name: "--pyproject",
-      help: "print the schema of a pyproject.toml with [tool.onefold], whose other tables may hold "
-        + "anything")
+      help: "print the schema of a pyproject.toml with [tool.onefold]; it allows anything in other "
+        + "tables")
   ])
 
 func runSchema(_ arguments: Arguments) throws(Failure) {
@@ -38,7 +38,7 @@ private struct SchemaWriter {
   func root() -> Members {
     [
       ("title", .string("Onefold's spec")),
-      ("description", .string("What 'onefold pack' makes one executable file of, and how.")),
+      ("description", .string("How 'onefold pack' makes an application into one executable file.")),
     ] + table("") + [("allOf", .array(Schema.rules(of: "").map { .object(rule($0)) }))]
   }
 

@@ -20,7 +20,7 @@ public struct Bootloader: Sendable {
     }
     let bytes = try file.bytes(at: 0, count: Int(size))
     guard let machine = elfMachine(bytes), let target = Bootloader.targets[machine] else {
-      throw .bootloader(path, "is not a Linux program for a processor that Onefold knows")
+      throw .bootloader(path, "is not a Linux program for a CPU that Onefold supports")
     }
     guard Trailer.find(in: bytes.span, tailOffset: 0) == nil else {
       throw .bootloader(path, "has a payload already")

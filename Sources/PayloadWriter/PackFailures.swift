@@ -68,7 +68,7 @@ extension Failure {
   public static func entryArchitecture(_ path: Path, target: Text, own: StaticString?) -> Failure {
     guard let own else {
       return Failure(
-        .refused, "the entry \(path.quoted) is a program for another processor than \(target)")
+        .refused, "the entry \(path.quoted) is not a program for \(target)")
     }
     return Failure(
       .refused,

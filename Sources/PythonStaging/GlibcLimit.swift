@@ -1,6 +1,7 @@
 import BinaryRelocation
 public import PayloadFormat
 public import Posix
+import Reporting
 
 /// The newest glibc that the files of a tree may need.
 struct GlibcLimit {
@@ -19,9 +20,9 @@ struct GlibcLimit {
     if excess.paths.count > 1 {
       let others = Set(excess.paths.compactMap { distribution(of: $0, in: root) })
         .subtracting([owner ?? ""])
-      text += "; so do \(excess.paths.count - 1) more files"
+      text += "; also \(counted(excess.paths.count - 1, "other file"))"
       if !others.isEmpty {
-        text += ", among them of \(others.sorted().prefix(5).joined(separator: ", "))"
+        text += ", of \(others.sorted().prefix(5).joined(separator: ", "))"
       }
     }
     return .failed("\(text): \(advice(excess, owner))")

@@ -39,7 +39,7 @@ func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) thro
     if let link = archive_entry_hardlink(entry) {
       hardLinks.append((place, to: try checked(Path(cString: link), in: path)))
     } else {
-      try write(entry, archive, to: place, relative, path)
+      try write(entry, named: relative, of: archive, at: path, to: place)
     }
   }
   for (place, existing) in hardLinks {
@@ -57,7 +57,8 @@ func unpackArchive(_ path: Path, sha256: Located<String>?, to target: Path) thro
 }
 
 private func write(
-  _ entry: OpaquePointer, _ archive: OpaquePointer, to place: Path, _ relative: Path, _ path: Path
+  _ entry: OpaquePointer, named relative: Path, of archive: OpaquePointer, at path: Path,
+  to place: Path
 ) throws(Failure) {
   switch archive_entry_filetype(entry) & UInt32(S_IFMT) {
   case UInt32(S_IFDIR): try createDirectories(place)
@@ -86,7 +87,8 @@ private func write(
     try writeFile(place, content, mode: executable ? 0o755 : 0o644)
   default:
     throw .failed(
-      nil, "\(path.quoted) is refused: \(relative.quoted) is no file, directory or link")
+      nil, "\(path.quoted) is refused: \(relative.quoted) is neither a file, a directory nor a link"
+    )
   }
 }
 

@@ -509,7 +509,7 @@ import Testing
     let first = try FirstSpec(for: directory.path, interpreter: "3.11")
     #expect(
       first.missing == [
-        "[dependencies] x, whose source in pyproject.toml is no index: lock the project, or name it in a "
+        "[dependencies] x, whose source in pyproject.toml is not an index: lock the project, or name it in a "
           + "requirements file"
       ])
   }

@@ -92,7 +92,7 @@ import Testing
       ),
       (
         "import x\n# /// scripts\n# ///\n",
-        "app.py:2: a block of the type 'scripts' is nothing that Onefold knows: inline metadata of a script begins "
+        "app.py:2: a block of the type 'scripts' is unknown: inline metadata of a script begins "
           + "with '# /// script'"
       ),
       (

@@ -333,7 +333,7 @@ class TestBench(BenchCase):
         self.assertRegex(result.stderr, rb"\nonefold bench: baseline: app: written-bytes is ")
         baseline.write_text("{}")
         result = self.bench(file.path, "--baseline", baseline)
-        self.assertRefused(result, "is no report", code=1, says=b"onefold bench: ")
+        self.assertRefused(result, "is not a report", code=1, says=b"onefold bench: ")
 
     # Failures
 

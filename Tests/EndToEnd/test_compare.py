@@ -128,7 +128,7 @@ class Compare(Case):
     def test_text_shows_ten_of_each(self) -> None:
         result = succeed(onefold("compare", self.old.path, self.new.path))
         lines = result.stdout.decode().splitlines()
-        self.assertEqual(lines[0], f"'{self.new.path}' is another build than '{self.old.path}'")
+        self.assertEqual(lines[0], f"'{self.new.path}' is a different build from '{self.old.path}'")
         self.assertEqual(lines[1:6], [
             "  notes 1.0 -> notes 1.1", "  distributions that differ: 3", "    bumped 1.0 -> 1.1", "    added came 0.1",
             "    removed gone 3.0",

@@ -361,10 +361,10 @@ class Damaged(Case):
     def test_damage(self) -> None:
         for name, lock, old, new, text in (
             ("uv", "uv.lock", r'\nname = "attrs"', '\nname = "b"', "no one package 'attrs'"),
-            ("uv", "uv.lock", r"\[\[package\]\]", "[[package", "is no TOML"),
+            ("uv", "uv.lock", r"\[\[package\]\]", "[[package", "is not TOML"),
             ("uv", "uv.lock", r'source = \{ registry = "[^"]*" \}', "source = { moon = 1 }", "does not know"),
             ("uv", "uv.lock", r'source = \{ directory = "[^"]*" \}', 'source = { directory = "no" }', "is not there"),
-            ("pipenv", "Pipfile.lock", r"\}\s*$", "", "is no JSON"),
+            ("pipenv", "Pipfile.lock", r"\}\s*$", "", "is not JSON"),
             ("pipenv", "Pipfile.lock", r'"hashes": \[[^\]]*\]', '"hashes": []', "has no hash"),
             ("pylock", "pylock.toml", r'\nname = "[^"]*"', "", "is damaged"),
         ):
@@ -374,7 +374,7 @@ class Damaged(Case):
     def test_files_that_are_not_locks(self) -> None:
         directory = self.write({"uv.lock": "[a]\nb = 1\n", "x.lock": "click==8\n"})
         self.assertRefused(Flat(directory, "--lock", "uv.lock"), "no lock that Onefold knows")
-        self.assertRefused(Flat(directory, "--lock", "x.lock"), "is no TOML")
+        self.assertRefused(Flat(directory, "--lock", "x.lock"), "is not TOML")
 
 
 class Sources(Case):
@@ -582,4 +582,4 @@ class Scripts(Case):
     def test_invalid_requirements(self) -> None:
         for text in ("a b", "a --hash=sha256:00", "a=1"):
             error = Flat(self.work, "--package", "onefold.toml:3", text).error
-            self.assertEqual(error, f"onefold.toml:3: '{text}' is no requirement")
+            self.assertEqual(error, f"onefold.toml:3: '{text}' is not a requirement")

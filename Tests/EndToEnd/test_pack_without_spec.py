@@ -92,7 +92,7 @@ class Packages(WithoutSpec):
 
         printed = succeed(self.pack("--print-spec", *options, *rest, level=False)).stdout
         self.assertIn(b'packages = ["my.tool[loud]==1.5", "loud"]\n', printed)
-        self.assertIn(b"# Each build chooses the versions of dependencies anew, but for those", printed)
+        self.assertIn(b"# Each build chooses the versions of dependencies again, except those", printed)
         saved = self.work / "saved"
         write_files(saved, {"onefold.toml": printed})
         again = succeed(onefold("pack", "--no-smoke", environment=pack_environment(), cwd=saved))
@@ -196,8 +196,8 @@ class Scripts(WithoutSpec):
             (changed("# ///\n", "\n"), "app.py:1: the block '# /// script' has no end"),
             (changed('"plain"', "3"), "app.py:4: 'dependencies' must hold texts"),
             (changed(">=3.8", ">=3.99"), "app.py:2: needs Python '>=3.99', and no interpreter on this"),
-            (changed(">=3.8", "newest"), "app.py:2: 'requires-python': 'newest' is no version specifier"),
-            (changed("plain", "plain=1"), "app.py:4: 'plain=1' is no requirement"),
+            (changed(">=3.8", "newest"), "app.py:2: 'requires-python': 'newest' is not a version specifier"),
+            (changed("plain", "plain=1"), "app.py:4: 'plain=1' is not a requirement"),
             (changed("# ///\n", tool + "\n"), "app.py:8: 'tool.uv.exclude-newer' decides what is installed"),
             (changed("# ///\n", index + "\n"), "app.py:8: 'plain' comes from the index 'own' alone"),
         ):
@@ -208,7 +208,7 @@ class Scripts(WithoutSpec):
         given = ("app.py", "--python", PREFIX)
         self.assertRefused(*given, message="app.py:2: requires Python <3.8, and the interpreter is")
         self.assertRefused("gone.py", message="'gone.py' does not exist: give the path of a Python script")
-        self.assertRefused(".", message="'.' is no script")
+        self.assertRefused(".", message="'.' is not a script")
 
     def test_a_lock_that_does_not_suit_the_script(self) -> None:
         lock = 'version = 1\nrequires-python = ">=3.8"\n\n[manifest]\nrequirements = []\n'

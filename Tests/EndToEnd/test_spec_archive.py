@@ -188,7 +188,7 @@ class HostileArchives(SpecCase):
 
     def test_devices_and_pipes(self) -> None:
         for type in (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE):
-            self.refused("is no file, directory or link", entry("python/device", type))
+            self.refused("is neither a file, a directory nor a link", entry("python/device", type))
 
     def test_a_tree_without_an_interpreter(self) -> None:
         self.refused("does not start", entry("python/bin/python3"))

@@ -149,5 +149,5 @@ class BadLibraries(SpecCase):
         )
         text = self.work / "application" / "text.so"
         self.assertLibraryFails(
-            str(text), f"'{text}' is no shared library for x86_64-linux: name another file"
+            str(text), f"'{text}' is not a shared library for x86_64-linux: name another file"
         )

@@ -40,9 +40,9 @@ import Testing
     arguments: [
       ("warm", "it has no '>', as in 'warm-overhead>2ms'"),
       ("wram>2ms", "there is no metric 'wram'"),
-      ("warm>ms", "'ms' is no number with a unit"),
-      ("warm>-2ms", "'-2ms' is no number with a unit"),
-      ("warm>1.2.3ms", "'1.2.3ms' is no number with a unit"),
+      ("warm>ms", "'ms' is not a number with a unit"),
+      ("warm>-2ms", "'-2ms' is not a number with a unit"),
+      ("warm>1.2.3ms", "'1.2.3ms' is not a number with a unit"),
       ("warm>2", "warm needs ns, us, ms, s"),
       ("warm>2MB", "warm needs ns, us, ms, s"),
       ("cold-memory>2ms", "cold-memory needs B, KB, MB"),

@@ -25,7 +25,7 @@ class Version:
     def __init__(self, text):
         found = VERSION.match(text.strip())
         if found is None:
-            raise ValueError("'%s' is no version" % text)
+            raise ValueError("'%s' is not a version" % text)
         self.epoch = int(found["epoch"] or 0)
         self.release = tuple(int(part) for part in found["release"].split("."))
         phase = (found["pre"] or "").lower()
@@ -107,7 +107,7 @@ def fulfils(version, specifier):
     for clause in filter(None, specifier.strip().strip("()").split(",")):
         found = CLAUSE.match(clause)
         if found is None:
-            raise ValueError("'%s' is no version specifier" % clause.strip())
+            raise ValueError("'%s' is not a version specifier" % clause.strip())
         if not compares(version, *found.groups()):
             return False
     return True
@@ -163,14 +163,14 @@ class Marker:
         while text[position:].strip():
             found = TOKEN.match(text, position)
             if found is None:
-                raise ValueError("'%s' is no environment marker" % text)
+                raise ValueError("'%s' is not an environment marker" % text)
             symbol, single, double, word = found.groups()
             quoted = single if single is not None else double
             self.tokens.append(Literal(quoted) if quoted is not None else symbol or word)
             position = found.end()
         self.tree = self.disjunction()
         if self.tokens:
-            raise ValueError("'%s' is no environment marker" % text)
+            raise ValueError("'%s' is not an environment marker" % text)
 
     def next_is(self, word):
         if self.tokens and self.tokens[0] == word and not isinstance(self.tokens[0], Literal):
@@ -180,7 +180,7 @@ class Marker:
 
     def take(self):
         if not self.tokens:
-            raise ValueError("'%s' is no environment marker" % self.text)
+            raise ValueError("'%s' is not an environment marker" % self.text)
         return self.tokens.pop(0)
 
     def disjunction(self):
@@ -199,7 +199,7 @@ class Marker:
         if self.next_is("("):
             inside = self.disjunction()
             if not self.next_is(")"):
-                raise ValueError("'%s' is no environment marker" % self.text)
+                raise ValueError("'%s' is not an environment marker" % self.text)
             return inside
         left, operator = self.take(), self.take()
         if operator == "not":
@@ -207,7 +207,7 @@ class Marker:
         right = self.take()
         known = ("===", "~=", "==", "!=", "<=", ">=", "<", ">", "in", "not in")
         if operator not in known or isinstance(left, Literal) == isinstance(right, Literal):
-            raise ValueError("'%s' is no environment marker" % self.text)
+            raise ValueError("'%s' is not an environment marker" % self.text)
         return (operator, left, right)
 
     def holds(self, environment, extras=(), groups=()):
@@ -265,7 +265,7 @@ class Requirement:
     def __init__(self, text):
         found = REQUIREMENT.match(text)
         if found is None:
-            raise ValueError("'%s' is no requirement" % text)
+            raise ValueError("'%s' is not a requirement" % text)
         self.name = normalized(found["name"])
         self.extras = sorted(normalized(extra.strip()) for extra in (found["extras"] or "").split(",") if extra.strip())
         self.url = found["url"]
@@ -273,7 +273,7 @@ class Requirement:
         self.marker = Marker(found["marker"]) if found["marker"] else None
         for clause in filter(None, self.specifier.split(",")):
             if CLAUSE.match(clause) is None:
-                raise ValueError("'%s' is no requirement" % text)
+                raise ValueError("'%s' is not a requirement" % text)
 
     def counts(self, environment, extras=()):
         return self.marker is None or self.marker.holds(environment, extras)

@@ -877,14 +877,14 @@ def read_lock(path, wanted):
         try:
             data = json.loads(text)
         except ValueError as error:
-            fail(path, "is no JSON: %s" % error)
+            fail(path, "is not JSON: %s" % error)
         kind = PipfileLock if "_meta" in data else None
     else:
         data = parsed_toml(text, path)
         kind = kind_of(data)
     if kind is None:
         names = "uv.lock, poetry.lock, pdm.lock, Pipfile.lock or pylock.toml"
-        fail(path, "is no lock that Onefold knows (%s)" % names)
+        fail(path, "is not a lock file that Onefold knows (%s)" % names)
     lock = kind(path, text, data, wanted)
     try:
         lock.read()

@@ -41,7 +41,7 @@ def parsed_toml(text, shown):
     try:
         return parser.loads(text)
     except ValueError as error:
-        fail(shown, "is no TOML: %s" % error)
+        fail(shown, "is not TOML: %s" % error)
 
 
 def load_toml(path):
@@ -164,7 +164,7 @@ class Project:
             elif isinstance(item, dict) and isinstance(item.get("include-group"), str):
                 result += self.group(item["include-group"], (*outer, name))
             else:
-                fail(place, "the group '%s' has an item that is no requirement and no include-group" % name)
+                fail(place, "the group '%s' has an item that is neither a requirement nor an include-group" % name)
         return result
 
     @property
@@ -224,7 +224,7 @@ class Project:
         place = self.place(name)
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, dict):
-                fail(place, "the source of '%s' is no table" % name)
+                fail(place, "the source of '%s' is not a table" % name)
             if one.get("extra") and normalized(one["extra"]) not in extras:
                 continue
             if one.get("group") and normalized(one["group"]) not in groups:

@@ -60,12 +60,12 @@ extension CleanUp {
 func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) -> CachedTree {
   report.start(payload.record)
   let check = try Settings.check(payload.record)
-  let record = payload.record
+  let name = escapedText(payload.record.name)
   var observer = CacheObserver(
-    unpacking: { report.show(.unpacking, Lines.unpacking(record), done: $0, total: $1) },
-    repairing: { report.show(.repairing, Lines.repairing(record), done: $0, total: $1) },
-    checking: { report.show(.checking, Lines.checking(record), done: $0, total: $1) },
-    waiting: { report.waiting(Lines.waiting(record)) },
+    unpacking: { report.show(.unpacking, Lines.unpacking(name), done: $0, total: $1) },
+    repairing: { report.show(.repairing, Lines.repairing(name), done: $0, total: $1) },
+    checking: { report.show(.checking, Lines.checking(name), done: $0, total: $1) },
+    waiting: { report.waiting(Lines.waiting(name)) },
     refusedShared: { report.note(Lines.notUsed($0.path, reason: $0.reason)) },
     moved: { report.moved($0) })
   observer.timeline = report.timeline

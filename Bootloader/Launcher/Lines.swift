@@ -16,14 +16,14 @@ enum Lines {
   static func inUse(_ path: Path) -> Text { "in use: \(path.quoted)" }
   static var nothingToRemove: Text { "there is nothing to remove" }
 
-  // What takes long, before the figures of `TerminalProgress`.
+  // What takes long, before the figures of `TerminalProgress`. `name` is the escaped name of the application.
 
-  static func unpacking(_ record: LaunchRecord) -> Text { "unpacking \(escapedText(record.name))" }
-  static func repairing(_ record: LaunchRecord) -> Text { "repairing \(escapedText(record.name))" }
-  static func checking(_ record: LaunchRecord) -> Text { "checking \(escapedText(record.name))" }
-  static func verifying(_ record: LaunchRecord) -> Text { "verifying \(escapedText(record.name))" }
-  static func waiting(_ record: LaunchRecord) -> Text {
-    "waiting for another instance to unpack \(escapedText(record.name))"
+  static func unpacking(_ name: Text) -> Text { "unpacking \(name)" }
+  static func repairing(_ name: Text) -> Text { "repairing \(name)" }
+  static func checking(_ name: Text) -> Text { "checking \(name)" }
+  static func verifying(_ name: Text) -> Text { "verifying \(name)" }
+  static func waiting(_ name: Text) -> Text {
+    "waiting for another instance to unpack \(name)"
   }
 
   // While the launch continues.

@@ -133,12 +133,13 @@ private func listFiles(_ payload: Payload) throws(Failure) {
 
 private func verifyPayload(_ payload: Payload, _ report: Report) throws(Failure) {
   report.start(payload.record)
+  let name = escapedText(payload.record.name)
   let manifest: Manifest
   do {
     defer { report.finish() }
     manifest = try verify(
       payload,
-      progress: { report.show(.checking, Lines.verifying(payload.record), done: $0, total: $1) },
+      progress: { report.show(.checking, Lines.verifying(name), done: $0, total: $1) },
       timeline: report.timeline)
   }
   report.ready(unpacked: false)
@@ -150,12 +151,13 @@ private func extractPayload(_ payload: Payload, to target: Path, _ report: Repor
 {
   report.start(payload.record)
   TerminationSignals.hold()
+  let name = escapedText(payload.record.name)
   let manifest: Manifest
   do throws(Failure) {
     defer { report.finish() }
     manifest = try extract(
       payload, to: target,
-      progress: { report.show(.unpacking, Lines.unpacking(payload.record), done: $0, total: $1) },
+      progress: { report.show(.unpacking, Lines.unpacking(name), done: $0, total: $1) },
       timeline: report.timeline)
   } catch { throw error.whileExtracting }
   report.ready(unpacked: true)

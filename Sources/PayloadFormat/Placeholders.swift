@@ -23,6 +23,7 @@ public struct Placeholders: Sendable {
   }
 
   /// `text` with values in place of the placeholders. Other braces stay. Inserted values are not searched again.
+  @inline(never)
   public func filled(_ text: [UInt8]) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(text.count)
@@ -32,6 +33,7 @@ public struct Placeholders: Sendable {
   }
 
   /// Appends the replacement of the bytes at `index`, and returns how many bytes it replaced.
+  @inline(never)
   func replace(_ text: Span<UInt8>, at index: Int, _ result: inout [UInt8]) -> Int {
     let rest = text.extracting(index..<text.count)
     guard rest[0] == UInt8(ascii: "{") else {
@@ -56,6 +58,7 @@ public struct Placeholders: Sendable {
   }
 
   /// Whether `name` and as many closing braces follow the first `braces` bytes of `text`.
+  @inline(never)
   private func isPlaceholder(_ text: Span<UInt8>, _ name: StaticString, braces: Int) -> Bool {
     let end = braces + name.utf8CodeUnitCount
     return text.count >= end + braces

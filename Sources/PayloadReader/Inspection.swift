@@ -49,8 +49,9 @@ private func entryCounts(_ manifest: Manifest) -> Text {
 }
 
 /// The files of a tree and the bytes in them: "2 files, 1,234 bytes".
+@inline(never)
 public func sizeText(_ manifest: Manifest) -> Text {
-  counted(manifest.fileCount, "file") + ", " + counted(manifest.contentLength, "byte")
+  "\(counted(manifest.fileCount, "file")), \(counted(manifest.contentLength, "byte"))"
 }
 
 extension Text {

@@ -23,15 +23,17 @@ public func grouped(_ number: UInt64) -> Text {
 
 /// A count and its noun: "1 file", "1,234 files". Without `plural`, the plural is `noun` and an "s".
 @inline(never)
-public func counted(_ number: UInt64, _ noun: StaticString, plural: StaticString? = nil) -> Text {
+public func counted(_ number: UInt64, _ noun: StaticString, plural: StaticString = "") -> Text {
   var text = grouped(number)
   text.append(literal: " ")
-  text.append(literal: number == 1 ? noun : plural ?? noun)
-  if number != 1 && plural == nil { text.append(literal: "s") }
+  let hasOwnPlural = number != 1 && plural.utf8CodeUnitCount > 0
+  text.append(literal: hasOwnPlural ? plural : noun)
+  if number != 1 && !hasOwnPlural { text.append(literal: "s") }
   return text
 }
 
 /// A count and its noun; see the function for `UInt64`. Traps if `number` is negative.
-public func counted(_ number: Int, _ noun: StaticString, plural: StaticString? = nil) -> Text {
+@inline(never)
+public func counted(_ number: Int, _ noun: StaticString, plural: StaticString = "") -> Text {
   counted(UInt64(number), noun, plural: plural)
 }

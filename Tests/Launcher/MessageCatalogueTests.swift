@@ -112,10 +112,6 @@ import Testing
 
   // MARK: Lines
 
-  private static var record: LaunchRecord {
-    LaunchRecord(name: [UInt8]("...".utf8), entry: [0x65], target: [0x74])
-  }
-
   private func stderrLines() -> [String] {
     let manifest = try! Manifest(parsing: ManifestBuilder.ofEmptyTree)
     let path = Self.path
@@ -128,10 +124,9 @@ import Testing
   }
 
   private func terminalLines() -> [String] {
-    let record = Self.record
     let work = [Lines.unpacking, Lines.checking, Lines.repairing, Lines.verifying]
-    let lines = work.map { TerminalProgress.line($0(record), done: 1, total: 2) }
-    return (lines + [Lines.waiting(record)]).map { "on a terminal: \(masked($0.string))" }
+    let lines = work.map { TerminalProgress.line($0("..."), done: 1, total: 2) }
+    return (lines + [Lines.waiting("...")]).map { "on a terminal: \(masked($0.string))" }
   }
 
   /// Each event with its members, as a launch would write them. A process of its own writes them.

@@ -4,8 +4,9 @@
 copying, archives, packing, unpacking alone, and the memory of one process. texts.md has the words
 of the report. A module imports modules of lower levels only:
 
-    11  command
-    10  report
+    12  command
+    11  report
+    10  updates
      9  building
      8  levels  memory  packing  scale  sources
      7  cold  phases  servers  sizes  start  warm
@@ -14,6 +15,6 @@ of the report. A module imports modules of lower levels only:
      4  launches  specs
      3  workshop
      2  places  trees
-     1  applications  pictures  sections  timing
-     0  figures  running  texts
+     1  applications  pictures  sections  static_server  timing
+     0  chunks  figures  running  texts
 """

@@ -1,5 +1,6 @@
 // Charts of a report as SVG elements for an HTML page. Colors are CSS variables of the page.
 
+import Posix
 import Reporting
 
 /// Places values on a horizontal axis that begins at 0 or below.

@@ -97,6 +97,13 @@ let package = Package(
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
+      name: "Updates",
+      dependencies: [
+        "BuildTools", "ContentHash", "OutputFiles", "PayloadFormat", "PayloadReader", "Posix",
+        "Processes",
+      ],
+      swiftSettings: strict),
+    .target(
       name: "LaunchBench",
       dependencies: [
         "Launcher", "OutputFiles", "PayloadFormat", "PayloadReader", "Posix", "Processes",
@@ -108,7 +115,7 @@ let package = Package(
       dependencies: [
         "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "LaunchBench", "OutputFiles",
         "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "Processes", "PythonStaging",
-        "Reporting",
+        "Reporting", "Updates",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),
@@ -191,6 +198,10 @@ let package = Package(
     .testTarget(
       name: "LaunchBenchTests", dependencies: ["LaunchBench", "Posix", "TestSupport", "Reporting"],
       path: "Tests/LaunchBench", exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(
+      name: "UpdatesTests",
+      dependencies: ["Updates", "PayloadFormat", "PayloadReader", "Posix", "TestSupport"],
+      path: "Tests/Updates", swiftSettings: strict),
     .testTarget(
       name: "OnefoldCLITests",
       dependencies: [

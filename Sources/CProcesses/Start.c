@@ -14,6 +14,16 @@ cprocess_measured_t *cprocess_map_measured(void) {
   return address == MAP_FAILED ? 0 : address;
 }
 
+long cprocess_pipe(int ends[2]) {
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+  // The flag belongs to this end alone: the writer blocks.
+  if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0) return 0;
+  long result = -errno;
+  close(ends[0]);
+  close(ends[1]);
+  return result;
+}
+
 // MARK: Programs
 
 typedef struct {

@@ -21,6 +21,7 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(Failure) -> 
   (inspectCommand, runInspect),
   (verifyCommand, runVerify),
   (compareCommand, runCompare),
+  (fetchCommand, runFetch),
   (extractCommand, runExtract),
   (cacheCommand, runCache),
   (benchCommand, runBench),

@@ -28,7 +28,7 @@ let environmentVariables: [(name: String, meaning: String)] = [
   ),
   (
     "ONEFOLD_DOWNLOAD_TIMEOUT",
-    "Seconds without an answer after which a download of an archive has failed; default: 60."
+    "Seconds without an answer after which a download has failed; default: 60."
   ),
   ("ONEFOLD_CACHE", "The cache directory that cache looks at, unless --cache is given."),
   (

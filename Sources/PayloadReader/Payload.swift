@@ -48,6 +48,19 @@ public final class Payload: Sendable {
       file, named: path, trailer, record, appendedLength: UInt64(tail.bytes.count - trailerEnd))
   }
 
+  /// Finds, parses and verifies the trailer in `tail`, the last bytes of a file of `size` bytes that need not be
+  /// there otherwise, such as one on a server. Messages call it `path`.
+  public static func trailer(inTail tail: [UInt8], size: UInt64, named path: Path) throws(Failure)
+    -> Trailer
+  {
+    let offset = size - UInt64(tail.count)
+    guard let index = Trailer.find(in: tail.span, tailOffset: offset) else {
+      throw .noPayload(path)
+    }
+    let bytes = [UInt8](tail[index..<index + Trailer.byteCount])
+    return try parseTrailer(bytes, at: offset + UInt64(index), path)
+  }
+
   /// Opens the file at `path`, following symlinks.
   ///
   /// - Throws: "open", and the failures of `read(_:named:)`.
@@ -122,8 +135,8 @@ public final class Payload: Sendable {
     guard hasher.finish() == trailer.prefixHash else { throw .damaged(.bootloader, path) }
   }
 
-  /// Fills all of `buffer` from the file.
-  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Failure) {
+  /// Fills all of `buffer` with stored bytes of the file, which are not verified.
+  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Failure) {
     let count = try file.read(into: buffer, at: Int64(offset))
     guard count == buffer.count else { throw .format(FormatError(.trailerOffset), path) }
   }

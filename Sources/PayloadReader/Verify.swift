@@ -6,17 +6,19 @@ public import Reporting
 /// Checks a onefile completely, in parallel, and writes nothing.
 ///
 /// Checks the bootloader, the manifest, the hash and the decoding of each frame, and the hash of each file's
-/// content.
+/// content. `mostWorkers` limits the memory to that of so many buffers; nil for the limit of a launch.
 ///
 /// - Throws: "read", "allocate memory", the first damage that is found, or `interrupted`.
 public func verify(
-  _ payload: Payload, progress: UnpackProgress? = nil, timeline: Timeline? = nil
+  _ payload: Payload, mostWorkers: Int? = nil, progress: UnpackProgress? = nil,
+  timeline: Timeline? = nil
 ) throws(Failure) -> Manifest {
   timeline.begin(.check)
   try payload.verifyPrefix()
   let manifest = try payload.readManifest()
   let verifier = Verifier(payload, manifest)
-  try verifier.run(workers: workerCount(for: manifest), progress: progress, timeline: timeline)
+  let workers = min(workerCount(for: manifest), mostWorkers ?? .max)
+  try verifier.run(workers: workers, progress: progress, timeline: timeline)
   return manifest
 }
 

@@ -31,7 +31,7 @@ public struct RunningProcess: ~Copyable {
   /// measured.
   public var startTime: Int64 { measured?.pointee.start ?? 0 }
 
-  fileprivate init(
+  init(
     _ command: Subprocess, number: Int32, output: consuming FileDescriptor,
     errors: consuming FileDescriptor, isTraced: Bool,
     _ measured: UnsafeMutablePointer<cprocess_measured_t>?
@@ -183,7 +183,7 @@ extension Subprocess {
   }
 
   /// Returns the process id, or the negated error number.
-  private func start(
+  func start(
     _ output: Int32, _ errors: Int32, _ isTraced: Bool,
     _ measured: UnsafeMutablePointer<cprocess_measured_t>?
   ) -> Int {
@@ -203,7 +203,7 @@ extension Subprocess {
 
 extension FileDescriptor {
   /// Creates an unnamed file in memory, for reading and writing. The corresponding C function is `memfd_create`.
-  fileprivate static func inMemory(_ name: StaticString) throws(Failure) -> FileDescriptor {
+  static func inMemory(_ name: StaticString) throws(Failure) -> FileDescriptor {
     do throws(Errno) {
       let raw = try retrying { Path(name).withCString { cprocess_memory_file($0) } }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path(name))
@@ -213,7 +213,7 @@ extension FileDescriptor {
 
 extension Errno {
   /// - Parameter result: A negated error number.
-  fileprivate init(result: Int) { self.init(rawValue: Int32(truncatingIfNeeded: -result)) }
+  init(result: Int) { self.init(rawValue: Int32(truncatingIfNeeded: -result)) }
 }
 
 /// A separate process that kills a process group when this process is killed.

@@ -8,6 +8,7 @@ from typing import Callable, Iterator, Sequence
 from benchmarks.running import Failure, Unavailable
 
 from .soak import Row, Soak  # Before what it makes importable.
+from .world import rows
 
 from sweep_support import (
     FAULTED,
@@ -21,6 +22,7 @@ from sweep_support import (
     outcomes,
     scenarios,
 )
+from test_sweep_fetch import FetchKilled
 
 PointsOf = Callable[[Scenario], Sequence[Point]]
 
@@ -29,7 +31,10 @@ ROUNDS = {"framed": 5, "warm-full": 5, "confirm": 5, "repair-framed": 5}
 
 
 def kill(soak: Soak) -> Iterator[Row]:
-    yield from swept(soak, KILLED, kill_points, "", ROUNDS)
+    if soak.point is None or not soak.point.startswith(f"{FetchKilled.__name__}/"):
+        yield from swept(soak, KILLED, kill_points, "", ROUNDS)
+    if soak.point is None or soak.point.startswith(f"{FetchKilled.__name__}/"):
+        yield from rows(soak, FetchKilled)
 
 
 def fault(soak: Soak) -> Iterator[Row]:

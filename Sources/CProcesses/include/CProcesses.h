@@ -54,6 +54,8 @@ long cprocess_start(const char *path, char *const *arguments, char *const *envir
 static inline long cprocess_memory_file(const char *name) {
   return cposix_result(syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
 }
+// Creates a pipe: `ends[0]` for reading without blocking, `ends[1]` for writing. Returns 0, or -errno.
+long cprocess_pipe(int ends[2]);
 
 // Starts a guard process that kills the process group `group` when `lifeline` is closed, as it is when this
 // process is killed. Stores `lifeline`. Returns the guard's process id, or -errno.

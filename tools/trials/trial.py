@@ -123,7 +123,7 @@ def launch(project: Project, program: Path, home: Path, environment: dict[str, s
             if project.contains not in answer:
                 raise Failed(f"answers {answer[:500]!r}")
             server.send_signal(signal.SIGTERM)
-            server.wait(30)
+            server.wait(120)
         except (Failed, subprocess.TimeoutExpired) as error:
             raise Failed(f"{error}\n{log.read_text(errors='replace')[-3000:]}") from None
         finally:

@@ -192,7 +192,7 @@ class Scripts(WithoutSpec):
             ("print(1)\n", "app.py: there is no inline metadata in it: begin it with the lines"),
             (SCRIPT + SCRIPT, "app.py:12: this is the second block '# /// script', after that in line 1"),
             (changed("# ]", "# "), "app.py:6: not valid TOML"),
-            (changed("# /// script", "# /// skript"), "app.py:1: a block of the type 'skript' is nothing"),
+            (changed("# /// script", "# /// skript"), "app.py:1: a block of the type 'skript' is unknown"),
             (changed("# ///\n", "\n"), "app.py:1: the block '# /// script' has no end"),
             (changed('"plain"', "3"), "app.py:4: 'dependencies' must hold texts"),
             (changed(">=3.8", ">=3.99"), "app.py:2: needs Python '>=3.99', and no interpreter on this"),

@@ -70,8 +70,8 @@ let package = Package(
     .target(
       name: "PayloadWriter",
       dependencies: [
-        "BuildTools", "PayloadFormat", "Posix", "OutputFiles", "ContentHash", "CFilter", "CZstd",
-        "CLZMA", "Reporting",
+        "BuildTools", "PayloadFormat", "PayloadReader", "Posix", "OutputFiles", "ContentHash",
+        "Processes", "Reporting", "CFilter", "CZstd", "CLZMA",
       ],
       swiftSettings: strict),
     .target(name: "CToml"),

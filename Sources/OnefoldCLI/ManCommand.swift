@@ -22,6 +22,11 @@ let environmentVariables: [(name: String, meaning: String)] = [
     "ONEFOLD_PACK_CACHE",
     "The packer's cache directory, unless --cache or --no-cache is given."
   ),
+  ("ONEFOLD_REMOTE_CACHE", "The URL of the remote cache of pack, unless --remote-cache is given."),
+  (
+    "ONEFOLD_REMOTE_CACHE_READ_ONLY",
+    "If set and not empty, pack adds nothing to the remote cache."
+  ),
   (
     "ONEFOLD_PYTHON_MIRROR",
     "Replaces the scheme and host of the URL of an interpreter's archive."

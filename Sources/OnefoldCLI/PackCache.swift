@@ -1,4 +1,5 @@
 import CacheDirectory
+import PayloadWriter
 import Posix
 
 /// The options of every command that uses the packer's cache.
@@ -7,8 +8,42 @@ let cacheOptions = [
     name: "--cache", value: "DIR", values: .directory,
     help: "the directory that keeps compressed frames for the next packing; default: "
       + "ONEFOLD_PACK_CACHE, or onefold-pack in the user's cache directory"),
-  Option(name: "--no-cache", help: "keep nothing for the next packing, and use nothing"),
+  Option(
+    name: "--remote-cache", value: "URL",
+    help: "a web server that keeps compressed frames for several builders, by GET and PUT; "
+      + "default: ONEFOLD_REMOTE_CACHE, or none"),
+  Option(
+    name: "--remote-cache-read-only",
+    help: "add nothing to the remote cache, for builds that are not trusted"),
+  Option(
+    name: "--no-cache", help: "keep nothing for the next packing, and use nothing, also no remote"),
 ]
+
+/// The remote cache of a packing; nil if there is none.
+func remoteCache(_ arguments: Arguments) throws(Failure) -> RemoteCache? {
+  let given = arguments.value("--remote-cache")
+  let isReadOnly = arguments.has("--remote-cache-read-only")
+  if arguments.has("--no-cache") {
+    guard given == nil else {
+      throw .usage("option '--remote-cache' does not go with '--no-cache'")
+    }
+    return nil
+  }
+  let variable = ProcessContext.variable("ONEFOLD_REMOTE_CACHE")
+  guard var url = (given ?? variable)?.string else {
+    guard !isReadOnly else {
+      throw .usage("option '--remote-cache-read-only' needs a remote cache: add --remote-cache URL")
+    }
+    return nil
+  }
+  guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+    let name = given == nil ? "ONEFOLD_REMOTE_CACHE" : "option '--remote-cache'"
+    throw .usage("\(name) needs a URL that begins with http:// or https://, not \(Path(url).quoted)")
+  }
+  while url.hasSuffix("/") { url.removeLast() }
+  let mayWrite = ProcessContext.variable("ONEFOLD_REMOTE_CACHE_READ_ONLY") == nil
+  return RemoteCache(url: url, isWritable: mayWrite && !isReadOnly)
+}
 
 /// The packer's cache directory; nil if there is none.
 ///

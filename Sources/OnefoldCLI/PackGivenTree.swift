@@ -106,6 +106,7 @@ private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest 
   let compression = try makeCompression(nil, arguments)
   let workers = try makeWorkers(arguments)
   let cache = try packCacheDirectory(arguments)
+  let remote = try remoteCache(arguments)
   let latestTime = try sourceDateEpoch()
   // Last, so that mistakes on the command line are reported before a missing bootloader.
   let bootloader = try findBootloader(
@@ -113,7 +114,7 @@ private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest 
   return PackRequest(
     tree: tree, output: arguments.value("--output") ?? Path(name), bootloader: bootloader,
     record: record, compression: compression, workers: workers,
-    frameCache: cache?.appending("frames"), latestTime: latestTime)
+    frameCache: cache?.appending("frames"), remoteCache: remote, latestTime: latestTime)
 }
 
 private func defaultName(_ entry: [UInt8]) -> [UInt8] {

@@ -74,6 +74,7 @@ private struct SpecBuild {
   let compression: Compression
   let workers: Int
   let cache: Path?
+  let remote: RemoteCache?
   let epoch: Int64?
 
   init(_ spec: Spec, _ arguments: Arguments) throws(Failure) {
@@ -82,6 +83,7 @@ private struct SpecBuild {
     compression = try makeCompression(spec.archive, arguments)
     workers = try makeWorkers(arguments)
     cache = try packCacheDirectory(arguments)
+    remote = try remoteCache(arguments)
     epoch = try sourceDateEpoch()
     bootloader = try findBootloader(arguments.value("--bootloader"), for: spec.target)
     output = try Self.output(spec, arguments)
@@ -146,7 +148,7 @@ private struct SpecBuild {
     let request = PackRequest(
       tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
       compression: compression, workers: workers, frameCache: cache?.appending("frames"),
-      releaseTime: staged.releaseTime)
+      remoteCache: remote, releaseTime: staged.releaseTime)
     return try packTree(request) { phase, done, total in
       progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }

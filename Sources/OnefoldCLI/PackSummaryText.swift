@@ -37,6 +37,7 @@ func packMembers(
     ("contents", .number(UInt64(summary.contents))),
     ("frames", .number(UInt64(summary.frames))),
     ("frames_from_cache", .number(UInt64(summary.framesFromCache))),
+    ("frames_from_remote_cache", .number(UInt64(summary.framesFromRemote))),
     ("bytes_in", .number(summary.bytesIn)),
     ("bytes_out", .number(summary.bytesOut)),
     ("ratio", .thousandths(ratio)),

@@ -56,18 +56,15 @@ public struct FrameDecoder: ~Copyable {
       try FrameDecoder.decompress(
         frame.codec, UnsafeRawBufferPointer(source), into: target, context: context)
     else { throw .damaged(.undecodable(index), payload.path) }
-    switch frame.filter {
-    case .none: break
-    case .x86: cfilter_x86_undo(target.baseAddress, target.count)
-    case .arm64: cfilter_arm64_undo(target.baseAddress, target.count)
-    }
+    frame.filter.undo(on: target)
     timeline.end(.decode, bytes: target.count)
     return UnsafeRawBufferPointer(target)
   }
 
   /// Decodes `source` to exactly `target`; returns false if the result differs in length or the bytes are
-  /// invalid. For a single use, zstd also works without a context. Throws if memory cannot be allocated.
-  static func decompress(
+  /// invalid. A filter remains applied. For a single use, zstd also works without a context. Throws if memory
+  /// cannot be allocated.
+  public static func decompress(
     _ codec: Codec, _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
     context: OpaquePointer? = nil
   ) throws(Failure) -> Bool {
@@ -89,6 +86,17 @@ public struct FrameDecoder: ~Copyable {
       // An error is a huge number, which Swift imports as a negative one.
       return ZSTD_isError(result) == 0 && result == target.count
     case .xz: return try decompressXZ(source, into: target)
+    }
+  }
+}
+
+extension FrameFilter {
+  /// Undoes the filter on the raw bytes of a frame, in place.
+  public func undo(on bytes: UnsafeMutableRawBufferPointer) {
+    switch self {
+    case .none: break
+    case .x86: cfilter_x86_undo(bytes.baseAddress, bytes.count)
+    case .arm64: cfilter_arm64_undo(bytes.baseAddress, bytes.count)
     }
   }
 }

@@ -66,56 +66,27 @@ final class FrameCache: Sendable {
 
   // MARK: Entries
 
-  /// The name of a frame's entry.
-  static func key(
-    _ raw: UnsafeRawBufferPointer, _ filter: FrameFilter, _ compression: Compression
-  ) -> Digest {
-    var maker: Text = "onefold frame 2, \(compression.codec.name) \(compression.level), "
-    maker += "filter \(Int(filter.rawValue)), "
-    switch compression.codec {
-    case .store: break
-    case .zstd: maker += Text(utf8: [UInt8](Path(cString: ZSTD_versionString()).bytes))
-    case .xz: maker += Text(utf8: [UInt8](Path(cString: lzma_version_string()).bytes))
-    }
-    var hasher = SHA256Hasher()
-    hasher.update(maker.bytes.span)
-    // Ends the text, which has no NUL.
-    hasher.update(zeros: 1)
-    hasher.update(raw)
-    return hasher.finish()
-  }
-
   /// Returns the stored bytes of a frame with `rawLength` raw bytes, and their codec and hash; nil if there is no
   /// intact entry. Counts as a use of the entry.
   func lookUp(_ key: Digest, rawLength: Int, _ codec: Codec) -> EncodedFrame? {
     guard let file = try? FileDescriptor.open(name(key), in: directory.handle, .readNoFollow),
       let status = try? file.status(), status.kind == .file,
-      status.size > Header.byteCount,
-      status.size <= Header.byteCount + Limits.frameStoredLength,
-      var bytes = try? file.bytes(at: 0, count: Int(status.size)), bytes.count == status.size,
-      let header = Header(parsing: bytes.span)
-    else { return nil }
-    bytes.removeFirst(Header.byteCount)
-    // A frame that compression does not shrink is stored.
-    let found = bytes.count < rawLength ? codec : .store
-    guard header.key == key, header.rawLength == UInt64(rawLength), header.codec == found,
-      found != .store || header.filter == .none,
-      bytes.count <= rawLength, SHA256Hasher.digest(of: bytes.span) == header.hash
+      status.size <= FrameEntry.longest,
+      let bytes = try? file.bytes(at: 0, count: Int(status.size)), bytes.count == status.size,
+      let frame = FrameEntry.parse(bytes, key, rawLength: rawLength, codec)
     else { return nil }
     try? file.setModificationTimeToNow()
-    return EncodedFrame(bytes: bytes, codec: found, filter: header.filter, hash: header.hash)
+    return frame
   }
 
   /// Adds a frame. After the first failure, no more frames are added.
   func add(_ frame: EncodedFrame, _ key: Digest, rawLength: Int) {
     guard state.withLock({ $0.failure == nil }) else { return }
-    let header = Header(
-      key: key, rawLength: UInt64(rawLength), codec: frame.codec, filter: frame.filter,
-      hash: frame.hash)
+    let header = FrameEntry.header(of: frame, key, rawLength: rawLength)
     var failure: Failure? = nil
     do throws(Failure) {
       try makeSubdirectory(key)
-      try write(header.encoded(), frame.bytes, to: path.appending(name(key).bytes))
+      try write(header, frame.bytes, to: path.appending(name(key).bytes))
     } catch { failure = error }
     state.withLock {
       $0.hasNewEntries = true
@@ -149,49 +120,6 @@ final class FrameCache: Sendable {
       try directory.handle.createDirectory(name(key).parent, mode: 0o700)
     } catch {
       if error.errno != .exists { throw error }
-    }
-  }
-
-  private struct Header {
-    var key: Digest
-    var rawLength: UInt64
-    var codec: Codec
-    var filter: FrameFilter
-    /// The hash of the stored bytes.
-    var hash: Digest
-
-    static let byteCount = 88
-    private static let magic: [UInt8] = [0x4F, 0x46, 0x46, 0x43, 2, 0]
-
-    init(key: Digest, rawLength: UInt64, codec: Codec, filter: FrameFilter, hash: Digest) {
-      self.key = key
-      self.rawLength = rawLength
-      self.codec = codec
-      self.filter = filter
-      self.hash = hash
-    }
-
-    init?(parsing bytes: Span<UInt8>) {
-      guard bytes.count >= Header.byteCount else { return nil }
-      guard let filter = FrameFilter(rawValue: bytes[6]), let codec = Codec(rawValue: bytes[7])
-      else { return nil }
-      var rawLength: UInt64 = 0
-      for index in 0..<8 { rawLength |= UInt64(bytes[8 + index]) << UInt64(8 * index) }
-      self.init(
-        key: Digest(bytes, at: 16), rawLength: rawLength, codec: codec, filter: filter,
-        hash: Digest(bytes, at: 48))
-      // Every flag must match, such as the filter.
-      let all = encoded()
-      for index in bytes.indices.prefix(Header.byteCount) where bytes[index] != all[index] {
-        return nil
-      }
-    }
-
-    func encoded() -> [UInt8] {
-      var bytes = Header.magic + [filter.rawValue, codec.rawValue]
-      for index in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: rawLength >> UInt64(8 * index))) }
-      bytes += key.bytes + hash.bytes
-      return bytes + SHA256Hasher.digest(of: bytes.span).bytes.prefix(8)
     }
   }
 
@@ -248,15 +176,6 @@ final class FrameCache: Sendable {
     }
     return entries
   }
-}
-
-/// A frame as it is stored in the file.
-struct EncodedFrame: Sendable {
-  var bytes: [UInt8]
-  var codec: Codec
-  var filter: FrameFilter
-  /// The hash of `bytes`.
-  var hash: Digest
 }
 
 extension FileTime {

@@ -2,6 +2,7 @@ import CFilter
 import CLZMA
 import CZstd
 public import PayloadFormat
+import PayloadReader
 import Posix
 
 /// The settings of frame compression.
@@ -77,7 +78,7 @@ struct FrameEncoder: ~Copyable {
       default: try encodeZstd(raw, context)
       }
     guard length < source.count else {
-      undo(applied, on: source)
+      applied.undo(on: source)
       return (raw, .store, .none)
     }
     return (UnsafeRawBufferPointer(rebasing: output.bytes[..<length]), compression.codec, applied)
@@ -97,16 +98,8 @@ struct FrameEncoder: ~Copyable {
     case .arm64: cfilter_arm64_apply(source.baseAddress, source.count)
     }
     if try encodeZstd(raw, trial) < without { return filter }
-    undo(filter, on: source)
+    filter.undo(on: source)
     return .none
-  }
-
-  private func undo(_ filter: FrameFilter, on source: UnsafeMutableRawBufferPointer) {
-    switch filter {
-    case .none: break
-    case .x86: cfilter_x86_undo(source.baseAddress, source.count)
-    case .arm64: cfilter_arm64_undo(source.baseAddress, source.count)
-    }
   }
 
   private func encodeZstd(_ source: UnsafeRawBufferPointer, _ context: OpaquePointer)

@@ -28,6 +28,8 @@ public struct PackRequest: Sendable {
   /// The directory that keeps compressed frames for the next packing, created if it is missing; nil: keep none.
   /// The output does not depend on it.
   public var frameCache: Path?
+  /// A web server that keeps compressed frames as well; nil: none. The output has the same content with it.
+  public var remoteCache: RemoteCache?
   /// Seconds since 1970. Files, directories and symlinks modified later get this time instead; nil: all keep
   /// theirs. (This is the purpose of `SOURCE_DATE_EPOCH`.)
   public var latestTime: Int64?
@@ -37,8 +39,8 @@ public struct PackRequest: Sendable {
 
   public init(
     tree: Path, output: Path, bootloader: Bootloader, record: LaunchRecord,
-    compression: Compression, workers: Int, frameCache: Path? = nil, latestTime: Int64? = nil,
-    releaseTime: Int64? = nil
+    compression: Compression, workers: Int, frameCache: Path? = nil,
+    remoteCache: RemoteCache? = nil, latestTime: Int64? = nil, releaseTime: Int64? = nil
   ) {
     self.tree = tree
     self.output = output
@@ -47,6 +49,7 @@ public struct PackRequest: Sendable {
     self.compression = compression
     self.workers = workers
     self.frameCache = frameCache
+    self.remoteCache = remoteCache
     self.latestTime = latestTime
     self.releaseTime = releaseTime
   }
@@ -61,8 +64,9 @@ public struct PackSummary: Sendable {
   /// The number of distinct contents of files that are not empty.
   public var contents = 0
   public var frames = 0
-  /// The frames that came from the cache.
+  /// The frames that came from a cache, and those of them that came from the remote one.
   public var framesFromCache = 0
+  public var framesFromRemote = 0
   /// Bytes of all files; identical files count each time.
   public var bytesIn: UInt64 = 0
   /// Bytes of the onefile.
@@ -90,9 +94,9 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   let prefix = paddedPrefix(request.bootloader)
   try write(prefix, to: output)
   var warning: Text? = nil
-  let cache = openCache(request, warning: &warning)
+  let caches = FrameCaches(request, warning: &warning)
   let sink = try writeFrames(
-    request, tree, index: index, layout: layout, to: output, cache: cache, progress: progress)
+    request, tree, index: index, layout: layout, to: output, caches: caches, progress: progress)
   let frames = sink.frames
 
   let (raw, summary) = makeManifest(
@@ -116,10 +120,12 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
   result.bytesOut = output.length
   result.treeID = trailer.manifestHash
   result.framesFromCache = sink.fromCache
+  result.framesFromRemote = sink.fromRemote
   if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
   try output.publish()
-  cache?.prune()
-  if let problem = warning ?? cache?.problem { result.warnings.append(problem) }
+  caches.local?.prune()
+  if let problem = warning ?? caches.local?.problem { result.warnings.append(problem) }
+  if let problem = caches.remote?.problem { result.warnings.append(problem) }
   if let open = warningOfOpenModes(tree) { result.warnings.append(open) }
   return result
 }
@@ -138,11 +144,22 @@ private func warningOfOpenModes(_ tree: ScannedTree) -> Text? {
     "group or others may write to \(counted(count, "entry", plural: "entries")) of the tree: launches remove that permission, extracting keeps it"
 }
 
-private func openCache(_ request: PackRequest, warning: inout Text?) -> FrameCache? {
-  // For uncompressed frames, a lookup costs more than a copy.
-  guard let path = request.frameCache, request.compression.codec != .store else { return nil }
-  return FrameCache.open(path, problem: &warning)
+/// Where frames may be found instead of being compressed.
+private struct FrameCaches: Sendable {
+  var local: FrameCache?
+  var remote: RemoteFrames?
+
+  init(_ request: PackRequest, warning: inout Text?) {
+    // For uncompressed frames, a lookup costs more than a copy.
+    guard request.compression.codec != .store else { return }
+    if let path = request.frameCache { local = FrameCache.open(path, problem: &warning) }
+    if let cache = request.remoteCache { remote = RemoteFrames(cache) }
+  }
+
+  var isEmpty: Bool { local == nil && remote == nil }
 }
+
+private enum FrameOrigin { case compressed, local, remote }
 
 // MARK: Checks
 
@@ -225,17 +242,20 @@ private struct FrameSink: Sendable {
   private var waiting: [Int: (bytes: [UInt8], frame: Manifest.Frame)] = [:]
   private(set) var frames: [Manifest.Frame] = []
   private(set) var fromCache = 0
+  private(set) var fromRemote = 0
   private var offset: UInt64 = 0
 
   /// Adds frame `item`, and writes all frames whose turn has come.
   mutating func add(
-    _ item: Int, _ encoded: EncodedFrame, rawLength: Int, isFromCache: Bool, to output: OutputFile
+    _ item: Int, _ encoded: EncodedFrame, rawLength: Int, from origin: FrameOrigin,
+    to output: OutputFile
   ) throws(Failure) {
     let frame = Manifest.Frame(
       offset: 0, storedLength: encoded.bytes.count, rawLength: rawLength, codec: encoded.codec,
       filter: encoded.filter, hash: encoded.hash)
     waiting[item] = (encoded.bytes, frame)
-    if isFromCache { fromCache += 1 }
+    if origin != .compressed { fromCache += 1 }
+    if origin == .remote { fromRemote += 1 }
     while var ready = waiting.removeValue(forKey: next) {
       try write(ready.bytes, to: output)
       ready.frame.offset = offset
@@ -248,7 +268,7 @@ private struct FrameSink: Sendable {
 
 private func writeFrames(
   _ request: PackRequest, _ tree: ScannedTree, index: ContentIndex, layout: FrameLayout,
-  to output: OutputFile, cache: FrameCache?, progress: PackProgress?
+  to output: OutputFile, caches: FrameCaches, progress: PackProgress?
 ) throws(Failure) -> FrameSink {
   let total = layout.frames.reduce(UInt64(0)) { sum, frame in
     sum + UInt64(frame.last.map { $0.start + $0.length } ?? 0)
@@ -265,11 +285,11 @@ private func writeFrames(
         let pieces = layout.frames[item]
         let source = try fill(raw.bytes, with: pieces, of: tree, contents: index)
         let filter = pieces.first.map { index.contents[$0.content].kind.filter } ?? .none
-        let (frame, isFromCache) = try encode(
-          source, filter: filter, compression: request.compression, with: encoder, cache: cache)
+        let (frame, origin) = try encode(
+          source, filter: filter, compression: request.compression, with: encoder, caches: caches)
         try sink.withLock { (sink) throws(Failure) in
           try sink.add(
-            item, frame, rawLength: source.count, isFromCache: isFromCache, to: output)
+            item, frame, rawLength: source.count, from: origin, to: output)
         }
         work.add(bytes: source.count)
         if number == 0, let progress { progress(.compressing, work.bytesDone, total) }
@@ -284,22 +304,26 @@ private func writeFrames(
   return sink.withLock { $0 }
 }
 
-/// Compresses a frame, or finds it in the cache. Adds a new frame to the cache. Changes `source`.
+/// Compresses a frame, or finds it in a cache. Adds it to those that lack it. Changes `source`.
 private func encode(
   _ source: UnsafeMutableRawBufferPointer, filter: FrameFilter, compression: Compression,
-  with encoder: borrowing FrameEncoder, cache: FrameCache?
-) throws(Failure) -> (frame: EncodedFrame, isFromCache: Bool) {
-  let key =
-    cache == nil
-    ? Digest.zero : FrameCache.key(UnsafeRawBufferPointer(source), filter, compression)
-  if let frame = cache?.lookUp(key, rawLength: source.count, compression.codec) {
-    return (frame, true)
+  with encoder: borrowing FrameEncoder, caches: FrameCaches
+) throws(Failure) -> (frame: EncodedFrame, origin: FrameOrigin) {
+  let raw = UnsafeRawBufferPointer(source)
+  let key = caches.isEmpty ? Digest.zero : FrameEntry.key(raw, filter, compression)
+  if let frame = caches.local?.lookUp(key, rawLength: raw.count, compression.codec) {
+    return (frame, .local)
+  }
+  if let frame = caches.remote?.lookUp(key, raw, compression.codec) {
+    caches.local?.add(frame, key, rawLength: raw.count)
+    return (frame, .remote)
   }
   let (bytes, codec, applied) = try encoder.encode(source, filter)
   let frame = EncodedFrame(
     bytes: [UInt8](bytes), codec: codec, filter: applied, hash: SHA256Hasher.digest(of: bytes))
-  cache?.add(frame, key, rawLength: source.count)
-  return (frame, false)
+  caches.local?.add(frame, key, rawLength: source.count)
+  caches.remote?.add(frame, key, rawLength: source.count)
+  return (frame, .compressed)
 }
 
 /// Assembles a frame's raw bytes: exactly the bytes that were hashed, with zeros between them.

@@ -203,7 +203,7 @@ extension Subprocess {
 
 extension FileDescriptor {
   /// Creates an unnamed file in memory, for reading and writing. The corresponding C function is `memfd_create`.
-  static func inMemory(_ name: StaticString) throws(Failure) -> FileDescriptor {
+  public static func inMemory(_ name: StaticString) throws(Failure) -> FileDescriptor {
     do throws(Errno) {
       let raw = try retrying { Path(name).withCString { cprocess_memory_file($0) } }
       return FileDescriptor(owning: Int32(truncatingIfNeeded: raw), path: Path(name))

@@ -23,7 +23,7 @@ final class ServerSource: Source {
 
   init(_ url: String) {
     self.url = url
-    name = Path(ServerSource.withoutCredentials(url))
+    name = Path(withoutCredentials(url))
     let given = ProcessContext.variable("ONEFOLD_DOWNLOAD_TIMEOUT").flatMap { Double($0.string) }
     timeout = Int(min(max(given ?? 60, 1), 86_400).rounded(.up))
   }
@@ -36,15 +36,6 @@ final class ServerSource: Source {
     let isScheme = !scheme.isEmpty && scheme.utf8.allSatisfy { (0x61...0x7A).contains($0) }
     if isScheme { throw .otherScheme(Path(text)) }
     return false
-  }
-
-  /// Leaves out "user:password@".
-  private static func withoutCredentials(_ url: String) -> String {
-    guard let start = url.firstRange(of: "://") else { return url }
-    let rest = url[start.upperBound...]
-    let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-    guard let at = authority.lastIndex(of: "@") else { return url }
-    return String(url[..<start.upperBound]) + rest[rest.index(after: at)...]
   }
 
   // MARK: Reading

@@ -592,6 +592,7 @@ class Command(Case):
                 "contents": 2,
                 "frames": 1,
                 "frames_from_cache": 0,
+                "frames_from_remote_cache": 0,
                 "bytes_in": bytes_in,
                 "bytes_out": size,
                 "codec": "zstd",

@@ -273,6 +273,18 @@ private let start = "\u{2}start\u{3}"
   @Test(
     arguments: [
       (["--cache", "x", "--no-cache"], "option '--cache' does not go with '--no-cache'"),
+      (
+        ["--remote-cache", "http://x", "--no-cache"],
+        "option '--remote-cache' does not go with '--no-cache'"
+      ),
+      (
+        ["--remote-cache", "ftp://x"],
+        "option '--remote-cache' needs a URL that begins with http:// or https://, not 'ftp://x'"
+      ),
+      (
+        ["--remote-cache-read-only"],
+        "option '--remote-cache-read-only' needs a remote cache: add --remote-cache URL"
+      ),
       (["--cache="], "option '--cache' needs a directory"),
     ] as [([String], String)])
   func cacheOptionsThatContradict(_ options: [String], _ message: String) async throws {
@@ -467,7 +479,7 @@ private let start = "\u{2}start\u{3}"
         """))
     let json = try await run(arguments + ["--json"], 0)
     #expect(json.out.contains("\"codec\": \"zstd\",\n  \"level\": 19,\n"))
-    #expect(json.out.contains("\"frames\": 1,\n  \"frames_from_cache\": 1,\n"))
+    #expect(json.out.contains("\"frames\": 1,\n  \"frames_from_cache\": 1,\n  \"frames_from_remote_cache\": 0,\n"))
     #expect(json.error == "")
   }
 

@@ -97,7 +97,7 @@ import TestSupport
       _ bytes: [UInt8], _ codec: Codec, _ level: Int, _ filter: FrameFilter = .none
     ) -> Digest {
       bytes.withUnsafeBytes {
-        FrameCache.key($0, filter, Compression(codec: codec, level: level, frameSize: 1 << 20))
+        FrameEntry.key($0, filter, Compression(codec: codec, level: level, frameSize: 1 << 20))
       }
     }
     let keys = [

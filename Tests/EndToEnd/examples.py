@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from support import (
     executable,
     mapped_libraries,
     processes,
+    run,
     scratch,
     start,
     succeed,
@@ -84,6 +86,18 @@ def pack_spec(directory: Path, output: Path, spec: str = "onefold.toml") -> Onef
         raise unittest.SkipTest(f"needs Python {missing[1]}, which {spec} of {directory.name} names")
     summary = json.loads(succeed(result).stdout)
     return Onefile(Path(summary["output"]), summary)
+
+
+def node_program() -> str:
+    """The program node: of this machine, else that of the example."""
+    example = REPOSITORY / ".build/examples/node-server/tree/bin/node"
+    found = shutil.which("node") or shutil.which(example)
+    if found is None:
+        raise unittest.SkipTest("needs the program node, or tools/make-example --tree-only node-server")
+    version = run([found, "--version"]).stdout.decode()
+    if int(version[1:].split(".")[0]) < 18:
+        raise unittest.SkipTest(f"needs Node.js 18, which has fetch; this is {version}")
+    return found
 
 
 def pyenv_has(version: str) -> bool:

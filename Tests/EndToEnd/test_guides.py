@@ -9,7 +9,7 @@ import shutil
 import unittest
 from pathlib import Path
 
-from examples import EXAMPLES, GUIDES, free_port, pack_spec, packed_example
+from examples import EXAMPLES, GUIDES, free_port, node_program, pack_spec, packed_example
 from support import REPOSITORY, Case, Onefile, executable, processes, run, succeed
 
 #: The spec that a guide explains.
@@ -123,14 +123,7 @@ class Shells(Case):
 
     def setUp(self) -> None:
         super().setUp()
-        # That of the example, where the machine has none.
-        example = REPOSITORY / ".build/examples/node-server/tree/bin/node"
-        self.program = shutil.which("node") or shutil.which(example)
-        if self.program is None:
-            self.skipTest("needs the program node, or tools/make-example --tree-only node-server")
-        version = run([self.program, "--version"]).stdout.decode()
-        if int(version[1:].split(".")[0]) < 18:
-            self.skipTest(f"needs Node.js 18, which has fetch; this is {version}")
+        self.program = node_program()
 
     def node(self, code: str, resource: str, onefile: Onefile) -> list[str]:
         """The lines that the code prints; the onefile is among the shell's resources."""

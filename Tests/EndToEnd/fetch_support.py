@@ -8,16 +8,12 @@ import json
 import os
 import re
 import shutil
-import socket
-import subprocess
 import threading
-import time
 import unittest
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from support import (
-    IS_ROOT,
     Case,
     Result,
     StrPath,
@@ -28,9 +24,7 @@ from support import (
     onefold,
     pack,
     program,
-    start,
     succeed,
-    wait_until,
 )
 
 #: The last bytes that a fetch asks for first: the longest signature and the trailer.
@@ -97,66 +91,6 @@ class FetchCase(Case):
         self.assertIs(self.file, self.old)
         kept = {"notes", self.partial.name} if partial else {"notes"}
         self.assertLessEqual(set(listing(self.place)), kept)
-
-
-class Request(NamedTuple):
-    path: str
-    status: int
-    range: str
-    #: Of the body.
-    sent: int
-
-
-class Nginx:
-    """nginx, which serves a directory as it is."""
-
-    def __init__(self, test: unittest.TestCase, root: Path, directives: str = "") -> None:
-        program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if program is None:
-            test.skipTest("needs the program nginx")
-        place = root.parent / "nginx"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        self.log = place / "access"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        temporary = "".join(
-            f"{kind}_temp_path {place}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        settings = place / "nginx.conf"
-        settings.write_text(
-            f"""{"user root;" if IS_ROOT else ""} daemon off; pid {place}/pid; error_log {place}/errors;
-            events {{}}
-            http {{
-              {temporary}
-              log_format counted '$uri|$status|$http_range|$body_bytes_sent';
-              access_log {self.log} counted;
-              server {{ listen 127.0.0.1:{port}; root "{root}"; {directives} }}
-            }}"""
-        )
-        self.process = start([program, "-c", settings, "-e", place / "errors"], stdin=subprocess.DEVNULL)
-        test.addCleanup(self.process.communicate)
-        test.addCleanup(self.process.terminate)
-        wait_until(lambda: self.answers(port), "nginx listens")
-
-    def answers(self, port: int) -> bool:
-        if self.process.poll() is not None:
-            raise AssertionError(f"nginx ended: {self.process.communicate()}")
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    def requests(self, count: int) -> list[Request]:
-        """So many requests, which nginx logs after it has answered them."""
-
-        def read() -> list[Request]:
-            lines = self.log.read_text().splitlines() if self.log.exists() else []
-            fields = [line.split("|") for line in lines]
-            return [Request(path, int(status), asked, int(sent)) for path, status, asked, sent in fields]
-
-        wait_until(lambda: len(read()) >= count, f"nginx logs {count} requests")
-        return read()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

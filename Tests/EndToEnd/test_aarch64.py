@@ -20,7 +20,6 @@ from support import (
     BOOTLOADER,
     READER,
     Case,
-    File,
     Onefile,
     make_leaf,
     make_tree,

@@ -14,7 +14,6 @@ from typing import Any, Iterator, Optional
 
 from support import (
     AS_NOBODY,
-    IS_ROOT,
     REPOSITORY,
     Call,
     Case,

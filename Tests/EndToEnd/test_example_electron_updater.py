@@ -15,11 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Sequence
 
-from examples import EXAMPLES, free_port, node_program
+from examples import EXAMPLES, node_program
+from nginx import Nginx, Request
 from support import (
     AS_NOBODY,
     GOLDEN,
-    IS_ROOT,
     Case,
     Mounts,
     Onefile,
@@ -36,7 +36,6 @@ from support import (
     run,
     start,
     succeed,
-    wait_until,
 )
 
 EXAMPLE = EXAMPLES / "electron-updater"
@@ -112,82 +111,23 @@ def ranges_of(wanted: Sequence[Part]) -> list[str]:
     return [f"bytes={begin}-{end - 1}" for begin, end in ranges]
 
 
-class Request(NamedTuple):
-    path: str
-    status: int
-    sent: int
-    range: str
-
-
-class Nginx:
-    """nginx of this machine as a process of the test, with its own configuration."""
-
-    CONFIGURATION = """
-daemon off;
-pid {work}/pid;
-error_log {work}/errors;
-{user}
-events {{ worker_connections 64; }}
-http {{
-  log_format lines '$request_uri $status $body_bytes_sent $http_range';
-  access_log {work}/access lines;
-  client_body_temp_path {work}/temporary; proxy_temp_path {work}/temporary; fastcgi_temp_path {work}/temporary;
-  uwsgi_temp_path {work}/temporary; scgi_temp_path {work}/temporary;
-  default_type application/octet-stream;
-  types {{ text/html html; }}
-  gzip_types *;
-  server {{
-    listen 127.0.0.1:{port};
-    root {work}/files;
-    location /whole/ {{ alias {work}/files/; max_ranges 0; }}
-    location /slow/ {{ alias {work}/files/; limit_rate 1m; }}
-    location /gzip/ {{ alias {work}/files/; gzip on; max_ranges 0; gzip_proxied any; }}
-    location /moved/ {{ rewrite ^/moved/(.*) /$1 redirect; }}
-    location /nowhere {{ return 302 http://127.0.0.1:1/nothing; }}
-    location /unsafe {{ return 302 http://0.0.0.0:{port}/demo; }}
-    location /busy {{ return 503; }}
-  }}
-}}
+#: Places of the server that answer otherwise.
+PLACES = """
+location /whole/ {{ alias {files}/; max_ranges 0; }}
+location /slow/ {{ alias {files}/; limit_rate 1m; }}
+location /gzip/ {{ alias {files}/; gzip on; max_ranges 0; gzip_proxied any; }}
+location /moved/ {{ rewrite ^/moved/(.*) /$1 redirect; }}
+location /nowhere {{ return 302 http://127.0.0.1:1/nothing; }}
+location /unsafe {{ return 302 http://updates.invalid/demo; }}
+location /busy {{ return 503; }}
 """
 
-    def __init__(self, work: Path) -> None:
-        binary = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-        if binary is None:
-            raise unittest.SkipTest("needs the program nginx")
-        self.work, self.files, port = work, work / "files", free_port()
-        self.files.mkdir(parents=True)
-        self.url = f"http://127.0.0.1:{port}"
-        user = "user root;" if IS_ROOT else ""
-        (work / "configuration").write_text(self.CONFIGURATION.format(work=work, port=port, user=user))
-        self.process = start([binary, "-p", work, "-c", work / "configuration"])
-        self.seen = 0
-        wait_until(lambda: (work / "pid").exists() or self.process.poll() is not None, "nginx")
-        if self.process.poll() is not None:
-            raise AssertionError(self.process.communicate()[1])
 
-    def serve(self, onefile: Onefile, name: str) -> str:
-        """Publishes the file as a release does: by a rename."""
-        shutil.copy(onefile.path, self.files / ".new")
-        (self.files / ".new").rename(self.files / name)
-        return f"{self.url}/{name}"
-
-    def requests(self, count: int) -> list[Request]:
-        """Those since the last call, of which there must be so many."""
-        wait_until(lambda: len(self.lines()) >= self.seen + count, f"{count} requests in {self.lines()[self.seen:]}")
-        lines = self.lines()[self.seen :]
-        self.seen += len(lines)
-        if len(lines) != count:
-            raise AssertionError(f"{len(lines)} requests, not {count}: {lines}")
-        split = [line.split(" ", 3) for line in lines]
-        return [Request(path, int(status), int(sent), wanted) for path, status, sent, wanted in split]
-
-    def lines(self) -> list[str]:
-        access = self.work / "access"
-        return access.read_text().splitlines() if access.exists() else []
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.communicate()
+def serve(nginx: Nginx, onefile: Onefile, name: str) -> str:
+    """Publishes the file as a release does: by a rename."""
+    shutil.copy(onefile.path, nginx.files / ".new")
+    (nginx.files / ".new").rename(nginx.files / name)
+    return f"{nginx.url}/{name}"
 
 
 class Bad(ThreadingHTTPServer):
@@ -330,11 +270,12 @@ class FromNginx(Client):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.nginx = Nginx(cls.shared / "nginx")
+        files = cls.shared / "served"
+        cls.nginx = Nginx(files, PLACES.format(files=files))
         cls.addClassCleanup(cls.nginx.end)
 
     def test_an_update_fetches_what_changed_and_the_old_version_comes_back(self) -> None:
-        url = self.nginx.serve(self.new, "demo")
+        url = serve(self.nginx, self.new, "demo")
         old = self.file.stat()
         link = self.work / "link"
         link.symlink_to(self.file)
@@ -352,7 +293,7 @@ class FromNginx(Client):
         self.assertEqual(plan["fetchRequests"], len(wanted))
         self.assertEqual((result["updated"], result["version"], result["previousVersion"]), (True, "2", "1"))
         # The plan, the update, and an update that finds nothing new.
-        _, tail, *ranges, poll = self.nginx.requests(len(wanted) + 3)
+        _, tail, *ranges, poll = self.nginx.next_requests(len(wanted) + 3)
         self.assertEqual((tail.status, tail.sent, poll.sent), (206, 4096, 4096))
         self.assertEqual([(r.status, r.range) for r in ranges], [(206, one) for one in wanted])
         self.assertEqual(result["fetched"], {"bytes": 4096 + expected, "requests": 1 + len(wanted)})
@@ -370,23 +311,23 @@ class FromNginx(Client):
         self.assertStarts(b"1")
 
     def test_without_ranges_all_is_fetched(self) -> None:
-        self.nginx.serve(self.new, "demo")
+        serve(self.nginx, self.new, "demo")
         result = self.update(f"{self.nginx.url}/whole/demo", keepPrevious=False)
         self.assertTrue(result["whole"])
         size = self.new.path.stat().st_size
         self.assertEqual(result["fetched"]["requests"], 2)
         # What came of the first answer before the client ended it is for the server to say.
-        self.assertEqual(self.nginx.requests(2)[1], Request("/whole/demo", 200, size, "-"))
+        self.assertEqual(self.nginx.next_requests(2)[1], Request("/whole/demo", 200, "-", size))
         self.assertInstalled(self.new)
         self.assertEqual(listing(self.place), ["demo"])
         # Only the whole file can tell that nothing is new.
         result = self.update(f"{self.nginx.url}/whole/demo")
         self.assertFalse(result["updated"])
-        self.assertEqual(self.nginx.requests(2)[1].sent, size)
+        self.assertEqual(self.nginx.next_requests(2)[1].sent, size)
         self.assertEqual(listing(self.place), ["demo"])
 
     def test_a_redirect_a_slow_server_and_a_first_installation(self) -> None:
-        self.nginx.serve(self.new, "demo")
+        serve(self.nginx, self.new, "demo")
         self.file.unlink()
         bundled = os.fspath(self.old.path)
         # A second without a byte is too long; the whole takes longer.
@@ -395,7 +336,7 @@ class FromNginx(Client):
         self.assertEqual(result["fetched"]["bytes"], 4096 + sum(part.length for part in missing))
         # Each request was redirected.
         count = 1 + len(ranges_of(missing))
-        self.assertEqual([r.status for r in self.nginx.requests(2 * count)], [302, 206] * count)
+        self.assertEqual([r.status for r in self.nginx.next_requests(2 * count)], [302, 206] * count)
         self.assertEqual(self.file.read_bytes(), self.new.path.read_bytes())
         self.assertEqual(listing(self.place), ["demo"])
         mask = os.umask(0)
@@ -403,8 +344,8 @@ class FromNginx(Client):
         self.assertEqual(self.file.stat().st_mode & 0o7777, 0o777 & ~mask)
 
     def test_what_is_no_update_is_refused(self) -> None:
-        url = self.nginx.serve(self.new, "demo")
-        self.nginx.serve(make_version(self.shared, "4", (), "other"), "other")
+        url = serve(self.nginx, self.new, "demo")
+        serve(self.nginx, make_version(self.shared, "4", (), "other"), "other")
         (self.nginx.files / "page.html").write_text("<h1>Not here</h1>" * 500)
         (self.nginx.files / "short.html").write_text("<h1>Not here</h1>")
         (self.nginx.files / "empty").write_bytes(b"")
@@ -434,7 +375,7 @@ class FromNginx(Client):
                 self.assertRegex(answer["message"], r"^[^\n]+[^\n.]$")
         self.assertInstalled(self.old)
         self.assertEqual(listing(self.place), ["demo"])
-        self.nginx.seen = len(self.nginx.lines())
+        self.nginx.seen = len(self.nginx.logged())
 
 
 class FromOthers(Client):

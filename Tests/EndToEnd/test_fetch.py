@@ -6,25 +6,22 @@ import fcntl
 import hashlib
 import json
 import os
-import resource
 import shutil
 import signal
 import stat
-import struct
 import subprocess
-import time
 import unittest
 from pathlib import Path
 from typing import Any
 
-from fetch_support import GAP, TAIL, FetchCase, Nginx, Odd
+from fetch_support import GAP, TAIL, FetchCase, Odd
+from nginx import Nginx
 from support import (
     AS_NOBODY,
     IS_ROOT,
     ONEFOLD,
     Mounts,
     bare_environment,
-    hash_file,
     listing,
     make_tree,
     needs_root,
@@ -43,7 +40,8 @@ from support import (
 class FromNginx(FetchCase):
     def setUp(self) -> None:
         super().setUp()
-        self.nginx = Nginx(self, self.served)
+        self.nginx = Nginx(self.served)
+        self.addCleanup(self.nginx.end)
 
     def compared(self, old: Path, new: Path) -> Any:
         return json.loads(succeed(onefold("compare", "--json", old, new)).stdout)

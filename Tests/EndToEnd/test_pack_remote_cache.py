@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable
 
-from fetch_support import Nginx
+from nginx import Nginx
 from support import Case, StrPath, hash_file, make_tree, onefold, program, succeed
 from test_pack_cache import COUNT, FRAME, compressible
 
@@ -54,9 +54,9 @@ class RemoteCache(Case):
 
     def server(self) -> tuple[str, Path]:
         """The URL of an empty directory that nginx serves, and the directory."""
-        root = self.new_directory() / "root"
-        root.mkdir()
-        return f"{Nginx(self, root, WEBDAV).url}/frames", root / "frames"
+        nginx = Nginx(self.new_directory() / "root", WEBDAV)
+        self.addCleanup(nginx.end)
+        return f"{nginx.url}/frames", nginx.files / "frames"
 
     def misbehaving(self, answer: Answer, listens: bool = True) -> str:
         """The URL of a server that answers every request like this, or where none listens."""

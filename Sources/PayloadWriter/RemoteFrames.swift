@@ -124,7 +124,7 @@ final class RemoteFrames: Sendable {
     ]
     let name = hexText(key.bytes).string
     let all = fixed + options + ["--url", "\(cache.url)/\(name)"]
-    let curl = Subprocess(findBesideOnefold("curl"), all.map { Path($0) })
+    let curl = Subprocess(HostProgram.curl.besideOnefold, all.map { Path($0) })
     var process = try curl.startWithPipe()
     var body: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)

@@ -14,7 +14,7 @@ final class CurlAnswers {
   /// Starts curl, or returns nil if there is none.
   init?(arguments: [String]) throws(Failure) {
     let subprocess = Subprocess(
-      findBesideOnefold("curl"), arguments.map { Path($0) }, environment: nil)
+      HostProgram.curl.besideOnefold, arguments.map { Path($0) }, environment: nil)
     do throws(Failure) { process = try subprocess.startWithPipe() } catch {
       if error.errno == .noSuchFile { return nil }
       throw error

@@ -35,7 +35,10 @@ public typealias FetchProgress = @Sendable (_ label: Text, _ done: UInt64, _ tot
 /// Every part is compared with its hash before it is kept, and the whole file before it gets its name by a rename. If
 /// the call throws or is killed, the output is as it was. A partial file may stay, which the next call resumes.
 ///
-/// - Parameter warn: receives sentences about files that could not be used, without a final full stop.
+/// - Parameters:
+///   - warn: receives sentences about files that could not be used, without a final full stop.
+///   - progress: is called from one thread at a time.
+/// - Throws: why the source, a seed or the output can't be used, the system call that failed, or `interrupted`.
 public func fetch(
   _ request: FetchRequest, warn: @escaping (String) -> Void, progress: @escaping FetchProgress
 ) throws(Failure) -> FetchResult {

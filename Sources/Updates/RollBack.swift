@@ -13,6 +13,8 @@ public struct RollBackResult: Sendable {
 
 /// Puts `FILE.previous` in the place of `FILE` by a rename, after checking all of it. At every moment there is one of
 /// the two.
+///
+/// - Throws: that there is no such file or that it is damaged, the system call that failed, or `interrupted`.
 public func rollBack(_ output: Path, progress: @escaping FetchProgress) throws(Failure)
   -> RollBackResult
 {

@@ -38,7 +38,8 @@ func remoteCache(_ arguments: Arguments) throws(Failure) -> RemoteCache? {
   }
   guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
     let name = given == nil ? "ONEFOLD_REMOTE_CACHE" : "option '--remote-cache'"
-    throw .usage("\(name) needs a URL that begins with http:// or https://, not \(Path(url).quoted)")
+    throw .usage(
+      "\(name) needs a URL that begins with http:// or https://, not \(Path(url).quoted)")
   }
   while url.hasSuffix("/") { url.removeLast() }
   let mayWrite = ProcessContext.variable("ONEFOLD_REMOTE_CACHE_READ_ONLY") == nil

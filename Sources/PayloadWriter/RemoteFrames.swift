@@ -117,7 +117,8 @@ final class RemoteFrames: Sendable {
   private func request(_ key: Digest, _ options: [String], longest: Int) throws(Failure) -> Answer {
     // The status comes last on stderr, because a body may be anything.
     let fixed = [
-      "--silent", "--show-error", "--location", "--max-redirs", "5", "--netrc-optional", "--globoff",
+      "--silent", "--show-error", "--location", "--max-redirs", "5", "--netrc-optional",
+      "--globoff",
       "--proto", "=http,https", "--proto-redir", "=http,https",
       "--max-time", "\(requestSeconds)",
       "--write-out", "%{stderr}\n%{http_code}",
@@ -144,7 +145,9 @@ final class RemoteFrames: Sendable {
     let message = lines.first { $0.hasPrefix("curl: ") }.map { readable($0.utf8) }
     // curl may fail after the head of an answer.
     guard result.succeeded else {
-      guard case .exited(let code) = result.end else { throw Failure("run", curl.program, .timedOut) }
+      guard case .exited(let code) = result.end else {
+        throw Failure("run", curl.program, .timedOut)
+      }
       return Answer(status: 0, body: [], problem: message ?? "curl \(endText(code))")
     }
     return Answer(status: status, body: body, problem: "it answered with the HTTP status \(status)")

@@ -479,7 +479,9 @@ private let start = "\u{2}start\u{3}"
         """))
     let json = try await run(arguments + ["--json"], 0)
     #expect(json.out.contains("\"codec\": \"zstd\",\n  \"level\": 19,\n"))
-    #expect(json.out.contains("\"frames\": 1,\n  \"frames_from_cache\": 1,\n  \"frames_from_remote_cache\": 0,\n"))
+    #expect(
+      json.out.contains(
+        "\"frames\": 1,\n  \"frames_from_cache\": 1,\n  \"frames_from_remote_cache\": 0,\n"))
     #expect(json.error == "")
   }
 

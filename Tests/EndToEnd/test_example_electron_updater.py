@@ -115,10 +115,9 @@ def ranges_of(wanted: Sequence[Part]) -> list[str]:
 PLACES = """
 location /whole/ {{ alias {files}/; max_ranges 0; }}
 location /slow/ {{ alias {files}/; limit_rate 1m; }}
-location /gzip/ {{ alias {files}/; gzip on; max_ranges 0; gzip_proxied any; }}
 location /moved/ {{ rewrite ^/moved/(.*) /$1 redirect; }}
 location /nowhere {{ return 302 http://127.0.0.1:1/nothing; }}
-location /unsafe {{ return 302 http://updates.invalid/demo; }}
+location /unsafe {{ return 302 http://0.0.0.0:$server_port/demo; }}
 location /busy {{ return 503; }}
 """
 

@@ -373,7 +373,7 @@ class Damaged(Case):
 
     def test_files_that_are_not_locks(self) -> None:
         directory = self.write({"uv.lock": "[a]\nb = 1\n", "x.lock": "click==8\n"})
-        self.assertRefused(Flat(directory, "--lock", "uv.lock"), "no lock that Onefold knows")
+        self.assertRefused(Flat(directory, "--lock", "uv.lock"), "is not a lock file that Onefold knows")
         self.assertRefused(Flat(directory, "--lock", "x.lock"), "is not TOML")
 
 

@@ -1,6 +1,6 @@
 """Packs docs/examples/fastapi-server, launches the file cold and warm, and prints what a person wants to know.
 
-usage: tools/demo.py     (tools/demo calls it, after it built dist/onefold)
+usage: tools/demo.py ONEFOLD     (tools/demo calls it with the packer that it built)
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EXAMPLE = REPOSITORY / "docs" / "examples" / "fastapi-server"
-ONEFOLD = REPOSITORY / "dist" / "onefold"
+ONEFOLD = sys.argv[1]
 ONEFILE = REPOSITORY / "dist" / "fastapi-server"
 
 #: Those that the example's requirements are locked for.

@@ -24,7 +24,7 @@ from .sources import sources
 from .start import start
 from .texts import parts_of, text
 from .timing import Cost
-from .updates import updates
+from .updates import large_updates, updates
 from .warm import warm
 
 SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
@@ -43,8 +43,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "scale": ("Scale", scale),
     "levels": ("Compression levels", levels),
     "updates": ("Updates", updates),
+    "large-updates": ("Updates of a large server", large_updates),
 }
-ON_REQUEST = ("cachibot", "building", "heavy", "sources", "levels", "updates")
+ON_REQUEST = ("cachibot", "building", "heavy", "sources", "levels", "updates", "large-updates")
 TITLES = [title for title, _ in SECTIONS.values()]
 
 TARGET_HEADS = ["target", "limit", "measured", "", "section"]

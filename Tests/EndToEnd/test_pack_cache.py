@@ -41,7 +41,9 @@ def entries(frames: Path) -> list[Path]:
     return sorted(path for path in frames.glob("*/*"))
 
 
-class FrameCache(Case):
+class FrameCase(Case):
+    """A tree of many frames, which is packed with several caches."""
+
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
@@ -74,6 +76,8 @@ class FrameCache(Case):
         self.assertEqual(hash_file(output), self.expected)
         return json.loads(result.stdout)
 
+
+class FrameCache(FrameCase):
     def assertCached(self, summary: dict[str, Any]) -> None:
         self.assertEqual(summary["frames_from_cache"], summary["frames"])
 

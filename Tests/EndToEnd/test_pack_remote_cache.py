@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from nginx import Nginx
-from support import Case, StrPath, hash_file, make_tree, onefold, program, succeed
-from test_pack_cache import COUNT, FRAME, compressible
+from support import StrPath, onefold, succeed
+from test_pack_cache import FrameCase
 
 #: As docs/command-line.md describes such a server.
 WEBDAV = "location / { dav_methods PUT; create_full_put_path on; client_max_body_size 0; }"
@@ -21,36 +21,14 @@ HEADER = 88
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
-class RemoteCache(Case):
+class RemoteCache(FrameCase):
     """Each builder has no cache of its own; nginx keeps what they share."""
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        files = {f"file {i:02}": compressible(FRAME, f"{i}") for i in range(COUNT)}
-        cls.tree = make_tree(cls.shared / "tree", {"run": program(), **files})
-        output = cls.shared / "without"
-        succeed(onefold(*cls.command(output, "--no-cache")))
-        cls.expected = hash_file(output)
-
-    @classmethod
-    def command(cls, output: Path, *options: StrPath) -> list[StrPath]:
-        command: list[StrPath] = ["pack", "--json", "--tree", cls.tree, "--entry", "run"]
-        return [*command, "-o", output, "--level", "1", "--frame-size", "64", *options]
 
     def pack(self, url: str, *options: StrPath, warns: str = "", **running: Any) -> dict[str, Any]:
         """The summary of a builder with an empty cache; its output is what it is without any."""
-        output = self.work / "packed"
-        cache = self.new_directory()
-        command = self.command(output, "--cache", cache, "--remote-cache", url, *options)
-        result = succeed(onefold(*command, **running))
-        errors = result.stderr.decode()
-        if warns:
-            self.assertRegex(errors, rf"\Aonefold pack: warning: the remote cache [^\n]*{warns}[^\n]*\n\Z")
-        else:
-            self.assertEqual(errors, "")
-        self.assertEqual(hash_file(output), self.expected)
-        return json.loads(result.stdout)
+        cache = ("--cache", self.new_directory(), "--remote-cache", url)
+        about = rf"(?<=warning: )the remote cache (?=[^\n]*{warns})" if warns else ""
+        return super().pack(*cache, *options, warns=about, **running)
 
     def server(self) -> tuple[str, Path]:
         """The URL of an empty directory that nginx serves, and the directory."""
@@ -89,7 +67,7 @@ class RemoteCache(Case):
         # By the variable; then its own cache has them.
         variables = {"ONEFOLD_REMOTE_CACHE": url, "ONEFOLD_PACK_CACHE": self.new_directory()}
         for expected in (second["frames"], 0):
-            result = succeed(onefold(*self.command(self.work / "packed"), environment=variables))
+            result = succeed(onefold(*self.command(self.tree, self.work / "packed"), environment=variables))
             summary = json.loads(result.stdout)
             self.assertEqual(summary["frames_from_remote_cache"], expected)
             self.assertEqual(summary["frames_from_cache"], summary["frames"])
@@ -166,7 +144,7 @@ class RemoteCache(Case):
     def test_a_password_is_not_shown(self) -> None:
         url = self.misbehaving(lambda handler: handler.send_error(500)).replace("//", "//user:secret@")
         output = self.work / "packed"
-        result = succeed(onefold(*self.command(output, "--remote-cache", url)))
+        result = succeed(onefold(*self.command(self.tree, output, "--remote-cache", url)))
         self.assertNotIn(b"secret", result.stderr)
         self.assertIn(b"HTTP status 500", result.stderr)
 

@@ -152,20 +152,23 @@ class Published:
         self.new = room / "new"
         shutil.copy(pair.new, self.new)
         self.zsync_map, self.delta, self.patch = (room / name for name in ("map", "delta", "patch"))
-        output_of(["zsyncmake", "-u", self.server.url(self.new), "-o", self.zsync_map, self.new])
+        output_of(["zsyncmake", "-u", self.url(self.new), "-o", self.zsync_map, self.new])
         window = ["-B", str(SOURCE_WINDOW), "-s", pair.old]
         output_of(["xdelta3", "-e", "-9", *window, self.new, self.delta])
         output_of(["zstd", "-q", "-19", LONG, f"--patch-from={pair.old}", self.new, "-o", self.patch])
         # What a client makes.
         self.got, self.target = room / "got", room / "target"
 
+    def url(self, file: Path) -> str:
+        return f"{self.server.url}/{file.name}"
+
     def ways(self) -> dict[str, Callable[[], tuple[Run, int]]]:
         old = self.pair.old
-        fetch: list[Part] = [self.program, "fetch", "--quiet", self.server.url(self.new)]
+        fetch: list[Part] = [self.program, "fetch", "--quiet", self.url(self.new)]
         # It renames its result from the working directory.
         zsync: list[Part] = ["env", "-C", self.room, "zsync", "-q", "-i", old, "-o", self.target]
         curl: list[Part] = ["curl", "-sfo"]
-        get = self.server.url
+        get = self.url
         delta: list[Part] = ["xdelta3", "-d", "-B", str(SOURCE_WINDOW), "-s", old]
         patch: list[Part] = ["zstd", "-dq", LONG, f"--patch-from={old}", self.got, "-o"]
         return {

@@ -309,8 +309,9 @@ private final class Fetch {
     _ partial: PartialFile, _ payload: Payload, _ manifest: Manifest, from start: UInt64,
     _ tail: Tail
   ) throws(Failure) -> [Piece] {
+    let all = pieces(of: payload.trailer, manifest)
     var absent: [Piece] = []
-    for piece in pieces(of: payload.trailer, manifest) {
+    for piece in all {
       if piece.offset >= start, try hasHash(piece, in: payload, at: piece.offset) {
         note(piece, piece.offset >= tail.offset ? .source : .partial)
       } else {
@@ -330,7 +331,7 @@ private final class Fetch {
       progress("copying", done, needed)
     }
     result.payload = payload
-    result.pieces = pieces(of: payload.trailer, manifest)
+    result.pieces = all
     return missing
   }
 

@@ -98,12 +98,3 @@ public func ifInstalled(_ body: () throws(Failure) -> Subprocess.Result) throws(
     throw error
   }
 }
-
-/// A URL without "user:password@", for messages.
-public func withoutCredentials(_ url: String) -> String {
-  guard let start = url.firstRange(of: "://") else { return url }
-  let rest = url[start.upperBound...]
-  let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-  guard let at = authority.lastIndex(of: "@") else { return url }
-  return String(url[..<start.upperBound]) + rest[rest.index(after: at)...]
-}

@@ -112,54 +112,49 @@ final class RemoteFrames: Sendable {
     var problem: String
   }
 
-  /// Runs curl for one entry. Proxies, certificates and `~/.netrc` are curl's business. A body of more than
-  /// `longest` bytes is no answer.
+  /// Runs curl for one entry. A body of more than `longest` bytes is no answer.
   private func request(_ key: Digest, _ options: [String], longest: Int) throws(Failure) -> Answer {
-    // The status comes last on stderr, because a body may be anything.
-    let fixed = [
-      "--silent", "--show-error", "--location", "--max-redirs", "5", "--netrc-optional",
-      "--globoff",
-      "--proto", "=http,https", "--proto-redir", "=http,https",
-      "--max-time", "\(requestSeconds)",
-      "--write-out", "%{stderr}\n%{http_code}",
-    ]
-    let name = hexText(key.bytes).string
-    let all = fixed + options + ["--url", "\(cache.url)/\(name)"]
-    let curl = Subprocess(HostProgram.curl.besideOnefold, all.map { Path($0) })
+    let url = "\(cache.url)/\(hexText(key.bytes).string)"
+    let arguments =
+      curlOptions(mostRedirects: 5) + ["--max-time", "\(requestSeconds)"] + options + [
+        "--url", url,
+      ]
+    let curl = Subprocess(HostProgram.curl.besideOnefold, arguments.map { Path($0) })
     var process = try curl.startWithPipe()
+    guard let body = try body(of: &process, longest: longest) else {
+      return Answer(status: 0, body: [], problem: "an answer is longer than an entry can be")
+    }
+    let result = try process.finish()
+    // curl may fail after the head of an answer.
+    guard result.end == .exited(0) else {
+      guard case .exited(let code) = result.end else {
+        throw Failure("run", curl.program, .timedOut)
+      }
+      let problem = curlMessage(result.errors) ?? "curl \(endText(code))"
+      return Answer(status: 0, body: [], problem: problem)
+    }
+    let status = curlStatus(result.errors) ?? 0
+    return Answer(status: status, body: body, problem: "it answered with the HTTP status \(status)")
+  }
+
+  /// The output of curl; nil if it has more than `longest` bytes.
+  private func body(of process: inout PipedProcess, longest: Int) throws(Failure) -> [UInt8]? {
     var body: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {
       let count = try buffer.withUnsafeMutableBufferPointer { (bytes) throws(Failure) -> Int in
         try process.read(into: UnsafeMutableRawBufferPointer(bytes))
       }
-      if count == 0 { break }
+      if count == 0 { return body }
       body.append(contentsOf: buffer[..<count])
-      guard body.count <= longest else {
-        return Answer(status: 0, body: [], problem: "an answer is longer than an entry can be")
-      }
+      if body.count > longest { return nil }
     }
-    let result = try process.finish()
-    let lines = String(decoding: result.errors, as: UTF8.self).split(separator: "\n")
-    let status = lines.last.flatMap { Int($0) } ?? 0
-    let message = lines.first { $0.hasPrefix("curl: ") }.map { readable($0.utf8) }
-    // curl may fail after the head of an answer.
-    guard result.succeeded else {
-      guard case .exited(let code) = result.end else {
-        throw Failure("run", curl.program, .timedOut)
-      }
-      return Answer(status: 0, body: [], problem: message ?? "curl \(endText(code))")
-    }
-    return Answer(status: status, body: body, problem: "it answered with the HTTP status \(status)")
   }
 }
 
-/// Seconds until the end of a request; `ONEFOLD_DOWNLOAD_TIMEOUT` may shorten them. Compressing a frame of 8 MiB at
-/// the default level takes some seconds, so a cache that needs longer is of no use.
-private let requestSeconds: Double = {
-  let given = ProcessContext.variable("ONEFOLD_DOWNLOAD_TIMEOUT").flatMap { Double($0.string) }
-  return min(max(given ?? 20, 1), 20)
-}()
+/// Seconds until the end of a request. Compressing a frame of 8 MiB at the default level takes some seconds, so a cache
+/// that needs longer is of no use.
+private let requestSeconds = downloadTimeout(usual: 20, within: 1...20)
 
 /// The most bytes that a server may answer to a PUT.
 private let longestRefusal = 1 << 20

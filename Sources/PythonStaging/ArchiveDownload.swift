@@ -141,9 +141,9 @@ struct ArchiveDownload {
   }
 
   private func failure(_ errors: String) -> Failure {
-    let lines = errors.split(separator: "\n").map(String.init)
-    // curl explains an untrusted certificate in further lines.
-    let last = lines.first { $0.hasPrefix("curl: ") } ?? lines.last ?? "it failed"
+    let last =
+      curlMessage([UInt8](errors.utf8)) ?? errors.split(separator: "\n").last.map(String.init)
+      ?? "it failed"
     if last.hasPrefix("HASH ") {
       return .failed(
         sha256.place,

@@ -8,8 +8,6 @@ final class CurlAnswers {
   private var buffer = [UInt8](repeating: 0, count: chunkLength)
   /// The part of `buffer` that was read and not yet taken.
   private var unread = 0..<0
-  /// The status of the last head; nil before the first.
-  private(set) var lastStatus: Int?
 
   /// Starts curl, or returns nil if there is none.
   init?(arguments: [String]) throws(Failure) {
@@ -26,7 +24,6 @@ final class CurlAnswers {
   func nextHead() throws(Failure) -> AnswerHead? {
     while let lines = try headLines() {
       guard let head = AnswerHead(lines) else { return nil }
-      lastStatus = head.status
       if (200...299).contains(head.status) { return head }
     }
     return nil

@@ -2,8 +2,7 @@ import BuildTools
 import Posix
 import Processes
 
-/// A file on an HTTP server, which the program curl requests. Proxies, certificates, redirects and `~/.netrc` are
-/// curl's business, with its own configuration file.
+/// A file on an HTTP server, which the program curl requests.
 final class ServerSource: Source {
   let name: Path
   let longestGap: UInt64 = 64 << 10
@@ -24,8 +23,7 @@ final class ServerSource: Source {
   init(_ url: String) {
     self.url = url
     name = Path(withoutCredentials(url))
-    let given = ProcessContext.variable("ONEFOLD_DOWNLOAD_TIMEOUT").flatMap { Double($0.string) }
-    timeout = Int(min(max(given ?? 60, 1), 86_400).rounded(.up))
+    timeout = Int(downloadTimeout(usual: 60, within: 1...86_400).rounded(.up))
   }
 
   /// Whether the source is one for curl. Other URLs are refused.
@@ -145,11 +143,10 @@ final class ServerSource: Source {
 
   /// The options of one request.
   private func options(range: String) -> [String] {
-    var result = [
-      "--include", "--suppress-connect-headers", "--location", "--max-redirs", "10", "--fail",
-      "--silent", "--show-error", "--netrc-optional", "--globoff", "--proto", "=http,https",
-      "--proto-redir", "=http,https", "--connect-timeout", "\(timeout)", "--speed-limit", "1",
-      "--speed-time", "\(timeout)", "--range", range, "--output", "-",
+    var result = curlOptions(mostRedirects: 10)
+    result += [
+      "--include", "--suppress-connect-headers", "--fail", "--connect-timeout", "\(timeout)",
+      "--speed-limit", "1", "--speed-time", "\(timeout)", "--range", range, "--output", "-",
     ]
     if let condition { result += ["--header", "If-Range: \(condition)"] }
     return result + ["--url", url]
@@ -164,7 +161,7 @@ final class ServerSource: Source {
 
   private func finish(_ answers: CurlAnswers) throws(SourceError) {
     let result = try stopping { () throws(Failure) in try answers.finish() }
-    if !result.succeeded { throw failure(result, answers.lastStatus, isFirst: false) }
+    if !result.succeeded { throw failure(result, isFirst: false) }
   }
 
   private func failure(of answers: CurlAnswers, isFirst: Bool) throws(SourceError) -> SourceError {
@@ -173,7 +170,7 @@ final class ServerSource: Source {
       _ = try answers.body(nil) { _ in }
       return try answers.finish()
     }
-    return failure(result, answers.lastStatus, isFirst: isFirst)
+    return failure(result, isFirst: isFirst)
   }
 
   /// Exit statuses of curl that another attempt does not change: bad URLs, names that do not resolve, redirects,
@@ -182,17 +179,17 @@ final class ServerSource: Source {
     1, 2, 3, 4, 5, 6, 35, 43, 47, 48, 51, 53, 54, 58, 59, 60, 61, 66, 77, 80, 82, 83, 90, 91,
   ]
 
-  private func failure(_ result: Subprocess.Result, _ status: Int?, isFirst: Bool) -> SourceError {
+  private func failure(_ result: Subprocess.Result, isFirst: Bool) -> SourceError {
     guard case .exited(let code) = result.end else { return .passing(.cutShort(self)) }
-    if let status, !(200...299).contains(status), code == 22 || code == 0 {
+    if let status = curlStatus(result.errors), !(200...299).contains(status),
+      code == 22 || code == 0
+    {
       if status == 416 && !isFirst { return .changed }
       let failure = Failure.status(status, self)
       return status == 408 || status == 429 || status >= 500 ? .passing(failure) : .failed(failure)
     }
     if code == 0 { return .passing(.cutShort(self)) }
-    let lines = String(decoding: result.errors, as: UTF8.self).split(separator: "\n")
-    let line = lines.first { $0.hasPrefix("curl: ") }.map { readable($0.utf8) }
-    let failure = Failure.curl(self, line ?? "curl \(endText(code))")
+    let failure = Failure.curl(self, curlMessage(result.errors) ?? "curl \(endText(code))")
     return Self.lasting.contains(code) || code > 128 ? .failed(failure) : .passing(failure)
   }
 }

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import stat
+import sys
 import time
 import unittest
 from pathlib import Path
@@ -21,9 +22,11 @@ from support import (
     AS_NOBODY,
     IS_ROOT,
     ONEFOLD,
+    REPOSITORY,
     Mounts,
     listing,
     make_tree,
+    needs_program,
     needs_root,
     onefold,
     pack,
@@ -35,6 +38,10 @@ from support import (
     succeed,
     wait_until,
 )
+
+sys.path.insert(0, str(REPOSITORY / "tools"))
+
+from distros.roots import root  # noqa: E402
 
 
 class FromNginx(FetchCase):
@@ -475,7 +482,26 @@ class FromOddServers(FetchCase):
         self.assertFails(result, "changed 3 times while it was fetched", partial=True)
 
     def test_bad_answers(self) -> None:
+        self.assertBadAnswers()
+        self.assertLessEqual(self.odd.counts["html"], 1)
+
+    @needs_root
+    @needs_program("debootstrap")
+    def test_bad_answers_to_the_curl_of_debian_11(self) -> None:
+        """It writes no head of an error."""
+        place = self.new_directory()
+        curl = place / "curl"
+        curl.write_text(f'#!/bin/sh\nexec chroot "{root("bullseye", ["curl"]).path}" curl "$@"\n')
+        curl.chmod(0o755)
+        path = f"{place}:{os.environ['PATH']}"
+        self.assertIn(b"curl 7.74", succeed(run([curl, "--version"], environment={"PATH": path})).stdout)
+        self.assertBadAnswers(PATH=path)
+        self.fetched(f"{self.odd.url}/plain/notes-2", environment={"no_proxy": "*", "PATH": path})
+        self.assertUpdated(self.new)
+
+    def assertBadAnswers(self, **variables: str) -> None:
         url = self.odd.url
+        environment = {"no_proxy": "*", "ONEFOLD_DOWNLOAD_TIMEOUT": "20", **variables}
         for path, texts in (
             ("html/notes", ["is no onefile, but 'text/html'"]),
             ("empty/notes", ["is no onefile"]),
@@ -491,9 +517,8 @@ class FromOddServers(FetchCase):
             ("damaged/notes-2", ["is damaged: frame ", "publish the file again"]),
         ):
             with self.subTest(path):
-                result = self.fetch(f"{url}/{path}")
+                result = self.fetch(f"{url}/{path}", environment=environment)
                 self.assertFails(result, *texts, f"{url}/{path}", partial=path.startswith("damaged"))
-        self.assertLessEqual(self.odd.counts["html"], 1)
 
     def test_bad_addresses(self) -> None:
         for url, texts in (

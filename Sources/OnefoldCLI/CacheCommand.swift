@@ -134,9 +134,7 @@ extension CacheItem {
     case .unsealed: return "a tree without a seal"
     case .kept: return "files of a program: never removed"
     case .unknown: return "not recognised: never removed"
-    case .tree:
-      let name = escapedText(application).string
-      return version.isEmpty ? name : "\(name) \(escapedText(version))"
+    case .tree: return applicationTitle(application, version)
     }
   }
 }

@@ -107,12 +107,8 @@ private func appendedText(_ old: Payload, _ new: Payload) -> String {
 }
 
 private func titleText(_ old: Payload, _ new: Payload) -> String {
-  func title(_ payload: Payload) -> String {
-    let version = payload.record.version
-    return escapedText(payload.record.name).string
-      + (version.isEmpty ? "" : " \(escapedText(version))")
-  }
-  let (before, after) = (title(old), title(new))
+  let before = applicationTitle(old.record.name, old.record.version)
+  let after = applicationTitle(new.record.name, new.record.version)
   return before == after ? "  \(after)\n" : "  \(before) -> \(after)\n"
 }
 

@@ -74,7 +74,7 @@ private func rollBack(_ file: Path, _ arguments: Arguments) throws(Failure) {
     ]
     return try writeData(JSON.object(members).encoded)
   }
-  writeMessage("rolled back \(file.quoted) to \(title(result.name, result.version))\n")
+  writeMessage("rolled back \(file.quoted) to \(applicationTitle(result.name, result.version))\n")
 }
 
 private func withProgress<Result>(
@@ -91,18 +91,12 @@ private func withProgress<Result>(
   }
 }
 
-private func title(_ name: [UInt8], _ version: [UInt8]) -> String {
-  version.isEmpty ? "\(escapedText(name))" : "\(escapedText(name)) \(escapedText(version))"
-}
-
 // MARK: Text
 
 private func text(_ result: FetchResult, _ output: Path) -> String {
-  let title = title(result.name, result.version)
+  let title = applicationTitle(result.name, result.version)
   let share = result.bytes == 0 ? 0 : (result.received * 1000 + result.bytes - 1) / result.bytes
-  let requests =
-    result.requests == 0
-    ? "" : result.requests == 1 ? " in 1 request" : " in \(result.requests) requests"
+  let requests = result.requests == 0 ? "" : " in \(counted(result.requests, "request"))"
   var text =
     result.isUpdated
     ? "fetched \(output.quoted): \(title), \(grouped(result.bytes)) bytes\n"
@@ -122,8 +116,9 @@ private func text(_ result: FetchResult, _ output: Path) -> String {
     }
   }
   for reuse in result.reused where reuse.bytes > 0 {
-    let frames = reuse.frames == 1 ? "1 frame" : "\(grouped(UInt64(reuse.frames))) frames"
-    text += "  reused: \(grouped(reuse.bytes)) bytes from \(reuse.path.quoted), \(frames)\n"
+    text +=
+      "  reused: \(grouped(reuse.bytes)) bytes from \(reuse.path.quoted), "
+      + "\(counted(reuse.frames, "frame"))\n"
   }
   if let previous = result.previous { text += "  the old file is \(previous.quoted)\n" }
   return text

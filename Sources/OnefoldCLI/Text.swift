@@ -74,3 +74,9 @@ func writeData(_ text: String) throws(Failure) {
     throw .failed("cannot write to the standard output: \(errno.description)")
   }
 }
+
+/// An application as a launch record names it: "server 1.2", or "server" without a version.
+func applicationTitle(_ name: [UInt8], _ version: [UInt8]) -> String {
+  let name = escapedText(name).string
+  return version.isEmpty ? name : "\(name) \(escapedText(version).string)"
+}

@@ -20,6 +20,10 @@ from typing import Any
 
 from support import DIST, ONEFOLD, REPOSITORY, Case, Result, make_tree, program, run, scratch, succeed
 
+sys.path.insert(0, str(REPOSITORY / "tools"))
+
+from distros.roots import locked  # noqa: E402
+
 REQUIREMENTS = Path(__file__).with_name("wheel-requirements.txt")
 BUILD = REPOSITORY / ".build"
 DATA = "onefold-{version}.data/data/share"
@@ -41,11 +45,13 @@ def tools() -> Path:
     directory = BUILD / "wheel-tools"
     wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
     marker = directory / "installed"
-    if not marker.is_file() or marker.read_text() != wanted:
-        venv.EnvBuilder(clear=True, with_pip=True).create(directory)
-        install = [directory / "bin" / "python", "-m", "pip", "install", "-q", "-r", REQUIREMENTS]
-        subprocess.run(install, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-        marker.write_text(wanted)
+    # Classes run at the same time, each in a process of its own.
+    with locked(BUILD / ".wheel-tools.lock"):
+        if not marker.is_file() or marker.read_text() != wanted:
+            venv.EnvBuilder(clear=True, with_pip=True).create(directory)
+            install = [directory / "bin" / "python", "-m", "pip", "install", "-q", "-r", REQUIREMENTS]
+            subprocess.run(install, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            marker.write_text(wanted)
     return directory / "bin"
 
 

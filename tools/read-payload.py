@@ -176,6 +176,7 @@ FIELDS: dict[int, Field] = {
     11: Field("check", once=True, required=False, critical=False),
     12: Field("keep", once=True, required=False, critical=False),
     13: Field("die-with-parent", once=True, required=False, critical=False),
+    14: Field("reuse", once=True, required=False, critical=False),
 }
 
 RECORD_HEADER = struct.Struct("<4sHHI")
@@ -242,6 +243,8 @@ def is_valid_value(field: str, value: bytes) -> bool:
         return bool(DAYS.fullmatch(value)) and int(value) <= MAXIMUM_DAYS
     if field == "die-with-parent":
         return value in PARENT_DEATHS
+    if field == "reuse":
+        return value == b"no"
     if field == "set":
         return value.find(b"=") > 0
     if field == "unset":

@@ -72,6 +72,7 @@ func ready(_ payload: Payload, willRun: Bool, _ report: Report) throws(Failure) 
   defer { report.finish() }
   var request = TreeRequest(observer: observer)
   request.check = check
+  request.reuse = try Settings.reuse()
   request.precedesExec = true
   if willRun {
     request.checkSystem = { (record) throws(Failure) in try requireGlibc(for: record) }

@@ -41,6 +41,10 @@ extension Failure {
     .refused("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
   }
 
+  static func unknownReuse(_ value: Path) -> Failure {
+    .refused("unknown value \(value.quoted) of ONEFOLD_REUSE: use 1 or 0")
+  }
+
   static func unknownProgress(_ value: Path) -> Failure {
     .refused("unknown progress \(value.quoted) in ONEFOLD_PROGRESS: use json or json:FD")
   }

@@ -13,7 +13,7 @@ public struct Program: Sendable {
   public static var ownVariables: [Path] {
     [
       Path("ONEFOLD"), Path("ONEFOLD_PROGRESS"), Path("ONEFOLD_TRACE"),
-      Path("ONEFOLD_DIE_WITH_PARENT"),
+      Path("ONEFOLD_DIE_WITH_PARENT"), Path("ONEFOLD_REUSE"),
     ]
   }
 

@@ -48,6 +48,16 @@ enum Settings {
     throw .unknownParentDeath(value)
   }
 
+  /// Whether to use equal files of older trees; nil: as the launch record says.
+  static func reuse(
+    _ value: Path? = ProcessContext.variable("ONEFOLD_REUSE")
+  ) throws(Failure) -> Bool? {
+    guard let value else { return nil }
+    if value.elementsEqual(Path("0")) { return false }
+    if value.elementsEqual(Path("1")) { return true }
+    throw .unknownReuse(value)
+  }
+
   /// The check for an existing tree: the variable overrides the launch record.
   static func check(
     _ record: LaunchRecord, _ value: Path? = ProcessContext.variable("ONEFOLD_CHECK")

@@ -70,6 +70,7 @@ enum Verb: CaseIterable {
         ONEFOLD_TRACE=FILE  write how long each step took, for Perfetto or chrome://tracing
         ONEFOLD_DIE_WITH_PARENT=1|kill|term|0
                             whether the program ends with its parent, and by which signal
+        ONEFOLD_REUSE=0|1   whether to share equal files with trees of older versions
 
       """
   }

@@ -102,6 +102,7 @@ extension SpecDecoder {
     launch.dieWithParent =
       table.boolean("die-with-parent") == true
       ? .kill : table.text("die-with-parent").flatMap { ParentDeath(named: $0.value.utf8) }
+    launch.reuse = table.boolean("reuse") ?? launch.reuse
     return launch
   }
 

@@ -37,6 +37,8 @@ public struct GivenSpec: Sendable {
     public var check: CheckPolicy?
     public var keep: Int?
     public var dieWithParent: ParentDeath?
+    /// Whether `launch.reuse` is left at `true`.
+    public var mayReuse = true
     /// Whether `launch.pyinstaller` is left at `auto`; else it is `false`.
     public var mayBeFrozen = true
   }
@@ -98,7 +100,7 @@ public struct GivenSpec: Sendable {
     if !launch.unset.isEmpty { lines.append("unset = \(tomlList(launch.unset))") }
     if !launch.mayBeFrozen { lines.append("pyinstaller = false") }
     return lines + line("check", launch.check) + number("keep", launch.keep)
-      + line("die-with-parent", launch.dieWithParent)
+      + line("die-with-parent", launch.dieWithParent) + (launch.mayReuse ? [] : ["reuse = false"])
   }
 
   private var archiveLines: [String] {

@@ -238,6 +238,9 @@ public enum Schema {
       Key(
         "die-with-parent", .booleanOrChoice(names(ParentDeath.allCases)), default: "`false`",
         "end when the process that launched it has ended"),
+      Key(
+        "reuse", .boolean, default: "`true`",
+        "a new version's tree shares equal files with the trees of older ones"),
     ])
 
   static let smoke = Table(

@@ -143,6 +143,8 @@ public struct Spec: Sendable {
     public var keep: Int?
     /// Nil if the program can outlive its parent.
     public var dieWithParent: ParentDeath?
+    /// Whether the tree may share equal files with the trees of older versions.
+    public var reuse = true
 
     /// The PyInstaller attributes that `sys` has.
     ///

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
@@ -122,6 +123,10 @@ long cposix_is_record_locked(int fd) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   if (fcntl(fd, F_OFD_GETLK, &lock) < 0) return -errno;
   return lock.l_type != F_UNLCK;
+}
+long cposix_clone(int fd, int from) {
+  // FICLONE, which only the kernel's headers have.
+  return cposix_result(ioctl(fd, _IOW(0x94, 9, int), from));
 }
 void cposix_remove_acls(int fd) {
   fremovexattr(fd, "system.posix_acl_default");

@@ -80,9 +80,14 @@ public struct TreeRequest: Sendable {
   public var precedesExec = false
   /// Nanoseconds to wait for another instance before this one unpacks as well.
   public var longestWait: Int64 = 600 * 1_000_000_000
+  /// Whether equal files of older trees are used (docs/launch.md, "Files of older trees"); nil: as the launch
+  /// record says.
+  public var reuse: Bool? = nil
   public var observer: CacheObserver
 
   public init(observer: CacheObserver) { self.observer = observer }
+
+  func reusesFiles(_ record: LaunchRecord) -> Bool { reuse ?? record.reuse }
 }
 
 extension Payload {

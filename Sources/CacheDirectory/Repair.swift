@@ -29,7 +29,7 @@ extension CacheDirectory {
     let size = UnpackedSize(manifest, only: repair.unpacked)
     observer.timeline.begin(.plan)
     do throws(Failure) {
-      try requireRoom(for: size, in: directory)
+      try requireRoom(for: size, in: handle)
       let claimed = try claimStaging(payload.treeName)
       let name = claimed.staging.name
       // Runs before the tree is sealed: a process that finds the tree without a seal looks for leftovers.
@@ -201,7 +201,7 @@ private func put(
 // MARK: Directories
 
 /// Opens the directory entry `index`, starting at `root`, through its parents and no symlink.
-private func openDirectory(_ index: Int, of manifest: Manifest, below root: DirectoryHandle)
+func openDirectory(_ index: Int, of manifest: Manifest, below root: DirectoryHandle)
   throws(Failure) -> FileDescriptor
 {
   if index == 0 { return try FileDescriptor.open(Path("."), in: root, .directory) }

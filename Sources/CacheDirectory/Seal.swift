@@ -1,6 +1,7 @@
 internal import CLZMA
 internal import ContentHash
 internal import PayloadFormat
+internal import PayloadReader
 internal import Posix
 
 /// The record beside a tree that it was unpacked completely (docs/launch.md, "The seal").

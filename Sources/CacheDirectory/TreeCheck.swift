@@ -104,29 +104,7 @@ private func compareEntry(
     case .whereTimesDiffer, .all: break
     }
     let file = try FileDescriptor.open(path, in: root, .readNoFollow)
-    var hasher = SHA256Hasher()
-    var offset: Int64 = 0
-    while true {
-      let count = try file.read(into: buffer, at: offset)
-      hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      work.add(bytes: count)
-      offset += Int64(count)
-      if count < buffer.count { break }
-      // Another worker has failed; this result is not needed.
-      if work.mustStop() { return true }
-    }
-    return hasher.finish() == entry.hash
+    // If another worker has failed, this result is not needed.
+    return try entry.isContent(of: file, buffer, work)
   }
-}
-
-/// Whether a file system that was given `time` may return `stored`: some keep fewer decimals, or only whole
-/// seconds.
-func isStored(_ time: FileTime, as stored: FileTime) -> Bool {
-  guard stored.seconds == time.seconds else { return false }
-  var unit: UInt32 = 1
-  while unit < 1_000_000_000 {
-    if stored.nanoseconds == time.nanoseconds - time.nanoseconds % unit { return true }
-    unit *= 10
-  }
-  return stored.nanoseconds == 0
 }

@@ -3,7 +3,8 @@ internal import PayloadReader
 internal import Posix
 import Reporting
 
-// UNPACK: a staging directory receives the whole tree, from verified frames, and the seal.
+// UNPACK: a staging directory receives the whole tree, from verified frames and equal files of older trees, and the
+// seal.
 
 extension CacheDirectory {
   /// Unpacks to a staging directory and seals the tree there. Removes the directory on failure. `replacing`: there
@@ -13,7 +14,8 @@ extension CacheDirectory {
   ) throws(Failure) -> ClaimedStaging {
     let observer = request.observer
     observer.timeline.begin(.plan)
-    try requireRoom(for: UnpackedSize(manifest), in: directory)
+    let older = request.reusesFiles(payload.record) ? olderTrees(of: payload) : []
+    if older.isEmpty { try requireRoom(for: UnpackedSize(manifest), in: handle) }
     let claimed: ClaimedStaging
     do throws(Failure) { claimed = try claimStaging(payload.treeName) } catch {
       throw lackOfRoom(error, manifest)
@@ -22,7 +24,7 @@ extension CacheDirectory {
     do throws(Failure) {
       observer.timeline.begin(.unpack)
       try fill(
-        claimed.staging.directory, payload, manifest,
+        claimed.staging.directory, payload, manifest, older,
         replacing ? observer.repairing : observer.unpacking, request)
     } catch { throw abandon(name, error, manifest, request) }
     return claimed
@@ -67,15 +69,16 @@ extension CacheDirectory {
 
   private func fill(
     _ staging: borrowing FileDescriptor, _ payload: Payload, _ manifest: Manifest,
-    _ progress: @escaping UnpackProgress, _ request: TreeRequest
+    _ older: [OlderTree], _ progress: @escaping UnpackProgress, _ request: TreeRequest
   ) throws(Failure) {
     let handle = staging.handle
     let root = try makeTreeDirectory(in: handle)
     try unpackTree(
-      of: payload, manifest, into: root.handle, modes: cachedModes,
+      of: payload, manifest, into: root.handle, modes: cachedModes, older: sources(older),
       workers: workerCount(for: manifest), progress: progress,
       timeline: request.observer.timeline)
     request.observer.timeline.begin(.seal)
+    if request.reusesFiles(payload.record) { try KeptManifest.write(of: payload, in: handle) }
     try seal(
       root, of: manifest, payload, in: handle, completeSince: nil, isOnDisk: false,
       isDurable: request.isDurable)

@@ -18,7 +18,8 @@ public struct Metric: Equatable, Sendable {
 
   /// The phases of a launch, by their names in a trace (docs/launch.md, "Trace").
   public static let phases = [
-    "read", "find", "check", "plan", "lock", "unpack", "seal", "publish", "clean up", "exec",
+    "read", "find", "check", "plan", "lock", "reuse", "unpack", "seal", "publish", "clean up",
+    "exec",
   ]
   /// The steps of workers, by their names in a trace.
   public static let steps = ["prepare", "read", "hash", "decode", "write"]

@@ -68,24 +68,27 @@ func runCache(_ arguments: Arguments) throws(Failure) {
 
 private func list(_ items: [CacheItem], _ arguments: Arguments) throws(Failure) {
   let sorted = items.sorted { ($0.title, $1.lastUse.seconds) < ($1.title, $0.lastUse.seconds) }
+  let shared = SharedFiles(of: items)
   if arguments.has("--json") {
-    try writeData(JSON.object([("items", .array(sorted.map(json)))]).encoded)
+    try writeData(JSON.object([("items", .array(sorted.map { json($0, shared) }))]).encoded)
     return
   }
   guard !sorted.isEmpty else {
     writeMessage("there is nothing in the cache\n")
     return
   }
-  var text = "        size     last use  in use  application\n"
-  for item in sorted { text += line(item) }
+  var text = "        size      shared     last use  in use  application\n"
+  for item in sorted { text += line(item, shared) }
   try writeData(text)
 }
 
-private func line(_ item: CacheItem) -> String {
-  let size = item.kind == .tree ? "\(megabytes(item.bytes)) MB" : "-"
-  return column(size, 12) + column(days(since: item.lastUse), 13)
+private func line(_ item: CacheItem, _ shared: SharedFiles) -> String {
+  let isTree = item.kind == .tree
+  let size = isTree ? "\(megabytes(item.bytes)) MB" : "-"
+  let ofIt = isTree ? "\(megabytes(shared.sharedBytes(of: item))) MB" : "-"
+  return column(size, 12) + column(ofIt, 12) + column(days(since: item.lastUse), 13)
     + column(item.isInUse ? "yes" : "no", 8) + "  \(item.title)\n"
-    + String(repeating: " ", count: 35) + "\(escapedText(item.path.bytes))\n"
+    + String(repeating: " ", count: 47) + "\(escapedText(item.path.bytes))\n"
 }
 
 private func days(since time: FileTime) -> String {
@@ -96,13 +99,15 @@ private func days(since time: FileTime) -> String {
 private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Arguments)
   throws(Failure)
 {
+  let shared = SharedFiles(of: listCaches(in: directory).items)
   let result = cleanUpCaches(cleanUp, in: directory)
   if arguments.has("--json") {
     try writeData(
       JSON.object([
-        ("removed", .array(result.removed.map(json))),
-        ("in_use", .array(result.inUse.map(json))),
-        ("kept", .array(result.kept.map(json))),
+        ("removed", .array(result.removed.map { json($0, shared) })),
+        ("in_use", .array(result.inUse.map { json($0, shared) })),
+        ("kept", .array(result.kept.map { json($0, shared) })),
+        ("freed_bytes", .number(shared.bytesFreed(byRemoving: result.removed))),
       ]).encoded)
   } else {
     let verb = cleanUp.isDryRun ? "would remove" : "removed"
@@ -111,12 +116,7 @@ private func remove(_ cleanUp: CleanUp, in directory: Path?, _ arguments: Argume
     for item in result.kept {
       writeMessage("moved the program's own files to \(item.path.quoted)\n")
     }
-    var bytes: UInt64 = 0
-    for item in result.removed {
-      // A seal can hold any number.
-      let sum = bytes.addingReportingOverflow(item.bytes)
-      bytes = sum.overflow ? .max : sum.partialValue
-    }
+    let bytes = shared.bytesFreed(byRemoving: result.removed)
     writeMessage(
       result.removed.isEmpty
         ? "there is nothing to remove\n"
@@ -139,7 +139,7 @@ extension CacheItem {
   }
 }
 
-private func json(_ item: CacheItem) -> JSON {
+private func json(_ item: CacheItem, _ shared: SharedFiles) -> JSON {
   let kind =
     switch item.kind {
     case .tree: "tree"
@@ -154,6 +154,7 @@ private func json(_ item: CacheItem) -> JSON {
       ("application", .text(item.application)),
       ("version", .text(item.version)),
       ("bytes", .number(item.bytes)),
+      ("shared_bytes", .number(shared.sharedBytes(of: item))),
       ("last_use", .signed(item.lastUse.seconds)),
       ("keep_days", .number(UInt64(item.keepDays))),
       ("in_use", .bool(item.isInUse)),

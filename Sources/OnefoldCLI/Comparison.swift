@@ -11,7 +11,8 @@ struct Comparison {
   /// Differing entries in the order of the new tree, then removed entries, then entries that differ only in time.
   var entries: [EntryChange] = []
   var sameEntries = 0
-  /// Bytes of files that a new tree can share with the old one: content, mode and time are the same.
+  /// Bytes of files that the new tree shares with the old one if both are unpacked (docs/launch.md, "Files of older
+  /// trees").
   var sharedBytes: UInt64 = 0
   var treeBytes: UInt64 = 0
   var frames = 0
@@ -58,6 +59,7 @@ func compare(_ old: Payload, with new: Payload) throws(Failure) -> Comparison {
     bytes: new.trailer.trailerOffset + UInt64(Trailer.byteCount) + new.appendedLength)
   result.treeBytes = newManifest.contentLength
   result.compareEntries(oldManifest, newManifest)
+  if old.record.name != new.record.name || !new.record.reuse { result.sharedBytes = 0 }
   result.distributions = changes(
     from: FileOwners.titles(oldManifest), to: FileOwners.titles(newManifest))
   result.countFrames(oldManifest, newManifest, try FileOwners(new, newManifest))
@@ -95,6 +97,9 @@ extension Comparison {
   fileprivate mutating func compareEntries(_ old: Manifest, _ new: Manifest) {
     var remaining: [[UInt8]: Int] = [:]
     for index in 0..<old.entryCount { remaining[old.path(of: index)] = index }
+    let targets = Set(
+      (0..<new.entryCount).map { new.entry($0) }.filter { $0.type == .hardLink }
+        .map(\.hardLinkTarget))
     for index in 0..<new.entryCount {
       let path = new.path(of: index)
       guard let before = remaining.removeValue(forKey: path) else {
@@ -106,7 +111,7 @@ extension Comparison {
       } else {
         sameEntries += 1
         let entry = new.entry(index)
-        if entry.type == .file { sharedBytes += entry.size }
+        if entry.type == .file && !targets.contains(index) { sharedBytes += entry.size }
       }
     }
     for (path, _) in remaining.sorted(by: { $0.value < $1.value }) {

@@ -79,6 +79,8 @@ let packCommand = Command(
       help: "without a spec: kill or term: the program gets this signal when the process that "
         + "launched it ends"),
     Option(
+      name: "--no-reuse", help: "without a spec: share no files with the trees of older versions"),
+    Option(
       name: "--max-glibc", value: "VERSION",
       help: "without a spec: fail if a file needs a newer glibc, such as 2.31"),
     Option(

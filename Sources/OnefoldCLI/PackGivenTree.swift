@@ -102,6 +102,7 @@ private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest 
   record.check = try arguments.named("--check")
   record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
   record.parentDeath = try arguments.named("--die-with-parent")
+  record.reuse = !arguments.has("--no-reuse")
 
   let compression = try makeCompression(nil, arguments)
   let workers = try makeWorkers(arguments)

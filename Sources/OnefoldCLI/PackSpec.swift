@@ -14,8 +14,10 @@ func packSpec(_ arguments: Arguments) throws(Failure) {
     ["--entry", "--name", "--app-version"], in: arguments,
     "goes with '--tree'; a spec has a key for it")
   try refuse(
-    ["--env", "--unset-env", "--check", "--keep", "--die-with-parent", "--max-glibc", "--python"],
-    in: arguments, "does not go with a spec, which has a key for it")
+    [
+      "--env", "--unset-env", "--check", "--keep", "--die-with-parent", "--no-reuse", "--max-glibc",
+      "--python",
+    ], in: arguments, "does not go with a spec, which has a key for it")
   try refuse(["--command"], in: arguments, "goes with '--package'")
   try refuse(["--print-spec"], in: arguments, "goes with '--package' or a script")
   guard arguments.rest.isEmpty else {
@@ -166,6 +168,7 @@ private struct SpecBuild {
     record.check = spec.launch.check
     record.keepDays = spec.launch.keep
     record.parentDeath = spec.launch.dieWithParent
+    record.reuse = spec.launch.reuse
     return record
   }
 

@@ -195,6 +195,7 @@ private struct GivenApplication {
     spec.launch.check = try arguments.named("--check")
     spec.launch.keep = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
     spec.launch.dieWithParent = try arguments.named("--die-with-parent")
+    spec.launch.mayReuse = !arguments.has("--no-reuse")
     spec.archive.codec = try arguments.named("--codec")
     spec.archive.level = arguments.has("--level") ? compression.level : nil
     spec.archive.frameSize = arguments.has("--frame-size") ? compression.frameSize >> 10 : nil

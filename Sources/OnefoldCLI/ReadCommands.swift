@@ -153,6 +153,7 @@ private func members(_ payload: Payload, _ manifest: Manifest) -> [(String, JSON
     ("check", record.check.map { .string("\($0.name)") } ?? .null),
     ("keep", record.keepDays.map { .number(UInt64($0)) } ?? .null),
     ("die_with_parent", record.parentDeath.map { .string("\($0.name)") } ?? .null),
+    ("reuse", .bool(record.reuse)),
     ("tree_id", .string(hexText(payload.treeID.bytes).string)),
     ("bootloader_bytes", .number(payload.trailer.bootloaderLength)),
     ("frames", .number(UInt64(manifest.frameCount))),

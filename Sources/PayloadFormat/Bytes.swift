@@ -50,7 +50,7 @@ extension [UInt8] {
     append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
-  mutating func append<Value: FixedWidthInteger>(littleEndian value: Value) {
+  public mutating func append<Value: FixedWidthInteger>(littleEndian value: Value) {
     var rest = value
     for _ in 0..<(Value.bitWidth / 8) {
       append(UInt8(truncatingIfNeeded: rest))

@@ -28,6 +28,8 @@ public struct LaunchRecord: Equatable, Sendable {
   public var keepDays: Int?
   /// The signal that ends the program with its parent; nil for none.
   public var parentDeath: ParentDeath?
+  /// Whether the tree may share equal files with older trees of the application.
+  public var reuse: Bool
 
   /// Creates a record without arguments and variables.
   public init(name: [UInt8], entry: [UInt8], target: [UInt8]) {
@@ -43,18 +45,19 @@ public struct LaunchRecord: Equatable, Sendable {
     check = nil
     keepDays = nil
     parentDeath = nil
+    reuse = true
   }
 
   private enum Tag: UInt16 {
     case name = 1
     case version, entry, argument, set, unset, target, packer
     case glibc = 10
-    case check, keep, parentDeath
+    case check, keep, parentDeath, reuse
 
     var repeats: Bool { self == .argument || self == .set || self == .unset }
     var isCritical: Bool {
       switch self {
-      case .version, .packer, .glibc, .check, .keep, .parentDeath: false
+      case .version, .packer, .glibc, .check, .keep, .parentDeath, .reuse: false
       default: true
       }
     }
@@ -142,6 +145,11 @@ public struct LaunchRecord: Equatable, Sendable {
     case .parentDeath:
       guard let death = ParentDeath(named: all) else { throw FormatError(.recordPolicy, field) }
       parentDeath = death
+    case .reuse:
+      guard all.span.hasPrefix("no") && all.count == 2 else {
+        throw FormatError(.recordPolicy, field)
+      }
+      reuse = false
     }
   }
 
@@ -218,6 +226,7 @@ public struct LaunchRecord: Equatable, Sendable {
       add(.keep, digits)
     }
     if let parentDeath { add(.parentDeath, ascii(parentDeath.name)) }
+    if !reuse { add(.reuse, ascii("no")) }
 
     var bytes: [UInt8] = []
     bytes.append(ascii: "OFLR")

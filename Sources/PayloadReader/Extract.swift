@@ -17,7 +17,7 @@ private let removalDescriptors = 16
 /// Throws if the file system of `directory` has too little space for the data to unpack, or if the process has
 /// too few descriptors to remove an unfinished tree. A file system that does not report its space is assumed to
 /// have enough: a failed write reports the lack.
-public func requireRoom(for size: UnpackedSize, in directory: borrowing FileDescriptor)
+public func requireRoom(for size: UnpackedSize, in directory: DirectoryHandle)
   throws(Failure)
 {
   let path = directory.path
@@ -57,7 +57,7 @@ public func extract(
     let names = try handle.names()
     guard names.isEmpty else { throw .occupied(target) }
   }
-  try requireRoom(for: UnpackedSize(manifest), in: place)
+  try requireRoom(for: UnpackedSize(manifest), in: place.handle)
 
   let staging = try makeStaging(named: target.lastComponent, in: handle)
   do throws(Failure) {

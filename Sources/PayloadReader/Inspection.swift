@@ -24,6 +24,7 @@ public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
   if let death = record.parentDeath {
     text.append(line: "parent", "the program ends with it, by \(signalName(death))")
   }
+  if !record.reuse { text.append(line: "reuse", "no files of older trees") }
   text.append(line: "tree id", hexText(payload.treeID.bytes))
   if !record.packer.isEmpty { text.append(line: "packed by", escapedText(record.packer)) }
   text.append(line: "bootloader", counted(payload.trailer.bootloaderLength, "byte"))

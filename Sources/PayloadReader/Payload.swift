@@ -96,26 +96,23 @@ public final class Payload: Sendable {
   ///
   /// - Throws: "read", a format fault or damage of the manifest, or "allocate memory".
   public func readManifest() throws(Failure) -> Manifest {
-    let stored = try Payload.bytes(
+    let stored = try storedManifest()
+    let manifest = try Manifest(
+      stored: stored.span, trailer.manifestCodec, rawLength: trailer.manifestRawLength,
+      hash: trailer.manifestHash, named: path)
+    guard manifest.framesLength == trailer.manifestOffset - trailer.payloadOffset else {
+      throw .format(FormatError(.trailerManifest), path)
+    }
+    return manifest
+  }
+
+  /// Reads the manifest as it is stored, which is not verified.
+  ///
+  /// - Throws: "read", or a format fault if the file has become shorter.
+  @inline(never)
+  public func storedManifest() throws(Failure) -> [UInt8] {
+    try Payload.bytes(
       of: file, path, at: trailer.manifestOffset, count: Int(trailer.manifestStoredLength))
-    guard SHA256Hasher.digest(of: stored.span) == trailer.manifestHash else {
-      throw .damaged(.manifest, path)
-    }
-    var raw = [UInt8](repeating: 0, count: Int(trailer.manifestRawLength))
-    let decoded = try raw.withUnsafeMutableBufferPointer { (buffer) throws(Failure) -> Bool in
-      let target = UnsafeMutableRawBufferPointer(buffer)
-      return try stored.span.withUnsafeBytes { (source) throws(Failure) -> Bool in
-        try FrameDecoder.decompress(trailer.manifestCodec, source, into: target)
-      }
-    }
-    guard decoded else { throw .damaged(.undecodableManifest, path) }
-    do throws(FormatError) {
-      let manifest = try Manifest(parsing: raw)
-      guard manifest.framesLength == trailer.manifestOffset - trailer.payloadOffset else {
-        throw FormatError(.trailerManifest)
-      }
-      return manifest
-    } catch { throw .format(error, path) }
   }
 
   /// Checks the hash of the bootloader and its padding.
@@ -173,5 +170,30 @@ public final class Payload: Sendable {
       }
     }
     throw .noPayload(path)
+  }
+}
+
+extension Manifest {
+  /// Verifies, decodes and parses a stored manifest. Messages call its file `path`.
+  ///
+  /// - Parameter rawLength: Its length after decompression: at most `Limits.manifestLength`, or it is damaged.
+  /// - Throws: a format fault or damage of the manifest, or "allocate memory".
+  @inline(never)
+  public init(
+    stored: Span<UInt8>, _ codec: Codec, rawLength: UInt64, hash: Digest, named path: Path
+  ) throws(Failure) {
+    guard SHA256Hasher.digest(of: stored) == hash else { throw .damaged(.manifest, path) }
+    guard rawLength <= UInt64(Limits.manifestLength) else {
+      throw .damaged(.undecodableManifest, path)
+    }
+    var raw = [UInt8](repeating: 0, count: Int(rawLength))
+    let decoded = try raw.withUnsafeMutableBufferPointer { (buffer) throws(Failure) -> Bool in
+      let target = UnsafeMutableRawBufferPointer(buffer)
+      return try stored.withUnsafeBytes { (source) throws(Failure) -> Bool in
+        try FrameDecoder.decompress(codec, source, into: target)
+      }
+    }
+    guard decoded else { throw .damaged(.undecodableManifest, path) }
+    do throws(FormatError) { try self.init(parsing: raw) } catch { throw .format(error, path) }
   }
 }

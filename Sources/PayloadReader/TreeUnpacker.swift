@@ -32,13 +32,15 @@ public enum EntryModes: Sendable {
 ///     are read. If it has a hard link, it must also have the link's file. All directories then keep mode 0700
 ///     and the time of their creation, because their content will be moved.
 ///   - modes: The modes that the entries get.
+///   - older: Trees from which equal files are taken; nil: every file is unpacked. Not with `only`.
 ///   - workers: The number of threads, with the calling one; see `workerCount`.
 ///   - progress: Called on the calling thread: at the start, after each frame that it decodes, and at the end.
 ///   - timeline: Records the work of each worker.
 @inline(never)
 public func unpackTree(
   of payload: Payload, _ manifest: Manifest, only: EntrySet? = nil, into root: DirectoryHandle,
-  modes: EntryModes, workers: Int, progress: UnpackProgress? = nil, timeline: Timeline? = nil
+  modes: EntryModes, older: OlderTrees? = nil, workers: Int, progress: UnpackProgress? = nil,
+  timeline: Timeline? = nil
 ) throws(Failure) {
   SHA256Hasher.prepareForBulk()
   let mask = ProcessContext.setFileModeMask(0)
@@ -50,10 +52,23 @@ public func unpackTree(
   let mostOpen = max(16, limit.current - 128)
   // The workers and the rest of the program need some descriptors too.
   ProcessContext.growDescriptorTable(to: min(manifest.directoryCount, mostOpen) + 64)
+  var left = only
+  var made: DirectoryTable? = nil
+  if let older {
+    let table = try DirectoryTable(manifest, root: root, mostOpen: mostOpen)
+    timeline.begin(.reuse)
+    let equal = EqualFiles(manifest: manifest, older: older, directories: table, modes: modes)
+    let entries = try equal.take(workers: workers, progress: progress)
+    try requireRoom(for: UnpackedSize(manifest, only: entries), in: older.cache)
+    timeline.begin(.unpack)
+    left = entries
+    made = table
+  }
   let unpacker = TreeUnpacker(
-    payload: payload, manifest: manifest, only: only, root: root, modes: modes, mostOpen: mostOpen)
+    payload: payload, manifest: manifest, only: left, root: root, modes: modes, mostOpen: mostOpen,
+    made: made)
   try unpacker.writeFrames(workers: workers, progress: progress, timeline: timeline)
-  try unpacker.finish()
+  try unpacker.finish(settlesDirectories: only == nil)
 }
 
 private final class TreeUnpacker: Sendable {
@@ -63,12 +78,14 @@ private final class TreeUnpacker: Sendable {
   private let root: DirectoryHandle
   private let modes: EntryModes
   private let mostOpen: Int
+  /// The directories, if there are already all of them.
+  private let made: DirectoryTable?
   private let directories = Awaited<DirectoryTable>()
   private let plan: FramePlan
 
   init(
     payload: Payload, manifest: Manifest, only: EntrySet?, root: DirectoryHandle,
-    modes: EntryModes, mostOpen: Int
+    modes: EntryModes, mostOpen: Int, made: DirectoryTable?
   ) {
     self.payload = payload
     self.manifest = manifest
@@ -76,19 +93,25 @@ private final class TreeUnpacker: Sendable {
     self.root = root
     self.modes = modes
     self.mostOpen = mostOpen
+    self.made = made
     plan = FramePlan(manifest, only: only)
   }
 
   private func isWanted(_ index: Int) -> Bool { only?.contains(index) ?? true }
 
-  /// Creates all directories, and the files that several workers may write to.
+  /// Creates all directories that are missing, and the files that several workers may write to.
   private func prepare() throws(Failure) -> DirectoryTable {
-    var made: DirectoryTable? = nil
-    defer { directories.set(made) }
-    let table = try DirectoryTable(
-      manifest, only: only?.withDirectoriesAbove(manifest), root: root, mostOpen: mostOpen)
+    var prepared: DirectoryTable? = nil
+    defer { directories.set(prepared) }
+    let table: DirectoryTable
+    if let made {
+      table = made
+    } else {
+      table = try DirectoryTable(
+        manifest, only: only?.withDirectoriesAbove(manifest), root: root, mostOpen: mostOpen)
+    }
     try prepareFiles(in: table)
-    made = table
+    prepared = table
     return table
   }
 
@@ -133,8 +156,11 @@ private final class TreeUnpacker: Sendable {
   {
     let frames = plan.frames
     let work = SharedWork(count: frames.count)
-    let total = UnpackedSize(manifest, only: only).bytes
-    if let progress { progress(0, total) }
+    let left = UnpackedSize(manifest, only: only).bytes
+    // What was taken from older trees is done.
+    let taken = made == nil ? 0 : manifest.allocatedLength - left
+    let total = taken + left
+    if let progress { progress(taken, total) }
     let count = max(1, min(workers, frames.count))
     let timelines = timeline.makeWorkers(count)
     runWorkers(count) { number in
@@ -160,12 +186,12 @@ private final class TreeUnpacker: Sendable {
           guard let directories = prepared else { return }
           try self.write(frame, bytes, in: directories, work)
           timeline.endFrame(.write, bytes: bytes.count)
-          if number == 0, let progress { progress(work.bytesDone, total) }
+          if number == 0, let progress { progress(taken + work.bytesDone, total) }
         }
       } catch { work.fail(error) }
     }
     try work.finish()
-    if let progress { progress(work.bytesDone, total) }
+    if let progress { progress(taken + work.bytesDone, total) }
   }
 
   private func write(
@@ -196,8 +222,8 @@ private final class TreeUnpacker: Sendable {
   }
 
   /// Gives files of several segments their mode and time, and creates links. Last, gives directories their modes
-  /// and times, from the deepest up.
-  func finish() throws(Failure) {
+  /// and times, from the deepest up, if `settlesDirectories`.
+  func finish(settlesDirectories: Bool) throws(Failure) {
     guard let directories = directories.value else { return }
     var name = Path()
     var targetName = Path()
@@ -222,7 +248,7 @@ private final class TreeUnpacker: Sendable {
       default: continue
       }
     }
-    if only == nil { try directories.finish(manifest) { modes.mode(of: $0) } }
+    if settlesDirectories { try directories.finish(manifest) { modes.mode(of: $0) } }
   }
 }
 
@@ -237,4 +263,16 @@ extension Manifest.Entry {
   public var modified: FileTime {
     FileTime(seconds: modifiedSeconds, nanoseconds: modifiedNanoseconds)
   }
+}
+
+/// Whether a file system that was given `time` may return `stored`: some keep fewer decimals, or only whole
+/// seconds.
+public func isStored(_ time: FileTime, as stored: FileTime) -> Bool {
+  guard stored.seconds == time.seconds else { return false }
+  var unit: UInt32 = 1
+  while unit < 1_000_000_000 {
+    if stored.nanoseconds == time.nanoseconds - time.nanoseconds % unit { return true }
+    unit *= 10
+  }
+  return stored.nanoseconds == 0
 }

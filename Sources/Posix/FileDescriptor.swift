@@ -61,7 +61,7 @@ public struct OpenOptions: Sendable {
 ///
 /// Borrows a descriptor: its owner must keep it open while this value is used.
 public struct DirectoryHandle: Sendable {
-  let rawValue: Int32
+  public let rawValue: Int32
   /// The path, for messages.
   public let path: Path
 
@@ -87,6 +87,18 @@ public struct DirectoryHandle: Sendable {
     do throws(Errno) { _ = try retrying { cposix_fchmod(rawValue, mode) } } catch {
       throw Failure("set the mode of", path, error)
     }
+  }
+
+  /// The file system that the directory is on. The corresponding C function is `fstatvfs`.
+  ///
+  /// - Throws: "read the file system of".
+  @inline(never)
+  public func volume() throws(Failure) -> VolumeStatus {
+    var info = cposix_volume_t()
+    do throws(Errno) { _ = try retrying { cposix_fstatvfs(rawValue, &info) } } catch {
+      throw Failure("read the file system of", path, error)
+    }
+    return VolumeStatus(info)
   }
 
   func error(_ operation: StaticString, _ name: Path, _ errno: Errno) -> Failure {
@@ -324,14 +336,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return FileStatus(info)
   }
 
-  /// The corresponding C function is `fstatvfs`.
+  /// The file system that the file is on. The corresponding C function is `fstatvfs`.
   ///
   /// - Throws: "read the file system of".
-  @inline(never)
   public func volume() throws(Failure) -> VolumeStatus {
-    var info = cposix_volume_t()
-    try call("read the file system of") { cposix_fstatvfs(rawValue, &info) }
-    return VolumeStatus(info)
+    try DirectoryHandle(rawValue: rawValue, path: path).volume()
   }
 
   /// Takes an advisory lock. Returns false if another process holds it and `wait` is false.
@@ -387,6 +396,18 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// override the mode that a file is created with. The corresponding C function is `fremovexattr`.
   public func removeAccessControlLists() { cposix_remove_acls(rawValue) }
 
+  /// Whether the file gives capabilities to who executes it. True if that cannot be determined. The corresponding C function is `fgetxattr`.
+  public var hasCapabilities: Bool { cposix_has_capabilities(rawValue) != 0 }
+
+  /// Gives this empty file the content of `source`: both share its blocks until one is changed. The corresponding
+  /// call is `ioctl` with `FICLONE`.
+  ///
+  /// - Throws: "write".
+  public func clone(_ source: borrowing FileDescriptor) throws(Failure) {
+    let from = source.rawValue
+    try call("write") { cposix_clone(rawValue, from) }
+  }
+
   /// Sets the mode of a file opened with `pathOnly`. The corresponding C function is `chmod`.
   func setModeOfPath(_ mode: UInt32) throws(Failure) {
     try call("set the mode of") { cposix_chmod_of_path(rawValue, mode) }
@@ -415,7 +436,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return name
   }
 
-  /// Gives a file opened by `openUnnamed` a name, which must not exist.
+  /// Gives the file another name, which must not exist; its first one if `openUnnamed` opened it. Needs /proc. The
+  /// corresponding C function is `linkat`.
   ///
   /// - Throws: "create".
   public func link(as name: Path, in directory: DirectoryHandle = .current) throws(Failure) {

@@ -8,7 +8,7 @@ public final class Timeline: @unchecked Sendable {
   /// The names of phases and steps, in docs/launch.md.
   public enum Name: UInt8, CaseIterable, Sendable {
     // Phases; a worker's first step has the same name as the first phase.
-    case read, find, check, plan, lock, unpack, seal, publish, cleanUp, exec
+    case read, find, check, plan, lock, reuse, unpack, seal, publish, cleanUp, exec
     // Steps of workers.
     case prepare, frame, hash, decode, write
 
@@ -19,6 +19,7 @@ public final class Timeline: @unchecked Sendable {
       case .check: "check"
       case .plan: "plan"
       case .lock: "lock"
+      case .reuse: "reuse"
       case .unpack: "unpack"
       case .seal: "seal"
       case .publish: "publish"

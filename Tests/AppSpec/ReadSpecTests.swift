@@ -89,6 +89,7 @@ import TestSupport
       check = "files"
       keep = 36500
       die-with-parent = "term"
+      reuse = false
       [smoke]
       imports = false
       skip-imports = ["a.b"]
@@ -165,6 +166,7 @@ import TestSupport
     #expect(!spec.launch.isolate && spec.launch.pyinstaller == .no)
     #expect(spec.launch.check == .files && spec.launch.keep == 36500)
     #expect(spec.launch.dieWithParent == .term)
+    #expect(!spec.launch.reuse)
   }
 
   private func checkSmoke(_ spec: Spec) {
@@ -208,6 +210,7 @@ import TestSupport
     #expect(spec.launch.environment.isEmpty && spec.launch.arguments.isEmpty)
     #expect(spec.launch.check == nil && spec.launch.keep == nil)
     #expect(spec.launch.dieWithParent == nil)
+    #expect(spec.launch.reuse)
   }
 
   @Test(arguments: [

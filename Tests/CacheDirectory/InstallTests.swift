@@ -117,7 +117,7 @@ private struct Scenarios {
     #expect(try !isFound())
     #expect(try install())
     #expect(try place.list("cache") == [name])
-    #expect(try place.list("cache/\(name)") == ["lease", "seal", "tree"])
+    #expect(try place.list("cache/\(name)") == ["lease", "manifest", "seal", "tree"])
     for check in CheckPolicy.allCases { #expect(try isFound(check), "\(check)") }
     #expect(try !install())
   }
@@ -152,7 +152,7 @@ private struct Scenarios {
     try damage("big")
     #expect(try install(.full))
     #expect(try place.list("cache") == [name])
-    #expect(try place.list("cache/\(name)") == ["lease", "seal", "tree"])
+    #expect(try place.list("cache/\(name)") == ["lease", "manifest", "seal", "tree"])
     #expect(try isFound(.full) && isFound(.dirs))
     #expect(try place.status("\(tree)/big").inode != before)
     #expect(
@@ -202,7 +202,7 @@ private struct Scenarios {
     try place.remove("cache/\(name)/seal")
     try place.write("cache/\(name)/.seal.0123456789abcdef")
     #expect(try !install())
-    #expect(try place.list("cache/\(name)") == ["lease", "seal", "tree"])
+    #expect(try place.list("cache/\(name)") == ["lease", "manifest", "seal", "tree"])
   }
 
   func aTreeWithoutASealIsCheckedAndSealed() throws {

@@ -753,7 +753,7 @@ class Case(unittest.TestCase):
         """The cache holds the whole tree and nothing else."""
         cache = cache or self.cache
         self.assertEqual(listing(cache), [onefile.tree_name])
-        self.assertEqual(listing(cache / onefile.tree_name), ["lease", "seal", "tree"])
+        self.assertEqual(listing(cache / onefile.tree_name), ["lease", "manifest", "seal", "tree"])
         self.assertSameTree(onefile.tree(cache), tree)
 
     def assertNothingLeft(self, cache: Optional[Path] = None) -> None:

@@ -179,12 +179,19 @@ class Payload:
         return re.findall(r"^  ([a-z-]+)  ", text, re.MULTILINE)
 
 
+def older_entries() -> dict[str, Any]:
+    """A version before `framed_entries`: one file is another, and one is missing."""
+    entries = {**framed_entries(), "package/1.bin": noise(30_000, "older")}
+    del entries["package/2.bin"]
+    return entries
+
+
 @functools.lru_cache(maxsize=None)
 def payload(kind: str) -> Payload:
-    entries = {"small": small_entries, "framed": framed_entries}[kind]()
+    entries = {"small": small_entries, "framed": framed_entries, "older": older_entries}[kind]()
     place = Path(tempfile.mkdtemp(prefix=f"sweep-{kind}-", dir=scratch()))
     tree = make_tree(place / "tree", entries)
-    options = ("--frame-size", "64") if kind == "framed" else ()
+    options = () if kind == "small" else ("--frame-size", "64")
     return Payload(pack(tree, place / "packed", *options), tree, tree_state(tree))
 
 
@@ -204,6 +211,8 @@ class Scenario:
     is_old: bool = False
     #: There is what a launch of another tree left when it was killed.
     is_littered: bool = False
+    #: The kind of a version that was launched before, with whose tree files are shared.
+    older: str = ""
     check: str = ""
     stdout: bytes = b"hello\n"  # patterns
     stderr: bytes = b""
@@ -216,7 +225,23 @@ class Scenario:
     def is_launch(self) -> bool:
         return not self.verb
 
+    @property
+    def others(self) -> list[str]:
+        """The trees that no launch of this scenario may touch."""
+        return [payload(self.older).onefile.tree_name] if self.older else []
+
+    def listing(self, cache: Path) -> list[str]:
+        """What is in the cache besides these trees, which must all be there and as they were packed."""
+        names = listing(cache)
+        require(set(self.others) <= set(names), f"an older tree is gone: there are {names}")
+        for name in self.others:
+            is_right = tree_state(cache / name / "tree") == payload(self.older).state
+            require(is_right, "the older tree is not the packed one")
+        return [name for name in names if name not in self.others]
+
     def prepare(self, cache: Path) -> None:
+        if self.older:
+            succeed(limited(payload(self.older).onefile.command(), environment_for(cache, "", "")))
         if not self.is_warm:
             return
         succeed(self.launch(cache))
@@ -324,6 +349,7 @@ def damage_framed(tree: Path) -> None:
 ALL_SCENARIOS = [
     Scenario("first", "first launch, all kinds of entries", "small", is_warm=False),
     Scenario("framed", "first launch, several frames and workers", "framed", is_warm=False),
+    Scenario("update", "first launch of a new version, most files shared", "framed", is_warm=False, older="older"),
     Scenario("warm", "warm launch", "small"),
     Scenario("warm-full", "warm launch, `ONEFOLD_CHECK=full`", "framed", check="full"),
     Scenario("confirm", "first launch after a reboot", "framed", is_old=True),
@@ -349,7 +375,7 @@ def scenario(name: str) -> Scenario:
 
 #: The scenarios that are swept, by name.
 KILLED = (
-    "first", "framed", "warm", "warm-full", "confirm", "repair", "repair-framed", "clean", "gc",
+    "first", "framed", "update", "warm", "warm-full", "confirm", "repair", "repair-framed", "clean", "gc",
 )  # fmt: skip
 
 
@@ -360,7 +386,7 @@ def kill_points(one: Scenario) -> list[Point]:
 # The fault sweep
 
 #: The scenarios that are swept, by name.
-FAULTED = ("first", "framed", "warm", "warm-full", "confirm", "repair", "clean", "gc")
+FAULTED = ("first", "framed", "update", "warm", "warm-full", "confirm", "repair", "clean", "gc")
 
 #: Calls that can't fail as they are used here, or whose failure changes nothing that could be seen.
 NEVER_FAILS = frozenset(
@@ -408,6 +434,7 @@ ERRORS: dict[str, str] = {
     "fchmodat": CHANGE,
     "fchmodat2": f"{CHANGE} ENOSYS",
     "utimensat": CHANGE,
+    "fgetxattr": "EIO ENODATA EOPNOTSUPP EPERM ERANGE",
     "flock": "EAGAIN EINTR EIO EINVAL ENOLCK ENOSYS EOPNOTSUPP",
     "fcntl": "EAGAIN EINTR EINVAL EIO ENOLCK ENOMEM",
     "getdents64": "EIO ENOENT ENOMEM",
@@ -637,7 +664,7 @@ def check_faulted(
             is_told = needs and b"ONEFOLD_CACHE" in result.stderr
             require(is_told, f"it does not say how to get room: {result.stderr!r}")
     name = one.payload.onefile.tree_name
-    left = listing(cache)
+    left = one.listing(cache)
     if not may_leave(one, point, result):
         require(set(left) <= {name}, f"after {ending_of(result)} there are left {left}")
     if name not in left:
@@ -650,6 +677,10 @@ def check_faulted(
         require_tree(one, cache, point)
 
 
+#: What is in the directory of a tree.
+BESIDE = ["lease", "manifest", "seal", "tree"]
+
+
 def check_next(one: Scenario, cache: Path, point: Point) -> None:
     """The next launch works, and a clean-up after it leaves the tree alone and nothing else."""
     result = one.launch(cache)
@@ -660,13 +691,13 @@ def check_next(one: Scenario, cache: Path, point: Point) -> None:
     if "gc" in one.payload.verbs:
         result = one.launch(cache, "gc")
         require(result.returncode == 0, f"gc ended with {ending_of(result)}")
-        require(listing(cache) == [name], f"after gc there are {listing(cache)}")
+        require(one.listing(cache) == [name], f"after gc there are {listing(cache)}")
         beside = listing(cache / name)
-        require(beside == ["lease", "seal", "tree"], f"after gc there are beside the tree {beside}")
+        require(beside == BESIDE, f"after gc there are beside the tree {beside}")
         require_tree(one, cache, point)
     result = one.launch(cache, "clean")
     require(result.returncode == 0, f"clean ended with {ending_of(result)}")
-    require(listing(cache) == [], f"after clean there are {listing(cache)}")
+    require(one.listing(cache) == [], f"after clean there are {listing(cache)}")
 
 
 def require_tree(one: Scenario, cache: Path, point: Point) -> None:

@@ -386,11 +386,16 @@ class Command(CleanUpCase):
         paths = {os.fspath(self.cache / name) for name in listing(self.cache)}
         self.assertEqual(set(items), paths)
         item = items[os.fspath(self.cache / self.versions[2].tree_name)]
-        size = sum(e.st_size for e in map(os.lstat, self.files(self.versions[2])))
+        states = [os.lstat(path) for path in self.files(self.versions[2])]
+        size = sum(state.st_size for state in states)
+        # These versions differ in their program alone.
+        shared = sum(state.st_size for state in states if state.st_nlink > 1)
+        self.assertGreater(shared, 0)
         self.assertEqual(
             {key: item[key] for key in item if key not in ("path", "last_use")},
             {
                 "kind": "tree", "application": "server", "version": "1.2", "bytes": size,
+                "shared_bytes": shared,
                 "keep_days": 30, "in_use": False, "own": True,
             },
         )  # fmt: skip

@@ -146,13 +146,14 @@ class Rounds(Points, CacheCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.fill_cache()
         begin = time.monotonic()
         [alone] = Round(self.packed, self.cache, 1).ends()
         self.seconds = time.monotonic() - begin
         #: What one launch alone writes to the cache.
         self.payload = alone.written - HELLO_BYTES
         self.assertGreater(self.payload, 0)
-        self.remove_cache()
+        self.clear_cache()
         self.kills = 0
         self.kills_at_work = 0
         self.most_written = 0
@@ -183,10 +184,17 @@ class Rounds(Points, CacheCase):
             at_work = self.check_ends(launches, ends)
             self.check_cache(launches, by_clean_up=int(seed) % 2 == 0)
         finally:
-            self.remove_cache()
+            self.clear_cache()
         self.kills += len(launches.killed)
         self.kills_at_work += at_work
         return at_work > 0 if kind == "killed" else came_about
+
+    def fill_cache(self) -> None:
+        """What is in the cache before a round."""
+
+    def clear_cache(self) -> None:
+        self.remove_cache()
+        self.fill_cache()
 
     def note(self) -> str:
         ratio = self.most_written / self.payload
@@ -277,10 +285,13 @@ class Rounds(Points, CacheCase):
         elif launches.killed:
             (self.packed.tree(self.cache) / "run").unlink()
             self.assertLaunched(self.launch())
-        self.assertCacheHolds(self.packed, self.state)
+        self.check_held()
         before = tree_state(self.cache)
         self.assertLaunched(self.launch())
         self.assertSameTree(self.cache, before)
+
+    def check_held(self) -> None:
+        self.assertCacheHolds(self.packed, self.state)
 
 
 class SmallRounds(Rounds):
@@ -312,6 +323,38 @@ class LargeRounds(Rounds):
 
     def test_many_first_launches(self) -> None:
         self.try_some()
+
+
+class UpdateRounds(Rounds):
+    """Of a new version, whose tree shares most files with that of the version before."""
+
+    what = "many first launches of a new version at once"
+    few = {"undisturbed": 1, "killed": 1}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        files = {f"files/{i}": noise(40_000, f"update {i}") for i in range(500)}
+        older = make_tree(cls.shared / "older tree", {**entries(), **files})
+        changed = {f"files/{i}": noise(40_000, f"changed {i}") for i in range(0, 500, 20)}
+        cls.tree = make_tree(cls.shared / "newer tree", {**entries(), **files, **changed})
+        cls.state = tree_state(cls.tree)
+        cls.older_state = tree_state(older)
+        cls.older = pack(older, cls.shared / "older", "--name", "updated")
+        cls.packed = pack(cls.tree, cls.shared / "newer", "--name", "updated")
+
+    def fill_cache(self) -> None:
+        self.assertLaunched(self.older.launch(cache=self.cache))
+
+    def check_held(self) -> None:
+        self.assertEqual(listing(self.cache), sorted([self.older.tree_name, self.packed.tree_name]))
+        self.assertSameTree(self.packed.tree(self.cache), self.state)
+        self.assertSameTree(self.older.tree(self.cache), self.older_state)
+
+    def test_many_first_launches(self) -> None:
+        self.try_some()
+        # All but what changed came from the older tree.
+        self.assertLess(self.payload, 3_000_000)
 
 
 class Simultaneous(CacheCase):

@@ -192,6 +192,7 @@ class PowerCut(Points):
                 self.counts["confirmed"] += 1
                 self.assertTrue(is_same, "a right tree was replaced")
                 self.assertEqual(seal[6] & 1, 1, "a tree that was confirmed is not marked durable")
+            self.check(disk)
             # And the one after that has nothing to do.
             after = tree_state(cache)
             self.launch()
@@ -199,6 +200,9 @@ class PowerCut(Points):
         finally:
             disk.unmount()
         return before.is_damaged
+
+    def check(self, disk: Disk) -> None:
+        """What else a launch after a cut promises."""
 
     def note(self) -> str:
         return ", ".join(f"{count} {name}" for name, count in self.counts.items())
@@ -238,6 +242,32 @@ class Repair(PowerCut):
         image.replace(self.base)
         self.reboot()
         self.record()
+
+
+class Update(PowerCut):
+    """The power is cut after the first launch of a new version. Its tree shares most files with that of the version
+    before, which is on the disk."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.older_tree = cls.shared / "older tree"
+        succeed(run(["cp", "-a", cls.tree, cls.older_tree]))
+        for path in (cls.older_tree / "files").glob("?/5"):
+            path.write_bytes(b"older\n")
+        cls.older = pack(cls.older_tree, cls.shared / "older packed")
+
+    def prepare(self, empty: Path) -> None:
+        disk = Disk(self.mounts, self.file_system, empty, self.place)
+        try:
+            self.assertLaunched(self.mounts.launch(self.older, cache=self.cache))
+            succeed(run(self.mounts.command(["sync", "-f", self.place])))
+        finally:
+            disk.unmount()
+        super().prepare(empty)
+
+    def check(self, disk: Disk) -> None:
+        self.assertSameTree(disk.inside / "cache" / self.older.tree_name / "tree", self.older_tree)
 
 
 class Ext4(PowerCut):
@@ -304,6 +334,22 @@ class XfsRepair(Repair):
     system = "xfs"
 
     def test_after_a_repair(self) -> None:
+        self.try_some()
+
+
+class Ext4Update(Update):
+    what = "first launch of a new version, ext4"
+    system = "ext4"
+
+    def test_after_an_update(self) -> None:
+        self.try_some()
+
+
+class XfsUpdate(Update):
+    what = "first launch of a new version, xfs"
+    system = "xfs"
+
+    def test_after_an_update(self) -> None:
         self.try_some()
 
 

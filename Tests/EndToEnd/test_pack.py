@@ -681,18 +681,18 @@ class Command(Case):
         self.assertNotIn("entries", shown)
 
     def test_policies_are_in_the_record_and_shown(self) -> None:
-        names = ("check", "keep", "die-with-parent")
+        names = ("check", "keep", "die-with-parent", "reuse")
         for options, values, lines in (
-            ([], [[], [], []], [None, None, None]),
+            ([], [[], [], [], []], [None, None, None, None]),
             (
                 ["--check=files", "--keep", "365", "--die-with-parent", "term"],
-                [[b"files"], [b"365"], [b"term"]],
-                ["files", "365 days", "the program ends with it, by SIGTERM"],
+                [[b"files"], [b"365"], [b"term"], []],
+                ["files", "365 days", "the program ends with it, by SIGTERM", None],
             ),
             (
-                ["--die-with-parent=kill", "--keep=0"],
-                [[], [b"0"], [b"kill"]],
-                [None, "0 days", "the program ends with it, by SIGKILL"],
+                ["--die-with-parent=kill", "--keep=0", "--no-reuse"],
+                [[], [b"0"], [b"kill"], [b"no"]],
+                [None, "0 days", "the program ends with it, by SIGKILL", "no files of older trees"],
             ),
         ):
             with self.subTest(options):
@@ -700,7 +700,7 @@ class Command(Case):
                 record = parts(packed.path).record
                 self.assertEqual([record[name] for name in names], values)
                 shown = inspection(packed)
-                labels = ("check", "keep", "parent")
+                labels = ("check", "keep", "parent", "reuse")
                 self.assertEqual([shown.get(label) for label in labels], lines)
                 # The file says the same of itself.
                 inspected = onefold("inspect", packed.path).stdout

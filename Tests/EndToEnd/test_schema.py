@@ -40,7 +40,7 @@ FULL = {
     "launch": {
         "script": "server.py", "arguments": ["-x"], "environment": {"A": "{root}"}, "unset": ["B"],
         "python-options": ["-X", "utf8"], "isolate": False, "bin-on-path": False, "pyinstaller": False, "check": "files",
-        "keep": 7, "die-with-parent": "term",
+        "keep": 7, "die-with-parent": "term", "reuse": False,
     },
     "smoke": {"imports": False, "skip-imports": ["a.b"], "timeout": 9},
     "archive": {"codec": "xz", "level": 9, "frame-size": 64, "max-size": "1.5 GiB"},

@@ -215,8 +215,8 @@ class Policies(SpecCase):
                 {"check": [b"files"], "keep": [b"7"], "die-with-parent": [b"kill"]},
             ),
             (
-                {"check": "seal", "keep": 0, "die-with-parent": "term"},
-                {"check": [b"seal"], "keep": [b"0"], "die-with-parent": [b"term"]},
+                {"check": "seal", "keep": 0, "die-with-parent": "term", "reuse": False},
+                {"check": [b"seal"], "keep": [b"0"], "die-with-parent": [b"term"], "reuse": [b"no"]},
             ),
             (
                 {"check": "full", "keep": 36500, "die-with-parent": "kill"},
@@ -228,7 +228,7 @@ class Policies(SpecCase):
                 launch = {"script": "runner.py", **policies}
                 packed = pack_spec(self.new_application(launch=launch))
                 record = parts(packed.path).record
-                names = ("check", "keep", "die-with-parent")
+                names = ("check", "keep", "die-with-parent", "reuse")
                 said = {name: record[name] for name in names if record[name]}
                 self.assertEqual(said, expected)
                 self.assertEqual(self.python(packed, "print(6 * 7)"), 42)

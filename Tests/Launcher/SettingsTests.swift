@@ -53,6 +53,17 @@ import Testing
 
   // MARK: Parent death
 
+  @Test func reuse() throws {
+    #expect(try Settings.reuse(nil) == nil)
+    #expect(try Settings.reuse(Path("0")) == false)
+    #expect(try Settings.reuse(Path("1")) == true)
+    for value in ["2", "no", "true", "00", "-1"] {
+      #expect(
+        refusal { () throws(Failure) in try Settings.reuse(Path(value)) }
+          == "unknown value '\(value)' of ONEFOLD_REUSE: use 1 or 0")
+    }
+  }
+
   @Test func deathWithTheParent() throws {
     func setting(_ value: String?) throws -> String {
       switch try Settings.parentDeath(value.map { Path($0) }) {

@@ -324,6 +324,7 @@ private let start = "\u{2}start\u{3}"
     onefile.record.check = .full
     onefile.record.keepDays = 1
     onefile.record.parentDeath = .term
+    onefile.record.reuse = false
     let path = try directory.write("onefile", onefile.encoded()).string
     let text = try await run(["inspect", path], 0).out
     #expect(
@@ -338,11 +339,13 @@ private let start = "\u{2}start\u{3}"
     let json = try await run(["inspect", "--json", path], 0).out
     #expect(
       json.contains(
-        "  \"check\": \"full\",\n  \"keep\": 1,\n  \"die_with_parent\": \"term\",\n"))
+        "  \"check\": \"full\",\n  \"keep\": 1,\n  \"die_with_parent\": \"term\",\n"
+          + "  \"reuse\": false,\n"))
     let plain = try await run(["inspect", "--json", try sample()], 0).out
     #expect(
       plain.contains(
-        "  \"check\": null,\n  \"keep\": null,\n  \"die_with_parent\": null,\n"))
+        "  \"check\": null,\n  \"keep\": null,\n  \"die_with_parent\": null,\n"
+          + "  \"reuse\": true,\n"))
   }
 
   @Test func inspectingFiles() async throws {

@@ -75,6 +75,7 @@ import Testing
           record.check = check
           record.keepDays = days
           record.parentDeath = death
+          record.reuse.toggle()
           #expect(try LaunchRecord(parsing: record.encoded().span) == record)
         }
       }

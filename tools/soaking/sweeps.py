@@ -27,7 +27,7 @@ from test_sweep_fetch import FetchKilled
 PointsOf = Callable[[Scenario], Sequence[Point]]
 
 # Workers come to their calls in another order each time.
-ROUNDS = {"framed": 5, "warm-full": 5, "confirm": 5, "repair-framed": 5}
+ROUNDS = {"framed": 5, "update": 5, "warm-full": 5, "confirm": 5, "repair-framed": 5}
 
 
 def kill(soak: Soak) -> Iterator[Row]:

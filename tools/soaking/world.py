@@ -21,7 +21,7 @@ import test_others_users as others_users  # isort: skip
 
 
 def concurrency(soak: Soak) -> Iterator[Row]:
-    return rows(soak, concurrent.SmallRounds, concurrent.LargeRounds)
+    return rows(soak, concurrent.SmallRounds, concurrent.LargeRounds, concurrent.UpdateRounds)
 
 
 def all_limits(soak: Soak) -> Iterator[Row]:
@@ -51,6 +51,8 @@ def power_cuts(soak: Soak) -> Iterator[Row]:
         powercut.F2fs,
         powercut.Ext4Repair,
         powercut.XfsRepair,
+        powercut.Ext4Update,
+        powercut.XfsUpdate,
     )
 
 

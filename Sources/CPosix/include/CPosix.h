@@ -120,6 +120,12 @@ void cposix_remove_acls(int fd);
 static inline int cposix_has_acl(const char *path) {
   return lgetxattr(path, "system.posix_acl_access", 0, 0) >= 0;
 }
+// Whether the file has capabilities, or that can't be told; 0 if the file system keeps none.
+static inline int cposix_has_capabilities(int fd) {
+  return fgetxattr(fd, "security.capability", 0, 0) >= 0 || (errno != ENODATA && errno != ENOTSUP);
+}
+// Gives `fd`, an empty file, the content of `from` without copying it (FICLONE).
+long cposix_clone(int fd, int from);
 static inline long cposix_set_close_on_exec(int fd, int on) {
   return cposix_result(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }

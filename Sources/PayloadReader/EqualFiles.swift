@@ -1,0 +1,160 @@
+internal import ContentHash
+public import PayloadFormat
+public import Posix
+
+/// Older trees from which `unpackTree` takes equal files, instead of unpacking them
+/// (docs/decisions/0041-reuse-between-trees.md).
+public struct OlderTrees: Sendable {
+  /// The trees' own directories, the preferred one first. Their owners must keep them open.
+  public var roots: [DirectoryHandle]
+  /// The directory that needs room for what is left to unpack.
+  public var cache: DirectoryHandle
+
+  public init(roots: [DirectoryHandle], cache: DirectoryHandle) {
+    self.roots = roots
+    self.cache = cache
+  }
+}
+
+/// Takes files from older trees into a new one. A file is equal if it has the same path, owner, mode, size, time
+/// and content. Its content is hashed, and then it gets a name in the new tree as well: a hard link, or a clone
+/// where a link can't be. Any file that can't be taken is left to be unpacked, whatever the reason.
+final class EqualFiles: Sendable {
+  private let manifest: Manifest
+  private let older: OlderTrees
+  private let directories: DirectoryTable
+  private let modes: EntryModes
+
+  init(
+    manifest: Manifest, older: OlderTrees, directories: DirectoryTable, modes: EntryModes
+  ) {
+    self.manifest = manifest
+    self.older = older
+    self.directories = directories
+    self.modes = modes
+  }
+
+  /// Takes all files that it can. Returns the entries that are left: everything but these files.
+  func take(workers: Int, progress: UnpackProgress?) throws(Failure) -> EntrySet {
+    let candidates = self.candidates()
+    let work = SharedWork(count: manifest.entryCount)
+    let taken = ParallelResults<Bool>(count: manifest.entryCount)
+    let total = manifest.allocatedLength
+    if let progress { progress(0, total) }
+    runWorkers(workers) { number in
+      do throws(Failure) {
+        let buffer = try Buffer(count: 256 << 10)
+        while let index = work.take() {
+          guard candidates.contains(index), self.take(index, buffer.bytes, work) else { continue }
+          taken[index] = true
+          if number == 0, let progress { progress(min(work.bytesDone, total), total) }
+        }
+      } catch { work.fail(error) }
+    }
+    try work.finish()
+    var left = EntrySet(count: manifest.entryCount)
+    for index in 0..<manifest.entryCount where taken[index] != true { left.insert(index) }
+    return left
+  }
+
+  /// Files with content. A file with several names in the tree is not among them, because it must keep its number
+  /// of names.
+  private func candidates() -> EntrySet {
+    var targets = EntrySet(count: manifest.entryCount)
+    for index in 0..<manifest.entryCount where manifest.entry(index).type == .hardLink {
+      targets.insert(manifest.entry(index).hardLinkTarget)
+    }
+    var result = EntrySet(count: manifest.entryCount)
+    for index in 0..<manifest.entryCount where !targets.contains(index) {
+      let entry = manifest.entry(index)
+      if entry.type == .file && entry.size > 0 { result.insert(index) }
+    }
+    return result
+  }
+
+  @inline(never)
+  private func take(_ index: Int, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork)
+    -> Bool
+  {
+    let path = Path(manifest.path(of: index))
+    for root in older.roots {
+      do throws(Failure) {
+        if try take(manifest.entry(index), at: path, in: root, buffer, work) { return true }
+      } catch { continue }
+    }
+    return false
+  }
+
+  private func take(
+    _ entry: Manifest.Entry, at path: Path, in root: DirectoryHandle,
+    _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork
+  ) throws(Failure) -> Bool {
+    guard let status = try root.statusIfExists(of: path), entry.isLike(status, modes: modes)
+    else { return false }
+    let file = try FileDescriptor.open(path, in: root, .readNoFollow)
+    guard try entry.isContent(of: file, buffer, work) else { return false }
+    // Executing it must give nobody more than the file as it is unpacked.
+    guard !file.hasCapabilities else { return false }
+    var name = Path()
+    let directory = directories.locate(entry, of: manifest, name: &name)
+    do throws(Failure) { try file.link(as: name, in: directory) } catch {
+      try clone(file, as: name, of: entry, in: directory)
+    }
+    // Whoever wrote to the file since gave it another time.
+    let now = try? file.status()
+    guard let now, now.isSameFile(as: status), entry.isLike(now, modes: modes) else {
+      try directory.removeFile(name)
+      return false
+    }
+    return true
+  }
+
+  private func clone(
+    _ file: borrowing FileDescriptor, as name: Path, of entry: Manifest.Entry,
+    in directory: DirectoryHandle
+  ) throws(Failure) {
+    let copy = try FileDescriptor.open(
+      name, in: directory, .createNew, mode: modes.mode(of: entry))
+    do throws(Failure) {
+      try copy.clone(file)
+      try copy.setModificationTime(entry.modified)
+    } catch {
+      try directory.removeFile(name)
+      throw error
+    }
+  }
+}
+
+extension Manifest.Entry {
+  /// Whether the status is that of this file, unpacked by this user and not written to since.
+  @inline(never)
+  public func isLike(_ status: FileStatus, modes: EntryModes) -> Bool {
+    status.kind == .file && UInt64(status.size) == size && isStored(modified, as: status.modified)
+      && status.mode == modes.mode(of: self) && status.user == ProcessContext.owner
+  }
+
+  /// Whether `file` has this file's content.
+  ///
+  /// - Parameters:
+  ///   - buffer: Receives parts of the content.
+  ///   - work: Counts the bytes. If it must stop, the result is false.
+  /// - Throws: "read".
+  @inline(never)
+  public func isContent(
+    of file: borrowing FileDescriptor, _ buffer: UnsafeMutableRawBufferPointer,
+    _ work: SharedWork
+  ) throws(Failure) -> Bool {
+    var hasher = SHA256Hasher()
+    var offset: UInt64 = 0
+    var count = buffer.count
+    while count == buffer.count {
+      count = try file.read(into: buffer, at: Int64(offset))
+      hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      offset += UInt64(count)
+      work.add(bytes: count)
+      guard !work.mustStop() else { return false }
+    }
+    let isWhole = offset == size
+    return hasher.finish() == hash && isWhole
+  }
+}

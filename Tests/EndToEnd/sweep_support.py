@@ -493,21 +493,25 @@ SHORTENED = frozenset({"read", "pread64", "write", "pwrite64", "copy_file_range"
 LENGTHS = ("0", "1", "100")
 
 
-def fault_points(one: Scenario) -> list[Point]:
+def faults(name: str, calls: Sequence[Counted]) -> list[Point]:
+    """All that can go wrong with the calls of the scenario of that name."""
     numbers: dict[str, int] = {}
     points = []
-    for call in one.calls:
-        name = call.name
-        if name in NEVER_FAILS:
+    for call in calls:
+        if call.name in NEVER_FAILS:
             continue
-        numbers[name] = number = numbers.get(name, 0) + 1
+        numbers[call.name] = number = numbers.get(call.name, 0) + 1
         for action, table in (("fail", ERRORS), ("lack", LASTING)):
             default = UNKNOWN_CALL if action == "fail" else ""
-            for value in table.get(name, default).split():
-                points.append(Point(one.name, action, name, number, value))
-        if name in SHORTENED:
-            points += [Point(one.name, "short", name, number, length) for length in LENGTHS]
+            for value in table.get(call.name, default).split():
+                points.append(Point(name, action, call.name, number, value))
+        if call.name in SHORTENED:
+            points += [Point(name, "short", call.name, number, length) for length in LENGTHS]
     return points
+
+
+def fault_points(one: Scenario) -> list[Point]:
+    return faults(one.name, one.calls)
 
 
 #: Limits of a process, in what they are counted, and the step between two points.

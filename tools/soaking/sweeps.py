@@ -10,6 +10,7 @@ from benchmarks.running import Failure, Unavailable
 from .soak import Row, Soak  # Before what it makes importable.
 from .world import rows
 
+from points import Points
 from sweep_support import (
     FAULTED,
     KILLED,
@@ -22,7 +23,7 @@ from sweep_support import (
     outcomes,
     scenarios,
 )
-from test_sweep_fetch import FetchKilled
+from test_sweep_fetch import FetchFaulted, FetchKilled
 
 PointsOf = Callable[[Scenario], Sequence[Point]]
 
@@ -31,15 +32,23 @@ ROUNDS = {"framed": 5, "update": 5, "warm-full": 5, "confirm": 5, "repair-framed
 
 
 def kill(soak: Soak) -> Iterator[Row]:
-    if soak.point is None or not soak.point.startswith(f"{FetchKilled.__name__}/"):
+    if not is_of_case(soak, FetchKilled):
         yield from swept(soak, KILLED, kill_points, "", ROUNDS)
-    if soak.point is None or soak.point.startswith(f"{FetchKilled.__name__}/"):
+    if soak.point is None or is_of_case(soak, FetchKilled):
         yield from rows(soak, FetchKilled)
 
 
 def fault(soak: Soak) -> Iterator[Row]:
-    yield from swept(soak, FAULTED, fault_points, "calls that fail or are shortened", {})
-    yield from swept(soak, FAULTED, limit_points, "limits of memory and descriptors", {})
+    if not is_of_case(soak, FetchFaulted):
+        yield from swept(soak, FAULTED, fault_points, "calls that fail or are shortened", {})
+        yield from swept(soak, FAULTED, limit_points, "limits of memory and descriptors", {})
+    if soak.point is None or is_of_case(soak, FetchFaulted):
+        yield from rows(soak, FetchFaulted)
+
+
+def is_of_case(soak: Soak, case: type[Points]) -> bool:
+    """Whether only a point of this test case is tried."""
+    return soak.point is not None and soak.point.startswith(f"{case.__name__}/")
 
 
 def swept(

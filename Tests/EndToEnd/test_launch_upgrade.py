@@ -140,6 +140,10 @@ class Upgrade(Versions):
         before = tree_state(self.packed["1.0"].tree(self.cache))
         second = self.serve("2.0")
         self.assertTrees(["1.0", "2.0"])
+        # The interpreter is one file in both trees.
+        roots = [self.packed[version].tree(self.cache) for version in ("1.0", "2.0")]
+        programs = [next((root / "bin").glob("python3.*")) for root in roots]
+        self.assertTrue(programs[0].samefile(programs[1]))
         self.assertServes(first, "1.0")
         # The old version can't be removed by hand while it runs, and can after that.
         self.assertRefused(self.ask("1.0", "clean"), "is in use")

@@ -1,4 +1,5 @@
 internal import ContentHash
+internal import Synchronization
 public import PayloadFormat
 public import Posix
 
@@ -24,6 +25,10 @@ final class EqualFiles: Sendable {
   private let older: OlderTrees
   private let directories: DirectoryTable
   private let modes: EntryModes
+  private let refusals = Atomic<Int>(0)
+
+  /// A file system that refused so many links and clones has neither: hashing more files would be in vain.
+  private static let mostRefusals = 16
 
   init(
     manifest: Manifest, older: OlderTrees, directories: DirectoryTable, modes: EntryModes
@@ -98,7 +103,11 @@ final class EqualFiles: Sendable {
     var name = Path()
     let directory = directories.locate(entry, of: manifest, name: &name)
     do throws(Failure) { try file.link(as: name, in: directory) } catch {
-      try clone(file, as: name, of: entry, in: directory)
+      do throws(Failure) { try clone(file, as: name, of: entry, in: directory) } catch {
+        let count = refusals.wrappingAdd(1, ordering: .relaxed).newValue
+        if count >= EqualFiles.mostRefusals { work.stop() }
+        throw error
+      }
     }
     // Whoever wrote to the file since gave it another time.
     let now = try? file.status()

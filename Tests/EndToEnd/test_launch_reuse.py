@@ -279,6 +279,21 @@ class NotShared(ReuseCase):
                 succeed(new.launch(cache=self.cache, verb="clean"))
         self.assertSameTree(old.tree(self.cache), self.work / "first")
 
+    def test_without_links_and_clones_it_soon_gives_up(self) -> None:
+        """Else every file would be hashed and then unpacked."""
+        names = {"run": program(), **{f"file {i}": noise(100, f"{i}") for i in range(100)}}
+        old, new = (
+            pack(make_tree(self.work / name, {**names, "name": name.encode()}), self.work / f"{name} packed")
+            for name in ("first", "second")
+        )
+        self.assertLaunched(old.launch(cache=self.cache))
+        traced = new.trace(cache=self.cache, inject=["linkat:error=EPERM", "ioctl:error=EOPNOTSUPP"])
+        self.assertLaunched(traced.result)
+        self.assertSameTree(new.tree(self.cache), self.work / "second")
+        # Each worker may be at one more.
+        self.assertLessEqual(traced.count("linkat"), 16 + len(os.sched_getaffinity(0)))
+        self.assertGreaterEqual(traced.count("linkat"), 16)
+
     def test_a_tree_that_is_removed_meanwhile(self) -> None:
         """At each file that the launch looks at, the rest of the old tree goes away."""
         stops = 0

@@ -4,7 +4,6 @@ all of them."""
 from __future__ import annotations
 
 import functools
-import http.client
 import json
 import os
 import re
@@ -12,9 +11,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from support import (
     ONEFOLD,
@@ -33,6 +33,10 @@ from support import (
     tree_state,
     wait_until,
 )
+
+sys.path.insert(0, str(REPOSITORY / "tools"))
+
+from common.network import Answer, free_port, request  # noqa: E402
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
 GUIDES = REPOSITORY / "docs" / "guides"
@@ -109,22 +113,6 @@ def pyenv_has(version: str) -> bool:
 # Running
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
 class Server:
     """A process that is, or becomes, a server; what it writes goes to files, which can't block it."""
 
@@ -173,13 +161,7 @@ class Server:
         self, method: str, path: str, body: Any = None, headers: Optional[dict[str, str]] = None
     ) -> Answer:
         assert self.port
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body, headers or {})
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+        return request(self.port, path, method, body, headers or {})
 
     def get(self, path: str) -> bytes:
         answer = self.request("GET", path)

@@ -11,8 +11,8 @@ from support import REPOSITORY, wait_until
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from benchmarks.running import Unavailable  # noqa: E402
-from benchmarks.static_server import StaticServer  # noqa: E402
+from common.basics import Unavailable  # noqa: E402
+from common.static_server import StaticServer  # noqa: E402
 
 
 class Request(NamedTuple):

@@ -19,10 +19,11 @@ sys.path.insert(0, str(REPOSITORY / "tools"))
 import benchmarks  # noqa: E402
 from benchmarks import report  # noqa: E402
 from benchmarks.bench import Bench, Cost, Target  # noqa: E402
-from benchmarks.figures import Sample, fit, table  # noqa: E402
+from benchmarks.figures import Sample, fit  # noqa: E402
 from benchmarks.launches import Launches  # noqa: E402
 from benchmarks.pictures import Bar, Group, Line, Range, bar_chart, log_chart  # noqa: E402
 from benchmarks.texts import text, words  # noqa: E402
+from common.documents import table  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 KEPT, MEASURED = "A large Python server", "Sizes"

@@ -15,7 +15,7 @@ from support import REPOSITORY, needs_program, needs_root, run, scratch
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from benchmarks.sections import with_section  # noqa: E402
+from common.documents import with_section  # noqa: E402
 from distros.matrix import Matrix, current_wheel, is_new_enough  # noqa: E402
 from distros.packing import NOTIFY, STATIC, Packed, facts_of, role  # noqa: E402
 from distros.report import REPORT, tables  # noqa: E402

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -10,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 from pathlib import Path
 from typing import Any, Optional, Sequence
@@ -28,6 +28,10 @@ from support import (
     succeed,
     tree_state,
 )
+
+sys.path.insert(0, str(REPOSITORY / "tools"))
+
+from common.network import request  # noqa: E402
 
 EXAMPLES = REPOSITORY / ".build" / "examples"
 
@@ -59,16 +63,10 @@ class Running:
         self.port = int(match[1])
 
     def get(self, path: str) -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            content = response.read()
-        finally:
-            connection.close()
-        if response.status != 200:
-            raise AssertionError(f"GET {path}: {response.status}: {content!r}")
-        return content
+        answer = request(self.port, path)
+        if answer.status != 200:
+            raise AssertionError(f"GET {path}: {answer.status}: {answer.body!r}")
+        return answer.body
 
     def health(self) -> dict[str, Any]:
         return json.loads(self.get("/api/health"))
@@ -252,11 +250,9 @@ class FastAPIServer(Server, Case):
 
     def test_notes_outlive_the_server_and_its_tree(self) -> None:
         running = self.serve(self.cache)
-        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
         body, headers = json.dumps({"text": "kept"}), {"Content-Type": "application/json"}
-        connection.request("POST", "/api/notes", body, headers)
-        self.assertEqual(connection.getresponse().status, 201)
-        connection.close()
+        answer = request(running.port, "/api/notes", "POST", body, headers)
+        self.assertEqual(answer.status, 201)
         self.assertEqual(running.end(signal.SIGTERM), 0)
         self.assertEqual(self.packed.launch(cache=self.cache, verb="clean").returncode, 0)
         again = self.serve(self.cache)

@@ -2,7 +2,8 @@
 
 `launches` drives `onefold bench --json`, which measures every launch. `timing` measures the rest:
 copying, archives, packing, unpacking alone, and the memory of one process. texts.md has the words
-of the report. A module imports modules of lower levels only:
+of the report. tools/common has what other tools use too. A module imports modules of lower levels
+only:
 
     12  command
     11  report
@@ -15,6 +16,6 @@ of the report. A module imports modules of lower levels only:
      4  launches  specs
      3  workshop
      2  places  trees
-     1  applications  pictures  sections  static_server  timing
+     1  applications  pictures  timing
      0  chunks  figures  running  texts
 """

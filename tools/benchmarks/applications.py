@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from .running import REPOSITORY, WORK, Failure, Part, Unavailable, last_line, output_of, say
+from common.basics import REPOSITORY, Failure, Unavailable, index_variables
+
+from .running import WORK, Part, last_line, output_of, say
 
 PYTHON_VERSION = "3.11"
 EXAMPLE_SOURCES = REPOSITORY / "docs" / "examples"
-
-# How this machine reaches an index.
-REACHING_AN_INDEX = re.compile(
-    r"(PIP|UV|SSL_CERT)_|REQUESTS_CA_BUNDLE$|(HTTPS?|ALL|NO)_PROXY$", re.IGNORECASE
-)
 
 
 @dataclass(eq=False)
@@ -117,11 +113,6 @@ HEAVY = Application(
     files=["server.py", "VERSION"],
     script="server.py",
 )
-
-
-def index_variables() -> dict[str, str]:
-    """The caller's variables that say how to reach an index."""
-    return {name: text for name, text in os.environ.items() if REACHING_AN_INDEX.match(name)}
 
 
 def python() -> Path:

@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Optional
 
+from common.documents import figure
+
 from .applications import FASTAPI, Application
 from .contenders import Contenders
-from .figures import figure
 from .places import Place
 from .specs import SpecRoom, spec_room
 from .timing import Cost

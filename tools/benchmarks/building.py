@@ -6,13 +6,15 @@ import filecmp
 import shutil
 from pathlib import Path
 
+from common.basics import Failure
+from common.documents import figure, table
+
 from .applications import CACHIBOT, FASTAPI, HEAVY, Application
 from .bench import Bench
 from .cold import unpacked_on
 from .contenders import tools
-from .figures import figure, table
 from .packing import PACK_PEAK_MIB, compared
-from .running import ENVIRONMENT, WORK, Failure, remove, say
+from .running import ENVIRONMENT, WORK, remove, say
 from .sizes import HEADS, rivals_of, row_of
 from .specs import COMPRESSING, INSTALLING, TESTING, SpecBuild, SpecRoom
 from .texts import text

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import SPREAD, figure, table
+from .figures import SPREAD
 from .pictures import Bar, Group, Range, bar_chart
 from .places import Place
 from .running import Part, brought, say

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from common.basics import REPOSITORY, Failure, end_with, names_of
+
 from .bench import Bench
 from .places import find_places
 from .report import ON_REQUEST, SECTIONS, kept, other_machine, report, with_costs
-from .running import REPORT, REPOSITORY, WORK, Failure, names_of, say
+from .running import REPORT, WORK, say
 from .timing import Cost, costing
 from .workshop import Workshop
 
@@ -132,10 +134,4 @@ def main() -> None:
 
 
 def run() -> None:
-    try:
-        main()
-    except (Failure, OSError) as error:
-        say(str(error))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_with(main, say)

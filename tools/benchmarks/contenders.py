@@ -8,18 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Optional
 
-from .applications import Application, index_variables, make_venv, python
-from .running import (
-    REPOSITORY,
-    WORK,
-    Failure,
-    Part,
-    Unavailable,
-    brought,
-    last_line,
-    output_of,
-    say,
-)
+from common.basics import REPOSITORY, Failure, Unavailable, index_variables
+
+from .applications import Application, make_venv, python
+from .running import WORK, Part, brought, last_line, output_of, say
 from .specs import SpecRoom, spec_room
 from .trees import Tree
 from .workshop import SELF_EXTRACTING, Kept, Workshop

@@ -1,9 +1,11 @@
-"""Samples, and how they are written in Markdown."""
+"""Samples, and how they are written."""
 
 from __future__ import annotations
 
 import statistics
-from typing import Iterable, Optional, Sequence
+from typing import Optional, Sequence
+
+from common.documents import figure
 
 SPREAD = "min / quartiles"
 
@@ -46,24 +48,3 @@ def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     below = sum((x - x_mean) ** 2 / y**2 for x, y in known)
     slope = above / below if below else 0.0
     return slope, y_mean - slope * x_mean
-
-
-def table(
-    heads: Sequence[str], rows: Iterable[Sequence[object]], figures: Optional[Sequence[str]] = None
-) -> str:
-    """The columns of `figures` are aligned to the right; None stands for all but the first."""
-    marks = []
-    for index, head in enumerate(heads):
-        is_figure = index > 0 if figures is None else head in figures
-        marks.append("---:" if is_figure else "---")
-    lines = [heads, marks, *rows]
-    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
-
-
-def figure(value: float, digits: int = 0) -> str:
-    return f"{value:,.{digits}f}"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A count and its noun: "1 file", "1,234 files"."""
-    return f"{figure(number)} {noun if number == 1 else plural or noun + 's'}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from common.documents import figure, table
+
 from .bench import Bench
 from .cold import COPY
-from .figures import SPREAD, figure, table
+from .figures import SPREAD
 from .running import MIB, brought, say
 from .texts import text
 from .timing import copying, take_turns, unpack_onefile

@@ -8,9 +8,12 @@ import re
 from pathlib import Path
 from typing import Optional, Sequence
 
+from common.basics import Failure
+from common.documents import commit_without
+
 from .applications import FASTAPI
 from .contenders import TOOLS
-from .running import EXAMPLES, REPORT, REPOSITORY, WORK, Failure, Part, output_of
+from .running import EXAMPLES, REPORT, WORK, Part, output_of
 from .workshop import Workshop
 
 NUMBER = r"(\d+(?:\.\d+)+)"
@@ -43,18 +46,6 @@ def onefold_version(workshop: Workshop) -> str:
     number = first_match(NUMBER, [workshop.program, "--version"])
     written = [REPORT, REPORT.with_suffix("")]
     return f"Onefold {number or 'of no version'} ({commit_without(written)})"
-
-
-def commit_without(written: Sequence[Path]) -> str:
-    """The commit that is checked out, and whether more was changed than the paths in `written`.
-    A report that is being written does not change what it tells of."""
-    git: list[Part] = ["git", "-C", REPOSITORY]
-    commit = first_match("(.+)", [*git, "describe", "--always"])
-    others = ["--", ":/", *(f":/!{path.relative_to(REPOSITORY)}" for path in written)]
-    state = [*git, "status", "--porcelain", "--untracked-files=no", *others]
-    if commit and first_match("(.)", state):
-        commit += ", with changes"
-    return commit or "no commit"
 
 
 def facts_of_machine() -> dict[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import Sample, figure, table
+from .figures import Sample
 from .running import MIB, remove, say
 from .texts import text
 from .timing import launch

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from common.basics import Failure, Unavailable
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import SPREAD, Sample, figure, table
-from .running import Failure, Part, Unavailable, output_of, remove, say
+from .figures import SPREAD, Sample
+from .running import Part, output_of, remove, say
 from .sizes import ARCHIVE_OPTIONS
 from .texts import text
 from .timing import Case, Run, launch, take_turns

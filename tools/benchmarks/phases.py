@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Optional
 
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import SPREAD, Sample, figure, table
+from .figures import SPREAD, Sample
 from .launches import SERVER_TURNS, Launches, Metrics
 from .running import brought, say
 from .texts import text

@@ -7,7 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Iterable, Optional, Sequence
 
-from .figures import Sample, figure
+from common.documents import figure
+
+from .figures import Sample
 
 WIDTH = 720
 LABELS = 210  # of bars, left of the axis

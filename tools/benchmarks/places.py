@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
 
-from .running import WORK, Failure, Part, output_of, remove, say
+from common.basics import Failure
+
+from .running import WORK, Part, output_of, remove, say
 from .timing import Case, Run
 
 EXT4_SIZE = 12 << 30

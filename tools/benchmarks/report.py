@@ -7,16 +7,19 @@ import re
 import time
 from typing import Callable, Optional
 
+from common.basics import Unavailable
+from common.documents import figure, table
+
 from .bench import Bench
 from .building import building, heavy
 from .cold import cold
-from .figures import SPREAD, figure, table
+from .figures import SPREAD
 from .levels import levels
 from .machine import SAME_MACHINE, facts_of_machine, onefold_version
 from .memory import memory
 from .packing import pack
 from .phases import phases
-from .running import Unavailable, say
+from .running import say
 from .scale import scale
 from .servers import cachibot, servers
 from .sizes import sizes

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Iterable, Sequence, Union
+from typing import Sequence, Union
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from common.basics import REPOSITORY, Failure
+
 EXAMPLES = REPOSITORY / ".build" / "examples"
 WORK = REPOSITORY / ".build" / "bench"
 REPORT = REPOSITORY / "docs" / "benchmarks.md"
@@ -21,24 +20,9 @@ MIB = 1 << 20
 Part = Union[str, Path]
 
 
-class Failure(Exception):
-    """An expected failure; its message is all the user needs."""
-
-
-class Unavailable(Failure):
-    """Something that would be measured, or compared with, does not exist here."""
-
-
 def last_line(failure: Exception) -> str:
     lines = str(failure).strip().splitlines()
     return lines[-1] if lines else "it failed"
-
-
-def free_port() -> int:
-    """A port of this machine that nothing listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def say(message: str) -> None:
@@ -88,17 +72,3 @@ def brought(source: Path, room: Path) -> Path:
     copy = room / f"{len(list(room.iterdir()))}-{source.name}"
     output_of(["cp", "-a", source, copy])
     return copy
-
-
-def names_of(noun: str, known: Iterable[str]) -> Callable[[str], list[str]]:
-    """For an option: takes names separated by commas, and refuses those that are not known."""
-
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        for name in names:
-            if name not in known:
-                there = ", ".join(known)
-                raise argparse.ArgumentTypeError(f"no {noun} {name!r}: there are {there}")
-        return names
-
-    return parse

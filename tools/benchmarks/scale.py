@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, NamedTuple, Sequence
 
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import figure, fit, table
+from .figures import fit
 from .pictures import Line, log_chart
 from .places import Place
 from .running import remove, say

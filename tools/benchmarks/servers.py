@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.basics import Failure
+from common.documents import figure, table
+
 from .applications import CACHIBOT, FASTAPI, Application, python_version
 from .bench import Bench
 from .contenders import Contender, Contenders
-from .figures import SPREAD, Sample, figure, table
+from .figures import SPREAD, Sample
 from .launches import SERVER_TURNS, Launches, Metrics
 from .pictures import Bar, Group, Range, bar_chart
-from .running import Failure, last_line, output_of, say
+from .running import last_line, output_of, say
 from .texts import text
 
 HELP_TURNS = 2

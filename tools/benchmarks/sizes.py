@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import figure, table
 from .pictures import Bar, Group, Range, bar_chart
 from .running import output_of
 from .texts import text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from common.documents import figure, table
+
 from .applications import CACHIBOT, FASTAPI
 from .bench import Bench
-from .figures import SPREAD, figure, table
+from .figures import SPREAD
 from .launches import SERVER_TURNS
 from .running import brought, say
 from .servers import COLD, HELP, WARM, launches_of, starts_and_helps

@@ -15,8 +15,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Optional, Sequence
 
+from common.basics import Failure
+
 from .applications import Application
-from .running import WORK, Failure, Part, check, environment_with
+from .running import WORK, Part, check, environment_with
 from .trees import Packed
 from .workshop import Workshop
 

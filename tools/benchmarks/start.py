@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import SPREAD, Sample, figure, table
+from .figures import SPREAD, Sample
 from .launches import Launches
 from .running import brought, say
 from .texts import text

@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Iterator, Optional
 
+from common.documents import counted, figure
+
 from .applications import python
-from .figures import counted, figure
 from .running import Part
 
 POOL_BYTES = 64_000_000

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from .applications import CACHIBOT, FASTAPI, index_variables, python
+from common.basics import Failure, index_variables
+from common.documents import figure, table
+from common.static_server import StaticServer
+
+from .applications import CACHIBOT, FASTAPI, python
 from .bench import Bench
 from .building import changed
 from .contenders import tools
-from .figures import SPREAD, figure, table
-from .running import WORK, Failure, Part, brought, output_of, remove, say
+from .figures import SPREAD
+from .running import WORK, Part, brought, output_of, remove, say
 from .specs import SpecRoom
-from .static_server import StaticServer
 from .texts import text
 from .timing import Case, Run, launch, take_turns, unpack_onefile
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Sequence
 
+from common.documents import figure, table
+
 from .bench import Bench
-from .figures import SPREAD, Sample, figure, table
+from .figures import SPREAD, Sample
 from .launches import Launches
 from .running import Part, output_of, remove, say
 from .texts import text

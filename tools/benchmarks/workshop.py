@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, Optional
 
-from .running import REPOSITORY, WORK, Failure, Part, output_of, remove, say
+from common.basics import REPOSITORY, Failure
+
+from .running import WORK, Part, output_of, remove, say
 from .timing import Cost, costing, launch
 from .trees import Packed, Tree
 

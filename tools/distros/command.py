@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.running import Failure
+from common.basics import end_with
 
 from .roots import MUSL, SUITES, Bind, environment, root
 
@@ -103,10 +103,4 @@ def main() -> int:
 
 
 def run_in_root() -> None:
-    try:
-        sys.exit(main())
-    except (Failure, OSError) as error:
-        print(f"in-root: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_with(main, lambda message: print(f"in-root: {message}", file=sys.stderr))

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import selectors
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from benchmarks.running import REPOSITORY, Failure
+from common.basics import Failure
+from common.network import free_port, request
 
 from .roots import Bind, Root, bare_environment
-
-sys.path.insert(0, str(REPOSITORY / "Tests" / "EndToEnd"))
-
-from examples import free_port  # noqa: E402
 
 SERVE = Path(__file__).with_name("serve.sh")
 HEALTH = "/api/health"
@@ -143,18 +137,13 @@ class Conversation:
         raise Failure(f"the server did not answer within {PATIENCE} s")
 
     def ask(self) -> Optional[dict[str, Any]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
-            connection.request("GET", HEALTH)
-            response = connection.getresponse()
-            body = response.read()
+            answer = request(self.port, HEALTH, seconds=PATIENCE)
         except OSError:
             return None
-        finally:
-            connection.close()
-        if response.status != 200:
-            raise Failure(f"GET {HEALTH} was answered with {response.status}: {body[:200]!r}")
-        return json.loads(body)
+        if answer.status != 200:
+            raise Failure(f"GET {HEALTH} was answered with {answer.status}: {answer.body[:200]!r}")
+        return answer.json
 
 
 def problem_of_serving(outcome: Outcome, version: str, stopped: int) -> Optional[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from benchmarks.running import REPOSITORY, Failure, names_of
+from common.basics import REPOSITORY, Failure, end_with, names_of
 
 from . import roots
 from .launching import launch, problem_of_refusal, problem_of_serving
@@ -180,10 +180,4 @@ def main() -> int:
 
 
 def run() -> None:
-    try:
-        sys.exit(main())
-    except (Failure, OSError) as error:
-        say(str(error))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_with(main, say)

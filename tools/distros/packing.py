@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from benchmarks.running import REPOSITORY, Failure
+from common.basics import REPOSITORY, Failure
 
 from .roots import MUSL, PATH, USER, Bind, Root, StrPath, home, root
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Optional
 
-from benchmarks.figures import figure, table
-from benchmarks.machine import commit_without
-from benchmarks.running import REPOSITORY
-from benchmarks.sections import with_section
+from common.basics import REPOSITORY
+from common.documents import commit_without, figure, table, with_section
 
 if TYPE_CHECKING:
     from .matrix import Matrix

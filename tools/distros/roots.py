@@ -24,8 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, NamedTuple, Optional, Sequence, Union
 
-from benchmarks.applications import index_variables
-from benchmarks.running import REPOSITORY, Failure
+from common.basics import REPOSITORY, Failure, index_variables
 
 ROOTS = REPOSITORY / ".build" / "roots"
 SCRIPTS = Path("/usr/share/debootstrap/scripts")

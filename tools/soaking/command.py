@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from benchmarks.running import Failure, names_of
+from common.basics import end_with, names_of
 
 from .report import SECTIONS, refresh, section_of
 from .soak import REPORT, Soak, say
@@ -77,10 +77,4 @@ def main() -> int:
 
 
 def run() -> None:
-    try:
-        sys.exit(main())
-    except (Failure, OSError) as error:
-        say(str(error))
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    end_with(main, say)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterator
 
-from benchmarks.running import Failure
+from common.basics import Failure
 
 from .soak import REPOSITORY, Row, Soak  # Before what it makes importable.
 

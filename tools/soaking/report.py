@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 from typing import Callable, Iterable, Iterator
 
-from benchmarks.figures import figure
-from benchmarks.running import Failure
-from benchmarks.sections import with_section
+from common.basics import Failure
+from common.documents import figure, with_section
 
 from . import world
 from .damage import flips, fuzz

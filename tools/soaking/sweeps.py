@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from typing import Callable, Iterator, Sequence
 
-from benchmarks.running import Failure, Unavailable
+from common.basics import Failure, Unavailable
 
 from .soak import Row, Soak  # Before what it makes importable.
 from .world import rows

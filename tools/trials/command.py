@@ -11,10 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.figures import figure, table
-from benchmarks.machine import commit_without
-from benchmarks.running import REPOSITORY
-from benchmarks.sections import with_section
+from common.basics import REPOSITORY
+from common.documents import commit_without, figure, table, with_section
 
 from .known import PROJECTS, Project
 from .trial import Failed, Outcome, try_project

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-from benchmarks.running import free_port
+from common.network import free_port, request
 
 from .known import Project
 
@@ -140,18 +139,15 @@ def first_answer(server: subprocess.Popen[bytes], port: int, path: str, seconds:
     while time.monotonic() < end:
         if server.poll() is not None:
             raise Failed(f"ended with {server.returncode} before it answered")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            text = response.read().decode(errors="replace")
-            if response.status != 200:
-                raise Failed(f"GET {path}: status {response.status}: {text[:500]}")
-            return text
+            answer = request(port, path)
         except OSError:
             time.sleep(0.005)
-        finally:
-            connection.close()
+            continue
+        text = answer.body.decode(errors="replace")
+        if answer.status != 200:
+            raise Failed(f"GET {path}: status {answer.status}: {text[:500]}")
+        return text
     raise Failed(f"no answer within {seconds} s")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import socket
@@ -10,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from .running import Failure, Unavailable, free_port
+from .basics import Failure, Unavailable
+from .network import LOCAL, free_port, request
 
 # One worker without a daemon: it ends with its master, and requests end in the order of the log.
 SETTINGS = """\
@@ -69,7 +69,7 @@ class StaticServer:
         end = time.monotonic() + SECONDS_TO_START
         while time.monotonic() < end and self.process.poll() is None:
             with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", self.port)) == 0:
+                if client.connect_ex((LOCAL, self.port)) == 0:
                     return
             time.sleep(0.01)
         self.end()
@@ -88,15 +88,12 @@ class StaticServer:
     @property
     def url(self) -> str:
         """Of the directory, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{LOCAL}:{self.port}"
 
     def logged(self) -> list[list[str]]:
         """For each request: path, status, range, bytes of the body, and bytes with the head."""
         # This request is answered after all that came before it were logged.
-        client = http.client.HTTPConnection("127.0.0.1", self.port)
-        client.request("GET", "/counted")
-        client.getresponse().read()
-        client.close()
+        request(self.port, "/counted")
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [line.split("|") for line in lines]
 

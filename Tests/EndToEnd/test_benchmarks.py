@@ -18,10 +18,11 @@ sys.path.insert(0, str(REPOSITORY / "tools"))
 
 import benchmarks  # noqa: E402
 from benchmarks import report  # noqa: E402
-from benchmarks.bench import Bench, Cost, Target  # noqa: E402
-from benchmarks.figures import Sample, fit  # noqa: E402
+from benchmarks.bench import Bench, Target  # noqa: E402
+from benchmarks.figures import SPREAD, Sample, cells, fit, table_of  # noqa: E402
 from benchmarks.launches import Launches  # noqa: E402
-from benchmarks.pictures import Bar, Group, Line, Range, bar_chart, log_chart  # noqa: E402
+from benchmarks.pictures import bar_chart, log_chart  # noqa: E402
+from benchmarks.running import Cost, kept  # noqa: E402
 from benchmarks.texts import text, words  # noqa: E402
 from common.documents import table  # noqa: E402
 
@@ -111,6 +112,21 @@ class Modules(unittest.TestCase):
                     self.assertLess(levels[node.module], level, f"{name} imports {node.module}")
 
 
+class Kept(unittest.TestCase):
+    def test_it_is_made_again_of_other_inputs_only(self):
+        made = []
+
+        def make(directory: Path) -> None:
+            self.assertEqual(list(directory.iterdir()), [])
+            (directory / "file").touch()
+            made.append(directory)
+
+        with TemporaryDirectory() as parent:
+            for inputs in ("a", "a", "b", "b"):
+                self.assertTrue((kept(Path(parent) / "one", inputs, make) / "file").exists())
+        self.assertEqual(len(made), 2)
+
+
 class DrivenBench(unittest.TestCase):
     REPORT = {
         "notes": [],
@@ -145,6 +161,15 @@ class DrivenBench(unittest.TestCase):
 
 
 class Figures(unittest.TestCase):
+    def test_a_row_has_a_cell_for_each_head(self):
+        row = cells("what | files:0 | MB:1 | empty:1", "`a`", 1_234, 5.67, None)
+        row += Sample([10, 20, 40]).cells("ms")
+        lines = table_of([row]).splitlines()
+        self.assertEqual(lines[0], f"| what | files | MB | empty | ms | {SPREAD} |")
+        self.assertEqual(lines[2], "| `a` | 1,234 | 5.7 |  | 20 | 10 / 15 / 30 |")
+        with self.assertRaises(ValueError):
+            cells("one | two", "1")
+
     def test_a_line_is_found(self):
         for found, expected in zip(fit([(x, 3 + 2 * x) for x in (1, 100, 9_000)]), (2, 3)):
             self.assertAlmostEqual(found, expected)
@@ -162,9 +187,8 @@ class Pictures(unittest.TestCase):
         return root
 
     def test_bars(self):
-        sample = Sample([10, 20, 40])
-        bars = [Bar("`a & b` <c>", Range.of(sample)), Bar("onefile", Range(5))]
-        root = self.drawn(bar_chart("Two", "ms", [Group("all", bars)]))
+        bars = {"`a & b` <c>": Sample([10, 20, 40]), "onefile": Sample([5])}
+        root = self.drawn(bar_chart("Two", "ms", {"all": bars}))
         widths = [float(bar.get("width")) for bar in root.iter(f"{SVG}rect")]
         self.assertAlmostEqual(widths[0] / widths[1], 4, places=1)
         words = root.findtext(f"{SVG}desc")
@@ -172,7 +196,7 @@ class Pictures(unittest.TestCase):
         self.assertEqual(len(list(root.iter(f"{SVG}line"))) > 1, True)
 
     def test_lines(self):
-        lines = [Line("up", [(10, 1), (100, 10), (1_000, 100)]), Line("none", [(10, 0)])]
+        lines = {"up": [(10, 1), (100, 10), (1_000, 100)], "none": [(10, 0)]}
         root = self.drawn(log_chart("Line", "files", "ms", lines))
         [line] = root.iter(f"{SVG}polyline")
         points = [tuple(map(float, point.split(","))) for point in line.get("points").split()]

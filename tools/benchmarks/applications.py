@@ -6,11 +6,11 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 from common.basics import REPOSITORY, Failure, Unavailable, index_variables
 
-from .running import WORK, Part, last_line, output_of, say
+from .running import WORK, Part, kept, last_line, output_of, say
 
 PYTHON_VERSION = "3.11"
 EXAMPLE_SOURCES = REPOSITORY / "docs" / "examples"
@@ -22,10 +22,9 @@ class Application:
 
     name: str
     title: str
-    entry: str  # module:function
-    serve: list[str]  # arguments; `onefold bench` replaces {port}
-    files: list[str] = field(default_factory=list)  # of its own
-    script: Optional[str] = None  # else a console script of its name
+    files: list[str]  # of its own: its script first; none if it has a console script of its name
+    entry: str = "server:main"  # module:function
+    serve: Sequence[str] = ("--port", "{port}")  # arguments; `onefold bench` replaces {port}
     variables: dict[str, Part] = field(default_factory=dict)
     small: bool = False
     pyinstaller: list[str] = field(default_factory=list)  # its options
@@ -33,6 +32,10 @@ class Application:
     @property
     def directory(self) -> Path:
         return EXAMPLE_SOURCES / self.name
+
+    @property
+    def script(self) -> Optional[Path]:
+        return self.directory / self.files[0] if self.files else None
 
     @property
     def requirements(self) -> Path:
@@ -45,25 +48,9 @@ class Application:
 
     @property
     def wheels(self) -> Path:
-        """A directory with all wheels that any tool installs, downloaded once."""
-        lists = [path for path in (self.requirements, self.build_requirements) if path.exists()]
-        made_of = "".join(path.read_text() for path in lists)
-        directory = WORK / "wheels" / self.name
-        stamp = directory / "made-of"
-        if not stamp.exists() or stamp.read_text() != made_of:
-            say(f"downloading the wheels of {self.name}")
-            shutil.rmtree(directory, ignore_errors=True)
-            download: list[Part] = [python(), "-m", "pip", "download", "--quiet", "-d", directory]
-            download += ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
-            for path in lists:
-                download += ["-r", path]
-            try:
-                output_of(download, **index_variables())
-            except Failure as failure:
-                reason = f"the wheels of {self.name} can't be downloaded"
-                raise Unavailable(f"{reason}: {last_line(failure)}") from failure
-            stamp.write_text(made_of)
-        return directory
+        """All that any tool installs."""
+        lists = (self.requirements, self.build_requirements)
+        return downloaded(self.name, *(path for path in lists if path.exists()))
 
     @property
     def offline(self) -> dict[str, Part]:
@@ -81,10 +68,7 @@ class Application:
 FASTAPI = Application(
     name="fastapi-server",
     title="FastAPI server",
-    entry="server:main",
-    serve=["--port", "{port}"],
     files=["server.py", "static"],
-    script="server.py",
     small=True,
     pyinstaller=[
         f"--add-data={EXAMPLE_SOURCES}/fastapi-server/static:static",
@@ -98,6 +82,7 @@ CACHIBOT_EXCLUDED = "torch torchvision scipy playwright gunicorn pytest pip setu
 CACHIBOT = Application(
     name="cachibot",
     title="CachiBot",
+    files=[],
     entry="cachibot.cli:app",
     serve=["server", "--host", "127.0.0.1", "--port", "{port}"],
     variables={"CACHIBOT_TELEMETRY_DISABLED": "1", "CACHIBOT_DESKTOP": "true"},
@@ -105,14 +90,7 @@ CACHIBOT = Application(
     + [f"--exclude-module={name}" for name in CACHIBOT_EXCLUDED.split()],
 )
 
-HEAVY = Application(
-    name="heavy",
-    title="heavy engine",
-    entry="server:main",
-    serve=["--port", "{port}"],
-    files=["server.py", "VERSION"],
-    script="server.py",
-)
+HEAVY = Application(name="heavy", title="heavy engine", files=["server.py", "VERSION"])
 
 
 def python() -> Path:
@@ -131,14 +109,29 @@ def python_version() -> str:
     return output_of([python(), "-V"]).split()[1]
 
 
-def make_venv(directory: Path, *requirements: Path, **variables: Part) -> Path:
-    """A new virtual environment with these packages; its directory of programs."""
-    shutil.rmtree(directory, ignore_errors=True)
+def downloaded(name: str, *locks: Path) -> Path:
+    """A directory with the wheels of these locks, downloaded once."""
+
+    def download(directory: Path) -> None:
+        say(f"downloading the wheels of {name}")
+        command: list[Part] = [python(), "-m", "pip", "download", "--quiet", "-d", directory]
+        command += ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
+        for lock in locks:
+            command += ["-r", lock]
+        try:
+            output_of(command, **index_variables())
+        except Failure as failure:
+            reason = f"the wheels of {name} can't be downloaded"
+            raise Unavailable(f"{reason}: {last_line(failure)}") from failure
+
+    made_of = "".join(lock.read_text() for lock in locks)
+    return kept(WORK / "wheels" / name, made_of, download)
+
+
+def make_venv(directory: Path, *locks: Path, **variables: Part) -> None:
+    """A virtual environment with the packages of these locks, which are complete."""
     output_of([python(), "-m", "venv", directory])
-    programs = directory / "bin"
-    install: list[Part] = [programs / "python", "-m", "pip", "install", "--quiet"]
-    for path in requirements:
-        install += ["-r", path]
-    # The locks are complete.
+    install: list[Part] = [directory / "bin/python", "-m", "pip", "install", "--quiet"]
+    for lock in locks:
+        install += ["-r", lock]
     output_of([*install, "--require-hashes", "--no-deps"], **variables)
-    return programs

@@ -13,11 +13,8 @@ from .applications import FASTAPI, Application
 from .contenders import Contenders
 from .places import Place
 from .specs import SpecRoom, spec_room
-from .timing import Cost
 from .trees import Tree
 from .workshop import Workshop, make_example
-
-__all__ = ["Bench", "Cost", "Target"]
 
 
 @dataclass
@@ -89,11 +86,15 @@ class Bench:
         """ext4 if there is one."""
         return self.places[-1]
 
+    def at_most(self, turns: int) -> int:
+        """The turns of what takes long."""
+        return min(self.turns, turns)
+
     def spec_room(self, application: Application) -> SpecRoom:
         """On the file system that is measured: the machine's own may be slow at making files."""
         return spec_room(self.workshop, application, self.disk.path / "specs")
 
-    def check(self, what: str, value: float, limit: float, unit: str, **options) -> None:
+    def check(self, what: str, value: float, limit: float, unit: str = "", **options) -> None:
         """Has the report say whether a target is reached. Options are those of `Target`."""
         self.targets.append(Target(self.section, what, value, limit, unit, **options))
 

@@ -1,4 +1,4 @@
-"""Section: building."""
+"""Sections: building, a gigabyte of libraries."""
 
 from __future__ import annotations
 
@@ -7,47 +7,25 @@ import shutil
 from pathlib import Path
 
 from common.basics import Failure
-from common.documents import figure, table
 
 from .applications import CACHIBOT, FASTAPI, HEAVY, Application
 from .bench import Bench
-from .cold import unpacked_on
 from .contenders import tools
-from .packing import PACK_PEAK_MIB, compared
-from .running import ENVIRONMENT, WORK, remove, say
-from .sizes import HEADS, rivals_of, row_of
+from .figures import Row, cells, table_of
+from .packing import PACK_PEAK_MIB, archive_of, compared, size_row
+from .running import ENVIRONMENT, WORK, launch, remove, say
 from .specs import COMPRESSING, INSTALLING, TESTING, SpecBuild, SpecRoom
 from .texts import text
-from .timing import launch
+from .unpacking import unpacked_on
+from .warm import COLD_PEAK_MIB
 
-# The figures of the design.
+# The figure of the design.
 REPEATED_TO_FIRST = 0.25
-COLD_PEAK_MIB = 64
 
 HEAVY_TURNS = 5
 
-CHANGE = "\nCHANGED = True\n"
-
-# For an example without a source of its own: what its spec's function does.
-SCRIPT = """\
-from {module} import {function}
-
-{function}()
-"""
-
-
-def changed(specs: SpecRoom) -> Path:
-    """The example with one source file that is not as it was in the first build."""
-    application = specs.application
-    if application.script:
-        directory = specs.copied("changed")
-        script = directory / application.script
-        script.write_text(script.read_text() + CHANGE)
-    else:
-        directory = specs.copied("changed", r"^function = .*$", 'script = "start.py"')
-        module, _, function = application.entry.partition(":")
-        (directory / "start.py").write_text(SCRIPT.format(module=module, function=function))
-    return directory
+# By column, the installer's name in the spec.
+INSTALLERS = {"pip": "pip", "uv, empty cache": "uv", "uv, its cache from before": "uv"}
 
 
 def builds_of(specs: SpecRoom) -> dict[str, SpecBuild]:
@@ -58,79 +36,54 @@ def builds_of(specs: SpecRoom) -> dict[str, SpecBuild]:
         say(f"building: {application.name}, {what}")
         output = specs.path / f"{application.name}-again"
         builds[what] = specs.build(directory, output, *options)
-        if directory == source and not filecmp.cmp(output, specs.first.file, shallow=False):
+        if directory == source and not filecmp.cmp(output, specs.first.path, shallow=False):
             raise Failure(f"building {application.name} again gave other bytes")
         remove(output)
 
     add("again, nothing changed", source, *specs.cache)
-    add("one source file changed", changed(specs), *specs.cache)
+    add("one source file changed", specs.changed(), *specs.cache)
     if application.small:  # compressing all of it again takes as long as the first time
         add("without a cache (`--no-cache`)", source, "--no-cache")
     return builds
 
 
-def build_rows(application: Application, builds: dict[str, SpecBuild]) -> list[list]:
-    first = builds["first"]
-    rows = []
-    for what, one in builds.items():
-        named = [one.phase(name) for name in (INSTALLING, COMPRESSING, TESTING)]
-        frames = f"{one.facts['frames_from_cache']} of {one.facts['frames']}"
-        row = [f"{application.title}: {what}", figure(one.seconds, 1)]
-        row.append(figure(one.seconds / first.seconds, 2))
-        row += [figure(seconds, 1) for seconds in (*named, one.seconds - sum(named))]
-        layer = "yes" if one.facts["reused_layer"] else "no"
-        rows.append([*row, frames, layer, figure(one.peak)])
-    return rows
+def build_row(name: str, build: SpecBuild, first: SpecBuild) -> Row:
+    phases = [build.phases.get(phase, 0) for phase in (INSTALLING, COMPRESSING, TESTING)]
+    row = cells("build | s:1 | to the first:2", name, build.seconds, build.seconds / first.seconds)
+    heads = "installing, s:1 | compressing, s:1 | testing, s:1 | rest, s:1"
+    row += cells(heads, *phases, build.seconds - sum(phases))
+    frames = f"{build.facts['frames_from_cache']} of {build.facts['frames']}"
+    layer = "yes" if build.facts["reused_layer"] else "no"
+    heads = "frames from cache | layer from cache | peak memory, MiB:0"
+    return row + cells(heads, frames, layer, build.peak)
 
 
-def unpacking_row(bench: Bench, application: Application, one: SpecBuild) -> list[str]:
+def unpacking_row(bench: Bench, application: Application, build: SpecBuild) -> Row:
     """What a first launch of a build needs."""
     with bench.disk.room() as room:
-        helper, cache = bench.workshop.compiled("PEAK"), room / "cache"
-        run = launch([one.file], helper, ONEFOLD="trace", ONEFOLD_CACHE=cache)
+        helper = bench.workshop.compiled("PEAK")
+        run = launch([build.path], helper, ONEFOLD="trace", ONEFOLD_CACHE=room / "cache")
     what = f"peak memory, unpacking, {application.title}"
     bench.check(what, run.peak, COLD_PEAK_MIB, "MiB", digits=1)
-    row = [application.title, figure(one.facts["bytes_in"] / 1e6)]
-    row += [figure(one.facts["bytes_out"] / 1e6, 1), figure(one.facts["files"])]
-    return [*row, figure(run.wall), figure(run.peak, 1), figure(one.peak)]
+    tree, file, files = (build.facts[name] for name in ("bytes_in", "bytes_out", "files"))
+    heads = "first launch | tree, MB:0 | file, MB:1 | files:0 | ms:0 | peak memory, MiB:1"
+    row = cells(heads, application.title, tree / 1e6, file / 1e6, files, run.wall, run.peak)
+    return row + cells("peak memory of packing, MiB:0", build.peak)
 
 
-# By column, the installer's name in the spec.
-INSTALLERS = {"pip": "pip", "uv, empty cache": "uv", "uv, its cache from before": "uv"}
-
-
-def installing_row(specs: SpecRoom) -> list[str]:
-    cache = WORK / "uv-cache"
+def installing_row(specs: SpecRoom) -> Row:
+    application, cache = specs.application, WORK / "uv-cache"
     shutil.rmtree(cache, ignore_errors=True)
-    path = f"{tools()}:{ENVIRONMENT['PATH']}"
-    application = specs.application
-    row = [application.title, str(specs.first.facts["distributions"])]
+    path = f"{tools()}/bin:{ENVIRONMENT['PATH']}"
+    heads, count = "seconds of installing | distributions:0", specs.first.facts["distributions"]
+    row = cells(heads, application.title, count)
     for what, name in INSTALLERS.items():
         say(f"building: {application.name}, installing with {what}")
         setting = f'[dependencies]\ninstaller = "{name}"'
         directory = specs.copied("installing", r"^\[dependencies\]$", setting)
         seconds = specs.seconds_of_installing(directory, PATH=path, UV_CACHE_DIR=cache)
-        row.append(figure(seconds, 1))
+        row += cells(f"{what}:1", seconds)
     return row
-
-
-def building(bench: Bench) -> str:
-    return built(bench, [FASTAPI] if bench.quick else [FASTAPI, CACHIBOT])
-
-
-def heavy(bench: Bench) -> str:
-    """The largest of the examples, measured as the others are in several sections."""
-    result = built(bench, [HEAVY])
-    specs = bench.spec_room(HEAVY)
-    tree = bench.workshop.extracted(HEAVY.title, specs.first.packed)
-    result += f"\n{table(HEADS, [row_of(bench, tree, rivals_of(bench, tree))])}"
-    said, _ = unpacked_on(bench, bench.disk, tree, min(bench.turns, HEAVY_TURNS))
-    result += said
-    level = bench.workshop.packed(tree).facts["level"]
-    with bench.disk.room() as room:
-        said, peak = compared(bench, tree, level, room, turns=1)
-    bench.check(f"peak memory, packing, {tree.name}", peak, PACK_PEAK_MIB, "MiB")
-    return result + said
 
 
 def built(bench: Bench, applications: list[Application]) -> str:
@@ -140,15 +93,29 @@ def built(bench: Bench, applications: list[Application]) -> str:
         all_builds = builds_of(specs)
         what = f"build after one changed source file, to the first, {application.title}"
         ratio = all_builds["one source file changed"].seconds / specs.first.seconds
-        bench.check(what, ratio, REPEATED_TO_FIRST, "", digits=2)
-        builds += build_rows(application, all_builds)
+        bench.check(what, ratio, REPEATED_TO_FIRST, digits=2)
+        for name, build in all_builds.items():
+            builds.append(build_row(f"{application.title}: {name}", build, specs.first))
         unpacking.append(unpacking_row(bench, application, specs.first))
         installing.append(installing_row(specs))
-    heads = ["build", "s", "to the first", "installing, s", "compressing, s", "testing, s"]
-    heads += ["rest, s", "frames from cache", "layer from cache", "peak memory, MiB"]
-    firsts = ["first launch", "tree, MB", "file, MB", "files", "ms", "peak memory, MiB"]
-    firsts.append("peak memory of packing, MiB")
-    installers = ["seconds of installing", "distributions", *INSTALLERS]
-    tables = {"builds": table(heads, builds), "unpacking": table(firsts, unpacking)}
-    tables["installing"] = table(installers, installing)
-    return text("building", place=bench.disk.name, **tables)
+    tables = {"builds": builds, "unpacking": unpacking, "installing": installing}
+    values = {name: table_of(rows) for name, rows in tables.items()}
+    return text("building", place=bench.disk.name, **values)
+
+
+def building(bench: Bench) -> str:
+    return built(bench, [FASTAPI] if bench.quick else [FASTAPI, CACHIBOT])
+
+
+def heavy(bench: Bench) -> str:
+    """The largest of the examples, measured as the others are in several sections."""
+    result = built(bench, [HEAVY])
+    tree = bench.workshop.extracted(HEAVY.title, bench.spec_room(HEAVY).first)
+    result += f"\n{table_of([size_row(bench, tree, archive_of(bench, tree))])}"
+    said, _ = unpacked_on(bench, bench.disk, tree, bench.at_most(HEAVY_TURNS))
+    result += said
+    level = bench.workshop.packed(tree).facts["level"]
+    with bench.disk.room() as room:
+        said, peak = compared(bench, tree, level, room, turns=1)
+    bench.check(f"peak memory, packing, {tree.name}", peak, PACK_PEAK_MIB, "MiB")
+    return result + said

@@ -15,8 +15,7 @@ from common.basics import REPOSITORY, Failure, end_with, names_of
 from .bench import Bench
 from .places import find_places
 from .report import ON_REQUEST, SECTIONS, kept, other_machine, report, with_costs
-from .running import REPORT, WORK, say
-from .timing import Cost, costing
+from .running import REPORT, WORK, Cost, costing, say
 from .workshop import Workshop
 
 DIST = REPOSITORY / "dist"

@@ -6,35 +6,38 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Iterator, Optional
 
 from common.basics import REPOSITORY, Failure, Unavailable, index_variables
 
 from .applications import Application, make_venv, python
-from .running import WORK, Part, brought, last_line, output_of, say
+from .running import WORK, Part, brought, kept, last_line, output_of, say
 from .specs import SpecRoom, spec_room
 from .trees import Tree
 from .workshop import SELF_EXTRACTING, Kept, Workshop
 
 TOOLS_LOCK = REPOSITORY / "tools" / "benchmarks" / "requirements.txt"
-TOOLS = WORK / "tools" / "bin"
+TOOLS = WORK / "tools"
 
-# Commands, as `Contenders.run` fills them in.
+# Commands, as `Contenders.filled` fills them in.
 PYINSTALLER = """
     {room}/venv/bin/python -m PyInstaller {kind} --noconfirm --log-level WARN --name {name}
     --specpath {room} --distpath {room}/{kind} --workpath {room}/work"""
 NUITKA = """
-    {tools}/python -m nuitka --onefile --quiet --assume-yes-for-downloads --output-dir={room}
+    {tools}/bin/python -m nuitka --onefile --quiet --assume-yes-for-downloads --output-dir={room}
     --include-raw-dir={tree}=tree --output-filename={name} --onefile-tempdir-spec={where}
     {room}/launcher.py"""
 PEX = """
-    {tools}/pex -r {requirements} -o {room}/{name}.pex --intransitive --no-pypi
+    {tools}/bin/pex -r {requirements} -o {room}/{name}.pex --intransitive --no-pypi
     --find-links {wheels} --venv -D {room}/sources -e {entry} --python {python}
     --python-shebang {python}"""
 SHIV = """
-    {tools}/shiv -r {requirements} --no-deps -o {room}/{name}.pyz --site-packages {room}/sources
-    -e {entry} -p {python}"""
-UV = "{tools}/uv run --no-project --quiet --python {python} --with-requirements {requirements}"
+    {tools}/bin/shiv -r {requirements} --no-deps -o {room}/{name}.pyz
+    --site-packages {room}/sources -e {entry} -p {python}"""
+UV = "{tools}/bin/uv run --no-project --quiet --python {python} --with-requirements {requirements}"
+
+# Where a tool keeps what a later build, or launch, would find.
+CACHES = "XDG_CACHE_HOME PIP_CACHE_DIR PYINSTALLER_CONFIG_DIR NUITKA_CACHE_DIR PEX_ROOT SHIV_ROOT"
 
 # What Nuitka compiles: its onefile bootstrap unpacks the tree beside it.
 NUITKA_PROGRAM = """\
@@ -44,6 +47,11 @@ import sys
 program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tree", "{name}")
 os.execv(program, [program, *sys.argv[1:]])
 """
+# By kind, where it unpacks to.
+NUITKA_PLACES = {
+    "temporary": "{TEMP}/onefile_{PID}_{TIME_US}_{RANDOM}",
+    "cached": "{CACHE_DIR}/onefold-bench",
+}
 
 
 @dataclass
@@ -60,8 +68,8 @@ class Contender:
     directory: Optional[Path] = None  # that holds the command, if it is not one file
 
     @staticmethod
-    def of(name: str, kept: Kept, **others) -> Contender:
-        return Contender(name, [kept.path], kept.seconds, kept.path.stat().st_size, **others)
+    def of(name: str, file: Kept, **others) -> Contender:
+        return Contender(name, [file.path], file.seconds, file.path.stat().st_size, **others)
 
     @property
     def keeps(self) -> bool:
@@ -78,22 +86,20 @@ class Contender:
         """The same on another file system."""
         program = Path(self.command[0])
         if self.directory:
-            copy = brought(self.directory, room)
-            self.command[0] = copy / program.relative_to(self.directory)
+            self.command[0] = brought(self.directory, room) / program.relative_to(self.directory)
         elif self.size is not None:
             self.command[0] = brought(program, room)
         return self
 
 
 def tools() -> Path:
-    """The programs of tools/benchmarks/requirements.txt."""
-    stamp = TOOLS.parent / "made-of"
-    lock = TOOLS_LOCK.read_text()
-    if not stamp.exists() or stamp.read_text() != lock:
+    """The virtual environment of tools/benchmarks/requirements.txt."""
+
+    def make(directory: Path) -> None:
         say("installing Nuitka, pex, shiv and uv")
-        make_venv(TOOLS.parent, TOOLS_LOCK, **index_variables())
-        stamp.write_text(lock)
-    return TOOLS
+        make_venv(directory, TOOLS_LOCK, **index_variables())
+
+    return kept(TOOLS, TOOLS_LOCK.read_text(), make)
 
 
 @dataclass(eq=False)
@@ -107,12 +113,6 @@ class Contenders:
     def specs(self) -> SpecRoom:
         return spec_room(self.workshop, self.application)
 
-    @property
-    def program(self) -> Optional[Path]:
-        """The application's script; none if it has a console script of its name."""
-        script = self.application.script
-        return self.application.directory / script if script else None
-
     def filled(self, command: str, **values: Part) -> list[Part]:
         """The words of a command; a value may hold spaces."""
         app = self.application
@@ -122,8 +122,7 @@ class Contenders:
 
     def run(self, room: Path, command: str, *more: Part, **values: Part) -> None:
         """Runs a tool with wheels that are downloaded, and without a cache of an earlier build."""
-        names = ("XDG_CACHE_HOME", "PIP_CACHE_DIR", "PYINSTALLER_CONFIG_DIR", "NUITKA_CACHE_DIR")
-        caches = {name: room / "cache" / name for name in (*names, "PEX_ROOT", "SHIV_ROOT")}
+        caches = {name: room / "cache" / name for name in CACHES.split()}
         words = self.filled(command, room=room, **values)
         output_of([*words, *more], **self.application.offline, **caches)
 
@@ -153,26 +152,28 @@ class Contenders:
         tools()
         return self.made(tool, make)
 
-    # Onefold
+    # Onefold, and what has its tree
 
     def onefold(self) -> Contender:
         build = self.specs.first
-        return Contender.of("Onefold", Kept(build.file, build.seconds), kept_in="ONEFOLD_CACHE")
+        size = build.path.stat().st_size
+        return Contender("Onefold", [build.path], build.seconds, size, kept_in="ONEFOLD_CACHE")
 
     def tree(self) -> Tree:
         """What Onefold's file unpacks."""
-        return self.workshop.extracted(self.application.title, self.specs.first.packed)
+        return self.workshop.extracted(self.application.title, self.specs.first)
 
-    def makeself(self) -> Contender:
-        """Of the same tree; it unpacks to the temporary directory at each launch."""
+    def makeself(self) -> Iterator[Contender]:
+        """It unpacks to the temporary directory at each launch."""
         file = self.workshop.self_extracting(self.tree())
-        return Contender("makeself", [file, *SELF_EXTRACTING, "--"], size=file.stat().st_size)
+        command: list[Part] = [file, *SELF_EXTRACTING, "--"]
+        yield Contender("makeself", command, size=file.stat().st_size)
 
-    # PyInstaller
+    # PyInstaller, and what has its tree
 
     def run_pyinstaller(self, room: Path, kind: str) -> Path:
         name = self.application.name
-        program = self.program or room / "venv" / "bin" / name
+        program = self.application.script or room / "venv" / "bin" / name
         self.run(room, PYINSTALLER, *self.application.pyinstaller, program, kind=kind)
         return room / kind / name
 
@@ -181,8 +182,8 @@ class Contenders:
         application = self.application
 
         def make(room: Path) -> Path:
-            lists = (application.requirements, application.build_requirements)
-            make_venv(room / "venv", *lists, **application.offline)
+            locks = (application.requirements, application.build_requirements)
+            make_venv(room / "venv", *locks, **application.offline)
             return self.run_pyinstaller(room, "--onefile").rename(room / "onefile")
 
         if not application.build_requirements.exists():
@@ -198,63 +199,58 @@ class Contenders:
                 self.run_pyinstaller(room, "--onedir")
         return tree
 
-    def pyinstaller(self) -> list[Contender]:
+    def pyinstaller(self) -> Iterator[Contender]:
         tree = self.onedir()
-        file = Contender.of("PyInstaller `--onefile`", self.pyinstaller_file())
+        yield Contender.of("PyInstaller `--onefile`", self.pyinstaller_file())
         program: list[Part] = [tree / self.application.name]
-        return [file, Contender("PyInstaller `--onedir`", program, directory=tree)]
+        yield Contender("PyInstaller `--onedir`", program, directory=tree)
 
-    # The others
-
-    def nuitka(self, keeps: bool) -> Contender:
+    def nuitka(self) -> Iterator[Contender]:
         """Nuitka's onefile around PyInstaller's tree; its time is without PyInstaller's."""
-        name, tree = self.application.name, self.onedir()
-        where = "{CACHE_DIR}" if keeps else "{TEMP}/onefile_{PID}_{TIME_US}_{RANDOM}"
-        where += f"/{name}-bench" if keeps else ""
-        kind = "cached" if keeps else "temporary"
-
-        def make(room: Path) -> Path:
-            (room / "launcher.py").write_text(NUITKA_PROGRAM.format(name=name))
-            self.run(room, NUITKA, tree=tree, where=where)
-            return room / name
-
         tools()
-        kept_in = "XDG_CACHE_HOME" if keeps else ""
-        kept = self.made(f"nuitka-{kind}", make)
-        return Contender.of(f"Nuitka onefile, {kind}", kept, kept_in=kept_in)
+        for kind, where in NUITKA_PLACES.items():
 
-    def pex(self) -> list[Contender]:
+            def make(room: Path) -> Path:
+                (room / "launcher.py").write_text(NUITKA_PROGRAM.format(name=self.application.name))
+                self.run(room, NUITKA, tree=self.onedir(), where=where)
+                return room / self.application.name
+
+            kept_in = "XDG_CACHE_HOME" if kind == "cached" else ""
+            file = self.made(f"nuitka-{kind}", make)
+            yield Contender.of(f"Nuitka onefile, {kind}", file, kept_in=kept_in)
+
+    # What holds no interpreter
+
+    def pex(self) -> Iterator[Contender]:
         """One file, made with --venv; PEX_VENV=0 has it behave as one made without."""
-        kept = self.made_of_sources("pex", PEX, ".pex")
-        without = Contender.of("pex", kept, kept_in="PEX_ROOT", variables={"PEX_VENV": "0"})
-        return [without, Contender.of("pex `--venv`", kept, kept_in="PEX_ROOT")]
+        file = self.made_of_sources("pex", PEX, ".pex")
+        yield Contender.of("pex", file, kept_in="PEX_ROOT", variables={"PEX_VENV": "0"})
+        yield Contender.of("pex `--venv`", file, kept_in="PEX_ROOT")
 
-    def shiv(self) -> Contender:
-        kept = self.made_of_sources("shiv", SHIV, ".pyz")
-        return Contender.of("shiv", kept, kept_in="SHIV_ROOT")
+    def shiv(self) -> Iterator[Contender]:
+        file = self.made_of_sources("shiv", SHIV, ".pyz")
+        yield Contender.of("shiv", file, kept_in="SHIV_ROOT")
 
-    def uv(self, cache: Path) -> Contender:
+    def uv(self, cache: Path) -> Iterator[Contender]:
         """No file: the lock, and a cache that has the wheels already. A cold launch makes the
         environment."""
         tools()
-        command = [*self.filled(UV), self.program or self.application.name]
+        command = [*self.filled(UV), self.application.script or self.application.name]
         variables = {**self.application.offline, "UV_CACHE_DIR": cache}
         reset = f"rm -rf {cache}/environments-v*"
-        return Contender("`uv run`", command, variables=variables, reset=reset)
+        yield Contender("`uv run`", command, variables=variables, reset=reset)
 
     def all(self, cache: Path) -> tuple[list[Contender], list[str]]:
         """Onefold first; and what could not be made, with the reason. `cache` is uv's, on the file
         system that is measured."""
-        makers = {"PyInstaller": self.pyinstaller, "pex": self.pex}
+        makers = {"PyInstaller": self.pyinstaller(), "pex": self.pex()}
         if self.application.small:  # with a large one these take many minutes
-            makers["Nuitka"] = lambda: [self.nuitka(keeps) for keeps in (False, True)]
-            makers["shiv"] = lambda: [self.shiv()]
-            makers["makeself"] = lambda: [self.makeself()]
-            makers["`uv run`"] = lambda: [self.uv(cache)]
+            makers |= {"Nuitka": self.nuitka(), "shiv": self.shiv(), "makeself": self.makeself()}
+            makers["`uv run`"] = self.uv(cache)
         result, missing = [self.onefold()], []
-        for name, make in makers.items():
+        for name, made in makers.items():
             try:
-                result += make()
+                result += made
             except (Failure, OSError) as failure:
                 say(f"{name}: {failure}")
                 missing.append(f"{name}: {last_line(failure)}")

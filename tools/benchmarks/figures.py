@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import statistics
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
 
-from common.documents import figure
+from common.documents import figure, table
 
 SPREAD = "min / quartiles"
+
+#: Cells of a table, each with the head of its column.
+Row = list[tuple[str, str]]
+
+
+def cells(heads: str, *values: Union[str, float, None]) -> Row:
+    """A cell for each head: `FILE | MB:1`. Behind a head are the digits of its figure. None leaves
+    its cell empty."""
+    row = []
+    for head, value in zip(heads.split(" | "), values, strict=True):
+        name, _, digits = head.partition(":")
+        shown = value if isinstance(value, str) else "" if value is None else figure(value, int(digits))
+        row.append((name, shown))
+    return row
+
+
+def table_of(rows: Sequence[Row]) -> str:
+    """All rows have the columns of the first."""
+    return table([head for head, _ in rows[0]], [[cell for _, cell in row] for row in rows])
 
 
 class Sample(list):
@@ -29,12 +48,11 @@ class Sample(list):
     def minus(self, other: Sample) -> Sample:
         return Sample(a - b for a, b in zip(self, other))
 
-    def cells(self, digits: int = 0, spread_digits: Optional[int] = None) -> list[str]:
-        """The median, and a cell for the head SPREAD."""
-        low, high = self.quartiles()
+    def cells(self, head: str, digits: int = 0, spread_digits: Optional[int] = None) -> Row:
+        """The median, and the spread."""
         most = digits if spread_digits is None else spread_digits
-        spread = " / ".join(figure(value, most) for value in (min(self), low, high))
-        return [figure(self.median, digits), spread]
+        spread = " / ".join(figure(value, most) for value in (min(self), *self.quartiles()))
+        return [(head, figure(self.median, digits)), (SPREAD, spread)]
 
 
 def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:

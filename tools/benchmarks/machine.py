@@ -8,12 +8,12 @@ import re
 from pathlib import Path
 from typing import Optional, Sequence
 
-from common.basics import Failure
+from common.basics import REPOSITORY, Failure
 from common.documents import commit_without
 
 from .applications import FASTAPI
 from .contenders import TOOLS
-from .running import EXAMPLES, REPORT, WORK, Part, output_of
+from .running import REPORT, WORK, Part, output_of
 from .workshop import Workshop
 
 NUMBER = r"(\d+(?:\.\d+)+)"
@@ -36,12 +36,6 @@ def processor_name() -> str:
     return f"{len(os.sched_getaffinity(0))} × {name[1] if name else platform.machine()}{guest}"
 
 
-def distribution() -> str:
-    text = Path("/etc/os-release").read_text()
-    name = re.search(r'^PRETTY_NAME="?(.*?)"?$', text, re.MULTILINE)
-    return name[1] if name else "unknown"
-
-
 def onefold_version(workshop: Workshop) -> str:
     number = first_match(NUMBER, [workshop.program, "--version"])
     written = [REPORT, REPORT.with_suffix("")]
@@ -55,10 +49,10 @@ def facts_of_machine() -> dict[str, str]:
         "processors": processor_name(),
         "memory": f"{pages / (1 << 30):.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
-        "distribution": distribution(),
+        "distribution": platform.freedesktop_os_release()["PRETTY_NAME"],
         "Swift": first_match(rf"Swift version {NUMBER}", ["swift", "--version"]),
     }
-    python = WORK / "made" / f"{FASTAPI.name}-pyinstaller" / "venv" / "bin" / "python"
+    python = WORK / "made" / f"{FASTAPI.name}-pyinstaller" / "venv/bin/python"
     programs: dict[str, list[Part]] = {
         "zstd (the program)": ["zstd"],
         "makeself": ["makeself"],
@@ -66,11 +60,11 @@ def facts_of_machine() -> dict[str, str]:
         "cp": ["cp"],
         "Python of the FastAPI server": [python],
         "PyInstaller": [python, "-m", "PyInstaller"],
-        "Nuitka": [TOOLS / "python", "-m", "nuitka"],
-        "pex": [TOOLS / "pex"],
-        "shiv": [TOOLS / "shiv"],
-        "uv": [TOOLS / "uv"],
-        "Node.js": [EXAMPLES / "node-server" / "tree" / "bin" / "node"],
+        "Nuitka": [TOOLS / "bin/python", "-m", "nuitka"],
+        "pex": [TOOLS / "bin/pex"],
+        "shiv": [TOOLS / "bin/shiv"],
+        "uv": [TOOLS / "bin/uv"],
+        "Node.js": [REPOSITORY / ".build/examples/node-server/tree/bin/node"],
     }
     facts |= {name: first_match(NUMBER, [*it, "--version"]) for name, it in programs.items()}
     return {name: fact for name, fact in facts.items() if fact is not None}

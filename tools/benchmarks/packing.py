@@ -1,25 +1,32 @@
-"""Section: packing."""
+"""Sections: sizes, packing."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from common.basics import Failure, Unavailable
-from common.documents import figure, table
+from common.documents import figure
 
 from .bench import Bench
-from .figures import SPREAD, Sample
-from .running import Part, output_of, remove, say
-from .sizes import ARCHIVE_OPTIONS
+from .figures import Row, Sample, cells, table_of
+from .pictures import bar_chart
+from .running import Case, Part, Run, launch, output_of, remove, say, take_turns
 from .texts import text
-from .timing import Case, Run, launch, take_turns
 from .trees import Tree, stretches, synthetic
 from .workshop import hash_of
 
 # The figures of the design.
+BOOTLOADER_BYTES = 420_000
+TO_ARCHIVE = 1.02
+TO_PYINSTALLER = 1
 PACK_TO_ZSTD = 1.10
 PACK_PEAK_MIB = 512
+
+ARCHIVE_OPTIONS = ("-19", "--long=27")
+ARCHIVE = f"`tar`, `zstd {' '.join(ARCHIVE_OPTIONS)}`"
+PYINSTALLER = "PyInstaller `--onefile`"
 
 PACKING_TURNS = 2
 LARGE_BYTES, LARGE_LEVEL = 1_000_000_000, 3
@@ -28,27 +35,80 @@ SMALL_BYTES = 100_000_000  # with --quick
 ONEFOLD, CACHED = "`onefold pack`", "`onefold pack`, frames in its cache"
 
 
-def commands_of(bench: Bench, tree: Tree, level: int, room: Path) -> dict[str, list[Part]]:
-    """The same bytes, by zstd from a tar file, by Onefold from the tree."""
-    archive, pack = room / "tar", bench.workshop.packing
-    output_of(["tar", "-C", tree.path, "-cf", archive, "."])
-    compressor = shutil.which("zstd")
-    if not compressor:
-        raise Unavailable("there is no program zstd")
-    zstd: list[Part] = [compressor, "-q", "-f", "-T0", f"-{level}", archive, "-o", room / "0"]
-    options = ("--level", str(level))
-    return {
-        f"`zstd -T0 -{level}`": zstd,
-        ONEFOLD: pack(tree, room / "1", *options),
-        CACHED: pack(tree, room / "2", *options, cache=room / "cache"),
-    }
+# Sizes
+
+
+def archive_of(bench: Bench, tree: Tree) -> dict[str, int]:
+    """The bytes of the archive, by its name; checks the target as well."""
+    size = bench.workshop.archived(tree, *ARCHIVE_OPTIONS).path.stat().st_size
+    ratio = bench.workshop.packed(tree).size / size
+    bench.check(f"size to {ARCHIVE}, {tree.name}", ratio, TO_ARCHIVE, digits=3)
+    return {ARCHIVE: size}
+
+
+def size_row(bench: Bench, tree: Tree, others: dict[str, int]) -> Row:
+    """`others` are bytes of other files of the tree, or of the same server."""
+    packed = bench.workshop.packed(tree)
+    onefile = f"{figure(packed.size)} ({packed.codec})"
+    row = cells("tree | bytes:0 | onefile", tree.name, tree.size, onefile)
+    for name in (ARCHIVE, PYINSTALLER):
+        size = others.get(name)
+        row += cells(f"{name}:0 | onefile to it:3", size, packed.size / size if size else None)
+    return row
+
+
+def programs(bench: Bench) -> str:
+    bootloader, program = bench.workshop.bootloader, bench.workshop.program
+    size = bootloader.stat().st_size
+    bench.check("bootloader", size, BOOTLOADER_BYTES, "bytes")
+    headers = output_of(["readelf", "--wide", "--program-headers", bootloader])
+    is_dynamic = re.search(r"^ +(INTERP|DYNAMIC) ", headers, re.MULTILINE)
+    kind = "**dynamic**" if is_dynamic else "static"
+    sizes = {f"bootloader ({kind})": size, "`onefold`": program.stat().st_size}
+    return table_of([cells("program | bytes:0", *row) for row in sizes.items()])
+
+
+def sizes(bench: Bench) -> str:
+    said = programs(bench)
+    # Which trees have an archive, and a file by PyInstaller.
+    compared_trees = [(bench.fastapi, True, True), (bench.frozen, False, True)]
+    compared_trees += [(bench.node, True, False), (bench.many, False, False)]
+    rows, groups = [], {}
+    for tree, archived, frozen in compared_trees:
+        others = archive_of(bench, tree) if archived else {}
+        if frozen:
+            others[PYINSTALLER] = bench.pyinstaller_onefile.stat().st_size
+        packed = bench.workshop.packed(tree)
+        if tree is bench.fastapi:
+            what = f"size to {PYINSTALLER} of the same server"
+            bench.check(what, packed.size / others[PYINSTALLER], TO_PYINSTALLER, digits=3)
+        rows.append(size_row(bench, tree, others))
+        files = {f"onefile, {packed.codec}": packed.size, **others}
+        bars = {name: Sample([size / 1e6]) for name, size in files.items()}
+        groups[f"{tree.name}: {figure(tree.size / 1e6)} MB"] = bars
+    says = "Bars: megabytes of the onefile and of other files of the same trees"
+    picture = bench.picture("sizes", bar_chart("Size of the file", "MB", groups), says)
+    return text("sizes", programs=said, table=table_of(rows), picture=picture)
+
+
+# Packing
 
 
 def compared(bench: Bench, tree: Tree, level: int, room: Path, turns: int) -> tuple[str, float]:
-    """The table, and the peak memory of packing."""
-    commands = commands_of(bench, tree, level, room)
-    outputs = {name: room / str(number) for number, name in enumerate(commands)}
-    zstd = next(iter(commands))
+    """A table of packing by zstd from a tar file, and by Onefold from the tree; and the peak memory
+    of Onefold's."""
+    compressor = shutil.which("zstd")
+    if not compressor:
+        raise Unavailable("there is no program zstd")
+    archive, pack, options = room / "tar", bench.workshop.packing, ("--level", str(level))
+    output_of(["tar", "-C", tree.path, "-cf", archive, "."])
+    zstd = f"`zstd -T0 -{level}`"
+    outputs = {name: room / str(number) for number, name in enumerate((zstd, ONEFOLD, CACHED))}
+    commands: dict[str, list[Part]] = {
+        zstd: [compressor, "-q", "-f", "-T0", f"-{level}", archive, "-o", outputs[zstd]],
+        ONEFOLD: pack(tree, outputs[ONEFOLD], *options),
+        CACHED: pack(tree, outputs[CACHED], *options, cache=room / "cache"),
+    }
     launch(commands[CACHED])  # fills the cache
     digests, helper = set(), bench.workshop.compiled("PEAK")
 
@@ -67,20 +127,18 @@ def compared(bench: Bench, tree: Tree, level: int, room: Path, turns: int) -> tu
     rows, size = [], tree.size / 1e6
     for name, result in runs.items():
         seconds = Sample(value / 1e3 for value in result.wall)
-        row = [name, figure(outputs[name].stat().st_size / 1e6, 1), *seconds.cells(2)]
-        row += [figure(size / seconds.median, 1), figure(result.processor.median / 1e3, 2)]
-        row += [figure(max(result.peak)), figure(result.wall.over(runs[zstd].wall).median, 3)]
-        rows.append(row)
+        ratio = result.wall.over(runs[zstd].wall).median
+        row = cells("what | MB:1", name, outputs[name].stat().st_size / 1e6) + seconds.cells("s", 2)
+        figures = (size / seconds.median, result.processor.median / 1e3, result.peak, ratio)
+        heads = f"MB/s:1 | CPU, s:2 | peak memory, MiB:0 | to {zstd}:3"
+        rows.append(row + cells(heads, *figures))
     ratio = runs[ONEFOLD].wall.over(runs[zstd].wall).median
-    bench.check(f"packing to {zstd}, {tree.name}", ratio, PACK_TO_ZSTD, "", digits=2)
-    heads = ["what", "MB", "s", SPREAD, "MB/s", "CPU, s", "peak memory, MiB"]
-    said = f"\n{tree.description}, zstd {level}:\n\n{table([*heads, f'to {zstd}'], rows)}"
-    return said, max(runs[ONEFOLD].peak)
+    bench.check(f"packing to {zstd}, {tree.name}", ratio, PACK_TO_ZSTD, digits=2)
+    return f"\n{tree.description}, zstd {level}:\n\n{table_of(rows)}", runs[ONEFOLD].peak
 
 
 def pack(bench: Bench) -> str:
-    workshop, place = bench.workshop, bench.places[0]
-    turns = min(bench.turns, PACKING_TURNS)
+    workshop, place, turns = bench.workshop, bench.places[0], bench.at_most(PACKING_TURNS)
     tree = bench.fastapi
     say(f"pack: {tree.name}")
     with place.room() as room:

@@ -14,8 +14,7 @@ from typing import Callable, Iterator
 
 from common.basics import Failure
 
-from .running import WORK, Part, output_of, remove, say
-from .timing import Case, Run
+from .running import WORK, Case, Part, Run, output_of, remove, say
 
 EXT4_SIZE = 12 << 30
 
@@ -35,19 +34,15 @@ class Place:
         """A case that gets a path that does not exist. Removing what it makes is not timed."""
 
         def case() -> Run:
-            target = self.path / "target"
-            try:
-                return run(target)
-            finally:
-                remove(target)
-                self.settle()
+            with self.room("turn") as room:
+                return run(room / "target")
 
         return case
 
     @contextlib.contextmanager
-    def room(self) -> Iterator[Path]:
-        """A directory for a section's sources."""
-        room = self.path / "room"
+    def room(self, name: str = "room") -> Iterator[Path]:
+        """A directory that is removed afterwards: by default for a section's sources."""
+        room = self.path / name
         room.mkdir()
         try:
             yield room

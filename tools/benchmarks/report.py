@@ -12,23 +12,17 @@ from common.documents import figure, table
 
 from .bench import Bench
 from .building import building, heavy
-from .cold import cold
-from .figures import SPREAD
-from .levels import levels
+from .figures import SPREAD, cells, table_of
 from .machine import SAME_MACHINE, facts_of_machine, onefold_version
-from .memory import memory
-from .packing import pack
-from .phases import phases
-from .running import say
+from .packing import pack, sizes
+from .running import Cost, say
 from .scale import scale
-from .servers import cachibot, servers
-from .sizes import sizes
-from .sources import sources
-from .start import start
+from .servers import cachibot, servers, sources
+from .starts import phases, start
 from .texts import parts_of, text
-from .timing import Cost
+from .unpacking import cold, levels
 from .updates import large_updates, updates
-from .warm import warm
+from .warm import memory, warm
 
 SECTIONS: dict[str, tuple[str, Callable[[Bench], str]]] = {
     "sizes": ("Sizes", sizes),
@@ -134,6 +128,7 @@ def report(bench: Bench, name: str, earlier: str = "") -> str:
 def with_costs(costs: list[Cost], report: str) -> str:
     """The report, with what its making took."""
     parts = parts_of(report)
-    rows = [[cost.what, figure(cost.seconds), figure(cost.processor)] for cost in costs]
-    parts[COSTS] = text("costs", table=table(["what", "s", "CPU, s"], rows))
+    heads = "what | s:0 | CPU, s:0"
+    rows = [cells(heads, cost.what, cost.seconds, cost.processor) for cost in costs]
+    parts[COSTS] = text("costs", table=table_of(rows))
     return document(parts)

@@ -1,58 +1,58 @@
-"""Sections: a small and a large Python server, by several tools."""
+"""Sections: a small and a large Python server, by several tools; and their sources."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from common.basics import Failure
-from common.documents import figure, table
 
 from .applications import CACHIBOT, FASTAPI, Application, python_version
 from .bench import Bench
 from .contenders import Contender, Contenders
-from .figures import SPREAD, Sample
+from .figures import Row, Sample, cells, table_of
 from .launches import SERVER_TURNS, Launches, Metrics
-from .pictures import Bar, Group, Range, bar_chart
-from .running import last_line, output_of, say
+from .pictures import bar_chart
+from .running import brought, last_line, output_of, say
 from .texts import text
 
 HELP_TURNS = 2
 
-COLD, WARM, HELP = "cold", "warm", "help"
+COLD, WARM, HELP = "cold", "warm", "`--help`"
 
 
 def launches_of(bench: Bench, application: Application, files: list[Path], room: Path) -> Launches:
-    """Starts with one home and one temporary directory."""
+    """Starts until the servers answer, with one home and one temporary directory."""
     variables = dict(application.variables)
     for name in ("HOME", "TMPDIR"):
         variables[name] = room / name.lower()
         (room / name.lower()).mkdir(exist_ok=True)
-    turns = min(bench.turns, SERVER_TURNS)
-    launches = Launches(files, room, turns, arguments=application.serve, variables=variables)
-    launches.until_health = True
+    launches = Launches(files, room, bench.at_most(SERVER_TURNS), variables=variables)
+    launches.arguments, launches.until_health = application.serve, True
     return launches
 
 
 def starts_and_helps(bench: Bench, launches: Launches) -> list[Metrics]:
-    """What `onefold bench` measures until the servers answer, and as `help` the warm launches with
+    """What `onefold bench` measures until the servers answer, and as HELP the warm launches with
     `--help`."""
     results = launches.measured(bench.workshop)
-    launches.until_health = False
-    launches.arguments = ["--help"]
-    launches.rounds, launches.warm_up = min(bench.turns, HELP_TURNS), 0
+    launches.until_health, launches.arguments = False, ["--help"]
+    launches.rounds, launches.warm_up = bench.at_most(HELP_TURNS), 0
     for metrics, helps in zip(results, launches.measured(bench.workshop)):
         metrics[HELP] = helps[WARM]
     return results
 
 
+# By several tools
+
+
 def usable(all_of: list[Contender], launches: Launches, missing: list[str]) -> list[Contender]:
     """Those that can be started. `onefold bench` measures nothing if one of them fails."""
     found = []
+    caches = {name: launches.directory / name for name in launches.cache_variables}
     for contender in all_of:
         say(f"servers: trying {contender.name}")
         try:
-            variables = {name: launches.directory / name for name in launches.cache_variables}
-            output_of([*contender.line, "--help"], **{**launches.variables, **variables})
+            output_of([*contender.line, "--help"], **{**launches.variables, **caches})
             found.append(contender)
         except Failure as failure:
             say(f"{contender.name}: {failure}")
@@ -76,61 +76,46 @@ def measure(
         return [ours, *others], starts_and_helps(bench, launches)
 
 
-def sample(contender: Contender, metrics: Metrics, what: str) -> Sample:
+def times_of(contender: Contender, metrics: Metrics) -> dict[str, Sample]:
     """What unpacks at each launch has no cold start of its own."""
-    return metrics[WARM if what == COLD and not contender.keeps else what]
+    cold = metrics[COLD if contender.keeps else WARM]
+    return {COLD: cold, WARM: metrics[WARM], HELP: metrics[HELP]}
 
 
-def drawing(
-    bench: Bench, application: Application, measured: list[Contender], results: list[Metrics]
-) -> str:
-    groups = []
-    for what, name in ((COLD, "First start"), (WARM, "Start")):
-        samples = [sample(one, metrics, what) for one, metrics in zip(measured, results)]
-        bars = [
-            Bar(one.name, Range.of(it), one is measured[0]) for one, it in zip(measured, samples)
-        ]
-        groups.append(Group(name, bars))
-    chart = bar_chart(f"{application.title}: until it answers", "ms", groups)
-    says = f"Bars: milliseconds until the {application.title} answers, by what made its file"
-    return bench.picture(f"start-{application.name}", chart, says)
-
-
-def row_of(contender: Contender, metrics: Metrics, ours: Metrics) -> list[str]:
-    row = [contender.name]
-    row.append("" if contender.size is None else figure(contender.size / 1e6, 1))
-    row.append("" if contender.seconds is None else figure(contender.seconds))
-    for what in (COLD, WARM, HELP):
-        times = sample(contender, metrics, what)
-        row += [*times.cells(), figure(times.over(ours[what]).median, 2)]
+def row_of(contender: Contender, times: dict[str, Sample], ours: dict[str, Sample]) -> Row:
+    megabytes = contender.size / 1e6 if contender.size else None
+    figures = (contender.name, megabytes, contender.seconds)
+    row = cells("what | file, MB:1 | build, s:0", *figures)
+    for what, sample in times.items():
+        row += sample.cells(f"{what}, ms")
+        row += cells("to Onefold:2", sample.over(ours[what]).median)
     return row
 
 
-def compared(bench: Bench, application: Application) -> str:
-    """The table, its picture, and why contenders are missing."""
+def section(bench: Bench, name: str, application: Application) -> str:
+    say(f"{name}: {application.name}")
     missing: list[str] = []
     measured, results = measure(bench, application, missing)
-    heads = ["what", "file, MB", "build, s"]
-    for what in ("cold", "warm", "`--help`"):
-        heads += [f"{what}, ms", SPREAD, "to Onefold"]
-    rows = [row_of(one, metrics, results[0]) for one, metrics in zip(measured, results)]
-    said = f"{application.title}:\n\n{table(heads, rows)}"
-    said += drawing(bench, application, measured, results)
+    times = [times_of(one, metrics) for one, metrics in zip(measured, results)]
+    rows = [row_of(one, its, times[0]) for one, its in zip(measured, times)]
+    groups = {
+        head: {one.name: its[what] for one, its in zip(measured, times)}
+        for head, what in (("First start", COLD), ("Start", WARM))
+    }
+    chart = bar_chart(f"{application.title}: until it answers", "ms", groups)
+    says = f"Bars: milliseconds until the {application.title} answers, by what made its file"
+    said = f"{application.title}:\n\n{table_of(rows)}"
+    said += bench.picture(f"start-{application.name}", chart, says)
     reasons = "".join(f"- not measured: {reason}\n" for reason in missing)
-    return f"{said}\n{reasons}" if missing else said
-
-
-def section(bench: Bench, name: str, application: Application) -> str:
     starting = text(
         "of servers, starting",
         python=python_version(),
-        turns=min(bench.turns, SERVER_TURNS),
-        helps=min(bench.turns, HELP_TURNS),
+        turns=bench.at_most(SERVER_TURNS),
+        helps=bench.at_most(HELP_TURNS),
         place=bench.disk.name,
     )
-    say(f"{name}: {application.name}")
-    results = compared(bench, application)
-    return text(name, starting=starting, building=text("of servers, building"), results=results)
+    values = {"starting": starting, "building": text("of servers, building")}
+    return text(name, **values, results=f"{said}\n{reasons}")
 
 
 def servers(bench: Bench) -> str:
@@ -139,3 +124,29 @@ def servers(bench: Bench) -> str:
 
 def cachibot(bench: Bench) -> str:
     return section(bench, "cachibot", CACHIBOT)
+
+
+# With and without sources
+
+
+def sources(bench: Bench) -> str:
+    application = FASTAPI if bench.quick else CACHIBOT
+    say(f"sources: building {application.name}")
+    specs = bench.spec_room(application)
+    without = specs.copied("dropped", r"^\[launch\]$", '[prune]\nsources = "drop"\n\n[launch]')
+    dropped = specs.build(without, specs.path / f"{application.name}-dropped", *specs.cache)
+    builds = {"`keep`": specs.first, "`drop`": dropped}
+    with bench.disk.room() as room:
+        files = [brought(build.path, room) for build in builds.values()]
+        results = starts_and_helps(bench, launches_of(bench, application, files, room))
+    rows = []
+    for (name, build), metrics in zip(builds.items(), results):
+        facts = build.facts
+        figures = (name, facts["files"], facts["bytes_in"] / 1e6, facts["bytes_out"] / 1e6)
+        row = cells("`prune.sources` | files:0 | tree, MB:1 | file, MB:1", *figures)
+        row += metrics["cold-launch"].cells("unpacking, ms")
+        for what in (COLD, WARM, HELP):
+            row += metrics[what].cells(f"{what}, ms")
+        rows.append(row)
+    values = {"application": application.title, "turns": bench.at_most(SERVER_TURNS)}
+    return text("sources", **values, place=bench.disk.name, table=table_of(rows))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -24,35 +23,33 @@ from .workshop import Workshop
 
 PROGRESS = re.compile(r"onefold pack: (\w+)")
 INSTALLING, COMPRESSING, TESTING = "installing", "compressing", "smoke"
-TAIL_LINES = 30
+
+# For an example without a source of its own: what its spec's function does.
+SCRIPT = """\
+from {module} import {function}
+
+{function}()
+"""
+
+#: Seconds by the first word of what the packer says.
+Phases = dict[str, float]
 
 
 @dataclass
-class SpecBuild:
-    file: Path
+class SpecBuild(Packed):
     seconds: float
     peak: float  # MiB of the largest process
-    phases: dict[str, float]  # seconds, by the first word of what the packer says
-    facts: dict  # the packer's summary
-
-    @property
-    def packed(self) -> Packed:
-        return Packed(self.file, self.facts)
-
-    def phase(self, name: str) -> float:
-        return self.phases.get(name, 0.0)
+    phases: Phases
 
 
 def followed(
     command: Sequence[Part], variables: dict[str, Part], only: str = ""
-) -> tuple[dict[str, float], str]:
-    """Seconds by phase of what a packer says, and its output. With `only`, it is ended after that
-    phase."""
-    phases: dict[str, float] = {}
-    lines, now, since, reached = [], "", time.monotonic(), False
+) -> tuple[Phases, str]:
+    """Phases of a packer, and its output. With `only`, it is ended after that phase."""
+    lines, marks, reached = [], [("", time.monotonic())], False
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [os.fspath(part) for part in command],
+            command,
             env=environment_with(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -64,16 +61,18 @@ def followed(
             lines.append(line)
             found = PROGRESS.match(line)
             if found:
-                phases[now] = phases.get(now, 0.0) + time.monotonic() - since
-                reached = bool(only) and now == only
-                if reached:
-                    process.send_signal(signal.SIGTERM)
-                    break
-                now, since = found[1], time.monotonic()
+                reached = bool(only) and marks[-1][0] == only
+                marks.append((found[1], time.monotonic()))
+            if reached:
+                process.terminate()
+                break
         process.communicate()
-        phases[now] = phases.get(now, 0.0) + time.monotonic() - since
         if not reached:
-            check(command, process.returncode or bool(only), "".join(lines[-TAIL_LINES:]))
+            marks.append(("", time.monotonic()))
+            check(command, process.returncode or bool(only), "".join(lines))
+        phases: Phases = defaultdict(float)
+        for (name, begin), (_, end) in zip(marks, marks[1:]):
+            phases[name] += end - begin
         output.seek(0)
         return phases, output.read()
 
@@ -108,7 +107,7 @@ class SpecRoom:
             command = [*helper, *self.packing(directory, output, *options)]
             phases, facts = followed(command, variables)
             seconds = time.monotonic() - start
-            return SpecBuild(output, seconds, int(peak.read()) / 1024, phases, json.loads(facts))
+            return SpecBuild(output, json.loads(facts), seconds, int(peak.read()) / 1024, phases)
 
     @cached_property
     def first(self) -> SpecBuild:
@@ -127,12 +126,20 @@ class SpecRoom:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(self.application.directory, directory, ignore=ignored)
         if edit:
-            pattern, replacement = edit
-            spec = directory / "onefold.toml"
-            text, count = re.subn(pattern, replacement, spec.read_text(), flags=re.MULTILINE)
-            if count != 1:
-                raise Failure(f"{spec}: {count} places match {pattern}, not one")
-            spec.write_text(text)
+            replace_once(directory / "onefold.toml", *edit)
+        return directory
+
+    def changed(self) -> Path:
+        """The example with one source file that is not as it was in the first build."""
+        application = self.application
+        if application.script:
+            directory = self.copied("changed")
+            with (directory / application.script.name).open("a") as script:
+                script.write("\nCHANGED = True\n")
+        else:
+            directory = self.copied("changed", r"^function = .*$", 'script = "start.py"')
+            module, _, function = application.entry.partition(":")
+            (directory / "start.py").write_text(SCRIPT.format(module=module, function=function))
         return directory
 
     def seconds_of_installing(self, directory: Path, **variables: Part) -> float:
@@ -140,6 +147,14 @@ class SpecRoom:
         command = self.packing(directory, directory / "onefile", "--no-cache", "--no-smoke")
         phases, _ = followed(command, {**self.application.offline, **variables}, INSTALLING)
         return phases[INSTALLING]
+
+
+def replace_once(file: Path, pattern: str, replacement: str) -> None:
+    """Edits the one place of a file that matches a pattern."""
+    text, count = re.subn(pattern, lambda _: replacement, file.read_text(), flags=re.MULTILINE)
+    if count != 1:
+        raise Failure(f"{file}: {count} places match {pattern}, not one")
+    file.write_text(text)
 
 
 @lru_cache

@@ -8,14 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 
 HEADING = re.compile(r"^## (.+)\n\n", re.MULTILINE)
-PLACE = re.compile(r"\{(\w+)\}")
+NAME = re.compile(r"\{(\w+)\}")
 WIDTH = 100
 
 
 def parts_of(text: str) -> dict[str, str]:
     """The sections of a document, by title."""
-    pieces = HEADING.split(text)[1:]
-    return {title: body.rstrip("\n") + "\n" for title, body in zip(*[iter(pieces)] * 2)}
+    _, *pieces = HEADING.split(text)
+    return {title: body.rstrip("\n") + "\n" for title, body in zip(pieces[::2], pieces[1::2])}
 
 
 @lru_cache
@@ -28,12 +28,8 @@ def text(part: str, **values: object) -> str:
     one name becomes the value as it is, such as a table, or nothing if it is empty."""
     paragraphs = []
     for paragraph in words()[part].strip().split("\n\n"):
-        filled = PLACE.sub(lambda name: str(values.get(name[1], name[0])), paragraph)
-        if PLACE.fullmatch(paragraph):
-            filled = filled.strip("\n")
-        else:
-            filled = textwrap.fill(
-                " ".join(filled.split()), WIDTH, break_long_words=False, break_on_hyphens=False
-            )
-        paragraphs += [filled] if filled else []
-    return "\n\n".join(paragraphs) + "\n"
+        filled = NAME.sub(lambda name: str(values.get(name[1], name[0])), paragraph)
+        if not NAME.fullmatch(paragraph):
+            filled = textwrap.fill(filled, WIDTH, break_long_words=False, break_on_hyphens=False)
+        paragraphs.append(filled.strip("\n"))
+    return "\n\n".join(filter(None, paragraphs)) + "\n"

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, Optional
 
 from common.documents import counted, figure
 
@@ -44,18 +44,18 @@ class Tree:
     arguments: list[str] = field(default_factory=list)  # before the user's
     built: Optional[Packed] = None  # the file that it was unpacked from
 
-    def items(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for item in sorted(self.path.rglob("*")):
-            yield item, item.lstat()
+    @property
+    def items(self) -> list[Path]:
+        return sorted(self.path.rglob("*"))
 
     @property
     def size(self) -> int:
-        return sum(facts.st_size for item, facts in self.items() if not item.is_dir())
+        return sum(item.lstat().st_size for item in self.items if not item.is_dir())
 
     @property
     def counts(self) -> tuple[int, int]:
         """Files and directories."""
-        kinds = [item.is_dir() for item, _ in self.items()]
+        kinds = [item.is_dir() for item in self.items]
         return kinds.count(False), 1 + kinds.count(True)
 
     @property
@@ -68,7 +68,8 @@ class Tree:
     def fingerprint(self) -> str:
         """Another one whenever packing the tree could give other bytes."""
         total = hashlib.sha256()
-        for item, facts in self.items():
+        for item in self.items:
+            facts = item.lstat()
             line = f"{item.relative_to(self.path)} {facts.st_mode} {facts.st_size}"
             total.update(os.fsencode(f"{line} {facts.st_mtime_ns}\0"))
         return total.hexdigest()
@@ -89,14 +90,11 @@ def random_bytes() -> Content:
 def pool() -> bytes:
     """Files of the interpreter's prefix: libraries, sources, byte code."""
     prefix = python().resolve().parent.parent
-    parts, length = [], 0
+    content = bytearray()
     for path in sorted(prefix.rglob("*")):
-        if length >= POOL_BYTES:
-            break
-        if path.is_file() and path.suffix in KINDS:
-            parts.append(path.read_bytes())
-            length += len(parts[-1])
-    return b"".join(parts)
+        if len(content) < POOL_BYTES and path.suffix in KINDS and path.is_file():
+            content += path.read_bytes()
+    return bytes(content)
 
 
 def stretches(renamed: bool) -> Content:

@@ -16,8 +16,7 @@ from typing import Callable, Iterator, Optional
 
 from common.basics import REPOSITORY, Failure
 
-from .running import WORK, Part, output_of, remove, say
-from .timing import Cost, costing, launch
+from .running import WORK, Cost, Part, costing, kept, launch, output_of, remove, say
 from .trees import Packed, Tree
 
 # The default level takes longer than the measuring is worth.
@@ -31,7 +30,7 @@ SELF_EXTRACTING = ["--quiet", "--nox11"]
 class Kept:
     path: Path
     seconds: float  # of making it
-    processor: float = 0.0  # the same, in seconds of a processor
+    processor: float  # the same, in seconds of a CPU
 
 
 class Workshop:
@@ -60,22 +59,21 @@ class Workshop:
     ) -> Kept:
         """The file that `make` made of these inputs in a directory, now or in an earlier run. With
         `costs` the report tells what it took."""
-        directory = WORK / "made" / name
-        record = directory / "made.json"
-        digest = hash_of(inputs.encode())
-        facts = json.loads(record.read_text()) if record.exists() else {}
-        again = self.fresh and costs and name not in self.remade
-        if again or facts.get("inputs") != digest:
-            shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir(parents=True)
+
+        def make_timed(directory: Path) -> None:
             say(f"making {name}")
             with self.costing(f"building {name}") if costs else costing(f"making {name}") as cost:
                 file = make(directory)
-            facts = {"inputs": digest, "file": os.path.relpath(file, directory)}
-            facts |= {"seconds": cost.seconds, "processor": cost.processor}
-            record.write_text(json.dumps(facts))
+            facts = [os.path.relpath(file, directory), cost.seconds, cost.processor]
+            (directory / "made.json").write_text(json.dumps(facts))
             self.remade.add(name)
-        return Kept(directory / facts["file"], facts["seconds"], facts["processor"])
+
+        directory = WORK / "made" / name
+        if self.fresh and costs and name not in self.remade:
+            shutil.rmtree(directory, ignore_errors=True)
+        kept(directory, hash_of(inputs.encode()), make_timed)
+        file, *cost = json.loads((directory / "made.json").read_text())
+        return Kept(directory / file, *cost)
 
     def packing(
         self, tree: Tree, output: Path, *options: str, cache: Optional[Path] = None
@@ -101,7 +99,7 @@ class Workshop:
 
         inputs = f"{tree.fingerprint} {self.identity} {options}"
         file = self.keep(label(tree.name, *options), inputs, make).path
-        return Packed(file, json.loads((file.parent / "facts.json").read_text()))
+        return Packed(file, json.loads(file.with_name("facts.json").read_text()))
 
     def extracted(self, title: str, packed: Packed) -> Tree:
         """The tree that a onefile unpacks."""

@@ -1,21 +1,18 @@
-"""Section: phases, by onefold bench."""
+"""Sections: phases of a launch, start of a Node.js server."""
 
 from __future__ import annotations
 
 from typing import Optional
 
-from common.documents import figure, table
-
 from .bench import Bench
-from .figures import SPREAD, Sample
+from .figures import SPREAD, Row, Sample, cells, table_of
 from .launches import SERVER_TURNS, Launches, Metrics
-from .running import brought, say
+from .running import brought, say, unpack_onefile
 from .texts import text
-from .timing import unpack_onefile
 from .trees import Tree
 
 # By row, the metrics whose medians are added.
-ROWS = {
+PHASES = {
     "verification (`work-hash-sum`)": ["work-hash-sum"],
     "reading (`work-read-sum`)": ["work-read-sum"],
     "decoding (`work-decode-sum`)": ["work-decode-sum"],
@@ -32,15 +29,15 @@ ROWS = {
     "`warm-overhead`": ["warm-overhead"],
     "`cold-overhead`": ["cold-overhead"],
 }
+WAYS = {"unpacked tree": "direct", "onefile, warm": "warm", "onefile, cold": "cold"}
 
 
 def metrics_of(bench: Bench, tree: Tree, turns: int) -> Metrics:
     """Those of a server, and `outside`: how long its file takes to unpack alone."""
     with bench.disk.room() as room:
         file = brought(bench.workshop.packed(tree).path, room)
-        launches = Launches([file], room, turns, arguments=["--port", "{port}"])
-        launches.until_health = True
-        launches.variables = {"HOME": room}
+        launches = Launches([file], room, turns, until_health=True, variables={"HOME": room})
+        launches.arguments = ["--port", "{port}"]
         [metrics] = launches.measured(bench.workshop)
         unpack = bench.disk.fresh(unpack_onefile(file))
         unpack()
@@ -48,21 +45,38 @@ def metrics_of(bench: Bench, tree: Tree, turns: int) -> Metrics:
     return metrics
 
 
-def cells(samples: list[Optional[Sample]]) -> list[str]:
+def sum_of(head: str, samples: list[Optional[Sample]]) -> Row:
     """The median, or the sum of several medians; and the spread of a single one."""
     found = [sample for sample in samples if sample]
     if len(found) == 1:
-        return found[0].cells(2)
-    return [figure(sum(sample.median for sample in found), 2) if found else "", ""]
+        return found[0].cells(head, 2)
+    total = sum(sample.median for sample in found) if found else None
+    return cells(f"{head}:2 | {SPREAD}", total, None)
 
 
 def phases(bench: Bench) -> str:
-    turns = min(bench.turns, SERVER_TURNS)
-    rows, heads = [[name] for name in ROWS], ["what"]
+    turns = bench.at_most(SERVER_TURNS)
+    rows = [cells("what", name) for name in PHASES]
     for tree in (bench.fastapi, bench.node):
         say(f"phases: {tree.name}")
         metrics = metrics_of(bench, tree, turns)
-        for row, names in zip(rows, ROWS.values()):
-            row += cells([metrics.get(name) for name in names])
-        heads += [tree.name, SPREAD]
-    return text("phases", place=bench.disk.name, rounds=turns, table=table(heads, rows))
+        for row, names in zip(rows, PHASES.values()):
+            row += sum_of(tree.name, [metrics.get(name) for name in names])
+    return text("phases", place=bench.disk.name, rounds=turns, table=table_of(rows))
+
+
+def start(bench: Bench) -> str:
+    tree = bench.node
+    say(f"start: {tree.name}")
+    rows = [cells("what", name) for name in WAYS]
+    with bench.disk.room() as room:
+        launches = Launches([brought(bench.workshop.packed(tree).path, room)], room, bench.turns)
+        ends = {"`--version`, ms": ["--version"], "first answer, ms": ["--port", "{port}"]}
+        for head, arguments in ends.items():
+            launches.arguments, launches.until_health = arguments, "--port" in arguments
+            [metrics] = launches.measured(bench.workshop)
+            metrics["direct-overhead"] = Sample([0])
+            for row, way in zip(rows, WAYS.values()):
+                row += metrics[way].cells(head)
+                row += cells("more, ms:1", metrics[f"{way}-overhead"].median)
+    return text("start", place=bench.disk.name, table=table_of(rows))

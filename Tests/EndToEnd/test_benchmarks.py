@@ -22,8 +22,9 @@ from benchmarks.bench import Bench, Target  # noqa: E402
 from benchmarks.figures import SPREAD, Sample, cells, fit, table_of  # noqa: E402
 from benchmarks.launches import Launches  # noqa: E402
 from benchmarks.pictures import bar_chart, log_chart  # noqa: E402
-from benchmarks.running import Cost, kept  # noqa: E402
+from benchmarks.running import kept  # noqa: E402
 from benchmarks.texts import text, words  # noqa: E402
+from benchmarks.timing import Cost  # noqa: E402
 from common.documents import table  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -34,8 +34,12 @@ class Application:
         return EXAMPLE_SOURCES / self.name
 
     @property
+    def own_files(self) -> list[Path]:
+        return [self.directory / name for name in self.files]
+
+    @property
     def script(self) -> Optional[Path]:
-        return self.directory / self.files[0] if self.files else None
+        return next(iter(self.own_files), None)
 
     @property
     def requirements(self) -> Path:

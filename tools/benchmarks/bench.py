@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Optional
 
@@ -39,7 +39,7 @@ class Target:
         return [self.what, f"{bound} {limit}", value, reached, self.section]
 
 
-@dataclass
+@dataclass(eq=False)
 class Bench:
     workshop: Workshop
     places: list[Place]
@@ -49,23 +49,24 @@ class Bench:
     targets: list[Target] = field(default_factory=list)
     pictures: Optional[Path] = None  # where they are written
 
-    @cached_property
-    def small(self) -> Contenders:
-        return Contenders(self.workshop, FASTAPI)
+    @cache
+    def contenders(self, application: Application) -> Contenders:
+        return Contenders(self.workshop, application)
 
-    @cached_property
+    @property
     def fastapi(self) -> Tree:
         """The tree of the FastAPI example that is packed from its spec."""
-        return self.small.tree()
+        return self.contenders(FASTAPI).tree
 
     @cached_property
     def frozen(self) -> Tree:
         """The same server by PyInstaller."""
-        return Tree(f"{FASTAPI.title}, frozen", self.small.onedir(), FASTAPI.name)
+        tree = self.contenders(FASTAPI).onedir
+        return Tree(f"{FASTAPI.title}, frozen", tree, FASTAPI.name)
 
     @property
     def pyinstaller_onefile(self) -> Path:
-        return self.small.pyinstaller_file().path
+        return self.contenders(FASTAPI).pyinstaller.path
 
     @cached_property
     def many(self) -> Tree:

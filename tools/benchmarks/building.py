@@ -13,9 +13,10 @@ from .bench import Bench
 from .contenders import tools
 from .figures import Row, cells, table_of
 from .packing import PACK_PEAK_MIB, archive_of, compared, size_row
-from .running import ENVIRONMENT, WORK, launch, remove, say
+from .running import ENVIRONMENT, WORK, remove, say
 from .specs import COMPRESSING, INSTALLING, TESTING, SpecBuild, SpecRoom
 from .texts import text
+from .timing import launch
 from .unpacking import unpacked_on
 from .warm import COLD_PEAK_MIB
 

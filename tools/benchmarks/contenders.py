@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, NamedTuple, Optional
 
 from common.basics import REPOSITORY, Failure, Unavailable, index_variables
 
 from .applications import Application, make_venv, python
-from .running import WORK, Part, brought, kept, last_line, output_of, say
-from .specs import SpecRoom, spec_room
+from .running import WORK, Part, brought, kept, last_line, output_of, say, words_of
+from .specs import SpecBuild, spec_room
 from .trees import Tree
-from .workshop import SELF_EXTRACTING, Kept, Workshop
+from .workshop import SELF_EXTRACTING, Workshop
 
 TOOLS_LOCK = REPOSITORY / "tools" / "benchmarks" / "requirements.txt"
 TOOLS = WORK / "tools"
@@ -47,11 +48,18 @@ import sys
 program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tree", "{name}")
 os.execv(program, [program, *sys.argv[1:]])
 """
-# By kind, where it unpacks to.
-NUITKA_PLACES = {
-    "temporary": "{TEMP}/onefile_{PID}_{TIME_US}_{RANDOM}",
-    "cached": "{CACHE_DIR}/onefold-bench",
+# By kind, where it unpacks to, and the variable that names its cache.
+NUITKA_KINDS = {
+    "temporary": ("{TEMP}/onefile_{PID}_{TIME_US}_{RANDOM}", ""),
+    "cached": ("{CACHE_DIR}/onefold-bench", "XDG_CACHE_HOME"),
 }
+
+
+class Kept(NamedTuple):
+    """A file that a tool made, now or in an earlier run."""
+
+    path: Path
+    seconds: float  # of making it
 
 
 @dataclass
@@ -68,8 +76,9 @@ class Contender:
     directory: Optional[Path] = None  # that holds the command, if it is not one file
 
     @staticmethod
-    def of(name: str, file: Kept, **others) -> Contender:
-        return Contender(name, [file.path], file.seconds, file.path.stat().st_size, **others)
+    def of(name: str, file: Path, seconds: float, **others) -> Contender:
+        """By a file of its own."""
+        return Contender(name, [file], seconds, file.stat().st_size, **others)
 
     @property
     def keeps(self) -> bool:
@@ -109,16 +118,11 @@ class Contenders:
     workshop: Workshop
     application: Application
 
-    @property
-    def specs(self) -> SpecRoom:
-        return spec_room(self.workshop, self.application)
-
     def filled(self, command: str, **values: Part) -> list[Part]:
-        """The words of a command; a value may hold spaces."""
         app = self.application
-        known = {"name": app.name, "entry": app.entry, "requirements": app.requirements}
-        known |= {"tools": TOOLS, "python": python(), "wheels": app.wheels}
-        return [word.format(**known, **values) for word in command.split()]
+        known: dict[str, Part] = {"name": app.name, "entry": app.entry, "tools": TOOLS}
+        known |= {"requirements": app.requirements, "wheels": app.wheels, "python": python()}
+        return words_of(command, **known, **values)
 
     def run(self, room: Path, command: str, *more: Part, **values: Part) -> None:
         """Runs a tool with wheels that are downloaded, and without a cache of an earlier build."""
@@ -128,48 +132,35 @@ class Contenders:
 
     def made(self, tool: str, make: Callable[[Path], Path]) -> Kept:
         """The file of a tool, made now or in an earlier run of the same inputs."""
-        application = self.application
-        own = [application.directory / name for name in application.files]
-        files = [path for top in own for path in (top, *sorted(top.rglob("*")))]
-        files += [application.requirements, application.build_requirements, TOOLS_LOCK]
+        app, directory = self.application, WORK / "made" / f"{self.application.name}-{tool}"
+
+        def make_timed(directory: Path) -> None:
+            with self.workshop.costing(f"building {directory.name}") as cost:
+                file = make(directory)
+            (directory / "made.json").write_text(json.dumps([file.name, cost.seconds]))
+
+        files = [path for top in app.own_files for path in (top, *sorted(top.rglob("*")))]
+        files += [app.requirements, app.build_requirements, TOOLS_LOCK]
         files.append(Path(__file__))  # the commands
         texts = [path.read_text(errors="replace") for path in files if path.is_file()]
-        inputs = "\0".join([*texts, *application.pyinstaller, os.fspath(python())])
-        return self.workshop.keep(f"{application.name}-{tool}", inputs, make, costs=True)
+        if self.workshop.fresh:
+            shutil.rmtree(directory, ignore_errors=True)
+        kept(directory, "\0".join([*texts, *app.pyinstaller, str(python())]), make_timed)
+        name, seconds = json.loads((directory / "made.json").read_text())
+        return Kept(directory / name, seconds)
 
-    def made_of_sources(self, tool: str, command: str, suffix: str) -> Kept:
-        """The file of a tool that takes the application's own files from a directory."""
+    # Onefold
 
-        def make(room: Path) -> Path:
-            (room / "sources").mkdir()
-            for name in self.application.files:
-                path = self.application.directory / name
-                copy = shutil.copytree if path.is_dir() else shutil.copy
-                copy(path, room / "sources" / name)
-            self.run(room, command)
-            return room / f"{self.application.name}{suffix}"
+    @cached_property
+    def onefold(self) -> SpecBuild:
+        return spec_room(self.workshop, self.application).first
 
-        tools()
-        return self.made(tool, make)
-
-    # Onefold, and what has its tree
-
-    def onefold(self) -> Contender:
-        build = self.specs.first
-        size = build.path.stat().st_size
-        return Contender("Onefold", [build.path], build.seconds, size, kept_in="ONEFOLD_CACHE")
-
+    @cached_property
     def tree(self) -> Tree:
         """What Onefold's file unpacks."""
-        return self.workshop.extracted(self.application.title, self.specs.first)
+        return self.workshop.extracted(self.application.title, self.onefold)
 
-    def makeself(self) -> Iterator[Contender]:
-        """It unpacks to the temporary directory at each launch."""
-        file = self.workshop.self_extracting(self.tree())
-        command: list[Part] = [file, *SELF_EXTRACTING, "--"]
-        yield Contender("makeself", command, size=file.stat().st_size)
-
-    # PyInstaller, and what has its tree
+    # PyInstaller
 
     def run_pyinstaller(self, room: Path, kind: str) -> Path:
         name = self.application.name
@@ -177,59 +168,72 @@ class Contenders:
         self.run(room, PYINSTALLER, *self.application.pyinstaller, program, kind=kind)
         return room / kind / name
 
-    def pyinstaller_file(self) -> Kept:
+    @cached_property
+    def pyinstaller(self) -> Kept:
         """PyInstaller's one file. `venv` beside it has the application's distributions."""
-        application = self.application
+        app = self.application
 
         def make(room: Path) -> Path:
-            locks = (application.requirements, application.build_requirements)
-            make_venv(room / "venv", *locks, **application.offline)
+            make_venv(room / "venv", app.requirements, app.build_requirements, **app.offline)
             return self.run_pyinstaller(room, "--onefile").rename(room / "onefile")
 
-        if not application.build_requirements.exists():
-            raise Unavailable(f"{application.name} has no build-requirements.txt")
+        if not app.build_requirements.exists():
+            raise Unavailable(f"{app.name} has no build-requirements.txt")
         return self.made("pyinstaller", make)
 
+    @cached_property
     def onedir(self) -> Path:
         """The tree of the same PyInstaller, which uses again what it found out for the one file."""
-        room = self.pyinstaller_file().path.parent
+        room = self.pyinstaller.path.parent
         tree = room / "--onedir" / self.application.name
         if not tree.exists():
-            with self.workshop.costing(f"building {self.application.name}-pyinstaller, directory"):
+            with self.workshop.costing(f"building {room.name}, directory"):
                 self.run_pyinstaller(room, "--onedir")
         return tree
 
-    def pyinstaller(self) -> Iterator[Contender]:
-        tree = self.onedir()
-        yield Contender.of("PyInstaller `--onefile`", self.pyinstaller_file())
-        program: list[Part] = [tree / self.application.name]
-        yield Contender("PyInstaller `--onedir`", program, directory=tree)
+    def by_pyinstaller(self) -> Iterator[Contender]:
+        yield Contender.of("PyInstaller `--onefile`", *self.pyinstaller)
+        command: list[Part] = [self.onedir / self.application.name]
+        yield Contender("PyInstaller `--onedir`", command, directory=self.onedir)
+
+    # The others
+
+    def built(self, tool: str, command: str, suffix: str, **values: Part) -> Kept:
+        """The file of a tool of TOOLS, from the application's own files or from `launcher.py`."""
+
+        def make(room: Path) -> Path:
+            (room / "launcher.py").write_text(NUITKA_PROGRAM.format(name=self.application.name))
+            (room / "sources").mkdir()
+            for path in self.application.own_files:
+                copy = shutil.copytree if path.is_dir() else shutil.copy
+                copy(path, room / "sources" / path.name)
+            self.run(room, command, **values)
+            return room / f"{self.application.name}{suffix}"
+
+        tools()
+        return self.made(tool, make)
 
     def nuitka(self) -> Iterator[Contender]:
-        """Nuitka's onefile around PyInstaller's tree; its time is without PyInstaller's."""
-        tools()
-        for kind, where in NUITKA_PLACES.items():
-
-            def make(room: Path) -> Path:
-                (room / "launcher.py").write_text(NUITKA_PROGRAM.format(name=self.application.name))
-                self.run(room, NUITKA, tree=self.onedir(), where=where)
-                return room / self.application.name
-
-            kept_in = "XDG_CACHE_HOME" if kind == "cached" else ""
-            file = self.made(f"nuitka-{kind}", make)
-            yield Contender.of(f"Nuitka onefile, {kind}", file, kept_in=kept_in)
-
-    # What holds no interpreter
+        """Around PyInstaller's tree; its time is without PyInstaller's."""
+        for kind, (where, kept_in) in NUITKA_KINDS.items():
+            file = self.built(f"nuitka-{kind}", NUITKA, "", tree=self.onedir, where=where)
+            yield Contender.of(f"Nuitka onefile, {kind}", *file, kept_in=kept_in)
 
     def pex(self) -> Iterator[Contender]:
         """One file, made with --venv; PEX_VENV=0 has it behave as one made without."""
-        file = self.made_of_sources("pex", PEX, ".pex")
-        yield Contender.of("pex", file, kept_in="PEX_ROOT", variables={"PEX_VENV": "0"})
-        yield Contender.of("pex `--venv`", file, kept_in="PEX_ROOT")
+        file = self.built("pex", PEX, ".pex")
+        yield Contender.of("pex", *file, kept_in="PEX_ROOT", variables={"PEX_VENV": "0"})
+        yield Contender.of("pex `--venv`", *file, kept_in="PEX_ROOT")
 
     def shiv(self) -> Iterator[Contender]:
-        file = self.made_of_sources("shiv", SHIV, ".pyz")
-        yield Contender.of("shiv", file, kept_in="SHIV_ROOT")
+        file = self.built("shiv", SHIV, ".pyz")
+        yield Contender.of("shiv", *file, kept_in="SHIV_ROOT")
+
+    def makeself(self) -> Iterator[Contender]:
+        """Of the tree that Onefold unpacks. It unpacks to the temporary directory at each launch."""
+        file = self.workshop.self_extracting(self.tree)
+        command: list[Part] = [file, *SELF_EXTRACTING, "--"]
+        yield Contender("makeself", command, size=file.stat().st_size)
 
     def uv(self, cache: Path) -> Iterator[Contender]:
         """No file: the lock, and a cache that has the wheels already. A cold launch makes the
@@ -240,17 +244,19 @@ class Contenders:
         reset = f"rm -rf {cache}/environments-v*"
         yield Contender("`uv run`", command, variables=variables, reset=reset)
 
-    def all(self, cache: Path) -> tuple[list[Contender], list[str]]:
-        """Onefold first; and what could not be made, with the reason. `cache` is uv's, on the file
+    def all(self, uv_cache: Path) -> tuple[list[Contender], list[str]]:
+        """Onefold first; and what could not be made, with the reason. `uv_cache` is on the file
         system that is measured."""
-        makers = {"PyInstaller": self.pyinstaller(), "pex": self.pex()}
+        makers = {"PyInstaller": self.by_pyinstaller(), "pex": self.pex()}
         if self.application.small:  # with a large one these take many minutes
             makers |= {"Nuitka": self.nuitka(), "shiv": self.shiv(), "makeself": self.makeself()}
-            makers["`uv run`"] = self.uv(cache)
-        result, missing = [self.onefold()], []
-        for name, made in makers.items():
+            makers["`uv run`"] = self.uv(uv_cache)
+        build = self.onefold
+        result = [Contender.of("Onefold", build.path, build.seconds, kept_in="ONEFOLD_CACHE")]
+        missing = []
+        for name, contenders in makers.items():
             try:
-                result += made
+                result += contenders
             except (Failure, OSError) as failure:
                 say(f"{name}: {failure}")
                 missing.append(f"{name}: {last_line(failure)}")

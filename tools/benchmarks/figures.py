@@ -14,13 +14,14 @@ Row = list[tuple[str, str]]
 
 
 def cells(heads: str, *values: Union[str, float, None]) -> Row:
-    """A cell for each head: `FILE | MB:1`. Behind a head are the digits of its figure. None leaves
-    its cell empty."""
+    """A cell for each of the heads, as in `what | MB:1`. Behind the head of a figure are its digits.
+    None leaves a cell empty."""
     row = []
     for head, value in zip(heads.split(" | "), values, strict=True):
         name, _, digits = head.partition(":")
-        shown = value if isinstance(value, str) else "" if value is None else figure(value, int(digits))
-        row.append((name, shown))
+        if isinstance(value, (int, float)):
+            value = figure(value, int(digits))
+        row.append((name, value or ""))
     return row
 
 

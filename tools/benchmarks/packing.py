@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -12,10 +13,10 @@ from common.documents import figure
 from .bench import Bench
 from .figures import Row, Sample, cells, table_of
 from .pictures import bar_chart
-from .running import Case, Part, Run, launch, output_of, remove, say, take_turns
+from .running import Part, output_of, remove, say
 from .texts import text
+from .timing import Case, Run, launch, take_turns
 from .trees import Tree, stretches, synthetic
-from .workshop import hash_of
 
 # The figures of the design.
 BOOTLOADER_BYTES = 420_000
@@ -40,7 +41,8 @@ ONEFOLD, CACHED = "`onefold pack`", "`onefold pack`, frames in its cache"
 
 def archive_of(bench: Bench, tree: Tree) -> dict[str, int]:
     """The bytes of the archive, by its name; checks the target as well."""
-    size = bench.workshop.archived(tree, *ARCHIVE_OPTIONS).path.stat().st_size
+    archive, _ = bench.workshop.archived(tree, *ARCHIVE_OPTIONS)
+    size = archive.stat().st_size
     ratio = bench.workshop.packed(tree).size / size
     bench.check(f"size to {ARCHIVE}, {tree.name}", ratio, TO_ARCHIVE, digits=3)
     return {ARCHIVE: size}
@@ -116,7 +118,7 @@ def compared(bench: Bench, tree: Tree, level: int, room: Path, turns: int) -> tu
         def run() -> Run:
             result = launch(commands[name], helper)
             if name != zstd:
-                digests.add(hash_of(outputs[name].read_bytes()))
+                digests.add(hashlib.sha256(outputs[name].read_bytes()).digest())
             return result
 
         return run
@@ -144,7 +146,7 @@ def pack(bench: Bench) -> str:
     with place.room() as room:
         level = workshop.packed(tree).facts["level"]
         server, _ = compared(bench, tree, level, room, turns)
-    archive = workshop.archived(tree, *ARCHIVE_OPTIONS)
+    _, archiving = workshop.archived(tree, *ARCHIVE_OPTIONS)
     size = SMALL_BYTES if bench.quick else LARGE_BYTES
     say(f"pack: {size / 1e6:.0f} MB")
     with place.room() as room:
@@ -154,4 +156,5 @@ def pack(bench: Bench) -> str:
         remove(large.path)
     bench.check(f"peak memory, packing {figure(size / 1e6)} MB", peak, PACK_PEAK_MIB, "MiB")
     values = {"place": place.name, "turns": turns, "options": " ".join(ARCHIVE_OPTIONS)}
-    return text("pack", **values, seconds=figure(archive.processor), server=server, mixed=mixed)
+    seconds = figure(archiving.processor / 1e3)
+    return text("pack", **values, seconds=seconds, server=server, mixed=mixed)

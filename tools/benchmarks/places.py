@@ -14,7 +14,8 @@ from typing import Callable, Iterator
 
 from common.basics import Failure
 
-from .running import WORK, Case, Part, Run, output_of, remove, say
+from .running import WORK, Part, output_of, remove, say
+from .timing import Case, Run
 
 EXT4_SIZE = 12 << 30
 

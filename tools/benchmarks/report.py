@@ -15,11 +15,12 @@ from .building import building, heavy
 from .figures import SPREAD, cells, table_of
 from .machine import SAME_MACHINE, facts_of_machine, onefold_version
 from .packing import pack, sizes
-from .running import Cost, say
+from .running import say
 from .scale import scale
 from .servers import cachibot, servers, sources
 from .starts import phases, start
 from .texts import parts_of, text
+from .timing import Cost
 from .unpacking import cold, levels
 from .updates import large_updates, updates
 from .warm import memory, warm

@@ -11,8 +11,9 @@ from .bench import Bench
 from .figures import fit, table_of
 from .pictures import log_chart
 from .places import Place
-from .running import copying, launch, remove, say, take_turns, unpack_onefile
+from .running import remove, say
 from .texts import text
+from .timing import copying, launch, take_turns, unpack_onefile
 from .trees import Tree, stretches, synthetic
 from .warm import overheads_of
 

@@ -8,7 +8,7 @@ from common.basics import Failure
 
 from .applications import CACHIBOT, FASTAPI, Application, python_version
 from .bench import Bench
-from .contenders import Contender, Contenders
+from .contenders import Contender
 from .figures import Row, Sample, cells, table_of
 from .launches import SERVER_TURNS, Launches, Metrics
 from .pictures import bar_chart
@@ -65,7 +65,7 @@ def measure(
 ) -> tuple[list[Contender], list[Metrics]]:
     """Those that could be made and started, and what was measured; adds the others to `missing`."""
     with bench.disk.room() as room:
-        made, reasons = Contenders(bench.workshop, application).all(room / "uv-cache")
+        made, reasons = bench.contenders(application).all(room / "uv-cache")
         missing += reasons
         ours, *others = (contender.in_room(room) for contender in made)
         launches = launches_of(bench, application, [Path(ours.command[0])], room)

@@ -7,8 +7,9 @@ from typing import Optional
 from .bench import Bench
 from .figures import SPREAD, Row, Sample, cells, table_of
 from .launches import SERVER_TURNS, Launches, Metrics
-from .running import brought, say, unpack_onefile
+from .running import brought, say
 from .texts import text
+from .timing import unpack_onefile
 from .trees import Tree
 
 # By row, the metrics whose medians are added.

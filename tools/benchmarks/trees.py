@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import os
 import random
 import shutil
 from dataclasses import dataclass, field
@@ -36,7 +34,7 @@ class Packed:
         return self.path.stat().st_size
 
 
-@dataclass
+@dataclass(eq=False)
 class Tree:
     name: str
     path: Path
@@ -45,17 +43,14 @@ class Tree:
     built: Optional[Packed] = None  # the file that it was unpacked from
 
     @property
-    def items(self) -> list[Path]:
-        return sorted(self.path.rglob("*"))
-
-    @property
     def size(self) -> int:
-        return sum(item.lstat().st_size for item in self.items if not item.is_dir())
+        files = (item for item in self.path.rglob("*") if not item.is_dir())
+        return sum(item.lstat().st_size for item in files)
 
     @property
     def counts(self) -> tuple[int, int]:
         """Files and directories."""
-        kinds = [item.is_dir() for item in self.items]
+        kinds = [item.is_dir() for item in self.path.rglob("*")]
         return kinds.count(False), 1 + kinds.count(True)
 
     @property
@@ -63,16 +58,6 @@ class Tree:
         files, directories = self.counts
         counts = f"{counted(files, 'file')}, {counted(directories, 'directory', 'directories')}"
         return f"**{self.name}** ({figure(self.size / 1e6)} MB, {counts})"
-
-    @property
-    def fingerprint(self) -> str:
-        """Another one whenever packing the tree could give other bytes."""
-        total = hashlib.sha256()
-        for item in self.items:
-            facts = item.lstat()
-            line = f"{item.relative_to(self.path)} {facts.st_mode} {facts.st_size}"
-            total.update(os.fsencode(f"{line} {facts.st_mtime_ns}\0"))
-        return total.hexdigest()
 
     def command(self, root: Path) -> list[Part]:
         """The command that starts the tree's program when the tree is at `root`."""

@@ -11,20 +11,9 @@ from .bench import Bench
 from .figures import cells, table_of
 from .pictures import bar_chart
 from .places import Place
-from .running import (
-    MIB,
-    Case,
-    Part,
-    Run,
-    Runs,
-    brought,
-    copying,
-    launch,
-    say,
-    take_turns,
-    unpack_onefile,
-)
+from .running import MIB, Part, brought, say
 from .texts import text
+from .timing import Case, Run, Runs, copying, launch, take_turns, unpack_onefile
 from .trees import Tree
 from .workshop import QUICK_LEVEL, SELF_EXTRACTING
 
@@ -79,8 +68,8 @@ def cold_cases(bench: Bench, place: Place, tree: Tree, room: Path) -> dict[str, 
         run = extraction_by_pyinstaller(brought(bench.pyinstaller_onefile, room), here)
         cases[PYINSTALLER] = place.fresh(run)
         return cases
-    archive = brought(workshop.archived(tree, f"-{QUICK_LEVEL}", "-T0").path, room)
-    cases[f"`tar --zstd -x`, zstd {QUICK_LEVEL}"] = place.fresh(unpacking(archive))
+    archive, _ = workshop.archived(tree, f"-{QUICK_LEVEL}", "-T0")
+    cases[f"`tar --zstd -x`, zstd {QUICK_LEVEL}"] = place.fresh(unpacking(brought(archive, room)))
     if tree is not bench.many:
         rival = brought(workshop.self_extracting(tree), room)
         run = extraction_by_makeself(rival)
@@ -162,8 +151,8 @@ def levels(bench: Bench) -> str:
             figures = (packed.codec, frames, facts["bytes_out"], share, facts["seconds"])
             row = cells("codec | frames, MiB:0 | bytes:0 | of tree | pack, s:1", *figures)
             row += run.wall.cells("cold, ms")
-            figures = (run.processor.median, run.wall.over(copy).median)
-            rows.append(row + cells(f"CPU, ms:0 | to {COPY}:2", *figures))
+            ratio = run.wall.over(copy).median
+            rows.append(row + cells(f"CPU, ms:0 | to {COPY}:2", run.processor.median, ratio))
         told = f"{tree.description}; {COPY}: {figure(copy.median)} ms."
         tables += f"\n{told}\n\n{table_of(rows)}"
     return text("levels", turns=LEVEL_TURNS, place=place.name, tables=tables)

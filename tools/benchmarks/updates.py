@@ -16,20 +16,10 @@ from .applications import CACHIBOT, FASTAPI, downloaded
 from .bench import Bench
 from .contenders import tools
 from .figures import SPREAD, Row, cells, table_of
-from .running import (
-    Case,
-    Part,
-    Run,
-    brought,
-    launch,
-    output_of,
-    remove,
-    say,
-    take_turns,
-    unpack_onefile,
-)
+from .running import Part, brought, output_of, remove, say, words_of
 from .specs import SpecRoom, replace_once
 from .texts import text
+from .timing import Case, Run, launch, take_turns, unpack_onefile
 
 # The figures of the design, in percent of the file; that of a distribution is beside its wheel.
 TARGETS = {"one line": 1.5, "one distribution": 3.0}
@@ -104,7 +94,8 @@ def pairs_of(specs: SpecRoom) -> list[Pair]:
     application, new = specs.application, specs.first.path
     olds = {"one line": specs.changed(), "one distribution": with_older(specs, [ONE])}
     olds["ten distributions"] = with_older(specs, list(older()))
-    pairs, wheels = [], downloaded("older", OLDER)
+    pairs: list[Pair] = []
+    wheels = downloaded("older", OLDER)
     for what, directory in olds.items():
         say(f"updates: packing {application.name}, {what}")
         old = specs.path / f"old-{len(pairs)}"
@@ -140,25 +131,19 @@ def block_map(pair: Pair) -> int:
     return missing + len(gzip.compress(document.encode(), 9))
 
 
-def commands_of(script: str, **values: Part) -> list[list[str]]:
-    """The commands of a script's lines; a value may hold spaces."""
-    lines = script.strip().splitlines()
-    return [[word.format(**values) for word in line.split()] for line in lines]
-
-
 def update_rows(bench: Bench, pair: Pair, room: Path) -> list[Row]:
     """A row for each way to update a file of this pair."""
     say(f"updates: {pair.name}")
     new, target, sent = room / "new", room / "target", {}
     shutil.copy(pair.new, new)
     with StaticServer(room) as server:
-        values = {"url": server.url, "room": room, "old": pair.old}
+        values: dict[str, Part] = {"url": server.url, "room": room, "old": pair.old}
         values["onefold"] = bench.workshop.program
-        for command in commands_of(PUBLISHING, **values):
-            output_of(command)
+        for command in PUBLISHING.strip().splitlines():
+            output_of(words_of(command, **values))
 
         def case(name: str) -> Case:
-            commands = commands_of(WAYS[name], **values)
+            commands = [words_of(line, **values) for line in WAYS[name].strip().splitlines()]
 
             def run() -> Run:
                 before = server.bytes_sent()
@@ -190,7 +175,7 @@ def update_rows(bench: Bench, pair: Pair, room: Path) -> list[Row]:
 
 def check_target(bench: Bench, pair: Pair, share: float, size: int) -> None:
     """`share` is what was fetched, in percent."""
-    limit = TARGETS.get(pair.what)
+    limit = TARGETS.get(pair.what, 0.0)
     if pair.what == "one distribution":
         [wheel] = downloaded("older", OLDER).glob(f"{ONE}-*.whl")
         limit += wheel.stat().st_size / size * 100

@@ -10,8 +10,9 @@ from common.documents import figure
 from .bench import Bench
 from .figures import Row, Sample, cells, table_of
 from .launches import Launches
-from .running import MIB, Part, launch, output_of, remove, say
+from .running import MIB, Part, output_of, remove, say
 from .texts import text
+from .timing import launch
 from .trees import Tree, random_bytes, stretches, synthetic
 
 # The figures of the design.
@@ -43,13 +44,11 @@ def overheads_of(bench: Bench, file: Path, checks: Sequence[str], turns: int) ->
     `onefold bench` would launch its FILE cold in each round. That takes long for a large tree, so
     FILE is a onefile of one small program, and `file` is another command, with its own cache.
     """
-    target = bench.workshop.compiled("TARGET")
-    least = bench.workshop.packed(Tree("least", target.parent, target.name)).path
     cache = file.with_name("warm-cache")
     output_of([file], ONEFOLD="prewarm", ONEFOLD_CACHE=cache)
     root = output_of([file], ONEFOLD="path", ONEFOLD_CACHE=cache).strip()
     against: list[list[Part]] = [[file], [bench.workshop.compiled("SHIM"), f"{root}/program"]]
-    launches = Launches([least], file.parent, turns, warm_up=5, against=against)
+    launches = Launches([bench.workshop.least()], file.parent, turns, warm_up=5, against=against)
     results: dict[str, Sample] = {}
     for check in checks:
         launches.variables = {"ONEFOLD_CACHE": cache, "ONEFOLD_CHECK": check}
@@ -110,9 +109,9 @@ def memory(bench: Bench) -> str:
                 remove(cache)
             cold, warm = peaks.values()
             megabytes, frames = packed.facts["bytes_in"] / 1e6, packed.facts["frame_size"] / MIB
-            figures = (tree.name, megabytes, packed.codec, frames, max(cold), max(warm, default=None))
-            heads = "tree | MB:0 | codec | frames, MiB:0 | unpacking:1 | warm:1"
-            rows.append(cells(heads, *figures))
+            row = cells("tree | MB:0 | codec", tree.name, megabytes, packed.codec)
+            figures = (frames, max(cold), max(warm, default=None))
+            rows.append(row + cells("frames, MiB:0 | unpacking:1 | warm:1", *figures))
             limited.extend(cold if has_limit else [])
             warms.extend(warm)
 

@@ -1,22 +1,21 @@
-"""Makes what is measured, and keeps what takes long to make."""
+"""Makes what is measured: each file once in a run."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 import platform
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Iterator, Optional
 
 from common.basics import REPOSITORY, Failure
 
-from .running import WORK, Cost, Part, costing, kept, launch, output_of, remove, say
+from .running import WORK, Part, output_of, say
+from .timing import Cost, Run, costing, launch
 from .trees import Packed, Tree
 
 # The default level takes longer than the measuring is worth.
@@ -24,13 +23,6 @@ QUICK_LEVEL = 12
 
 # For a file of makeself: to say nothing, and to open no window.
 SELF_EXTRACTING = ["--quiet", "--nox11"]
-
-
-@dataclass
-class Kept:
-    path: Path
-    seconds: float  # of making it
-    processor: float  # the same, in seconds of a CPU
 
 
 class Workshop:
@@ -42,10 +34,11 @@ class Workshop:
         for path in (self.program, self.bootloader):
             if not path.exists():
                 raise Failure(f"there is no {path.relative_to(dist)}: run tools/build")
-        self.identity = hash_of(*(path.read_bytes() for path in (self.program, self.bootloader)))
-        self.fresh = fresh  # make again, once, what other tools made in an earlier run
-        self.remade: set[str] = set()
+        self.fresh = fresh  # build again what other tools made in an earlier run
         self.costs: list[Cost] = []
+        self.room = WORK / "room"
+        shutil.rmtree(self.room, ignore_errors=True)
+        self.room.mkdir(parents=True)
 
     @contextlib.contextmanager
     def costing(self, what: str) -> Iterator[Cost]:
@@ -54,26 +47,11 @@ class Workshop:
             yield cost
         self.costs.append(cost)
 
-    def keep(
-        self, name: str, inputs: str, make: Callable[[Path], Path], costs: bool = False
-    ) -> Kept:
-        """The file that `make` made of these inputs in a directory, now or in an earlier run. With
-        `costs` the report tells what it took."""
-
-        def make_timed(directory: Path) -> None:
-            say(f"making {name}")
-            with self.costing(f"building {name}") if costs else costing(f"making {name}") as cost:
-                file = make(directory)
-            facts = [os.path.relpath(file, directory), cost.seconds, cost.processor]
-            (directory / "made.json").write_text(json.dumps(facts))
-            self.remade.add(name)
-
-        directory = WORK / "made" / name
-        if self.fresh and costs and name not in self.remade:
-            shutil.rmtree(directory, ignore_errors=True)
-        kept(directory, hash_of(inputs.encode()), make_timed)
-        file, *cost = json.loads((directory / "made.json").read_text())
-        return Kept(directory / file, *cost)
+    def place(self, *names: str) -> Path:
+        """Where something new is made."""
+        name = re.sub(r"[^a-z0-9]+", "-", " ".join(names).lower())
+        say(f"making {name}")
+        return self.room / name
 
     def packing(
         self, tree: Tree, output: Path, *options: str, cache: Optional[Path] = None
@@ -87,84 +65,60 @@ class Workshop:
     def pack(self, tree: Tree, output: Path, *options: str) -> Packed:
         return Packed(output, json.loads(output_of(self.packing(tree, output, *options))))
 
+    @cache
     def packed(self, tree: Tree, *options: str) -> Packed:
-        """The same, kept; without options the file that the tree is from."""
+        """The same, once; without options the file that the tree is from."""
         if tree.built and not options:
             return tree.built
+        return self.pack(tree, self.place(tree.name, "onefile", *options), *options)
 
-        def make(directory: Path) -> Path:
-            packed = self.pack(tree, directory / "onefile", *options)
-            (directory / "facts.json").write_text(json.dumps(packed.facts))
-            return packed.path
-
-        inputs = f"{tree.fingerprint} {self.identity} {options}"
-        file = self.keep(label(tree.name, *options), inputs, make).path
-        return Packed(file, json.loads(file.with_name("facts.json").read_text()))
+    @cache
+    def least(self) -> Path:
+        """A onefile of one small program."""
+        program = self.compiled("TARGET")
+        tree = Tree("least", program.parent, program.name)
+        return self.packed(tree).path
 
     def extracted(self, title: str, packed: Packed) -> Tree:
         """The tree that a onefile unpacks."""
-        root = WORK / "trees" / packed.path.name
-        remove(root)
-        root.parent.mkdir(parents=True, exist_ok=True)
+        root = self.place(title, "tree")
         output_of([self.program, "extract", packed.path, root])
         record = json.loads(output_of([self.program, "inspect", packed.path, "--json"]))
         return Tree(title, root, record["entry"], record["arguments"], packed)
 
-    def archived(self, tree: Tree, *options: str) -> Kept:
-        """A tar file compressed by the program zstd."""
+    @cache
+    def archived(self, tree: Tree, *options: str) -> tuple[Path, Run]:
+        """A tar file compressed by the program zstd, and what that took."""
+        file = self.place(tree.name, "archive", *options)
+        zstd = " ".join(["zstd", *options])
+        return file, launch(["tar", "-C", tree.path, "-I", zstd, "-cf", file, "."])
 
-        def make(directory: Path) -> Path:
-            file = directory / "archive"
-            launch(["tar", "-C", tree.path, "-I", " ".join(["zstd", *options]), "-cf", file, "."])
-            return file
-
-        name = label(tree.name, "archive", *options)
-        return self.keep(name, f"{tree.fingerprint} {options}", make)
-
+    @cache
     def self_extracting(self, tree: Tree) -> Path:
         """By makeself."""
+        file = self.place(tree.name, "makeself")
         compression = f"--zstd --complevel {QUICK_LEVEL} --nox11 --noprogress --quiet"
+        command: list[Part] = ["makeself", *compression.split(), "--tar-quietly", tree.path]
+        output_of([*command, file, tree.name, *tree.command(Path("."))])
+        file.chmod(0o755)
+        return file
 
-        def make(directory: Path) -> Path:
-            file = directory / "file"
-            command: list[Part] = ["makeself", *compression.split(), "--tar-quietly", tree.path]
-            output_of([*command, file, tree.name, *tree.command(Path("."))])
-            file.chmod(0o755)
-            return file
-
-        inputs = f"{tree.fingerprint} {compression}"
-        return self.keep(label(tree.name, "makeself"), inputs, make).path
-
+    @cache
     def compiled(self, name: str) -> Path:
-        """A program of bench-programs.c, static and small."""
-        source = REPOSITORY / "tools" / "bench-programs.c"
-
-        def make(directory: Path) -> Path:
-            command: list[Part] = ["musl-gcc", "-static", "-Os", "-s", f"-D{name}"]
-            output_of([*command, "-o", directory / name, source])
-            return directory / name
-
-        return self.keep(name.lower(), source.read_text(), make).path
+        """A program of bench-programs.c, static and small, in a directory of its own."""
+        directory = self.place(name)
+        directory.mkdir()
+        command: list[Part] = ["musl-gcc", "-static", "-Os", "-s", f"-D{name}"]
+        output_of([*command, "-o", directory / name, REPOSITORY / "tools" / "bench-programs.c"])
+        return directory / name
 
     def many_files(self, venv: Path) -> Tree:
         """All that a virtual environment has, as pip left it."""
         [site] = venv.glob("lib/python3*/site-packages")
-
-        def make(directory: Path) -> Path:
-            shutil.copytree(site, directory / "tree" / site.name, symlinks=True)
-            shutil.copy(self.compiled("TARGET"), directory / "tree" / "program")
-            return directory / "tree"
-
-        made_of = str((venv / "pyvenv.cfg").stat().st_mtime_ns)
-        return Tree("many files", self.keep("many-files-tree", made_of, make).path, "program")
-
-
-def hash_of(*contents: bytes) -> str:
-    return hashlib.sha256(b"\0".join(contents)).hexdigest()
-
-
-def label(*parts: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower())
+        tree = self.place("many files", "tree")
+        shutil.copytree(site, tree / site.name, symlinks=True)
+        shutil.copy(self.compiled("TARGET"), tree / "program")
+        return Tree("many files", tree, "program")
 
 
 def make_example(name: str, option: str) -> Path:

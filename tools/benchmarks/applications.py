@@ -46,15 +46,15 @@ class Application:
         return self.directory / "requirements.txt"
 
     @property
-    def build_requirements(self) -> Path:
-        """What PyInstaller needs."""
-        return self.directory / "build-requirements.txt"
+    def locks(self) -> list[Path]:
+        """The requirements, and those of PyInstaller if there are any."""
+        build = self.directory / "build-requirements.txt"
+        return [self.requirements, *([build] if build.exists() else [])]
 
     @property
     def wheels(self) -> Path:
         """All that any tool installs."""
-        lists = (self.requirements, self.build_requirements)
-        return downloaded(self.name, *(path for path in lists if path.exists()))
+        return downloaded(self.name, *self.locks)
 
     @property
     def offline(self) -> dict[str, Part]:

@@ -140,8 +140,7 @@ class Contenders:
             (directory / "made.json").write_text(json.dumps([file.name, cost.seconds]))
 
         files = [path for top in app.own_files for path in (top, *sorted(top.rglob("*")))]
-        files += [app.requirements, app.build_requirements, TOOLS_LOCK]
-        files.append(Path(__file__))  # the commands
+        files += [*app.locks, TOOLS_LOCK, Path(__file__)]  # this file has the commands
         texts = [path.read_text(errors="replace") for path in files if path.is_file()]
         if self.workshop.fresh:
             shutil.rmtree(directory, ignore_errors=True)
@@ -174,10 +173,10 @@ class Contenders:
         app = self.application
 
         def make(room: Path) -> Path:
-            make_venv(room / "venv", app.requirements, app.build_requirements, **app.offline)
+            make_venv(room / "venv", *app.locks, **app.offline)
             return self.run_pyinstaller(room, "--onefile").rename(room / "onefile")
 
-        if not app.build_requirements.exists():
+        if len(app.locks) < 2:
             raise Unavailable(f"{app.name} has no build-requirements.txt")
         return self.made("pyinstaller", make)
 

@@ -95,25 +95,18 @@ def document(parts: dict[str, str]) -> str:
 # Measuring
 
 
-def measured(bench: Bench, name: str) -> str:
-    """A section's text; adds to the bench's targets."""
-    bench.section, measure = SECTIONS[name]
-    version = onefold_version(bench.workshop)
-    load = figure(os.getloadavg()[0], 2)
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    say(f"{name} ...")
-    with bench.workshop.costing(f"section *{bench.section}*"):
-        body = measure(bench)
-    return f"*{version}, {day}; {bench.turns} turns; load when it began: {load}.*\n\n{body}"
-
-
 def report(bench: Bench, name: str, earlier: str = "") -> str:
     """Measures a section; the others are those of an earlier report."""
     parts = parts_of(earlier)
-    title, _ = SECTIONS[name]
     rows = rows_of(parts.get(TARGETS, ""))
+    title, measure = SECTIONS[name]
+    bench.section, version = title, onefold_version(bench.workshop)
+    day, load = time.strftime("%Y-%m-%d", time.gmtime()), figure(os.getloadavg()[0], 2)
+    head = f"*{version}, {day}; {bench.turns} turns; load when it began: {load}.*"
+    say(f"{name} ...")
     try:
-        parts[title] = measured(bench, name)
+        with bench.workshop.costing(f"section *{title}*"):
+            parts[title] = f"{head}\n\n{measure(bench)}"
         rows = [row for row in rows if row[-1] != title]
         rows += [target.row() for target in bench.targets if target.section == title]
     except Unavailable as reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import platform
@@ -39,6 +40,7 @@ class Workshop:
         self.room = WORK / "room"
         shutil.rmtree(self.room, ignore_errors=True)
         self.room.mkdir(parents=True)
+        atexit.register(shutil.rmtree, self.room, ignore_errors=True)
 
     @contextlib.contextmanager
     def costing(self, what: str) -> Iterator[Cost]:

@@ -19,7 +19,7 @@ from .figures import SPREAD, Row, cells, table_of
 from .running import Part, brought, output_of, remove, say, words_of
 from .specs import SpecRoom, replace_once
 from .texts import text
-from .timing import Case, Run, launch, take_turns, unpack_onefile
+from .timing import Case, Run, Runs, launch, take_turns, unpack_onefile
 
 # The figures of the design, in percent of the file; that of a distribution is beside its wheel.
 TARGETS = {"one line": 1.5, "one distribution": 3.0}
@@ -131,9 +131,8 @@ def block_map(pair: Pair) -> int:
     return missing + len(gzip.compress(document.encode(), 9))
 
 
-def update_rows(bench: Bench, pair: Pair, room: Path) -> list[Row]:
-    """A row for each way to update a file of this pair."""
-    say(f"updates: {pair.name}")
+def measure(bench: Bench, pair: Pair, room: Path) -> tuple[dict[str, Runs], dict[str, int]]:
+    """Runs of each way to update a file of this pair, and the bytes that the server sent for it."""
     new, target, sent = room / "new", room / "target", {}
     shutil.copy(pair.new, new)
     with StaticServer(room) as server:
@@ -158,10 +157,15 @@ def update_rows(bench: Bench, pair: Pair, room: Path) -> list[Row]:
             return run
 
         runs = take_turns({name: case(name) for name in WAYS}, bench.at_most(TURNS))
+    return runs, sent
+
+
+def update_rows(bench: Bench, pair: Pair, room: Path) -> list[Row]:
+    say(f"updates: {pair.name}")
+    runs, sent = measure(bench, pair, room)
     sent["block map"] = block_map(pair)
-    size = new.stat().st_size
+    rows, size = [], pair.new.stat().st_size
     check_target(bench, pair, sent[FETCH] / size * 100, size)
-    rows = []
     for name, count in sorted(sent.items(), key=lambda item: item[1]):
         share = f"{count / size * 100:.1f} %"
         row = cells("update | way | bytes:0 | of the file", pair.name, name, count, share)

@@ -22,7 +22,7 @@ from support import DIST, ONEFOLD, REPOSITORY, Case, Result, make_tree, program,
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from distros.roots import locked  # noqa: E402
+from common.basics import locked  # noqa: E402
 
 REQUIREMENTS = Path(__file__).with_name("wheel-requirements.txt")
 BUILD = REPOSITORY / ".build"
@@ -46,7 +46,7 @@ def tools() -> Path:
     wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
     marker = directory / "installed"
     # Classes run at the same time, each in a process of its own.
-    with locked(BUILD / ".wheel-tools.lock"):
+    with locked(BUILD / ".wheel-tools.lock", print):
         if not marker.is_file() or marker.read_text() != wanted:
             venv.EnvBuilder(clear=True, with_pip=True).create(directory)
             install = [directory / "bin" / "python", "-m", "pip", "install", "-q", "-r", REQUIREMENTS]

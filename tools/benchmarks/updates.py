@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import gzip
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ from .timing import Case, Run, Runs, launch, take_turns, unpack_onefile
 
 # The figures of the design, in percent of the file; that of a distribution is beside its wheel.
 TARGETS = {"one line": 1.5, "one distribution": 3.0}
+# Of a first launch beside the old tree to one without it, and the share of the disk space, in percent. Of the files
+# of these updates, 95 % and more are equal.
+SHARING, NEW_ON_DISK = 0.35, 10
+NOTHING = "nothing equal"
+COMPARING = 1.02
 
 TURNS = 5
 
@@ -190,6 +196,21 @@ def check_target(bench: Bench, pair: Pair, share: float, size: int) -> None:
 # The first launch afterwards
 
 
+def nothing_equal(bench: Bench, pair: Pair, room: Path) -> Pair:
+    """As an old file one with the new file's tree, but another time of every file."""
+    program, tree, old = bench.workshop.program, room / "unlike", room / "unlike-onefile"
+    launch([pair.new, tree], ONEFOLD="extract")
+    for path in tree.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            later = path.stat().st_mtime + 86_400
+            os.utime(path, (later, later))
+    about = json.loads(output_of([program, "inspect", "--json", pair.new]))
+    command: list[Part] = [program, "pack", "--tree", tree, "--entry", about["entry"], "--name", about["name"]]
+    output_of([*command, "--level", "1", "-o", old, "--bootloader", bench.workshop.bootloader])
+    remove(tree)
+    return Pair(pair.application, NOTHING, old, pair.new)
+
+
 def blocks(directory: Path) -> int:
     """Bytes on the disk; a file with several names counts once."""
     return int(output_of(["du", "-s", "--block-size=1", directory]).split()[0])
@@ -216,9 +237,15 @@ def first_launches(bench: Bench, pair: Pair, room: Path) -> Row:
     cases = {"beside": bench.disk.fresh(beside), "alone": bench.disk.fresh(alone)}
     runs = take_turns(cases, bench.at_most(TURNS))
     times, other = runs["alone"].wall, runs["beside"].wall
-    figures = (pair.name, times.median, other.median, other.over(times).median)
+    ratio, new = other.over(times).median, added["beside"] / added["alone"] * 100
+    if pair.what == NOTHING:
+        bench.check(f"first launch beside the old tree, {pair.name}", ratio, COMPARING, digits=2)
+    elif pair.what in TARGETS:
+        bench.check(f"first launch beside the old tree, {pair.name}", ratio, SHARING, digits=2)
+        bench.check(f"new on disk, {pair.name}", new, NEW_ON_DISK, "%", digits=1)
+    figures = (pair.name, times.median, other.median, ratio)
     row = cells("update | without the old tree, ms:0 | beside it, ms:0 | ratio:2", *figures)
-    share = f"{added['beside'] / added['alone'] * 100:.0f} %"
+    share = f"{new:.1f} %"
     heads = "new on disk without, MB:1 | beside it, MB:1 | share"
     return row + cells(heads, added["alone"], added["beside"], share)
 
@@ -231,6 +258,10 @@ def section(bench: Bench, name: str, pairs: list[Pair], room: Path) -> str:
         rows += update_rows(bench, pair, own)
         launches.append(first_launches(bench, pair, own))
         remove(own)
+    own = room / "nothing"
+    own.mkdir()
+    launches.append(first_launches(bench, nothing_equal(bench, pairs[0], own), own))
+    remove(own)
     values = {"turns": bench.at_most(TURNS), "place": bench.disk.name}
     return text(name, **values, table=table_of(rows), launches=table_of(launches))
 

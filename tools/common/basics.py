@@ -1,13 +1,15 @@
-"""Failures, options and the caller's environment, alike in every tool."""
+"""Failures, options, locks and the caller's environment, alike in every tool."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Callable, Iterable, NoReturn, Optional
+from typing import Callable, Iterable, Iterator, NoReturn, Optional
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -42,6 +44,18 @@ def names_of(noun: str, known: Iterable[str]) -> Callable[[str], list[str]]:
         return names
 
     return parse
+
+
+@contextlib.contextmanager
+def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Holds the lock in a file of its own, `.NAME.lock`. `say` tells whoever has to wait."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another process that makes {path.stem.strip('.')}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def end_with(main: Callable[[], Optional[int]], say: Callable[[str], None]) -> NoReturn:

@@ -12,8 +12,6 @@ Making a root and running a command in it need root's rights.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import functools
 import hashlib
 import os
@@ -22,9 +20,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Iterator, NamedTuple, Optional, Sequence, Union
+from typing import NamedTuple, Optional, Sequence, Union
 
-from common.basics import REPOSITORY, Failure, index_variables
+from common.basics import REPOSITORY, Failure, index_variables, locked
 
 ROOTS = REPOSITORY / ".build" / "roots"
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
@@ -217,7 +215,7 @@ def root(suite: str, packages: Sequence[str] = (), architecture: Optional[str] =
     if final.is_dir():
         return Root(final)
     ROOTS.mkdir(parents=True, exist_ok=True)
-    with locked(ROOTS / f".{name}.lock"):
+    with locked(ROOTS / f".{name}.lock", say):
         if final.is_dir():
             return Root(final)
         for abandoned in ROOTS.glob(f".{name}.new-*"):
@@ -238,17 +236,6 @@ def root(suite: str, packages: Sequence[str] = (), architecture: Optional[str] =
             remove(stage)
             raise
     return Root(final)
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for another process that makes {path.name.strip('.')[:-5]}")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def remove(directory: Path) -> None:

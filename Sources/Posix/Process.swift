@@ -229,10 +229,20 @@ public enum WallClock {
 /// - Throws: "read random bytes".
 public func randomBytes(_ count: Int) throws(Failure) -> [UInt8] {
   var result = [UInt8](repeating: 0, count: count)
-  do throws(Errno) {
-    _ = try retrying { result.withUnsafeMutableBytes { cposix_random($0.baseAddress!, $0.count) } }
-  } catch { throw Failure("read random bytes", Path(), error) }
+  try result.withUnsafeMutableBufferPointer { (bytes) throws(Failure) -> Void in
+    try fillWithRandomBytes(UnsafeMutableRawBufferPointer(bytes))
+  }
   return result
+}
+
+/// Fills at most 256 bytes from the kernel's random generator (getrandom(2)).
+///
+/// - Throws: "read random bytes".
+public func fillWithRandomBytes(_ buffer: UnsafeMutableRawBufferPointer) throws(Failure) {
+  guard let start = buffer.baseAddress else { return }
+  do throws(Errno) { _ = try retrying { cposix_random(start, buffer.count) } } catch {
+    throw Failure("read random bytes", Path(), error)
+  }
 }
 
 /// Writes text to a descriptor and returns the error, if any. Callers that write messages to stderr may ignore

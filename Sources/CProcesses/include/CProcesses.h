@@ -85,6 +85,21 @@ long cprocess_reap(int process, cprocess_measured_t *measured);
 // otherwise the same as cprocess_reap. With `wait`, returns only after it has ended.
 long cprocess_trace(int process, cprocess_measured_t *measured, int wait);
 
+// MARK: Secrets (Secrets.c)
+
+// Each stores at most `capacity` bytes of a secret and returns their number, -E2BIG if there are more, or -errno. None
+// leaves copies in memory.
+
+// Shows `prompt` on the terminal of the process and reads a line from there, which is not shown. Whatever signal ends or
+// stops the process, the terminal shows what is typed again. Returns -EINTR after a termination signal that is held,
+// -ENXIO without a terminal, and -ENODATA if the terminal was closed.
+long cprocess_ask_secret(const char *prompt, void *buffer, size_t capacity);
+// Reads a line, up to the line feed or the end, and no byte after it.
+long cprocess_read_line(int fd, void *buffer, size_t capacity);
+// Copies the value of a variable, and then removes it from the environment and from memory. Returns -ENOENT if there is
+// none or if it is empty.
+long cprocess_take_variable(const char *name, void *buffer, size_t capacity);
+
 // MARK: System calls for benchmarks (System.c)
 
 // Returns a TCP port of 127.0.0.1 without a listener.

@@ -74,6 +74,11 @@ let package = Package(
         "Processes", "Reporting", "CFilter", "CZstd", "CLZMA",
       ],
       swiftSettings: strict),
+    .target(name: "CSigning", dependencies: ["CCrypto"]),
+    .target(
+      name: "Signatures",
+      dependencies: ["CSigning", "PayloadFormat", "PayloadReader", "Posix", "Processes"],
+      swiftSettings: strict),
     .target(name: "CToml"),
     .target(
       name: "AppSpec", dependencies: ["CToml", "PayloadFormat", "Posix", "Processes"],
@@ -115,7 +120,7 @@ let package = Package(
       dependencies: [
         "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "LaunchBench", "OutputFiles",
         "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "Processes", "PythonStaging",
-        "Reporting", "Updates",
+        "Reporting", "Signatures", "Updates",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),
@@ -198,6 +203,12 @@ let package = Package(
     .testTarget(
       name: "LaunchBenchTests", dependencies: ["LaunchBench", "Posix", "TestSupport", "Reporting"],
       path: "Tests/LaunchBench", exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(
+      name: "SignaturesTests",
+      dependencies: [
+        "Signatures", "CSigning", "PayloadFormat", "PayloadReader", "Posix", "TestSupport",
+      ],
+      path: "Tests/Signatures", swiftSettings: strict),
     .testTarget(
       name: "UpdatesTests",
       dependencies: ["Updates", "PayloadFormat", "PayloadReader", "Posix", "TestSupport"],

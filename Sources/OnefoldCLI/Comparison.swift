@@ -56,7 +56,7 @@ func compare(_ old: Payload, with new: Payload) throws(Failure) -> Comparison {
   let newManifest = try new.readManifest()
   var result = Comparison(
     isSameBuild: old.trailer == new.trailer,
-    bytes: new.trailer.trailerOffset + UInt64(Trailer.byteCount) + new.appendedLength)
+    bytes: new.length)
   result.treeBytes = newManifest.contentLength
   result.compareEntries(oldManifest, newManifest)
   if old.record.name != new.record.name || !new.record.reuse { result.sharedBytes = 0 }

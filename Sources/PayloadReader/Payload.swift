@@ -10,6 +10,9 @@ public final class Payload: Sendable {
   /// Bytes after the trailer, such as an appended signature: 0 to 65,536.
   public let appendedLength: UInt64
 
+  /// The size of the file in bytes.
+  public var length: UInt64 { trailer.trailerOffset + UInt64(Trailer.byteCount) + appendedLength }
+
   /// The file's name, for messages.
   public let path: Path
   /// The tree id: the hash of the stored manifest.

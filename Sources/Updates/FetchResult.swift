@@ -67,8 +67,3 @@ public struct FetchResult: Sendable {
     bytes = payload.length
   }
 }
-
-extension Payload {
-  /// The size of the file in bytes.
-  var length: UInt64 { trailer.trailerOffset + UInt64(Trailer.byteCount) + appendedLength }
-}

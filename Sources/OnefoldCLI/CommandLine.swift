@@ -20,6 +20,8 @@ let commands: [(command: Command, run: @Sendable (Arguments) throws(Failure) -> 
   (packCommand, runPack),
   (inspectCommand, runInspect),
   (verifyCommand, runVerify),
+  (keygenCommand, runKeygen),
+  (signCommand, runSign),
   (compareCommand, runCompare),
   (fetchCommand, runFetch),
   (extractCommand, runExtract),

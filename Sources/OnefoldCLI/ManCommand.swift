@@ -35,10 +35,15 @@ let environmentVariables: [(name: String, meaning: String)] = [
     "ONEFOLD_DOWNLOAD_TIMEOUT",
     "Seconds without an answer after which a download has failed; default: 60."
   ),
+  (
+    "ONEFOLD_KEY_PASSWORD",
+    "The password of the secret key of keygen and sign, unless --password-fd is given."
+  ),
   ("ONEFOLD_CACHE", "The cache directory that cache looks at, unless --cache is given."),
   (
     "SOURCE_DATE_EPOCH",
-    "Seconds since 1970. The command pack sets later times of files to it."
+    "Seconds since 1970. The command pack sets later times of files to it, and sign writes it "
+      + "into signatures."
   ),
   ("NO_COLOR", "If set and not empty, messages have no colors."),
   (

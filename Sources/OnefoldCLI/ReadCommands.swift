@@ -20,16 +20,6 @@ let inspectCommand = Command(
     Option(name: "--json", help: "print JSON"),
   ])
 
-let verifyCommand = Command(
-  name: "verify",
-  summary: "check every byte of a onefile",
-  discussion: """
-    Checks the bootloader, the launch record, the manifest, every frame and the content of
-    every file against their hashes. Unpacks nothing.
-    """,
-  arguments: [Argument("FILE", "a file made by onefold pack", .file)],
-  options: [Option(name: "--json", help: "print the result as JSON")])
-
 let extractCommand = Command(
   name: "extract",
   summary: "unpack the tree of a onefile",
@@ -82,19 +72,6 @@ private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(Fa
   try writeData(JSON.object([("libraries", .array(list))]).encoded)
 }
 
-func runVerify(_ arguments: Arguments) throws(Failure) {
-  let progress = newProgress()
-  let payload = try Payload.open(arguments.positional[0])
-  let manifest: Manifest
-  do {
-    defer { progress?.finish() }
-    manifest = try verify(payload) { done, total in
-      progress?.show("verifying", done: done, total: total)
-    }
-  }
-  try report(payload, manifest, "verified", arguments)
-}
-
 func runExtract(_ arguments: Arguments) throws(Failure) {
   if arguments.has("--json") { try requireStandardOutput() }
   let progress = newProgress()
@@ -108,22 +85,6 @@ func runExtract(_ arguments: Arguments) throws(Failure) {
     }
   }
   try report(payload, manifest, "extracted", arguments)
-}
-
-private func report(
-  _ payload: Payload, _ manifest: Manifest, _ verb: String, _ arguments: Arguments
-) throws(Failure) {
-  if arguments.has("--json") {
-    let result = JSON.object([
-      (verb, .bool(true)),
-      ("tree_id", .string(hexText(payload.treeID.bytes).string)),
-      ("files", .number(UInt64(manifest.fileCount))),
-      ("bytes", .number(manifest.contentLength)),
-    ])
-    try writeData(result.encoded)
-  } else {
-    writeMessage("\(verb) \(payload.path.quoted): \(sizeText(manifest))\n")
-  }
 }
 
 // MARK: Entries

@@ -54,6 +54,15 @@ public final class OutputFile: @unchecked Sendable {
     try bytes.span.withUnsafeBytes { (buffer) throws(Failure) -> Void in try write(buffer) }
   }
 
+  /// Sets the mode, which the umask does not reduce then.
+  ///
+  /// - Throws: "set the mode of".
+  public func setMode(_ mode: UInt32) throws(Failure) {
+    do throws(Failure) { try file.setMode(mode) } catch {
+      throw Failure("set the mode of", place.path, error.errno)
+    }
+  }
+
   /// Gives the file its name, and replaces an existing file if `replaces` is true; otherwise throws `exists`.
   public func publish(replaces: Bool = true) throws(Failure) {
     if stage == nil {

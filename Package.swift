@@ -105,7 +105,7 @@ let package = Package(
       name: "Updates",
       dependencies: [
         "BuildTools", "ContentHash", "OutputFiles", "PayloadFormat", "PayloadReader", "Posix",
-        "Processes",
+        "Processes", "Signatures",
       ],
       swiftSettings: strict),
     .target(
@@ -136,7 +136,7 @@ let package = Package(
       dependencies: [
         "AppSpec", "BinaryRelocation", "CLZMA", "CacheDirectory", "ContentHash", "Launcher",
         "PayloadFormat",
-        "PayloadReader", "Posix",
+        "PayloadReader", "Posix", "Signatures",
       ],
       path: "Tests/Fuzz",
       exclude: ["Corpus", "make-seeds.py"], swiftSettings: strict),
@@ -211,7 +211,9 @@ let package = Package(
       path: "Tests/Signatures", swiftSettings: strict),
     .testTarget(
       name: "UpdatesTests",
-      dependencies: ["Updates", "PayloadFormat", "PayloadReader", "Posix", "TestSupport"],
+      dependencies: [
+        "Updates", "PayloadFormat", "PayloadReader", "Posix", "Signatures", "TestSupport",
+      ],
       path: "Tests/Updates", swiftSettings: strict),
     .testTarget(
       name: "OnefoldCLITests",

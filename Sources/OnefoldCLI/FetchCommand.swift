@@ -1,6 +1,7 @@
 import PayloadFormat
 import Posix
 import Reporting
+import Signatures
 import Updates
 
 let fetchCommand = Command(
@@ -26,6 +27,10 @@ let fetchCommand = Command(
     Option(
       name: "--rollback", value: "FILE", values: .file,
       help: "put FILE.previous back in the place of FILE, and fetch nothing"),
+    publicKeyOption,
+    Option(
+      name: "--allow-older",
+      help: "with --public-key: also take a version that is older than FILE"),
     Option(name: "--json", help: "print the result as JSON"),
   ])
 
@@ -35,7 +40,9 @@ func runFetch(_ arguments: Arguments) throws(Failure) {
     guard arguments.positional.isEmpty else {
       throw .usage("SOURCE does not go with '--rollback'")
     }
-    let others = ["--output", "--seed", "--no-resume", "--keep-previous"]
+    let others = [
+      "--output", "--seed", "--no-resume", "--keep-previous", publicKeyOption.name, "--allow-older",
+    ]
     try refuse(others, in: arguments, "does not go with '--rollback'")
     return try rollBack(file, arguments)
   }
@@ -43,10 +50,17 @@ func runFetch(_ arguments: Arguments) throws(Failure) {
   guard let output = arguments.value("--output") else {
     throw .usage("option '--output' is missing: give the file to make or update")
   }
+  guard arguments.has(publicKeyOption.name) || !arguments.has("--allow-older") else {
+    throw .usage("option '--allow-older' goes with '\(publicKeyOption.name)' only")
+  }
+  let key = try arguments.value(publicKeyOption.name).map { (key) throws(Failure) in
+    try PublicKey.read(key)
+  }
   TerminationSignals.hold()
   let request = FetchRequest(
     source: source, output: output, seeds: arguments.all("--seed"),
-    resumes: !arguments.has("--no-resume"), keepsPrevious: arguments.has("--keep-previous"))
+    resumes: !arguments.has("--no-resume"), keepsPrevious: arguments.has("--keep-previous"),
+    publicKey: key, allowsOlder: arguments.has("--allow-older"))
   let result = try withProgress { (progress) throws(Failure) in
     try fetch(request, warn: { writeWarning("onefold fetch", $0) }, progress: progress)
   }
@@ -101,6 +115,7 @@ private func text(_ result: FetchResult, _ output: Path) -> String {
     result.isUpdated
     ? "fetched \(output.quoted): \(title), \(grouped(result.bytes)) bytes\n"
     : "\(output.quoted) is up to date: \(title), \(grouped(result.bytes)) bytes\n"
+  if let found = result.signature { text += OnefoldCLI.text(found.signature) }
   text += "  fetched: \(grouped(result.received)) bytes (\(percent(share)))\(requests)\n"
   if result.isWhole {
     return text + "    the server gives no byte ranges, so all of the file was downloaded\n"
@@ -140,6 +155,7 @@ private func json(_ result: FetchResult, _ output: Path) -> JSON {
         ("reused_bytes", .number(result.reused.reduce(0) { $0 + $1.bytes })),
         ("reused", .array(result.reused.map(json))),
       ]
+      + (result.signature.map { [("signature", json($0))] } ?? [])
       + (result.previous.map { JSON.members(path: [UInt8]($0.bytes), name: "previous") }
         ?? [("previous", .null)]))
 }

@@ -31,23 +31,8 @@ func runSign(_ arguments: Arguments) throws(Failure) {
   let isAppended = arguments.has("--append")
   let payload = try Payload.open(file)
   let place = try OutputPlace(isAppended ? file : signaturePath(of: file))
-  // Whatever else is there is not overwritten.
-  if isAppended { _ = try appendedSignature(of: payload) }
-  let key = try openKey(keyPath, arguments)
-
-  TerminationSignals.hold()
-  let progress = newProgress()
-  let signature: Signature
-  do {
-    defer { progress?.finish() }
-    _ = try verify(payload) { progress?.show("verifying", done: $0, total: $1) }
-    let time =
-      try sourceDateEpoch() ?? WallClock.seconds(since: FileTime(seconds: 0, nanoseconds: 0))
-    signature = try sign(
-      payload, isAppended ? .upToTrailer : .wholeFile, with: key,
-      named: [UInt8](file.lastComponent), time: time
-    ) { progress?.show("signing", done: $0, total: $1) }
-  }
+  if isAppended { try requireRoom(in: payload) }
+  let signature = try sign(payload, isAppended ? .upToTrailer : .wholeFile, keyPath, arguments)
   if isAppended {
     try payload.replaceAppended(by: signature.encoded(), at: place)
   } else {
@@ -56,6 +41,33 @@ func runSign(_ arguments: Arguments) throws(Failure) {
     try output.publish()
   }
   try report(signature, payload, isAppended ? nil : place.given, arguments)
+}
+
+/// Throws if something other than a signature follows the trailer: it is not overwritten.
+private func requireRoom(in payload: Payload) throws(Failure) {
+  let bytes = try appendedBytes(of: payload)
+  do throws(Failure) { _ = try appendedSignature(bytes, to: payload.path) } catch {
+    let length = payload.length - payload.appendedLength
+    throw .failed(
+      "\(payload.path.quoted) has \(counted(bytes.count, "byte")) after its trailer that are not a "
+        + "signature: remove them first (truncate -s \(length)), or sign without '--append'")
+  }
+}
+
+/// Checks and signs a onefile. No secret is in memory afterwards.
+private func sign(
+  _ payload: Payload, _ part: SignedPart, _ keyPath: Path, _ arguments: Arguments
+) throws(Failure) -> Signature {
+  let key = try openKey(keyPath, arguments)
+  TerminationSignals.hold()
+  let progress = newProgress()
+  defer { progress?.finish() }
+  _ = try verify(payload) { progress?.show("verifying", done: $0, total: $1) }
+  let now = WallClock.seconds(since: FileTime(seconds: 0, nanoseconds: 0))
+  return try sign(
+    payload, part, with: key, named: [UInt8](payload.path.lastComponent),
+    time: try sourceDateEpoch() ?? now
+  ) { progress?.show("signing", done: $0, total: $1) }
 }
 
 private func openKey(_ path: Path, _ arguments: Arguments) throws(Failure) -> SecretKey {
@@ -89,13 +101,7 @@ private func report(
 ) throws(Failure) {
   guard arguments.has("--json") else {
     let place = path.map { "wrote \($0.quoted)" } ?? "appended the signature"
-    return writeMessage(
-      """
-      signed \(payload.path.quoted): \(place)
-        key: \(signature.keyID.text)
-        trusted comment: \(trustedText(signature))
-
-      """)
+    return writeMessage("signed \(payload.path.quoted): \(place)\n" + text(signature))
   }
   let place =
     path.map { JSON.members(path: [UInt8]($0.bytes), name: "signature") } ?? [("signature", .null)]

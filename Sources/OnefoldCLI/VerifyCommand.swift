@@ -63,16 +63,16 @@ func report(
     try writeData(JSON.object(result).encoded)
   } else {
     writeMessage("\(verb) \(payload.path.quoted): \(sizeText(manifest))\n")
-    guard let found else { return }
-    writeMessage(
-      """
-        key: \(found.signature.keyID.text)
-        trusted comment: \(trustedText(found.signature))
-
-      """)
+    if let found { writeMessage(text(found.signature)) }
   }
 }
 
-private func json(_ found: FoundSignature) -> JSON {
+/// Who signed, and the trusted comment: indented lines.
+func text(_ signature: Signature) -> String {
+  "  key: \(signature.keyID.text)\n  trusted comment: \(trustedText(signature))\n"
+}
+
+/// A signature that was verified.
+func json(_ found: FoundSignature) -> JSON {
   .object([("appended", .bool(found.part == .upToTrailer))] + members(found.signature))
 }

@@ -9,55 +9,81 @@ public func signaturePath(of file: Path) -> Path {
   return path
 }
 
-/// The signature after the trailer; nil if nothing is there.
+/// The bytes after the trailer.
 ///
-/// - Throws: "read", or the first rule that the bytes after the trailer break.
-public func appendedSignature(of payload: Payload) throws(Failure) -> FoundSignature? {
-  guard payload.appendedLength > 0 else { return nil }
-  var text = [UInt8](repeating: 0, count: Int(payload.appendedLength))
+/// - Throws: "read".
+public func appendedBytes(of payload: Payload) throws(Failure) -> [UInt8] {
+  var bytes = [UInt8](repeating: 0, count: Int(payload.appendedLength))
   let start = payload.length - payload.appendedLength
-  try text.withUnsafeMutableBufferPointer { (buffer) throws(Failure) -> Void in
+  try bytes.withUnsafeMutableBufferPointer { (buffer) throws(Failure) -> Void in
     try payload.read(into: UnsafeMutableRawBufferPointer(buffer), at: start)
   }
-  let name: Text = "what is appended to \(payload.path.quoted)"
-  return FoundSignature(
-    try Signature(parsing: text, named: name), of: .upToTrailer,
-    named: "the signature that is appended to \(payload.path.quoted)")
+  return bytes
 }
 
-/// Reads the signature file at `path`, which is of a whole file.
+/// Parses the bytes after the trailer of `file`; nil if there are none.
 ///
-/// - Throws: a system call's failure, or the first rule that the file breaks.
-public func detachedSignature(at path: Path) throws(Failure) -> FoundSignature {
-  let text = try readText(path, longest: Signature.longestText, what: "signature")
+/// - Throws: the first rule that they break.
+public func appendedSignature(_ bytes: [UInt8], to file: Path) throws(Failure) -> FoundSignature? {
+  guard !bytes.isEmpty else { return nil }
+  let signature = try Signature(parsing: bytes, named: "what is appended to \(file.quoted)")
   return FoundSignature(
+    signature, of: .upToTrailer, named: "the signature that is appended to \(file.quoted)")
+}
+
+/// Parses the text of the signature file that messages call `path`.
+///
+/// - Throws: the first rule that it breaks.
+public func detachedSignature(_ text: [UInt8], named path: Path) throws(Failure) -> FoundSignature {
+  FoundSignature(
     try Signature(parsing: text, named: path.quoted), of: .wholeFile,
     named: "the signature \(path.quoted)")
 }
 
-/// The signature of a onefile by `key`: the appended one, or else that of `FILE.minisig`.
+/// Reads the signature file at `path`, which is of a whole file; nil if there is none.
 ///
-/// Bytes after the trailer that are no signature, or one by another key, don't count if `FILE.minisig` is by the key.
+/// - Throws: a system call's failure, or the first rule that the file breaks.
+public func detachedSignature(at path: Path) throws(Failure) -> FoundSignature? {
+  guard try DirectoryHandle.current.statusIfExists(of: path, follow: true) != nil else {
+    return nil
+  }
+  return try detachedSignature(
+    try readText(path, longest: Signature.longestText, what: "signature"), named: path)
+}
+
+/// The signature of a onefile by `key`: the appended one, or else the one in another file.
+///
+/// Bytes after the trailer that are no signature, or one by another key, don't count if the other file is by the key.
 /// Only the number of the key is compared.
 ///
-/// - Throws: that there is no signature, that none is valid, or that none names the key.
+/// - Parameters:
+///   - appended: the bytes after the trailer of `file`.
+///   - detached: reads the other file; nil if there is none.
+/// - Throws: that there is no signature, that none is valid, or that none names the key; what `detached` throws.
+public func findSignature<Reason: Error>(
+  of file: Path, appended: [UInt8], by key: PublicKey, orElse wrapped: (Failure) -> Reason,
+  detached: () throws(Reason) -> FoundSignature?
+) throws(Reason) -> FoundSignature {
+  var reason: Failure?
+  do throws(Failure) {
+    if let found = try appendedSignature(appended, to: file) {
+      try found.require(key)
+      return found
+    }
+  } catch { reason = error }
+  guard let found = try detached() else {
+    throw wrapped(reason ?? .notSigned(file, detached: signaturePath(of: file)))
+  }
+  do throws(Failure) { try found.require(key) } catch { throw wrapped(reason ?? error) }
+  return found
+}
+
+/// The signature of the onefile by `key`: the appended one, or else that of `FILE.minisig`.
+///
+/// - Throws: that there is no signature, that none is valid, or that none names the key; a system call's failure.
 public func findSignature(of payload: Payload, by key: PublicKey) throws(Failure) -> FoundSignature
 {
-  let path = signaturePath(of: payload.path)
-  let hasFile = try DirectoryHandle.current.statusIfExists(of: path, follow: true) != nil
-  do throws(Failure) {
-    if let appended = try appendedSignature(of: payload) {
-      try appended.require(key)
-      return appended
-    }
-  } catch {
-    guard hasFile, let detached = try? detachedSignature(at: path),
-      detached.signature.keyID == key.id
-    else { throw error }
-    return detached
-  }
-  guard hasFile else { throw .notSigned(payload.path, detached: path) }
-  let detached = try detachedSignature(at: path)
-  try detached.require(key)
-  return detached
+  try findSignature(
+    of: payload.path, appended: try appendedBytes(of: payload), by: key, orElse: { $0 },
+    detached: { () throws(Failure) in try detachedSignature(at: signaturePath(of: payload.path)) })
 }

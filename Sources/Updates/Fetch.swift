@@ -2,6 +2,7 @@ import OutputFiles
 import PayloadFormat
 import PayloadReader
 public import Posix
+public import Signatures
 
 /// What to fetch, and how.
 public struct FetchRequest: Sendable {
@@ -15,15 +16,22 @@ public struct FetchRequest: Sendable {
   public var resumes: Bool
   /// Leave the old file as `FILE.previous`.
   public var keepsPrevious: Bool
+  /// The key that must have signed the new file; nil to take any file.
+  public var publicKey: PublicKey?
+  /// With a key: also take a file that is older than the output.
+  public var allowsOlder: Bool
 
   public init(
-    source: Path, output: Path, seeds: [Path], resumes: Bool = true, keepsPrevious: Bool = false
+    source: Path, output: Path, seeds: [Path], resumes: Bool = true, keepsPrevious: Bool = false,
+    publicKey: PublicKey? = nil, allowsOlder: Bool = false
   ) {
     self.source = source
     self.output = output
     self.seeds = seeds
     self.resumes = resumes
     self.keepsPrevious = keepsPrevious
+    self.publicKey = publicKey
+    self.allowsOlder = allowsOlder
   }
 }
 
@@ -38,7 +46,9 @@ public typealias FetchProgress = @Sendable (_ label: Text, _ done: UInt64, _ tot
 /// - Parameters:
 ///   - warn: receives sentences about files that could not be used, without a final full stop.
 ///   - progress: is called from one thread at a time.
-/// - Throws: why the source, a seed or the output can't be used, the system call that failed, or `interrupted`.
+/// With a public key, the new file gets its name only if the key signed it, and if it is not older than the output.
+///
+/// - Throws: why the source, its signature, a seed or the output can't be used, the system call that failed, or `interrupted`.
 public func fetch(
   _ request: FetchRequest, warn: @escaping (String) -> Void, progress: @escaping FetchProgress
 ) throws(Failure) -> FetchResult {
@@ -76,6 +86,10 @@ private final class Fetch {
 
   /// The partial file has pieces that only the source had.
   private var hasRequestedPieces = false
+  /// Of the file at the source; nil without a public key.
+  private var signature: UpdateSignature?
+  /// The new file is complete, but its signature is wrong or it is older.
+  private var isRefused = false
 
   private enum Origin { case source, partial, seed(Int) }
 
@@ -127,7 +141,8 @@ private final class Fetch {
       return result
     } catch {
       let isOfUse =
-        request.resumes && !result.isWhole && (partial?.isOld == true || hasRequestedPieces)
+        request.resumes && !result.isWhole && !isRefused
+        && (partial?.isOld == true || hasRequestedPieces)
       if !isOfUse { try? partial?.remove() }
       throw error
     }
@@ -161,16 +176,18 @@ private final class Fetch {
       try take(bytes, at: offset, whole)
       progress("fetching", offset, 0)
     }
-    guard let tail else {
-      return try lasting { () throws(Failure) -> Void in try finish(whole) }
-    }
+    guard let tail else { return try finish(whole) }
     let trailer = try lasting { () throws(Failure) -> Trailer in try self.trailer(in: tail) }
+    try findSignature(appended: tail.bytesAfter(trailer))
     if try lasting({ () throws(Failure) -> Bool in try isCurrent(tail, trailer) }) { return }
     let (partial, isResumed) = try lasting { () throws(Failure) -> (PartialFile, Bool) in
       try prepare(tail, trailer)
     }
     try completeTables(partial, tail, trailer)
     let payload = try lasting { () throws(Failure) -> Payload in try openPartial(partial) }
+    try lasting { () throws(Failure) -> Void in
+      try signature?.require(payload, replaces: current, source)
+    }
     let manifest = try manifest(of: payload)
     let missing = try lasting { () throws(Failure) -> [Piece] in
       try reuse(partial, payload, manifest, from: isResumed ? 0 : tail.offset, tail)
@@ -212,10 +229,35 @@ private final class Fetch {
       warn("\(error.description.string); it is repaired")
       return false
     }
+    try signature?.verify(current, progress: progress)
     result.note(current)
     result.isUpdated = false
     try removePartialFile(for: place)
     return true
+  }
+
+  // MARK: Signature
+
+  /// Finds the signature of the new file, if there must be one.
+  private func findSignature(appended: [UInt8]) throws(SourceError) {
+    guard let key = request.publicKey else { return }
+    let found = try Signatures.findSignature(
+      of: source.name, appended: appended, by: key, orElse: { SourceError.failed($0) },
+      detached: { () throws(SourceError) in try source.readSignature() })
+    signature = UpdateSignature(key: key, allowsOlder: request.allowsOlder, found: found)
+    result.signature = found
+  }
+
+  /// Checks that the complete file may get its name.
+  private func checkSignature(_ payload: Payload) throws(Failure) {
+    guard let signature else { return }
+    do throws(Failure) {
+      try signature.require(payload, replaces: current, source)
+      try signature.verify(payload, progress: progress)
+    } catch {
+      isRefused = error.kind != .interrupted
+      throw error
+    }
   }
 
   private func check(_ payload: Payload) throws(Failure) {
@@ -361,6 +403,7 @@ private final class Fetch {
   private func publish(_ partial: PartialFile) throws(Failure) {
     let payload = try openPartial(partial)
     try check(payload)
+    try checkSignature(payload)
     result.note(payload)
     let previous = previousPath(of: place)
     let hadOld = try DirectoryHandle.current.statusIfExists(of: place.path) != nil
@@ -391,12 +434,17 @@ private final class Fetch {
     try partial.write(bytes, at: offset)
   }
 
-  private func finish(_ whole: WholeFile) throws(Failure) {
-    guard let partial else { throw .sourceIsNoOnefile(source) }
-    try partial.resize(to: whole.length)
-    do throws(Failure) { try publish(partial) } catch {
-      throw error.kind == .noPayload ? .sourceIsNoOnefile(source) : error
+  private func finish(_ whole: WholeFile) throws(SourceError) {
+    let (partial, appended) = try lasting { () throws(Failure) -> (PartialFile, [UInt8]) in
+      guard let partial = self.partial else { throw .sourceIsNoOnefile(source) }
+      try partial.resize(to: whole.length)
+      do throws(Failure) { return (partial, try appendedBytes(of: try openPartial(partial))) } catch
+      {
+        throw error.kind == .noPayload ? .sourceIsNoOnefile(source) : error
+      }
     }
+    try findSignature(appended: appended)
+    try lasting { () throws(Failure) -> Void in try publish(partial) }
   }
 
   // MARK: Result

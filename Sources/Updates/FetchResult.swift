@@ -1,6 +1,7 @@
 public import PayloadFormat
 import PayloadReader
 public import Posix
+public import Signatures
 
 /// What a fetch did, and what it cost.
 public struct FetchResult: Sendable {
@@ -21,6 +22,8 @@ public struct FetchResult: Sendable {
   public internal(set) var fetched = Fetched()
   /// The seeds in their order, then the partial file, also those that had nothing.
   public internal(set) var reused: [Reuse] = []
+  /// The signature of the file, verified with the given public key; nil without a key.
+  public internal(set) var signature: FoundSignature?
   /// Where the old file is; nil if it was not kept.
   public internal(set) var previous: Path?
 

@@ -1,6 +1,7 @@
 import BuildTools
 import Posix
 import Processes
+import Signatures
 
 /// A file on an HTTP server, which the program curl requests.
 final class ServerSource: Source {
@@ -139,15 +140,46 @@ final class ServerSource: Source {
     do throws(Failure) { return try body() } catch { throw .failed(error) }
   }
 
+  func readSignature() throws(SourceError) -> FoundSignature? {
+    let signature = ServerSource(signatureURL(url))
+    defer { requests += signature.requests }
+    guard let text = try signature.readWholeIfExists(longest: Signature.longestText) else {
+      return nil
+    }
+    return try stopping { () throws(Failure) in
+      try detachedSignature(text, named: signature.name)
+    }
+  }
+
+  /// Reads a small file: at most one byte more than `longest`. Nil if the server has none.
+  private func readWholeIfExists(longest: Int) throws(SourceError) -> [UInt8]? {
+    requests += 1
+    let answers = try start(["--fail-early"] + options(range: nil))
+    guard let head = try stopping({ () throws(Failure) in try answers.nextHead() }) else {
+      let result = try result(of: answers)
+      if let status = curlStatus(result.errors), status == 404 || status == 410 { return nil }
+      throw failure(result, isFirst: true)
+    }
+    guard head.status == 200 else { throw .failed(.badAnswer(self, head)) }
+    var bytes: [UInt8] = []
+    let most = UInt64(longest) + 1
+    _ = try stopping { () throws(Failure) in
+      try answers.body(most) { bytes.append(contentsOf: $0) }
+    }
+    if bytes.count <= longest { try finish(answers) }
+    return bytes
+  }
+
   // MARK: curl
 
-  /// The options of one request.
-  private func options(range: String) -> [String] {
+  /// The options of one request; without a range, for the whole file.
+  private func options(range: String?) -> [String] {
     var result = curlOptions(mostRedirects: 10)
     result += [
       "--include", "--suppress-connect-headers", "--fail", "--connect-timeout", "\(timeout)",
-      "--speed-limit", "1", "--speed-time", "\(timeout)", "--range", range, "--output", "-",
+      "--speed-limit", "1", "--speed-time", "\(timeout)", "--output", "-",
     ]
+    if let range { result += ["--range", range] }
     if let condition { result += ["--header", "If-Range: \(condition)"] }
     return result + ["--url", url]
   }
@@ -165,12 +197,15 @@ final class ServerSource: Source {
   }
 
   private func failure(of answers: CurlAnswers, isFirst: Bool) throws(SourceError) -> SourceError {
-    let result = try stopping { () throws(Failure) in
+    failure(try result(of: answers), isFirst: isFirst)
+  }
+
+  private func result(of answers: CurlAnswers) throws(SourceError) -> Subprocess.Result {
+    try stopping { () throws(Failure) in
       // Whatever is left would keep curl from ending.
       _ = try answers.body(nil) { _ in }
       return try answers.finish()
     }
-    return failure(result, isFirst: isFirst)
   }
 
   /// Exit statuses of curl that another attempt does not change: bad URLs, names that do not resolve, redirects,

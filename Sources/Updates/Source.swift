@@ -1,5 +1,7 @@
 import BuildTools
+import PayloadFormat
 import Posix
+import Signatures
 
 /// Why bytes could not be had from a source.
 enum SourceError: Error {
@@ -20,6 +22,11 @@ struct Tail {
   /// Of the whole file.
   var size: UInt64
   var offset: UInt64 { size - UInt64(bytes.count) }
+
+  /// The bytes that follow the trailer.
+  func bytesAfter(_ trailer: Trailer) -> [UInt8] {
+    [UInt8](bytes[(Int(trailer.trailerOffset - offset) + Trailer.byteCount)...])
+  }
 }
 
 /// The new file: on this machine or on a server.
@@ -40,6 +47,9 @@ protocol Source: AnyObject {
 
   /// Reads ranges, which are in the order of the file. An answer may be shorter than its range.
   func read(_ ranges: [Range<UInt64>], _ receive: Receive) throws(SourceError)
+
+  /// Reads the file with the signature, which has the name of this file with ".minisig"; nil if there is none.
+  func readSignature() throws(SourceError) -> FoundSignature?
 }
 
 extension Source {
@@ -95,6 +105,12 @@ final class LocalSource: Source {
       throw .failed(error)
     }
     if try hasChanged() { throw .changed }
+  }
+
+  func readSignature() throws(SourceError) -> FoundSignature? {
+    do throws(Failure) { return try detachedSignature(at: signaturePath(of: name)) } catch {
+      throw .failed(error)
+    }
   }
 
   private func hasChanged() throws(SourceError) -> Bool {

@@ -1,3 +1,5 @@
+import PayloadFormat
+import PayloadReader
 import Posix
 import Processes
 
@@ -71,6 +73,34 @@ extension Failure {
     .failed(
       "cannot fetch \(source.quoted): the server answers \(head.status) with another range than was "
         + "requested; check the server, or download the file yourself and give its path")
+  }
+
+  // MARK: Signed updates
+
+  static func otherApplication(_ source: any Source, _ new: Payload, _ current: Payload) -> Failure
+  {
+    .failed(
+      "\(source.quoted) is \(title(new)), and \(current.path.quoted) is \(title(current)): check the "
+        + "address, or remove \(current.path.quoted) first")
+  }
+
+  static func older(_ source: any Source, _ new: Payload, _ current: Payload) -> Failure {
+    .failed(
+      "\(source.quoted) has \(title(new)), which is older than \(title(current)) in "
+        + "\(current.path.quoted): use '--allow-older' to go back to it")
+  }
+
+  static func unknownAge(_ source: any Source, _ new: Payload, _ current: Payload) -> Failure {
+    .failed(
+      "cannot tell whether \(title(new)) of \(source.quoted) is older than \(title(current)) in "
+        + "\(current.path.quoted): use '--allow-older' to take it, or give the application a version "
+        + "such as 1.2")
+  }
+
+  private static func title(_ payload: Payload) -> String {
+    let (name, version) = (payload.record.name, payload.record.version)
+    let title = "'\(escapedText(name)) \(escapedText(version))'"
+    return version.isEmpty ? "\(quotedText(name)) without a version" : title
   }
 
   // MARK: Files

@@ -115,7 +115,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, b"<!DOCTYPE html><title>Hello</title>" * 5000, Content_Type="text/html")
         if what == "empty":
             return self.answer(200, b"")
-        content = (self.server.root / rest[-1]).read_bytes()
+        name, _, _ = rest[-1].partition("?")
+        if what == "no-signature" and name.endswith(".minisig"):
+            return self.answer(500, b"an error page")
+        if what == "query" and not rest[-1].endswith("?token=x"):
+            return self.answer(403, b"an error page")
+        if not (self.server.root / name).exists():
+            return self.answer(404, b"an error page")
+        content = (self.server.root / name).read_bytes()
         tag = f'"{len(content)}"'
         if what in ("changing", "changing-silently", "always-changing"):
             # Another version from the second request on, or at each request.

@@ -8,6 +8,8 @@ DIRECTORY gets a folder for each target. Needs gcc and zstd.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.util
 import lzma
 import struct
@@ -141,6 +143,39 @@ def specs() -> Iterator[bytes]:
     yield b"\xef\xbb\xbfa.b = [1, -0x1, 1e3, true, 1979-05-27T07:32:00Z, {c = \"\"\"\\\n \\u00e9\"\"\"}]\r\n[[d]]\n"
 
 
+# Signatures and keys
+
+
+def signatures() -> Iterator[bytes]:
+    # An Ed25519 key pair: RFC 8032, section 7.1, test 1.
+    seed = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+    public = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+    number = bytes(range(8))
+
+    def text(*lines: bytes, end: bytes = b"\n") -> bytes:
+        return end.join(lines) + end
+
+    def comment(content: str = "a", kind: str = "untrusted") -> bytes:
+        return f"{kind} comment: {content}".encode()
+
+    trusted = comment("timestamp:1700000000\tfile:é\tversion:1", "trusted")
+    for algorithm in (b"ED", b"Ed", b"XX"):
+        first = base64.b64encode(algorithm + number + bytes(64))
+        for end in (b"\n", b"\r\n"):
+            yield text(comment(), first, trusted, base64.b64encode(bytes(64)), end=end)
+    yield text(comment("\x1b"), first, trusted)
+    yield text(comment(), first, b"trusted comment: \xff", first)
+    yield text(comment(), base64.b64encode(b"Ed" + number + public))
+
+    checksum = hashlib.blake2b(b"Ed" + number + seed + public, digest_size=32).digest()
+    for sum in (checksum, bytes(32), b"x" * 32):
+        content = b"Ed" + bytes(2) + b"B2" + bytes(48) + number + seed + public + sum
+        yield text(comment(), base64.b64encode(content))
+    for operations, memory in ((1 << 25, 1 << 30), (1 << 63, 1 << 63), (0, 0)):
+        content = b"EdScB2" + bytes(32) + struct.pack("<QQ", operations, memory) + bytes(104)
+        yield text(comment(), base64.b64encode(content))
+
+
 def write(directory: Path, inputs: Iterator[bytes]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(inputs):
@@ -155,6 +190,7 @@ def main() -> int:
     write(root / "archive", archives())
     write(root / "seal", seals())
     write(root / "spec", specs())
+    write(root / "signature", signatures())
     with tempfile.TemporaryDirectory() as directory:
         made = list(libraries(Path(directory)))
     write(root / "elf", iter(made))

@@ -9,7 +9,7 @@ import struct
 import tarfile
 
 from spec_support import SpecCase, pack_environment
-from support import ONEFOLD, Case, Trace, make_tree, program, trace
+from support import ONEFOLD, Case, Trace, make_tree, onefold, program, succeed, trace
 
 PT_DYNAMIC, PT_INTERP = 2, 3
 
@@ -49,6 +49,19 @@ class OpensNothing(SpecCase):
         tree = make_tree(self.work / "tree", {"bin/hello": program(), "naïve": b"text"})
         command = [ONEFOLD, "pack", "--tree", tree, "--entry", "bin/hello", "-o", self.work / "f"]
         self.assertOpensNothing(trace(command, "open,openat,execve", environment=SETTINGS), 0)
+
+    def test_signing(self) -> None:
+        """Neither is libcrypto's configuration read, whose providers are libraries of the machine."""
+        tree = make_tree(self.work / "tree", {"bin/hello": program()})
+        file, key = self.work / "f", self.work / "key"
+        succeed(onefold("pack", "--tree", tree, "--entry", "bin/hello", "-o", file))
+        configuration = self.work / "openssl.cnf"
+        configuration.write_text("openssl_conf = none\n[none]\nproviders = none\n")
+        environment = {**SETTINGS, "OPENSSL_CONF": os.fspath(configuration), "ONEFOLD_KEY_PASSWORD": "secret"}
+        for command in (["keygen", key], ["sign", file, "--key", key], ["verify", file, "--public-key", f"{key}.pub"]):
+            traced = trace([ONEFOLD, *command], "open,openat,execve", environment=environment)
+            self.assertOpensNothing(traced, 0)
+            self.assertEqual([c for c in traced.calls if "openssl.cnf" in c.arguments], [])
 
     def test_unpacking_an_archive(self) -> None:
         """The names of the archive are in UTF-8, and the locale is not."""

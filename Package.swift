@@ -212,7 +212,7 @@ let package = Package(
     .testTarget(
       name: "UpdatesTests",
       dependencies: [
-        "Updates", "PayloadFormat", "PayloadReader", "Posix", "Signatures", "TestSupport",
+        "Updates", "PayloadFormat", "PayloadReader", "Posix", "TestSupport",
       ],
       path: "Tests/Updates", swiftSettings: strict),
     .testTarget(

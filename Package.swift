@@ -211,9 +211,7 @@ let package = Package(
       path: "Tests/Signatures", swiftSettings: strict),
     .testTarget(
       name: "UpdatesTests",
-      dependencies: [
-        "Updates", "PayloadFormat", "PayloadReader", "Posix", "TestSupport",
-      ],
+      dependencies: ["Updates", "PayloadFormat", "PayloadReader", "Posix", "TestSupport"],
       path: "Tests/Updates", swiftSettings: strict),
     .testTarget(
       name: "OnefoldCLITests",

@@ -24,6 +24,7 @@ LONGEST = (
     "test_spec_done",
     "test_sweep_fault",
     "test_wheel",
+    "test_signatures",
     # It starts what tests of the examples packed.
     "test_guides",
 )

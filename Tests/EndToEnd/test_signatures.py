@@ -300,7 +300,7 @@ class Append(SignatureCase):
         for appended in (b"xy", b"\n" * 4, b"untrusted comment: x\n", os.urandom(ROOM)):
             self.file.write_bytes(self.bare + appended)
             result = self.sign("--append")
-            text = f"has {len(appended)} bytes after its trailer that are not a signature"
+            text = f"has {len(appended):,} bytes after its trailer that are not a signature"
             self.assertRefused(result, self.file, text, f"truncate -s {len(self.bare)}", code=1, says=b"onefold sign: ")
             self.assertEqual(self.file.read_bytes(), self.bare + appended)
             self.assertNotVerified("is not a valid signature")

@@ -58,6 +58,8 @@ class Matrix:
     #: By suite, the oldest first.
     systems: dict[str, Facts]
     work: Path = WORK
+    #: The compression level of the files; None for that of each spec.
+    level: Optional[int] = None
     version: str = ""
     packed: list[Packed] = field(default_factory=list)
     #: By the suites where a file was packed and launched, and its example: whether it runs there.
@@ -72,7 +74,7 @@ class Matrix:
     def pack(self, suite: str, user: bool, examples: tuple[Example, ...]) -> list[Packed]:
         """Installs the packer at one desk, and packs there."""
         say(f"{self.systems[suite].name}, as {role(user)}: installing the packer")
-        desk = Desk(suite, user, self.wheel, self.work)
+        desk = Desk(suite, user, self.wheel, self.work, self.level)
         result = []
         try:
             desk.install()

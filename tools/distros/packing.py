@@ -114,6 +114,8 @@ class Desk:
     wheel: Path
     #: A directory for what the person makes and for what is packed.
     work: Path
+    #: The compression level of what is packed; None for that of each spec.
+    level: Optional[int] = None
     version: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -181,6 +183,8 @@ class Desk:
         else:
             self.copy_sources(example, sources)
             options = []
+        if self.level is not None:
+            options = ["--level", str(self.level), *options]
         self.give(sources)
         place = f"{self.home}/{example.folder}"
         output = f"{example.folder}-packed"

@@ -1,8 +1,9 @@
 """Runs the end-to-end tests: python3 Tests/EndToEnd [PATTERN...]
 
 Each PATTERN names tests as `unittest -k` does. Binaries come from $ONEFOLD_DIST, else dist/. Tests of a class run one after
-another, and as many classes at once as there are processors, by pytest and pytest-xdist, which come from PyPI (runner.txt).
-Set ONEFOLD_TEST_JOBS to another number.
+another, and several classes at once, by pytest and pytest-xdist, which come from PyPI (runner.txt). There is a worker for each
+processor, and one more for every four, because a sixth of the time is waiting: for the network, for time limits under test, for
+servers that start. Set ONEFOLD_TEST_JOBS to another number.
 Those of the examples need the network, once; what they packed is kept in $ONEFOLD_PACK_CACHE, else .build/pack-cache.
 """
 
@@ -54,7 +55,8 @@ def main() -> int:
         return 1
     import pytest
 
-    jobs = os.environ.get("ONEFOLD_TEST_JOBS") or str(len(os.sched_getaffinity(0)))
+    processors = len(os.sched_getaffinity(0))
+    jobs = os.environ.get("ONEFOLD_TEST_JOBS") or str(processors + (processors + 3) // 4)
     options = ["-c", os.devnull, "--rootdir", str(HERE), "-p", "no:cacheprovider", "-q", "--tb=short"]
     # No plugins that this machine happens to have.
     options += ["--disable-plugin-autoload", "-p", "xdist.plugin"]

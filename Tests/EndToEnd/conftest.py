@@ -6,25 +6,37 @@ import fnmatch
 from typing import Any
 
 
-#: Modules that take more than a minute, the longest first: begun at the end, one would run there alone.
+#: Modules that take more than half a minute, the longest classes first: begun at the end, one would run there alone.
 LONGEST = (
     "test_example_cachibot",
-    "test_spec_locks",
+    "test_spec_errors",
+    "test_spec_times",
+    "test_spec_prune",
+    "test_slim",
+    "test_guide_ci",
     "test_distributions",
     "test_program_servers",
     "test_example_django",
-    "test_slim",
     "test_example_langgraph",
-    "test_guide_ci",
     "test_example_fastapi",
     "test_spec_repeat",
-    "test_spec_signals",
+    "test_spec_archive",
+    "test_spec_locks",
+    "test_pack_without_spec",
+    "test_servers",
+    "test_example_heavy",
+    "test_spec_launch",
+    "test_applications",
     "test_target",
-    "test_patchelf",
-    "test_spec_done",
+    "test_spec_uv",
+    "test_spec_distributions",
+    "test_spec_signals",
+    "test_pack",
     "test_sweep_fault",
     "test_wheel",
     "test_signatures",
+    "test_patchelf",
+    "test_completions",
     # It starts what tests of the examples packed.
     "test_guides",
 )

@@ -3,8 +3,8 @@ import ContentHash
 import PayloadFormat
 import Posix
 
-/// A cache of staged trees, by all their inputs: an interpreter with hashed requirements, relocated, pruned and
-/// compiled.
+/// A cache of staged trees, by all their inputs: an interpreter, alone or with hashed requirements, relocated, pruned
+/// and compiled.
 ///
 /// A layer and the trees that start from it share their files by hard links, because creating thousands of files can
 /// take longer than everything else. Staging therefore never writes into an existing file, but replaces it. A layer
@@ -14,8 +14,8 @@ struct LayerCache {
   var directory: Path?
   var workers: Int
 
-  /// The maximum number of kept layers, by last use.
-  static let most = 4
+  /// The maximum number of kept layers, by last use: those of four applications and of the interpreter that they share.
+  static let most = 5
 
   /// The key of a layer. `parts` are all inputs that decide its content.
   static func key(_ parts: [String]) -> String {

@@ -257,18 +257,37 @@ private struct Staging {
     _ interpreter: Interpreter, python: Spec.Python, requirements: Requirements,
     installer: Installer?, progress: (String) -> Void
   ) throws(Failure) -> Layout {
-    let locked = requirements.isLocked ? requirements : nil
-    let key = try layerKey(
-      interpreter, python: python, locked: locked, installer: installer)
-    var layout = Layout(root: root, interpreter)
     progress("looking for what was staged before")
-    if let note = try layers.start(root, from: key) {
-      report.reusedLayer = true
-      read(note)
-      return layout
+    guard let installer, requirements.isLocked, requirements.count > 0 else {
+      return try interpreterLayer(interpreter, python: python, progress: progress)
     }
+    let key = try layerKey(interpreter, python: python, locked: requirements, installer: installer)
+    if try start(from: key) { return Layout(root: root, interpreter) }
+    var layout = try interpreterLayer(interpreter, python: python, progress: progress)
+    report.reusedLayer = false
+    let settled = try SettledFiles(root)
+    _ = try askStaged(&layout, interpreter.foreign)
+    let ours = try listByteCode(layout)
+    progress("installing \(counted(requirements.count, "distribution"))")
+    let installation = Installation(
+      spec: spec, installer: installer, layout: layout, scratch: scratch,
+      epoch: FileTimes.earliest, requirements: requirements)
+    try installation.installLocked()
+    try removeForeignByteCode(layout, ours: ours)
+    try keep(
+      layout, as: key, python: python, interpreter: interpreter, asked: requirements.asked,
+      settled: settled, progress: progress)
+    return layout
+  }
+
+  /// Stages the interpreter alone, which all applications with the same `[python]` and `[prune]` share.
+  private mutating func interpreterLayer(
+    _ interpreter: Interpreter, python: Spec.Python, progress: (String) -> Void
+  ) throws(Failure) -> Layout {
+    let key = try layerKey(interpreter, python: python, locked: nil, installer: nil)
+    if try start(from: key) { return Layout(root: root, interpreter) }
     progress("copying Python \(interpreter.version.description)")
-    layout = try stageInterpreter(interpreter, to: root)
+    var layout = try stageInterpreter(interpreter, to: root)
     layout.site = interpreter.foreign?.site ?? "\(layout.standardLibrary)/site-packages"
     if !spec.prune.tkinter { _ = try Tkinter(interpreter: interpreter, layout: layout).add() }
     let pruner = Pruner(spec: spec, layout: layout, usesTkinter: false, isLast: false)
@@ -276,23 +295,35 @@ private struct Staging {
     try relocate(layout, python, interpreter)
     _ = try askStaged(&layout, interpreter.foreign)
     try linkScripts(layout)
-    if let locked, let installer {
-      progress("installing \(counted(locked.count, "distribution"))")
-      let installation = Installation(
-        spec: spec, installer: installer, layout: layout, scratch: scratch,
-        epoch: FileTimes.earliest, requirements: locked)
-      try installation.installLocked()
-    }
     try removeForeignByteCode(layout, ours: [])
+    try keep(
+      layout, as: key, python: python, interpreter: interpreter, settled: SettledFiles(),
+      progress: progress)
+    return layout
+  }
+
+  /// Starts the tree from a layer. Returns whether there is one.
+  private mutating func start(from key: String) throws(Failure) -> Bool {
+    guard let note = try layers.start(root, from: key) else { return false }
+    report.reusedLayer = true
+    read(note)
+    return true
+  }
+
+  /// Finishes what is in the tree, and keeps it as a layer. `settled` are the files of a layer below.
+  private mutating func keep(
+    _ layout: Layout, as key: String, python: Spec.Python, interpreter: Interpreter,
+    asked: Set<String> = [], settled: SettledFiles, progress: (String) -> Void
+  ) throws(Failure) {
     let distributions = try finish(
-      layout, python: python, interpreter: interpreter, asked: locked?.asked ?? [], isLast: false,
+      layout, python: python, interpreter: interpreter, asked: asked, isLast: false,
       progress: progress)
     // A local file with a hash counts as one of an index: a layer holds no files of the application.
     try settle(
       root, distributions.map(\.asDependency),
-      others: FileTimes.ofDistribution("python", interpreter.version.description))
+      others: FileTimes.ofDistribution("python", interpreter.version.description),
+      settled: settled)
     try layers.keep(root, as: key, note: note)
-    return layout
   }
 
   /// The removed and copied files of a layer, for the summary of later builds that start from it.

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 from spec_support import (
+    VERSION,
     SpecCase,
     application,
     extension_wheel,
     library_wheel,
+    pack_command,
     pack_spec,
     pinned,
     project,
     wheel,
 )
-from support import hash_file
+from support import hash_file, succeed
 
 DAY = 1_700_000_000
 
@@ -108,3 +111,19 @@ class Repeat(SpecCase):
         self.assertGreaterEqual(summary["frames_from_cache"], summary["frames"] - 2)
         code = "import json, sourced.x; print(json.dumps(sorted(sourced.x.B)))"
         self.assertEqual(self.python(packed, code), [1, 2, 3])
+
+    def test_another_lock_does_not_copy_and_compile_the_interpreter_again(self) -> None:
+        cache = {"ONEFOLD_PACK_CACHE": self.work / "pack-cache"}
+        said = []
+        for count in (1, 2):
+            directory = application(
+                self.work / f"{count}", {"requirements.txt": pinned(*self.distributions[:count])},
+                dependencies={"requirements": ["requirements.txt"]},
+            )  # fmt: skip
+            result = succeed(pack_command(directory, "--no-smoke", environment=cache))
+            self.assertFalse(json.loads(result.stdout)["reused_layer"])
+            said.append(result.stderr.decode())
+        self.assertIn(f"copying Python {VERSION}\n", said[0])
+        self.assertNotIn("copying Python", said[1])
+        self.assertIn("installing 2 distributions\n", said[1])
+        self.hashes((directory, [], cache, 0o022), (directory, ["--no-cache"], {}, 0o022))

@@ -115,7 +115,8 @@ struct Installer: Sendable {
       ]
     var old: String? = nil
     for (program, prefix) in candidates {
-      guard let version = try Self.version(program, prefix + [Path("--version")]) else { continue }
+      let question = prefix.isEmpty ? [Path("--version")] : Self.pipVersion
+      guard let version = try Self.version(program, question) else { continue }
       // pip supports --python since 22.3.
       let number = version.split(separator: " ").dropFirst().first ?? ""
       let parts = number.split(separator: ".").map { Int($0) ?? 0 }
@@ -141,6 +142,12 @@ struct Installer: Sendable {
     self.prefix = prefix
     self.description = description
   }
+
+  /// Makes an interpreter print what `-m pip --version` prints, in a seventh of the time.
+  private static let pipVersion = [
+    Path("-I"), Path("-c"),
+    Path("import pip; print('pip', pip.__version__, 'from', pip.__path__[0])"),
+  ]
 
   private static func version(_ program: Path, _ arguments: [Path]) throws(Failure) -> String? {
     let result: Subprocess.Result

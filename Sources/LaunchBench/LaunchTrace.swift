@@ -1,3 +1,5 @@
+internal import Reporting
+
 /// The events of a launch, from its trace (docs/launch.md, "Trace").
 public struct LaunchTrace: Equatable, Sendable {
   /// A phase of a launch, or a step of a worker.

@@ -1,3 +1,5 @@
+internal import Reporting
+
 /// A limit for a metric's median: "warm-overhead>2ms" fails if the median is above 2 ms.
 public struct Limit: Equatable, Sendable {
   /// The name of a subject; nil for every onefile.

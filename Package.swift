@@ -95,10 +95,14 @@ let package = Package(
       dependencies: ["AppSpec", "BuildTools", "CElf", "PayloadFormat", "Posix", "Processes"],
       swiftSettings: strict),
     .target(
+      name: "Inventory",
+      dependencies: ["AppSpec", "ContentHash", "PayloadFormat", "Posix", "Reporting"],
+      resources: [.embedInCode("Data")], swiftSettings: strict),
+    .target(
       name: "PythonStaging",
       dependencies: [
-        "AppSpec", "BinaryRelocation", "BuildTools", "CArchive", "ContentHash", "OutputFiles",
-        "PayloadFormat", "Posix", "Processes", "Reporting",
+        "AppSpec", "BinaryRelocation", "BuildTools", "CArchive", "ContentHash", "Inventory",
+        "OutputFiles", "PayloadFormat", "Posix", "Processes", "Reporting",
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
@@ -118,9 +122,9 @@ let package = Package(
     .target(
       name: "OnefoldCLI",
       dependencies: [
-        "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "LaunchBench", "OutputFiles",
-        "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "Processes", "PythonStaging",
-        "Reporting", "Signatures", "Updates",
+        "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "Inventory", "LaunchBench",
+        "OutputFiles", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "Processes",
+        "PythonStaging", "Reporting", "Signatures", "Updates",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),
@@ -194,10 +198,13 @@ let package = Package(
       dependencies: ["BinaryRelocation", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/BinaryRelocation", swiftSettings: strict),
     .testTarget(
+      name: "InventoryTests", dependencies: ["Inventory", "Posix", "Reporting"],
+      path: "Tests/Inventory", swiftSettings: strict),
+    .testTarget(
       name: "PythonStagingTests",
       dependencies: [
-        "PythonStaging", "AppSpec", "BinaryRelocation", "BuildTools", "PayloadFormat", "Posix",
-        "TestSupport", "Processes",
+        "PythonStaging", "AppSpec", "BinaryRelocation", "BuildTools", "Inventory", "PayloadFormat",
+        "Posix", "TestSupport", "Processes",
       ],
       path: "Tests/PythonStaging", swiftSettings: strict),
     .testTarget(

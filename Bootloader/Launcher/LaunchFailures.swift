@@ -37,6 +37,10 @@ extension Failure {
     .refused("ONEFOLD=\(verb.name) takes no arguments")
   }
 
+  static var hasNoInventory: Failure {
+    .refused("this file holds no software bill of materials: ask whoever packed it for one")
+  }
+
   static func unknownCheck(_ value: Path) -> Failure {
     .refused("unknown check \(value.quoted) in ONEFOLD_CHECK: use seal, dirs, files or full")
   }

@@ -6,13 +6,14 @@ import Reporting
 
 /// The requests of a user who has only the file, made with `ONEFOLD=<verb>`.
 enum Verb: CaseIterable {
-  case help, inspect, files, verify, extract, prewarm, path, clean, gc, trace
+  case help, inspect, files, sbom, verify, extract, prewarm, path, clean, gc, trace
 
   var name: StaticString {
     switch self {
     case .help: "help"
     case .inspect: "inspect"
     case .files: "files"
+    case .sbom: "sbom"
     case .verify: "verify"
     case .extract: "extract"
     case .prewarm: "prewarm"
@@ -28,6 +29,7 @@ enum Verb: CaseIterable {
     case .help: "show this text"
     case .inspect: "show what the file holds and how it is launched"
     case .files: "list the entries of the tree"
+    case .sbom: "print the software bill of materials, with licences (CycloneDX)"
     case .verify: "check every byte of the file"
     case .extract: "unpack to the directory given as the argument"
     case .prewarm: "unpack to the cache and print the tree's directory; run nothing"
@@ -91,6 +93,7 @@ func run(
     let manifest = try payload.readManifest()
     try writeData(inspectionText(payload, manifest).bytes)
   case .files: try listFiles(payload)
+  case .sbom: try showInventory(payload)
   case .verify: try verifyPayload(payload, report)
   case .extract: try extractPayload(payload, to: arguments[1], report)
   case .prewarm:
@@ -130,6 +133,14 @@ private func listFiles(_ payload: Payload) throws(Failure) {
     }
   }
   try writeData(text.bytes)
+}
+
+private func showInventory(_ payload: Payload) throws(Failure) {
+  let manifest = try payload.readManifest()
+  guard let entry = manifest.file(at: OwnFiles.inventory) else { throw .hasNoInventory }
+  try readContent(of: entry, in: payload, manifest) { (bytes) throws(Failure) in
+    try writeData([UInt8](bytes))
+  }
 }
 
 private func verifyPayload(_ payload: Payload, _ report: Report) throws(Failure) {

@@ -80,6 +80,7 @@ import Testing
     case .refused:
       return [
         .isPrivileged, .unknownVerb(path), .needsDirectory, .takesNoArguments(.files),
+        .hasNoInventory,
         .unknownCheck(path), .unknownProgress(path), .closedProgress(10), .unknownParentDeath(path),
         .unusableTrace(Self.call), .isInUse(path), .lostOutput(.noSuchFile),
       ]

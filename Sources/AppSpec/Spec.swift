@@ -41,6 +41,8 @@ public struct Spec: Sendable {
   public var place: SpecPlace
   /// The target of the onefile.
   public var target = Target.native
+  /// The content of its file; nil for a spec that is in none.
+  public var source: [UInt8]?
 
   public var app: App
   public var python: Python?

@@ -47,7 +47,8 @@ struct SpecDecoder {
     let output = output(app)
     guard let app, let launch else { return nil }
     return Spec(
-      directory: file.directory, place: root.place, target: target, app: app, python: python,
+      directory: file.directory, place: root.place, target: target, source: file.bytes, app: app,
+      python: python,
       dependencies: dependencies, prune: prune, data: data, launch: launch, smoke: smoke,
       archive: archive, output: output)
   }

@@ -12,6 +12,8 @@ struct SpecFile: Sendable {
   let table: TOMLTable
   /// The line where the spec begins; 0 if the file is a spec of its own.
   let line: Int
+  /// The content of the file; nil for a spec that is in none.
+  let bytes: [UInt8]?
 
   /// Looks in the places that `readSpec` documents.
   init(_ path: Path?) throws(SpecError) {
@@ -35,6 +37,7 @@ struct SpecFile: Sendable {
     self.directory = absolute(directory)
     table = try TOMLTable(parsing: [UInt8](text.utf8), file: shown).withoutLines
     line = 0
+    bytes = nil
   }
 
   private init(inDirectory directory: Path) throws(SpecError) {
@@ -56,7 +59,9 @@ struct SpecFile: Sendable {
     guard status(of: path)?.kind == .file else {
       throw SpecError(SpecPlace(file: file, line: 0), "this is not a file")
     }
-    let document = try TOMLTable(parsing: readBytes(path, shown: path.shown), file: path.shown)
+    let bytes = try readBytes(path, shown: path.shown)
+    self.bytes = bytes
+    let document = try TOMLTable(parsing: bytes, file: path.shown)
     guard String(decoding: path.lastComponent, as: UTF8.self) == SpecFile.projectName else {
       table = document
       line = 0

@@ -203,7 +203,7 @@ extension [UInt8] {
 private let mostRead: UInt64 = 64 << 20
 
 /// Reads the contents of some files. Decodes only the frames that hold them, each once.
-private func readFiles(_ entries: [Int], of payload: Payload, _ manifest: Manifest)
+func readFiles(_ entries: [Int], of payload: Payload, _ manifest: Manifest)
   throws(Failure) -> [[UInt8]]
 {
   struct Piece {

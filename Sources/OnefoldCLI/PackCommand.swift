@@ -96,7 +96,7 @@ let packCommand = Command(
       help: "size of the units that are decoded in parallel, 64 to 16384 KiB (default "
         + "\(Compression.defaultFrameSize >> 10))"),
     Option(name: "--jobs", short: "-j", value: "N", help: "threads; default: one per CPU"),
-  ] + cacheOptions + [
+  ] + inventoryOptions + cacheOptions + [
     Option(
       name: "--bootloader", value: "FILE", values: .file,
       help: "the bootloader; default: ONEFOLD_BOOTLOADER, or the one installed with onefold"),

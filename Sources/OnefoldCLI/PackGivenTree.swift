@@ -10,12 +10,15 @@ func packGivenTree(_ arguments: Arguments) throws(Failure) {
   try refuse(
     ["--sidecar", "--no-smoke", "--keep-stage", "--python", "--command", "--print-spec"],
     in: arguments, "does not go with '--tree'")
-  let request = try makeRequest(arguments)
+  let documents = try GivenDocuments(arguments)
+  var request = try makeRequest(arguments)
   let start = MonotonicClock.now
   let glibc = try glibcFloor(request, arguments)
   let progress = newProgress()
   TerminationSignals.hold()
   Stage.reclaim(in: try OutputPlace(request.output).path.parent)
+  var warnings: [String] = []
+  if documents.isWanted { (request.added, warnings) = makeInventory(of: request, documents) }
   let summary: PackSummary
   do {
     defer { progress?.finish() }
@@ -24,7 +27,7 @@ func packGivenTree(_ arguments: Arguments) throws(Failure) {
     }
   }
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
-  for warning in summary.warnings { writeWarning("onefold pack", "\(warning)") }
+  for warning in warnings + summary.warnings.map(\.string) { writeWarning("onefold pack", warning) }
   if arguments.has("--json") {
     let members =
       packMembers(
@@ -35,6 +38,29 @@ func packGivenTree(_ arguments: Arguments) throws(Failure) {
   } else {
     writeMessage(packText(request.output, summary, milliseconds) + glibcText(glibc))
   }
+}
+
+/// The software bill of materials.
+///
+/// Nil if the tree cannot be read: `packTree` reports that better.
+private func makeInventory(of request: PackRequest, _ documents: GivenDocuments) -> (
+  AddedFile?, warnings: [String]
+) {
+  let parts: TreeParts
+  do throws(Failure) { parts = try TreeParts(request.tree) } catch {
+    return (nil, ["no software bill of materials was packed: \(error.description)"])
+  }
+  var builder = InventoryBuilder(
+    name: String(decoding: request.record.name, as: UTF8.self),
+    version: escapedText(request.record.version).string, parts: parts)
+  let target = "\(request.bootloader.target)"
+  builder.addInterpreters()
+  builder.addDistributions(processor: String(target.prefix { $0 != "-" }))
+  builder.addFiles()
+  let file = builder.file(
+    for: request.bootloader, documents, time: request.latestTime,
+    epochProperty(request.latestTime))
+  return (file, builder.warnings)
 }
 
 /// The oldest glibc that the tree runs on. Fails if `--max-glibc` does not allow it.

@@ -78,6 +78,7 @@ private struct SpecBuild {
   let cache: Path?
   let remote: RemoteCache?
   let epoch: Int64?
+  let documents: GivenDocuments
 
   init(_ spec: Spec, _ arguments: Arguments) throws(Failure) {
     self.spec = spec
@@ -87,6 +88,7 @@ private struct SpecBuild {
     cache = try packCacheDirectory(arguments)
     remote = try remoteCache(arguments)
     epoch = try sourceDateEpoch()
+    documents = try GivenDocuments(arguments)
     bootloader = try findBootloader(arguments.value("--bootloader"), for: spec.target)
     output = try Self.output(spec, arguments)
     place = try OutputPlace(output)
@@ -116,6 +118,8 @@ private struct SpecBuild {
     var smoke: SmokeReport?
     /// The reason if nothing was tested; nil otherwise.
     var untested: String?
+    /// About the software bill of materials.
+    var warnings: [String]
   }
 
   // MARK: Building
@@ -128,20 +132,35 @@ private struct SpecBuild {
       progress: say)
     let name = Path([UInt8](output.lastComponent))
     let packed = work.appending("packed").appending(name.bytes)
-    let summary = try pack(staged, to: packed)
+    let (added, warnings) = try makeInventory(staged)
+    let summary = try pack(staged, adding: added, to: packed)
     let sizes = try measure(packed)
     try checkSize(summary, sizes)
     let (smoke, untested) = try test(packed, staged, work)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     try place.checkAgain()
     try DirectoryHandle.current.rename(packed, to: place.path)
-    return Result(staged: staged, summary: summary, sizes: sizes, smoke: smoke, untested: untested)
+    return Result(
+      staged: staged, summary: summary, sizes: sizes, smoke: smoke, untested: untested,
+      warnings: warnings)
   }
 
   private func say(_ text: String) { writeMessage("onefold pack: \(text)\n") }
 
-  private func pack(_ staged: StagedApplication, to packed: Path) throws(Failure)
-    -> PackSummary
+  /// The software bill of materials; nil if none is wanted.
+  private func makeInventory(_ staged: StagedApplication) throws(Failure) -> (
+    AddedFile?, warnings: [String]
+  ) {
+    guard documents.isWanted else { return (nil, []) }
+    var builder = try staged.inventory(name: spec.app.name.value, version: spec.app.version)
+    let file = builder.file(
+      for: bootloader, documents, time: staged.releaseTime,
+      try staged.provenance() + epochProperty(epoch))
+    return (file, builder.warnings)
+  }
+
+  private func pack(_ staged: StagedApplication, adding added: AddedFile?, to packed: Path)
+    throws(Failure) -> PackSummary
   {
     try DirectoryHandle.current.createDirectory(packed.parent, mode: 0o755)
     say("compressing")
@@ -150,7 +169,7 @@ private struct SpecBuild {
     let request = PackRequest(
       tree: staged.tree, output: packed, bootloader: bootloader, record: record(staged),
       compression: compression, workers: workers, frameCache: cache?.appending("frames"),
-      remoteCache: remote, releaseTime: staged.releaseTime)
+      remoteCache: remote, releaseTime: staged.releaseTime, added: added)
     return try packTree(request) { phase, done, total in
       progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }
@@ -201,7 +220,8 @@ private struct SpecBuild {
   // MARK: Report
 
   func report(_ result: Result, _ milliseconds: UInt64) throws(Failure) {
-    let warnings = result.staged.report.warnings + (result.smoke?.warnings ?? [])
+    let warnings =
+      result.staged.report.warnings + result.warnings + (result.smoke?.warnings ?? [])
     for warning in warnings + result.summary.warnings.map(\.string) {
       writeWarning("onefold pack", warning)
     }
@@ -330,7 +350,7 @@ private struct SpecBuild {
                 + [("reason", .string(file.reason))])
           })
       ),
-      ("copied_libraries", .array(report.copiedLibraries.map { .string($0) })),
+      ("copied_libraries", .array(report.copiedLibraries.map { .string($0.name) })),
     ] + glibcMembers(report.glibc) + [
       ("frozen", report.frozen.map { .string($0) } ?? .null),
       ("reused_layer", .bool(report.reusedLayer)),

@@ -17,6 +17,18 @@ let inspectCommand = Command(
     Option(
       name: "--libraries",
       help: "list only the files of this system that the tree needs: the C library and its like"),
+    Option(
+      name: "--sbom", help: "print only the software bill of materials that the file holds"),
+    Option(
+      name: "--format", value: "NAME", values: .words(["cyclonedx", "spdx"]),
+      help: "with --sbom: cyclonedx (default; CycloneDX 1.6 JSON) or spdx (SPDX 2.3 JSON)"),
+    Option(name: "--licenses", help: "list only the licences of what the file holds"),
+    Option(
+      name: "--license-texts", value: "DIR", values: .directory,
+      help: "write the texts of licences to a new directory, with an index"),
+    Option(
+      name: "--requires", value: "NAME",
+      help: "show only why a distribution or library is in the file"),
     Option(name: "--json", help: "print JSON"),
   ])
 
@@ -37,12 +49,11 @@ func runInspect(_ arguments: Arguments) throws(Failure) {
   guard arguments.has("--sizes") || !arguments.has("--all") else {
     throw .usage("option '--all' goes with '--sizes' only")
   }
-  if arguments.has("--libraries") {
-    try refuse(["--files", "--sizes"], in: arguments, "does not go with '--libraries'")
-  }
+  try checkViews(arguments)
   let payload = try Payload.open(arguments.positional[0])
   let manifest = try payload.readManifest()
   if arguments.has("--libraries") { return try listLibraries(payload, arguments) }
+  if try showInventory(payload, manifest, arguments) { return }
   let sizes = arguments.has("--sizes") ? try sizeTable(of: payload, manifest: manifest) : nil
   if arguments.has("--json") {
     var members = members(payload, manifest)
@@ -70,6 +81,22 @@ private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(Fa
   }
   let list = paths.map { JSON.text([UInt8]($0.bytes)) }
   try writeData(JSON.object([("libraries", .array(list))]).encoded)
+}
+
+/// Options that show one thing and nothing else go with no other.
+private func checkViews(_ arguments: Arguments) throws(Failure) {
+  let views = ["--libraries", "--sbom", "--licenses", "--license-texts", "--requires"]
+  let given = views.filter(arguments.has)
+  if given.count > 1 { throw .usage("option '\(given[0])' does not go with '\(given[1])'") }
+  if let view = given.first {
+    try refuse(["--files", "--sizes"], in: arguments, "does not go with '\(view)'")
+  }
+  if arguments.has("--format"), !arguments.has("--sbom") {
+    throw .usage("option '--format' goes with '--sbom' only")
+  }
+  if arguments.has("--sbom") {
+    try refuse(["--json"], in: arguments, "does not go with '--sbom', which is JSON")
+  }
 }
 
 func runExtract(_ arguments: Arguments) throws(Failure) {

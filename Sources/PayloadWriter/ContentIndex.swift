@@ -210,13 +210,35 @@ private func isZero(_ block: UnsafeRawBufferPointer) -> Bool {
 ///
 /// Checksums detect a program that writes by mmap(2) or restores the time. The change time would detect it too,
 /// but it also changes when another pack creates a hard link to a file of the same layer.
-func openUnchanged(_ tree: ScannedTree, _ index: Int) throws(Failure) -> FileDescriptor {
+func openUnchanged(_ tree: ScannedTree, _ index: Int) throws(Failure) -> OpenContent {
   let entry = tree.entries[index]
+  if let content = entry.content { return .bytes(content) }
   let path = tree.path(index)
   let file = try FileDescriptor.open(path, .readNoFollow)
   let status = try file.status()
   guard status.kind == .file, status.device == entry.device, status.inode == entry.inode,
     status.modified == entry.modified, UInt64(status.size) == entry.size
   else { throw .changed(path) }
-  return file
+  return .file(file)
+}
+
+/// The content of an entry, ready to be read.
+enum OpenContent: ~Copyable {
+  case file(FileDescriptor)
+  case bytes([UInt8])
+
+  /// Reads from `offset`, and returns the number of bytes: fewer than the buffer has only at the end.
+  ///
+  /// - Throws: "read".
+  borrowing func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Failure)
+    -> Int
+  {
+    switch self {
+    case .file(let file): return try file.read(into: buffer, at: offset)
+    case .bytes(let bytes):
+      let some = bytes.dropFirst(Int(offset)).prefix(buffer.count)
+      buffer.copyBytes(from: some)
+      return some.count
+    }
+  }
 }

@@ -31,6 +31,14 @@ extension Failure {
       .refused, "\(path.quoted) is longer than the 3072 bytes that a path in a onefile can have")
   }
 
+  /// A file or symlink with the name of the packer's own directory.
+  public static func isReserved(_ path: Path) -> Failure {
+    Failure(
+      .refused,
+      "\(path.quoted) must be a directory, because the software bill of materials is packed there: "
+        + "rename it, or pack with --no-sbom")
+  }
+
   /// The tree is not a directory.
   public static func notDirectory(_ path: Path) -> Failure {
     Failure(.refused, "\(path.quoted) is not a directory")

@@ -36,11 +36,14 @@ public struct PackRequest: Sendable {
   /// Seconds since 1970. Files with this modification time change with each release, and get frames of their own;
   /// nil: unknown.
   public var releaseTime: Int64?
+  /// A file that is packed although the tree does not have it; nil for none.
+  public var added: AddedFile?
 
   public init(
     tree: Path, output: Path, bootloader: Bootloader, record: LaunchRecord,
     compression: Compression, workers: Int, frameCache: Path? = nil,
-    remoteCache: RemoteCache? = nil, latestTime: Int64? = nil, releaseTime: Int64? = nil
+    remoteCache: RemoteCache? = nil, latestTime: Int64? = nil, releaseTime: Int64? = nil,
+    added: AddedFile? = nil
   ) {
     self.tree = tree
     self.output = output
@@ -52,6 +55,7 @@ public struct PackRequest: Sendable {
     self.remoteCache = remoteCache
     self.latestTime = latestTime
     self.releaseTime = releaseTime
+    self.added = added
   }
 }
 
@@ -83,7 +87,7 @@ public func packTree(_ request: PackRequest, progress: PackProgress? = nil) thro
 {
   let record = try checkRecord(request)
   let place = try outputPlace(request)
-  let tree = try scanTree(request.tree)
+  let tree = try scanTree(request.tree, adding: request.added)
   try checkSize(tree)
   try checkEntry(request)
   let index = try ContentIndex(

@@ -1,5 +1,5 @@
 import PayloadFormat
-import Posix
+public import Posix
 
 /// A directory tree to pack, with entries in the order of the format.
 struct ScannedTree: Sendable {
@@ -14,6 +14,8 @@ struct ScannedTree: Sendable {
     var size: UInt64
     var device: UInt64
     var inode: UInt64
+    /// The content of an added file; nil for entries of the tree itself.
+    var content: [UInt8]? = nil
   }
 
   enum Kind: Sendable, Equatable {
@@ -56,11 +58,33 @@ func treeStatus(_ root: Path) throws(Failure) -> FileStatus {
   throw .notDirectory(root)
 }
 
+/// A file that is packed as part of a tree without being there, in a directory at the tree's top.
+///
+/// It takes the place of a file of that path in the tree.
+public struct AddedFile: Sendable {
+  public var directory: String
+  public var name: String
+  public var content: [UInt8]
+  /// Of the file. The directory has `directoryTime` if the tree does not have it.
+  public var modified: FileTime
+  public var directoryTime: FileTime
+
+  public init(
+    directory: String, name: String, content: [UInt8], modified: FileTime, directoryTime: FileTime
+  ) {
+    self.directory = directory
+    self.name = name
+    self.content = content
+    self.modified = modified
+    self.directoryTime = directoryTime
+  }
+}
+
 /// Lists the tree below `root`, which may be reached through a symlink. Does not read file content.
-func scanTree(_ root: Path) throws(Failure) -> ScannedTree {
+func scanTree(_ root: Path, adding added: AddedFile? = nil) throws(Failure) -> ScannedTree {
   let status = try treeStatus(root)
   let descriptor = try FileDescriptor.open(root, .directoryFollow)
-  var scanner = TreeScanner(tree: ScannedTree(root: root, entries: []))
+  var scanner = TreeScanner(tree: ScannedTree(root: root, entries: []), added: added)
   try scanner.scan(descriptor.handle, status)
   return scanner.tree
 }
@@ -75,7 +99,14 @@ private struct TreeScanner {
     var inode: UInt64
   }
 
-  init(tree: ScannedTree) { self.tree = tree }
+  private let added: AddedFile?
+  /// Whether the tree itself has the directory of the added file.
+  private var hasDirectory = true
+
+  init(tree: ScannedTree, added: AddedFile?) {
+    self.tree = tree
+    self.added = added
+  }
 
   /// Scans breadth first, because entries are sorted by their parent's index.
   mutating func scan(_ root: DirectoryHandle, _ status: FileStatus) throws(Failure) {
@@ -87,8 +118,7 @@ private struct TreeScanner {
     while index < tree.entries.count {
       if tree.entries[index].kind == .directory {
         let directory = tree.relativePath(index)
-        let names = try root.names(in: directory.isEmpty ? Path(".") : directory)
-        for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+        for name in try names(in: directory, root) {
           try add(name, to: index, directory.appending(name), root)
         }
       }
@@ -96,9 +126,48 @@ private struct TreeScanner {
     }
   }
 
+  /// The names in a directory with those that are added, sorted.
+  private mutating func names(in directory: Path, _ root: DirectoryHandle) throws(Failure)
+    -> [[UInt8]]
+  {
+    var names: [[UInt8]] = []
+    let isAdded = added.map { directory.bytes.elementsEqual($0.directory.utf8) } ?? false
+    if !isAdded || hasDirectory {
+      names = try root.names(in: directory.isEmpty ? Path(".") : directory)
+    }
+    if let added, isAdded || directory.isEmpty {
+      let name = [UInt8]((isAdded ? added.name : added.directory).utf8)
+      if !names.contains(name) {
+        names.append(name)
+        if !isAdded { hasDirectory = false }
+      }
+    }
+    return names.sorted { $0.lexicographicallyPrecedes($1) }
+  }
+
+  /// Adds the added file or its directory, if `path` is one that the tree does not have itself.
+  private mutating func addAdded(_ name: [UInt8], to parent: Int, _ path: Path) -> Bool {
+    guard let added else { return false }
+    var entry = ScannedTree.Entry(
+      parent: parent, name: name, kind: .directory, mode: 0o755, modified: added.directoryTime,
+      size: 0, device: 0, inode: 0)
+    if path.bytes.elementsEqual("\(added.directory)/\(added.name)".utf8) {
+      entry.kind = .file
+      entry.mode = 0o644
+      entry.modified = added.modified
+      entry.size = UInt64(added.content.count)
+      entry.content = added.content
+    } else if hasDirectory || !path.bytes.elementsEqual(added.directory.utf8) {
+      return false
+    }
+    tree.entries.append(entry)
+    return true
+  }
+
   private mutating func add(_ name: [UInt8], to parent: Int, _ path: Path, _ root: DirectoryHandle)
     throws(Failure)
   {
+    if addAdded(name, to: parent, path) { return }
     let full = tree.root.appending(path.bytes)
     guard path.count <= Limits.pathLength else { throw .pathTooLong(full) }
     let status = try root.status(of: path)
@@ -107,6 +176,8 @@ private struct TreeScanner {
       modified: status.modified, size: 0, device: status.device, inode: status.inode)
     switch status.kind {
     case .directory: break
+    case _ where added.map { path.bytes.elementsEqual($0.directory.utf8) } ?? false:
+      throw .isReserved(full)
     case .file:
       guard status.mode & 0o7000 == 0 else { throw .specialBits(full) }
       entry.kind = .file

@@ -5,6 +5,8 @@ public import Posix
 public enum HostProgram: String, CaseIterable, Sendable {
   case python3, pip, uv, patchelf, curl, git, ldconfig, node
   case aptCache = "apt-cache"
+  case dpkgQuery = "dpkg-query"
+  case rpm
 
   /// The name, which is looked up on the `PATH`.
   public var path: Path { Path(rawValue) }

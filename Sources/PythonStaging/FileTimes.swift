@@ -5,6 +5,17 @@ import PayloadFormat
 import Posix
 import Processes
 
+/// The time of packed files that no release changes, in seconds since 1970: 1980-01-02T12:00Z.
+public let earliestFileTime = FileTimes.earliest
+
+/// The revision of the application's own sources.
+public struct SourceRevision: Equatable, Sendable {
+  /// The hash of the commit that is checked out.
+  public var commit: String
+  /// Whether tracked files of the sources have changed since.
+  public var isModified: Bool
+}
+
 /// The modification times of a tree's files, in seconds since 1970: docs/packing.md, "File times".
 enum FileTimes {
   /// 1980-01-02T12:00Z: zip archives start at 1980, and this is 1980 in every time zone.
@@ -30,29 +41,31 @@ enum FileTimes {
   ///
   /// `output` can lie among the sources, from an earlier build, but does not count as one.
   static func ofSources(_ spec: Spec, in places: [Path], output: Path) throws(Failure) -> (
-    time: Int64, warning: String?
+    time: Int64, revision: SourceRevision?, warning: String?
   ) {
     let dependencies = spec.dependencies
     let isBare =
       spec.data.isEmpty && dependencies.project == nil && dependencies.lock == nil
       && dependencies.requirements.isEmpty
       && !(dependencies.packages.isEmpty && dependencies.script == nil)
-    if isBare && places.isEmpty { return (earliest, nil) }
+    if isBare && places.isEmpty { return (earliest, nil, nil) }
     let file = isBare ? [] : [Path(spec.place.file)]
     let newest = try newestTime(file + places, except: output)
-    guard isInRepository(spec.directory) else { return (newest, nil) }
-    let commit = try git(["log", "-1", "--format=%ct", "HEAD"], spec)
+    guard isInRepository(spec.directory) else { return (newest, nil, nil) }
+    let commit = try git(["log", "-1", "--format=%ct %H", "HEAD"], spec)
     let changes = try git(
       ["status", "--porcelain", "--untracked-files=no", "--"]
         + places.map { ProcessContext.absolutePath($0).string }, spec)
-    guard let time = commit.output.flatMap({ Int64($0) }), let changed = changes.output else {
+    let words = commit.output?.split(separator: " ").map(String.init) ?? []
+    guard words.count == 2, let time = Int64(words[0]), let changed = changes.output else {
       let problem = commit.output == nil ? commit.problem : changes.problem
       let warning =
         "the time of the commit is unknown (\(problem)), so the application's files have the time of the newest one: "
         + "set SOURCE_DATE_EPOCH for builds that repeat"
-      return (newest, warning)
+      return (newest, nil, warning)
     }
-    return (changed.isEmpty ? time : max(time, newest), nil)
+    let revision = SourceRevision(commit: words[1], isModified: !changed.isEmpty)
+    return (changed.isEmpty ? time : max(time, newest), revision, nil)
   }
 
   private static func isInRepository(_ directory: Path) -> Bool {

@@ -26,6 +26,9 @@ struct Requirements: Sendable {
   var origins: [String]
   /// The lock found beside the project, if the spec does not name it.
   var foundLock: String?
+  /// Hashes (SHA-256) of archives that locks name, each with the file's name or, if a requirement allows only that one
+  /// archive, with the normalized name of its distribution.
+  var archives: [(sha256: String, name: String)]
   var warnings: [String]
   /// Whether the spec's project is a wheel. No other member contains it.
   var hasProjectWheel: Bool
@@ -132,7 +135,11 @@ func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
     options: Path(file.string + ".options"), locals: LocalProject.all(facts),
     dropped: facts.all("dropped"), asked: spec.projectWheelName.union(facts.all("asked")),
     place: place, origins: facts.all("line"),
-    foundLock: facts["lock"], warnings: facts.all("warning"),
+    foundLock: facts["lock"],
+    archives: facts.all("archive").compactMap { line in
+      let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
+      return parts.count == 2 ? (parts[0], parts[1]) : nil
+    }, warnings: facts.all("warning"),
     hasProjectWheel: given.project != nil && spec.projectDirectory == nil)
 }
 

@@ -59,6 +59,7 @@ public struct StagedApplication: Sendable {
   var distributions: [Distribution]
   /// The root of the system with the interpreter, for another target.
   var systemRoot: Path?
+  var origin = StagedOrigin()
 
   /// The command that runs the smoke tests of `file` on a machine of the target; nil if the tree has no interpreter.
   public func smokeCommand(_ file: Path) -> String? {
@@ -88,8 +89,8 @@ public struct StagingReport: Sendable {
   public var strippedBytes: UInt64 = 0
   /// Files that keep their debug symbols although stripping was requested, with the reason; sorted by path.
   public var unstripped: [RelocationReport.Unstrippable] = []
-  /// Shared libraries copied from the build machine into the tree.
-  public var copiedLibraries: [String] = []
+  /// Shared libraries copied from the build machine into the tree, sorted by name.
+  public var copiedLibraries: [CopiedLibrary] = []
   /// The oldest glibc that the tree runs on, and a file that needs it; nil if none does.
   public var glibc: GlibcRequirement?
   /// The reason to set `sys.frozen`, to be read after "because"; nil if it is not set.
@@ -119,6 +120,8 @@ private struct Staging {
   let scratch: Path
   var report = StagingReport()
   var layers: LayerCache
+  /// Nil if the sources are in no repository.
+  var revision: SourceRevision?
 
   init(_ request: StagingRequest) {
     self.request = request
@@ -182,6 +185,8 @@ private struct Staging {
       progress: progress)
     try application.checkModule()
     let command = try application.command()
+    var origin = StagedOrigin(spec, requirements, revision: revision)
+    try origin.noteInterpreter(interpreter, python)
     let ofInterpreter = FileTimes.ofDistribution("python", interpreter.version.description)
     try settle(
       root, distributions, others: time, interpreter: (layout, ofInterpreter), settled: settled)
@@ -192,7 +197,8 @@ private struct Staging {
       variables: variables,
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
       releaseTime: time, report: report, interpreter: layout.program, helper: layout.source,
-      site: layout.site, distributions: distributions, systemRoot: interpreter.foreign?.systemRoot)
+      site: layout.site, distributions: distributions,
+      systemRoot: interpreter.foreign?.systemRoot, origin: origin)
   }
 
   /// The spec's variables, and a PATH that makes the server find programs of the tree first.
@@ -223,7 +229,8 @@ private struct Staging {
       tree: root, entry: program.string, arguments: spec.launch.arguments,
       variables: variables, removedVariables: spec.launch.unset,
       releaseTime: time, report: report,
-      interpreter: nil, helper: HostProgram.python3.besideOnefold, distributions: [])
+      interpreter: nil, helper: HostProgram.python3.besideOnefold, distributions: [],
+      origin: StagedOrigin(spec, nil, revision: revision))
   }
 
   // MARK: Interpreter and locked requirements
@@ -332,7 +339,7 @@ private struct Staging {
     stripped \(report.strippedBytes)
 
     """ + report.pruned.map { "pruned \($0.files) \($0.bytes) \($0.name)\n" }.joined()
-      + report.copiedLibraries.map { "copied \($0)\n" }.joined()
+      + report.copiedLibraries.map { "copied \($0.line)\n" }.joined()
   }
 
   private mutating func read(_ note: String) {
@@ -345,7 +352,7 @@ private struct Staging {
       return PrunedRow(name: String(parts[2]), files: files, bytes: bytes)
     }
     report.strippedBytes = facts["stripped"].flatMap { UInt64($0) } ?? 0
-    report.copiedLibraries = facts.all("copied")
+    report.copiedLibraries = facts.all("copied").map(CopiedLibrary.init(line:))
   }
 
   private func layerKey(
@@ -361,7 +368,8 @@ private struct Staging {
       String(decoding: try readFile(requirements.file), as: UTF8.self)
     }
     var parts = Helper.all
-    parts += [request.packer, interpreter.target.name]
+    // The last part changes with what a layer or its note has to hold.
+    parts += [request.packer, interpreter.target.name, "licences of copied libraries"]
     if let foreign = interpreter.foreign {
       // The identity covers the files behind all other facts.
       parts += [interpreter.helper.string, interpreter.compiler?.string ?? "", foreign.site]
@@ -455,9 +463,7 @@ private struct Staging {
     let result = try located(python.maxGlibc?.place ?? python.place) { () throws(Failure) in
       try relocatePython(request, most: glibcLimit(python))
     }
-    for library in result.report.copied where !report.copiedLibraries.contains(library.name) {
-      report.copiedLibraries.append(library.name)
-    }
+    try note(result.report.copied, systemRoot: request.systemRoot)
     report.strippedBytes += result.report.strippedBytes.before - result.report.strippedBytes.after
     report.unstripped = result.report.unstrippable
     report.glibc = result.report.glibc.map {
@@ -465,6 +471,33 @@ private struct Staging {
     }
     for warning in result.warnings where !report.warnings.contains(warning) {
       report.warnings.append(warning)
+    }
+  }
+
+  /// Notes copied libraries with their packages. A later pass finds further users of those that are there.
+  private mutating func note(_ copied: [RelocationReport.Copied], systemRoot: Path?)
+    throws(Failure)
+  {
+    let packages = SystemPackages(root: systemRoot ?? Path("/"))
+    for library in copied where !report.copiedLibraries.contains(where: { $0.name == library.name })
+    {
+      let package = try packages.package(of: library.from)
+      report.copiedLibraries.append(
+        CopiedLibrary(
+          name: library.name, package: package, neededBy: library.neededBy.map(\.string)))
+      if let package { try addLicenses(of: package, packages) }
+    }
+    report.copiedLibraries.sort { $0.name < $1.name }
+  }
+
+  /// Adds the licences of a package to the tree, because they must go where its libraries go.
+  private func addLicenses(of package: SystemPackage, _ packages: SystemPackages) throws(Failure) {
+    let directory = root.appending(CopiedLibrary.licenseDirectory(of: package))
+    guard !exists(directory) else { return }
+    for file in try packages.licenseFiles(of: package) {
+      try createDirectories(directory)
+      let target = directory.appending([UInt8](file.lastComponent))
+      try writeFile(target, try readFile(file))
     }
   }
 
@@ -505,11 +538,11 @@ private struct Staging {
   private var ownPlaces: [Path] { ownPlaceNames.map(spec.resolve) }
 
   private mutating func applicationTime() throws(Failure) -> Int64 {
-    if let epoch = request.epoch { return max(epoch, FileTimes.earliest) }
-    let (time, warning) = try FileTimes.ofSources(
+    let (time, revision, warning) = try FileTimes.ofSources(
       spec, in: ownPlaces, output: request.output)
-    if let warning { report.warnings.append(warning) }
-    return time
+    self.revision = revision
+    if request.epoch == nil, let warning { report.warnings.append(warning) }
+    return request.epoch.map { max($0, FileTimes.earliest) } ?? time
   }
 
   /// Checks the PyInstaller features that the application's own sources expect, and warns about missing ones.

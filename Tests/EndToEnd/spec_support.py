@@ -64,13 +64,16 @@ def wheel(
     executables: Sequence[str] = (),
     tag: str = "py3-none-any",
     directory: Optional[Path] = None,
+    headers: Sequence[str] = (),
 ) -> Path:
-    """Makes a wheel. Each of `scripts` is "NAME = MODULE:FUNCTION", each of `executables` one of `files`."""
+    """Makes a wheel. Each of `scripts` is "NAME = MODULE:FUNCTION", each of `executables` one of `files`, each of `headers` a
+    line of METADATA."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
     metadata += [f"Provides-Extra: {extra}" for extra in extras]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+    metadata += headers
     if scripts:
         entry_points += "\n[console_scripts]\n" + "\n".join(scripts)
     all_files = {path: data(content) for path, content in files.items()}

@@ -452,12 +452,16 @@ def pack(
     *options: StrPath,
     entry: str = "run",
     arguments: Sequence[StrPath] = (),
+    sbom: bool = False,
     **running: Any,
 ) -> Onefile:
-    """Packs with a fast level, unless the options say another."""
+    """Packs with a fast level, unless the options say another. Without a software bill of materials, the onefile has exactly the
+    tree."""
     command: list[StrPath] = ["pack", "--json", "--tree", tree, "--entry", entry, "-o", output]
     if not {"--level", "--codec"} & set(options):
         command += ["--level", "1"]
+    if not sbom:
+        command.append("--no-sbom")
     command += options
     if arguments:
         command += ["--", *arguments]

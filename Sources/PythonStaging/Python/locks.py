@@ -202,6 +202,28 @@ def clauses(specifier):
     return frozenset(re.sub(r"\s", "", clause) for clause in specifier.split(",") if clause.strip())
 
 
+def archives_of(data):
+    """The names and SHA-256 hashes of the archives that a lock lists, as pairs. Every format has them in tables: the hash beside a
+    name, a path or a URL."""
+    found = set()
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        if not isinstance(value, dict):
+            continue
+        waiting += value.values()
+        hashes = value.get("hashes")
+        sha256 = hashes.get("sha256") if isinstance(hashes, dict) else value.get("hash")
+        place = value.get("name") or value.get("file") or value.get("url") or value.get("path")
+        if isinstance(sha256, str) and isinstance(place, str):
+            name = urllib.parse.unquote(place.split("#")[0].split("?")[0].rpartition("/")[2])
+            if name.endswith(".whl"):
+                found.add((name, sha256.rpartition(":")[2]))
+    return sorted(found)
+
+
 def hashes_of(items):
     return [item["hash"] for item in items if isinstance(item, dict) and item.get("hash")]
 
@@ -867,7 +889,7 @@ def kind_of(data):
 
 
 def read_lock(path, wanted):
-    """The lines and options of a lock."""
+    """The lines and options of a lock, and its archives."""
     try:
         with open(path, "rb") as file:
             text = decoded(file.read(), path)
@@ -893,4 +915,4 @@ def read_lock(path, wanted):
     except ValueError as error:
         fail(path, "is damaged: %s: lock anew (%s)" % (error, lock.relock))
     lock.check_once()
-    return [Line(option, path) for option in lock.options] + lock.lines
+    return [Line(option, path) for option in lock.options] + lock.lines, archives_of(data)

@@ -100,6 +100,8 @@ class Reading:
         self.find_locks()
         self.lines = []
         self.locals = []
+        #: Names and hashes of the archives in locks.
+        self.archives = []
 
     # Locks that nobody names
 
@@ -143,7 +145,9 @@ class Reading:
         if len(self.locks) > 1:
             fail(self.locks[1], "is the second lock: one is enough")
         for path in self.locks:
-            self.lines += read_lock(path, wanted)
+            lines, archives = read_lock(path, wanted)
+            self.lines += lines
+            self.archives += archives
         project = Project(options.project or options.directory)
         if options.group and not self.locks:
             for name in options.group:
@@ -261,6 +265,12 @@ class Reading:
         requirements = [line for line in self.lines if line.is_requirement]
         for name in sorted(asked_names(requirements, projects.ordered())):
             say("asked", name)
+        for line in kept:
+            hashes = re.findall(r"--hash[ =]sha256:([0-9a-f]{64})\b", line.text)
+            if line.name and len(hashes) == 1:
+                say("archive", hashes[0], line.name)
+        for name, sha256 in self.archives:
+            say("archive", sha256, name)
         say("hashed", "yes" if self.locked else "no")
         say("beside", str(len(beside)))
         say("count", str(len([line for line in kept if line.is_requirement])))

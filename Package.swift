@@ -138,9 +138,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "AppSpec", "BinaryRelocation", "CLZMA", "CacheDirectory", "ContentHash", "Launcher",
-        "PayloadFormat",
-        "PayloadReader", "Posix", "Signatures",
+        "AppSpec", "BinaryRelocation", "CLZMA", "CacheDirectory", "ContentHash", "Inventory",
+        "Launcher", "PayloadFormat", "PayloadReader", "Posix", "Signatures",
       ],
       path: "Tests/Fuzz",
       exclude: ["Corpus", "make-seeds.py"], swiftSettings: strict),

@@ -22,5 +22,5 @@ public let fuzzTargets: [(name: String, check: @Sendable ([UInt8]) -> Void)] = [
   ("trailer", checkTrailer), ("record", checkRecord), ("manifest", checkManifest),
   ("archive", checkArchive), ("glibc", checkSystemGlibc), ("elf", checkElf), ("seal", checkSeal),
   ("spec", checkSpec),
-  ("signature", checkSignature),
+  ("signature", checkSignature), ("inventory", checkInventory),
 ]

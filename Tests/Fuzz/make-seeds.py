@@ -176,6 +176,47 @@ def signatures() -> Iterator[bytes]:
         yield text(comment(), base64.b64encode(content))
 
 
+# Software bills of materials, and METADATA of distributions
+
+
+def inventories() -> Iterator[bytes]:
+    yield (
+        b'{"bomFormat": "CycloneDX", "metadata": {"timestamp": "2026-01-02T03:04:05Z", "component": {"name": "a", "bom-ref": "0"}},'
+        b' "components": [{"name": "b", "bom-ref": "1", "licenses": [{"license": {"id": "MIT", "text": {"content": "x"}}}],'
+        b' "components": [{"name": "c", "bom-ref": "2", "licenses": [{"expression": "MIT OR (0BSD AND Zlib)"}]}]}],'
+        b' "dependencies": [{"ref": "0", "dependsOn": ["1"]}, {"ref": "1", "dependsOn": ["2", "1"]}]}'
+    )
+    yield (
+        b'{"spdxVersion": "SPDX-2.3", "packages": [{"SPDXID": "SPDXRef-a", "name": "a", "licenseDeclared": "LicenseRef-x",'
+        b' "checksums": [{"algorithm": "SHA256", "checksumValue": "00"}]}], "hasExtractedLicensingInfos": [{"licenseId":'
+        b' "LicenseRef-x", "name": "X"}], "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType":'
+        b' "DESCRIBES", "relatedSpdxElement": "SPDXRef-a"}]}'
+    )
+    for text in (
+        '{"bomFormat": "CycloneDX", "components": [{"name": "a"}, {"name": "a"}, {"name": ""}, {}, 7, null]}',
+        '{"bomFormat": "CycloneDX", "metadata": {"tools": {"components": [{"name": "t"}]}, "properties": [{"name": "n",'
+        ' "value": "v"}]}, "components": []}',
+        '{"bomFormat": "CycloneDX", "dependencies": [{"ref": "application", "dependsOn": ["x", "y"]}],'
+        ' "components": [{"name": "a", "bom-ref": "x", "hashes": [{"alg": "SHA-256", "content": "%s"}]},'
+        ' {"name": "b", "bom-ref": "y", "externalReferences": [{"type": "vcs", "url": "https://example.org"}]}]}' % ("aB" * 32),
+        '{"bomFormat": "CycloneDX", "components": [{"name": "a", "evidence": {"occurrences": [{"location": "x"}]},'
+        ' "author": "\\u0000\\ud83d\\ude00", "purl": "pkg:a/b@1", "cpe": "cpe:2.3:a:b:c:1:*:*:*:*:*:*:*"}]}',
+        '{"spdxVersion": "SPDX-2.2", "name": "x", "documentDescribes": ["SPDXRef-a"], "packages": [{"SPDXID": "SPDXRef-a",'
+        ' "name": "a", "externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:a/b"}]}]}',
+        '{"spdxVersion": "SPDX-3.0"}',
+        "Name: demo\nRequires-Dist: a; (((os_name == 'a')))\nLicense-Expression: ((MIT))\n",
+        "Name: demo\r\nLicense: MIT\r\n\tmore\r\nRequires-Dist: demo\r\nRequires-Dist: b; python_version ~= '3.9'\r\n",
+        "Name: other\nVersion: 2\nProject-URL: ,\nProject-URL: Source,ftp://x\nClassifier: License :: Other\n",
+    ):
+        yield text.encode()
+    yield (
+        b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nLicense-Expression: MIT AND Apache-2.0 WITH LLVM-exception\n"
+        b"Classifier: License :: OSI Approved :: MIT License\nLicense: one\n        two\nAuthor: J\xfcrgen\n"
+        b"Project-URL: Source, https://example.org/\nRequires-Dist: a[b,c] (>=1) ; python_version < '3' and (extra == 'x')\n"
+        b"Requires-Dist: demo @ https://example.org/a;b ; os_name in 'posix'\n\nText\n"
+    )
+
+
 def write(directory: Path, inputs: Iterator[bytes]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(inputs):
@@ -191,6 +232,7 @@ def main() -> int:
     write(root / "seal", seals())
     write(root / "spec", specs())
     write(root / "signature", signatures())
+    write(root / "inventory", inventories())
     with tempfile.TemporaryDirectory() as directory:
         made = list(libraries(Path(directory)))
     write(root / "elf", iter(made))

@@ -197,7 +197,7 @@ let package = Package(
       dependencies: ["BinaryRelocation", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/BinaryRelocation", swiftSettings: strict),
     .testTarget(
-      name: "InventoryTests", dependencies: ["Inventory", "Posix", "Reporting"],
+      name: "InventoryTests", dependencies: ["Inventory", "Reporting"],
       path: "Tests/Inventory", swiftSettings: strict),
     .testTarget(
       name: "PythonStagingTests",

@@ -133,8 +133,8 @@ extension InventoryBuilder.Origin {
   fileprivate mutating func read(_ json: String) {
     guard let value = JSONValue(parsing: [UInt8](json.utf8)) else { return }
     if let commit = value["vcs_info"]?["commit_id"]?.text { self.commit = commit }
-    let archive = value["archive_info"]
-    if let hash = archive?["hashes"]?["sha256"]?.text { sha256 = hash }
+    // A wheel that was built from a project of this machine has another hash each time.
+    if !isLocal, let hash = value["archive_info"]?["hashes"]?["sha256"]?.text { sha256 = hash }
   }
 }
 

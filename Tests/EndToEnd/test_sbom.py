@@ -5,16 +5,12 @@ Needs PyPI for the validators of sbom-requirements.txt, which are kept in .build
 
 from __future__ import annotations
 
-import functools
 import getpass
 import hashlib
 import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
-import tempfile
 import unittest
 import venv
 import zlib
@@ -22,15 +18,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 from spec_support import (
-    LIBRARY,
-    SITE,
     VERSION,
     Files,
     SpecCase,
     application,
     extension_wheel,
     library_wheel,
-    pack_command,
     pack_spec,
     pinned,
     project,
@@ -38,9 +31,9 @@ from spec_support import (
     wheels,
     write_files,
 )
-from support import REPOSITORY, Onefile, StrPath, onefold, pack, remove_tree, run, succeed
+from support import Onefile, StrPath, onefold, pack, run, succeed
+from tool_packages import tool_environment
 
-REQUIREMENTS = Path(__file__).with_name("sbom-requirements.txt")
 DOCUMENT = ".onefold/sbom.cdx.json"
 
 VALIDATE = r"""
@@ -62,29 +55,9 @@ for path in sys.argv[1:]:
 """
 
 
-@functools.lru_cache(maxsize=None)
 def tools() -> Path:
-    """The directory of modules with the validators. Another run may make it at the same time."""
-    digest = hashlib.sha256(f"{sys.version}\n{REQUIREMENTS.read_text()}".encode()).hexdigest()[:12]
-    final = REPOSITORY / ".build" / f"sbom-tools-{digest}"
-    if not final.is_dir():
-        final.parent.mkdir(exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".sbom-tools-", dir=final.parent))
-        install = [sys.executable, "-m", "pip", "install", "-q", "--target", stage, "-r", REQUIREMENTS]
-        subprocess.run(install, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-        try:
-            stage.rename(final)
-        except OSError:
-            remove_tree(stage)
-    return final
-
-
-#: Runs a module of `tools`, which must not be in the environment: programs that the module starts would see it.
-RUN_MODULE = """
-import runpy, sys
-sys.path.insert(0, sys.argv.pop(1))
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-"""
+    """The directory of cyclonedx-py, and of a Python with the validators."""
+    return tool_environment("sbom")
 
 
 def inspect(file: Path, *options: StrPath) -> bytes:
@@ -129,9 +102,8 @@ class SbomCase(SpecCase):
         directory = self.new_directory()
         (directory / "a.cdx.json").write_bytes(inspect(onefile.path, "--sbom"))
         (directory / "a.spdx.json").write_bytes(inspect(onefile.path, "--sbom", "--format", "spdx"))
-        command = [sys.executable, "-c", VALIDATE, "a.cdx.json", "a.spdx.json"]
-        result = run(command, environment={"PYTHONPATH": tools()}, cwd=directory)
-        self.assertSucceeded(result, b"")
+        command = [tools() / "python", "-I", "-c", VALIDATE, "a.cdx.json", "a.spdx.json"]
+        self.assertSucceeded(run(command, cwd=directory), b"")
 
     def assertInspectFails(self, file: Path, *options: StrPath, text: str, code: int = 1) -> None:
         result = onefold("inspect", file, *options)
@@ -208,6 +180,8 @@ class Spec(SbomCase):
         self.assertEqual(self.components["sbom-middle"]["licenses"], [{"license": {"name": "BSD License"}}])
         own = self.components["sbom-own"]
         self.assertNotIn("purl", own)
+        # Each build of its wheel has another hash.
+        self.assertNotIn("hashes", own)
         self.assertEqual(properties(own), {"onefold:local": "true"})
 
     def test_dependencies(self) -> None:
@@ -283,8 +257,7 @@ class Spec(SbomCase):
         python = environment / "bin" / "python"
         install = ["-m", "pip", "install", "-q", "--no-index", "--find-links", wheels()]
         succeed(run([python, *install, *self.locked]))
-        command = [sys.executable, "-c", RUN_MODULE, tools(), "cyclonedx_py"]
-        command += ["environment", "--sv", "1.6", "--of", "JSON", python]
+        command = [tools() / "cyclonedx-py", "environment", "--sv", "1.6", "--of", "JSON", python]
         other = json.loads(succeed(run(command)).stdout)
         # The packer removes the installers.
         expected = {one["name"]: one for one in other["components"] if one["name"] not in ("pip", "setuptools")}

@@ -38,7 +38,7 @@ class OtherPrograms(SpecCase):
             for directory, _, names in os.walk(tree)
             for name in names
         )
-        self.assertEqual(found, ["bin/server", "share/other/page.html"])
+        self.assertEqual(found, [".onefold/sbom.cdx.json", "bin/server", "share/other/page.html"])
         self.assertEqual(packed.summary["python"], "")
         self.assertLaunched(packed.launch(cache=self.cache))
 

@@ -41,7 +41,8 @@ class Repeat(SpecCase):
 
     def make(self, place: Path, locked: bool = True) -> Path:
         """The same application in another place, made in another order."""
-        source = project(
+        # The spec's hash is in the software bill of materials: no path in it may be of this place.
+        project(
             place / "source", "sourced", {"sourced/__init__.py": "A = 1\n", "sourced/x.py": "B = {1, 2}\n"}
         )  # fmt: skip
         text = pinned(*self.distributions)
@@ -51,7 +52,7 @@ class Repeat(SpecCase):
             place,
             {"requirements.txt": text, "static/b.txt": "b", "static/a.txt": "a"},
             app={"version": "1.0"},
-            dependencies={"requirements": ["requirements.txt"], "project": source},
+            dependencies={"requirements": ["requirements.txt"], "project": "source"},
             data=[{"source": "static"}],
         )
 

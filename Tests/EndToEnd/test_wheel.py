@@ -11,7 +11,6 @@ import functools
 import os
 import re
 import shutil
-import subprocess
 import sys
 import venv
 import zipfile
@@ -19,12 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from support import DIST, ONEFOLD, REPOSITORY, Case, Result, make_tree, program, run, scratch, succeed
+from tool_packages import tool_environment
 
-sys.path.insert(0, str(REPOSITORY / "tools"))
-
-from common.basics import locked  # noqa: E402
-
-REQUIREMENTS = Path(__file__).with_name("wheel-requirements.txt")
 BUILD = REPOSITORY / ".build"
 DATA = "onefold-{version}.data/data/share"
 
@@ -39,20 +34,9 @@ def call(*command: Any, **more: Any) -> Result:
     return run([os.fspath(word) for word in command], environment=own_environment(**more))
 
 
-@functools.lru_cache(maxsize=None)
 def tools() -> Path:
     """The directory of twine, check-wheel-contents, pipx and uv."""
-    directory = BUILD / "wheel-tools"
-    wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
-    marker = directory / "installed"
-    # Classes run at the same time, each in a process of its own.
-    with locked(BUILD / ".wheel-tools.lock", print):
-        if not marker.is_file() or marker.read_text() != wanted:
-            venv.EnvBuilder(clear=True, with_pip=True).create(directory)
-            install = [directory / "bin" / "python", "-m", "pip", "install", "-q", "-r", REQUIREMENTS]
-            subprocess.run(install, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-            marker.write_text(wanted)
-    return directory / "bin"
+    return tool_environment("wheel")
 
 
 @functools.lru_cache(maxsize=None)

@@ -1,4 +1,4 @@
-"""Packages of PyPI that tests use as tools, fetched once a run, as requirements.txt pins them."""
+"""Packages of PyPI that tests use as tools: modules, as requirements.txt pins them, and environments of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import functools
 import subprocess
 import sys
 import unittest
+import venv
 from pathlib import Path
 
-from support import scratch
+from support import REPOSITORY, scratch
+
+sys.path.insert(0, str(REPOSITORY / "tools"))
+
+from common.basics import locked  # noqa: E402
 
 LOCK = Path(__file__).with_name("requirements.txt")
 
@@ -24,3 +29,21 @@ def tool_packages() -> Path:
         raise unittest.SkipTest("needs packages of PyPI, which can't be fetched here")
     sys.path.append(str(target))
     return target
+
+
+@functools.lru_cache(maxsize=None)
+def tool_environment(name: str) -> Path:
+    """The directory of programs in the environment that NAME-requirements.txt pins. It is kept in .build for the next run."""
+    requirements = Path(__file__).with_name(f"{name}-requirements.txt")
+    directory = REPOSITORY / ".build" / f"{name}-tools"
+    wanted = f"{sys.version}\n{requirements.read_text()}"
+    marker = directory / "installed"
+    directory.parent.mkdir(exist_ok=True)
+    # Classes run at the same time, each in a process of its own.
+    with locked(directory.parent / f".{name}-tools.lock", print):
+        if not marker.is_file() or marker.read_text() != wanted:
+            venv.EnvBuilder(clear=True, with_pip=True).create(directory)
+            install = [directory / "bin" / "python", "-m", "pip", "install", "-q", "-r", requirements]
+            subprocess.run(install, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            marker.write_text(wanted)
+    return directory / "bin"

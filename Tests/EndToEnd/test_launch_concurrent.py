@@ -147,13 +147,16 @@ class Rounds(Points, CacheCase):
     def setUp(self) -> None:
         super().setUp()
         self.fill_cache()
-        begin = time.monotonic()
-        [alone] = Round(self.packed, self.cache, 1).ends()
-        self.seconds = time.monotonic() - begin
+        #: The shortest of a few: on a busy machine one alone can take so long that all kills come too late.
+        self.seconds = float("inf")
+        for _ in range(3):
+            begin = time.monotonic()
+            [alone] = Round(self.packed, self.cache, 1).ends()
+            self.seconds = min(self.seconds, time.monotonic() - begin)
+            self.clear_cache()
         #: What one launch alone writes to the cache.
         self.payload = alone.written - HELLO_BYTES
         self.assertGreater(self.payload, 0)
-        self.clear_cache()
         self.kills = 0
         self.kills_at_work = 0
         self.most_written = 0

@@ -134,9 +134,10 @@ public struct GivenSpec: Sendable {
 public func readSpec(text: String, shown: String, directory: Path) throws(SpecError) -> Spec {
   let file = try SpecFile(text: text, shown: shown, directory: directory)
   var decoder = SpecDecoder(file)
-  let spec = decoder.decode()
+  let decoded = decoder.decode()
   let problems = decoder.orderedProblems
-  guard let spec, problems.isEmpty else { throw SpecError(problems) }
+  guard var spec = decoded, problems.isEmpty else { throw SpecError(problems) }
+  spec.source = [UInt8](text.utf8)
   return spec
 }
 

@@ -41,7 +41,7 @@ public struct Spec: Sendable {
   public var place: SpecPlace
   /// The target of the onefile.
   public var target = Target.native
-  /// The content of its file; nil for a spec that is in none.
+  /// The content of its file, or the text of a spec that is in none; nil if there is neither.
   public var source: [UInt8]?
 
   public var app: App

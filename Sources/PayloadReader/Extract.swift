@@ -32,7 +32,7 @@ public func requireRoom(for size: UnpackedSize, in directory: DirectoryHandle)
   else {
     throw .noSpace(directory: path, needed: needed, available: volume.bytesAvailable)
   }
-  let nodes = UInt64(size.fileCount + size.directoryCount + size.symlinkCount) + 4
+  let nodes = UInt64(size.fileCount + size.directoryCount + size.symlinkCount) + 5
   guard volume.nodesTotal == 0 || volume.nodesAvailable >= nodes else {
     throw .noNodes(directory: path, needed: nodes, available: volume.nodesAvailable)
   }

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from examples import EXAMPLES, GUIDES, Server, free_port, packed_example
+from examples import EXAMPLES, Server, free_port, packed_example
 from images import PATH, Bind, Image, build, environment, root, run_patiently
 from spec_support import wheel
 from support import DIST, ONEFOLD, Case, make_tree, needs_program, needs_root, pack, program, run, succeed

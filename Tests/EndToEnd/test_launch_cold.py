@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from support import (

@@ -21,7 +21,7 @@ PLACEHOLDER = re.compile(r"'\.\.\.'|\.\.\.|\bN\b")
 #: Texts of the bootloader that are no messages: parts of what `help`, `inspect`, `trace` and the file in a cache directory show, and
 #: what is never shown, and a text that the launcher looks for in glibc.
 OTHERS = [
-    ", packed by ", " or newer, for ", " bytes in ", "the program ends with it, by ", " after the trailer", "; together ",
+    ", packed by ", " or newer, for ", " bytes in ", "the program ends with it, by ", "no files of older trees", " after the trailer", "; together ",
     "phase            ms   share           bytes      MB/s", "Onefold unpacked this directory, and removes it when it is not used.",
     "interrupted by signal ", " release version ", "tree id",
 ]  # fmt: skip

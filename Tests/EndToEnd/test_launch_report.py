@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
@@ -37,7 +36,6 @@ from support import (
     pack,
     probe,
     program,
-    run,
     start,
     strace,
     wait_until,

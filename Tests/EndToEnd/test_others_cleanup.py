@@ -9,7 +9,6 @@ import shutil
 import time
 import unittest
 from pathlib import Path
-from typing import Any
 
 from others_support import OthersCase
 from support import (

@@ -605,7 +605,7 @@ class Command(Case):
 
     def test_summary_as_text_goes_to_stderr(self) -> None:
         output = self.work / "packed"
-        result = onefold("pack", "--tree", self.tree, "--entry", "bin/run", "-o", output)
+        result = onefold("pack", "--tree", self.tree, "--entry", "bin/run", "--no-sbom", "-o", output)
         self.assertEqual((result.returncode, result.stdout), (0, b""))
         self.assertRegex(result.stderr, rb"\Apacked '[^']*/packed'\n  4 files, 3 directories, ")
         self.assertIn(b"tree id " + self.packed.summary["tree_id"].encode(), result.stderr)

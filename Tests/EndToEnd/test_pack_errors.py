@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import unittest
-from pathlib import Path
 from typing import Any, Sequence
 
 from support import (

@@ -9,7 +9,6 @@ import platform
 import re
 import sys
 import unittest
-from pathlib import Path
 from typing import Any, Iterator, Optional
 
 from spec_support import toml, write_files

@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from signing import PASSWORD, SignatureCase, base64_of, minisign, new_key, public, seed_of
+from signing import PASSWORD, SignatureCase, base64_of, minisign, public, seed_of
 from support import (
     NOBODY,
     ONEFOLD,

@@ -20,7 +20,7 @@ from typing import Any, Optional, Sequence
 import pip
 from examples import EXAMPLES
 from spec_support import SHORT, SpecCase, bundled_wheels
-from support import REPOSITORY, Case, needs_root, run, scratch, succeed
+from support import REPOSITORY, Case, needs_root, run, scratch
 from test_wheel import wheel
 
 sys.path.insert(0, str(REPOSITORY / "tools"))

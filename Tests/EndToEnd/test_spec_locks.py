@@ -7,8 +7,6 @@ import hashlib
 import http.server
 import json
 import os
-import re
-import sys
 import threading
 import unittest
 import zipfile
@@ -18,8 +16,6 @@ from typing import Optional, Sequence
 from spec_support import (
     SITE,
     SpecCase,
-    data,
-    pack_command,
     pack_spec,
     paths,
     project,
@@ -27,7 +23,7 @@ from spec_support import (
     wheel,
     write_files,
 )
-from support import Onefile, scratch, succeed
+from support import Onefile
 from test_spec_uv import uv_directory
 
 

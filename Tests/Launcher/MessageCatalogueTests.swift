@@ -82,6 +82,7 @@ import Testing
         .isPrivileged, .unknownVerb(path), .needsDirectory, .takesNoArguments(.files),
         .hasNoInventory,
         .unknownCheck(path), .unknownProgress(path), .closedProgress(10), .unknownParentDeath(path),
+        .unknownReuse(path),
         .unusableTrace(Self.call), .isInUse(path), .lostOutput(.noSuchFile),
       ]
     // The message of damage is that of the format, of a missing entry that of an entry that cannot be executed.

@@ -23,34 +23,66 @@ public struct OlderTrees: Sendable {
 final class EqualFiles: Sendable {
   private let manifest: Manifest
   private let older: OlderTrees
-  private let directories: DirectoryTable
+  private let root: DirectoryHandle
+  private let mostOpen: Int
   private let modes: EntryModes
+  /// The files to try, in this order.
+  private let candidates: [Int]
+  /// All directories of the new tree, from `take` on.
+  let directories = Awaited<DirectoryTable>()
   private let refusals = Atomic<Int>(0)
 
   /// A file system that refused so many links and clones has neither: hashing more files would be in vain.
   private static let mostRefusals = 16
+  /// How many files are looked at to find out whether the rest is worth it.
+  private static let samples = 64
 
   init(
-    manifest: Manifest, older: OlderTrees, directories: DirectoryTable, modes: EntryModes
+    manifest: Manifest, older: OlderTrees, root: DirectoryHandle, mostOpen: Int, modes: EntryModes
   ) {
     self.manifest = manifest
     self.older = older
-    self.directories = directories
+    self.root = root
+    self.mostOpen = mostOpen
     self.modes = modes
+    candidates = EqualFiles.candidates(manifest)
   }
 
-  /// Takes all files that it can. Returns the entries that are left: everything but these files.
+  /// Whether a sixteenth of a sample looks equal. Else looking at all files takes longer than sharing them saves.
+  var isWorthTrying: Bool {
+    let step = max(1, candidates.count / EqualFiles.samples)
+    var tried = 0
+    var found = 0
+    for place in stride(from: 0, to: candidates.count, by: step) {
+      let entry = manifest.entry(candidates[place])
+      let path = Path(manifest.path(of: candidates[place]))
+      tried += 1
+      for root in older.roots {
+        guard let status = try? root.status(of: path), entry.isLike(status, modes: modes) else {
+          continue
+        }
+        found += 1
+        break
+      }
+    }
+    return found > 0 && found * 16 >= tried
+  }
+
+  /// Makes all directories, and takes all files that it can. Returns the entries that are left: everything but these
+  /// files.
   func take(workers: Int, progress: UnpackProgress?) throws(Failure) -> EntrySet {
-    let candidates = self.candidates()
-    let work = SharedWork(count: manifest.entryCount)
+    let work = SharedWork(count: candidates.count)
     let taken = ParallelResults<Bool>(count: manifest.entryCount)
     let total = manifest.allocatedLength
     if let progress { progress(0, total) }
     runWorkers(workers) { number in
       do throws(Failure) {
+        // Meanwhile the other workers already hash.
+        if number == 0 { try self.makeDirectories() }
         let buffer = try Buffer(count: 256 << 10)
-        while let index = work.take() {
-          guard candidates.contains(index), self.take(index, buffer.bytes, work) else { continue }
+        while let place = work.take() {
+          let index = self.candidates[place]
+          guard self.take(index, buffer.bytes, work) else { continue }
           taken[index] = true
           if number == 0, let progress { progress(min(work.bytesDone, total), total) }
         }
@@ -62,17 +94,27 @@ final class EqualFiles: Sendable {
     return left
   }
 
-  /// Files with content. A file with several names in the tree is not among them, because it must keep its number
-  /// of names.
-  private func candidates() -> EntrySet {
+  private func makeDirectories() throws(Failure) {
+    var table: DirectoryTable? = nil
+    defer { directories.set(table) }
+    table = try DirectoryTable(manifest, root: root, mostOpen: mostOpen)
+  }
+
+  /// Files with content, large ones first, so that no worker ends alone with one. A file with several names in the
+  /// tree is not among them, because it must keep its number of names.
+  private static func candidates(_ manifest: Manifest) -> [Int] {
     var targets = EntrySet(count: manifest.entryCount)
     for index in 0..<manifest.entryCount where manifest.entry(index).type == .hardLink {
       targets.insert(manifest.entry(index).hardLinkTarget)
     }
-    var result = EntrySet(count: manifest.entryCount)
-    for index in 0..<manifest.entryCount where !targets.contains(index) {
-      let entry = manifest.entry(index)
-      if entry.type == .file && entry.size > 0 { result.insert(index) }
+    var result: [Int] = []
+    for isLarge in [true, false] {
+      for index in 0..<manifest.entryCount where !targets.contains(index) {
+        let entry = manifest.entry(index)
+        if entry.type == .file && entry.size > 0 && (entry.size >= 1 << 20) == isLarge {
+          result.append(index)
+        }
+      }
     }
     return result
   }
@@ -100,6 +142,7 @@ final class EqualFiles: Sendable {
     guard try entry.isContent(of: file, buffer, work) else { return false }
     // Executing it must give nobody more than the file as it is unpacked.
     guard !file.hasCapabilities else { return false }
+    guard let directories = directories.value else { return false }
     var name = Path()
     let directory = directories.locate(entry, of: manifest, name: &name)
     do throws(Failure) { try file.link(as: name, in: directory) } catch {

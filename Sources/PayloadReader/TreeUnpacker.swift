@@ -55,14 +55,15 @@ public func unpackTree(
   var left = only
   var made: DirectoryTable? = nil
   if let older {
-    let table = try DirectoryTable(manifest, root: root, mostOpen: mostOpen)
     timeline.begin(.reuse)
-    let equal = EqualFiles(manifest: manifest, older: older, directories: table, modes: modes)
-    let entries = try equal.take(workers: workers, progress: progress)
-    try requireRoom(for: UnpackedSize(manifest, only: entries), in: older.cache)
+    let equal = EqualFiles(
+      manifest: manifest, older: older, root: root, mostOpen: mostOpen, modes: modes)
+    if equal.isWorthTrying {
+      left = try equal.take(workers: workers, progress: progress)
+      made = equal.directories.value
+    }
+    try requireRoom(for: UnpackedSize(manifest, only: left), in: older.cache)
     timeline.begin(.unpack)
-    left = entries
-    made = table
   }
   let unpacker = TreeUnpacker(
     payload: payload, manifest: manifest, only: left, root: root, modes: modes, mostOpen: mostOpen,

@@ -19,7 +19,7 @@ from .timing import Case, Run, launch, take_turns
 from .trees import Tree, stretches, synthetic
 
 # The figures of the design.
-BOOTLOADER_BYTES = 432_000
+BOOTLOADER_BYTES = 434_000
 TO_ARCHIVE = 1.02
 TO_PYINSTALLER = 1
 PACK_TO_ZSTD = 1.10

@@ -229,7 +229,8 @@ class Sign(SignatureCase):
 
     def damaged_key(self) -> bytes:
         content = bytearray(self.key.read_bytes())
-        content[-60] ^= 1
+        # Another letter of base64.
+        content[-60] = ord("B") if content[-60] == ord("A") else ord("A")
         return bytes(content)
 
     def test_files_that_are_no_onefile(self) -> None:

@@ -80,9 +80,4 @@ extension Path {
     bytes.prefix { $0 != UInt8(ascii: "=") }
   }
 
-  fileprivate func joined(_ bytes: ArraySlice<UInt8>) -> Path {
-    var result = self
-    result.append(contentsOf: bytes)
-    return result
-  }
 }

@@ -24,7 +24,7 @@ public func alternatives(_ items: [String]) -> String {
 }
 
 /// Removes surrounding white space.
-func trimmed(_ text: some StringProtocol) -> String {
+public func trimmed(_ text: some StringProtocol) -> String {
   let start = text.drop { $0.isWhitespace }
   return String(start.reversed().drop { $0.isWhitespace }.reversed())
 }

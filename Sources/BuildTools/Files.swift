@@ -219,3 +219,12 @@ public func treeDigest(_ root: Path, workers: Int) throws(Failure) -> Digest {
   }
   return hasher.finish()
 }
+
+/// Resolves "." and ".." of a path from a root, as a text. Returns it without slashes at its ends.
+public func normalizedPath(_ path: String) -> String {
+  var parts: [Substring] = []
+  for part in path.split(separator: "/") {
+    if part == ".." { _ = parts.popLast() } else if part != "." { parts.append(part) }
+  }
+  return parts.joined(separator: "/")
+}

@@ -68,20 +68,11 @@ public struct SystemPackages {
     let prefix = root.string == "/" ? "" : ProcessContext.absolutePath(root).string
     var names: [String] = []
     for path in paths.reversed() where path.hasPrefix(prefix) {
-      let name = resolved(String(path.dropFirst(prefix.utf8.count)))
+      let name = "/" + normalizedPath(String(path.dropFirst(prefix.utf8.count)))
       names.append(name)
       names.append(name.hasPrefix("/usr/") ? String(name.dropFirst(4)) : "/usr" + name)
     }
     return names
-  }
-
-  /// Without "." and "..", as a text.
-  private func resolved(_ path: String) -> String {
-    var parts: [Substring] = []
-    for part in path.split(separator: "/") where part != "." {
-      if part == ".." { _ = parts.popLast() } else { parts.append(part) }
-    }
-    return "/" + parts.joined(separator: "/")
   }
 
   private func run(_ program: HostProgram, _ arguments: [String]) throws(Failure) -> [String] {

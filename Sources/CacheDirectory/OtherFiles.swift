@@ -65,7 +65,7 @@ extension CacheDirectory {
       guard let status = try? handle.status(of: name), status.device == device,
         status.changed.isLater(than: time), packed.isLike(status, modes: cachedModes),
         let file = try? FileDescriptor.open(name, in: handle, .readNoFollow),
-        (try? packed.isContent(of: file, buffer.bytes, SharedWork(count: 0))) == true
+        (try? packed.isContent(of: file, buffer.bytes)) == true
       else { continue }
       try? handle.removeFile(name)
     }

@@ -87,12 +87,12 @@ public struct DistributionMetadata: Equatable, Sendable {
       if line.isEmpty { break }
       if line.first == " " || line.first == "\t" {
         guard !headers.isEmpty else { continue }
-        headers[headers.count - 1].value += "\n" + line.trimmed
+        headers[headers.count - 1].value += "\n" + trimmed(line)
         continue
       }
       guard let colon = line.firstIndex(of: ":") else { continue }
       headers.append(
-        (line[..<colon].lowercased(), line[line.index(after: colon)...].trimmed))
+        (line[..<colon].lowercased(), trimmed(line[line.index(after: colon)...])))
     }
     return headers
   }
@@ -135,7 +135,7 @@ public struct DistributionMetadata: Equatable, Sendable {
     if let homepage { add("website", homepage) }
     for project in projects {
       guard let comma = project.firstIndex(of: ",") else { continue }
-      let url = project[project.index(after: comma)...].trimmed
+      let url = trimmed(project[project.index(after: comma)...])
       switch project[..<comma].lowercased().filter({ $0.isLetter }) {
       case "homepage": add("website", url)
       case "source", "sourcecode", "repository", "github", "code": add("vcs", url)
@@ -152,17 +152,8 @@ public struct DistributionMetadata: Equatable, Sendable {
 
   /// The first line that is not empty, cut at `longest` characters.
   static func shortened(_ text: String) -> String {
-    let line = text.split(whereSeparator: \.isNewline).map(\.trimmed).first { !$0.isEmpty } ?? ""
+    let line =
+      text.split(whereSeparator: \.isNewline).map { trimmed($0) }.first { !$0.isEmpty } ?? ""
     return line.count > longest ? String(line.prefix(longest)) + "..." : line
-  }
-}
-
-extension Substring {
-  /// Without white space at both ends.
-  var trimmed: String {
-    var text = self
-    while let first = text.first, first.isWhitespace { text.removeFirst() }
-    while let last = text.last, last.isWhitespace { text.removeLast() }
-    return String(text)
   }
 }

@@ -11,17 +11,17 @@ public struct Requirement: Equatable, Sendable {
 
   /// Parses a requirement; nil if it is not one. The versions are not kept.
   public init?(_ text: String) {
-    var rest = text.trimmedSubstring
+    var rest = trimmed(text)[...]
     let end = rest.firstIndex { !Requirement.isNameCharacter($0) } ?? rest.endIndex
     guard let name = normalizedDistributionName(String(rest[..<end])) else { return nil }
     self.name = name
     extras = []
-    rest = rest[end...].trimmedSubstring
+    rest = trimmed(rest[end...])[...]
     if rest.first == "[" {
       guard let close = rest.firstIndex(of: "]") else { return nil }
       let names = rest[rest.index(after: rest.startIndex)..<close].split(separator: ",")
-      extras = names.map { normalizedName($0.trimmed) }.filter { !$0.isEmpty }
-      rest = rest[rest.index(after: close)...].trimmedSubstring
+      extras = names.map { normalizedName(trimmed($0)) }.filter { !$0.isEmpty }
+      rest = trimmed(rest[rest.index(after: close)...])[...]
     }
     // A URL may hold semicolons: its marker begins after white space.
     let isURL = rest.first == "@"
@@ -40,14 +40,5 @@ public struct Requirement: Equatable, Sendable {
 
   private static func isNameCharacter(_ character: Character) -> Bool {
     character.isASCII && (character.isLetter || character.isNumber || "-_.".contains(character))
-  }
-}
-
-extension StringProtocol {
-  fileprivate var trimmedSubstring: Substring {
-    var text = Substring(self)
-    while let first = text.first, first.isWhitespace { text.removeFirst() }
-    while let last = text.last, last.isWhitespace { text.removeLast() }
-    return text
   }
 }

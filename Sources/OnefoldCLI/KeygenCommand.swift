@@ -24,7 +24,7 @@ let keygenCommand = Command(
 func runKeygen(_ arguments: Arguments) throws(Failure) {
   if arguments.has("--json") { try requireStandardOutput() }
   let path = arguments.positional[0]
-  let publicPath = arguments.value("--public-key") ?? path.appending(suffix: ".pub")
+  let publicPath = arguments.value("--public-key") ?? path.joined(Path(".pub").bytes)
   if arguments.has("--no-password") {
     try refuse([passwordOption.name], in: arguments, "does not go with '--no-password'")
   }
@@ -81,13 +81,4 @@ private func report(
       ("key_id", .string(key.id.text.string)), ("public_key", .string(key.base64.string)),
     ]
   try writeData(JSON.object(members).encoded)
-}
-
-extension Path {
-  /// This path with an ending after its last component.
-  func appending(suffix: String) -> Path {
-    var path = self
-    path.append(contentsOf: [UInt8](suffix.utf8))
-    return path
-  }
 }

@@ -57,13 +57,7 @@ final class EqualFiles: Sendable {
       let entry = manifest.entry(candidates[place])
       let path = Path(manifest.path(of: candidates[place]))
       tried += 1
-      for root in older.roots {
-        guard let status = try? root.status(of: path), entry.isLike(status, modes: modes) else {
-          continue
-        }
-        found += 1
-        break
-      }
+      if older.roots.contains(where: { (try? like(entry, at: path, in: $0)) != nil }) { found += 1 }
     }
     return found > 0 && found * 16 >= tried
   }
@@ -119,6 +113,15 @@ final class EqualFiles: Sendable {
     return result
   }
 
+  /// The status of the file at `path`; nil if there is none that looks equal.
+  private func like(
+    _ entry: Manifest.Entry, at path: Path, in root: DirectoryHandle
+  ) throws(Failure) -> FileStatus? {
+    guard let status = try root.statusIfExists(of: path), entry.isLike(status, modes: modes)
+    else { return nil }
+    return status
+  }
+
   @inline(never)
   private func take(_ index: Int, _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork)
     -> Bool
@@ -136,8 +139,7 @@ final class EqualFiles: Sendable {
     _ entry: Manifest.Entry, at path: Path, in root: DirectoryHandle,
     _ buffer: UnsafeMutableRawBufferPointer, _ work: SharedWork
   ) throws(Failure) -> Bool {
-    guard let status = try root.statusIfExists(of: path), entry.isLike(status, modes: modes)
-    else { return false }
+    guard let status = try like(entry, at: path, in: root) else { return false }
     let file = try FileDescriptor.open(path, in: root, .readNoFollow)
     guard try entry.isContent(of: file, buffer, work) else { return false }
     // Executing it must give nobody more than the file as it is unpacked.
@@ -189,12 +191,12 @@ extension Manifest.Entry {
   ///
   /// - Parameters:
   ///   - buffer: Receives parts of the content.
-  ///   - work: Counts the bytes. If it must stop, the result is false.
+  ///   - work: Counts the bytes; nil: nobody does. If it must stop, the result is false.
   /// - Throws: "read".
   @inline(never)
   public func isContent(
     of file: borrowing FileDescriptor, _ buffer: UnsafeMutableRawBufferPointer,
-    _ work: SharedWork
+    _ work: SharedWork? = nil
   ) throws(Failure) -> Bool {
     var hasher = SHA256Hasher()
     var offset: UInt64 = 0
@@ -203,8 +205,10 @@ extension Manifest.Entry {
       count = try file.read(into: buffer, at: Int64(offset))
       hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       offset += UInt64(count)
-      work.add(bytes: count)
-      guard !work.mustStop() else { return false }
+      if let work {
+        work.add(bytes: count)
+        guard !work.mustStop() else { return false }
+      }
     }
     let isWhole = offset == size
     return hasher.finish() == hash && isWhole

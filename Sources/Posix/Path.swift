@@ -76,6 +76,13 @@ public struct Path: Sendable {
     storage.append(0)
   }
 
+  /// This path with `bytes` after its last component.
+  public func joined(_ bytes: ArraySlice<UInt8>) -> Path {
+    var result = self
+    result.append(contentsOf: bytes)
+    return result
+  }
+
   /// The path of `name` in this directory; `name` itself if this path is empty.
   public func appending(_ name: [UInt8]) -> Path { appending(name[...]) }
 

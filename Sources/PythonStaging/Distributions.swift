@@ -53,15 +53,6 @@ func listDistributions(_ layout: Layout) throws(Failure) -> [Distribution] {
   return found
 }
 
-/// Resolves "." and "..".
-func normalizedPath(_ path: String) -> String {
-  var parts: [Substring] = []
-  for part in path.split(separator: "/") {
-    if part == ".." { _ = parts.popLast() } else if part != "." { parts.append(part) }
-  }
-  return parts.joined(separator: "/")
-}
-
 // MARK: Installing
 
 /// pip or uv on the build machine.

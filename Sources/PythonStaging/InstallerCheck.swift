@@ -1,3 +1,5 @@
+import AppSpec
+
 /// A problem that an installer finds in the installed distributions.
 struct RequirementProblem: Equatable, Sendable {
   enum Kind: Sendable {
@@ -18,7 +20,7 @@ struct RequirementProblem: Equatable, Sendable {
 func requirementProblems(in text: String) -> [RequirementProblem]? {
   var problems: [RequirementProblem] = []
   var announced: Int? = nil
-  for line in text.split(separator: "\n").map({ String(trimmed($0)) }) where !line.isEmpty {
+  for line in text.split(separator: "\n").map({ trimmed($0) }) where !line.isEmpty {
     if isRemark(line) { continue }
     if let count = announcedProblems(line) {
       announced = count
@@ -58,10 +60,4 @@ private func isRemark(_ line: String) -> Bool {
   ["WARNING: ", "DEPRECATION: ", "[notice] ", "warning: ", "Using Python ", "Checked "].contains {
     line.hasPrefix($0)
   }
-}
-
-private func trimmed(_ line: Substring) -> Substring {
-  var rest = line.drop(while: \.isWhitespace)
-  while let last = rest.last, last.isWhitespace { rest.removeLast() }
-  return rest
 }

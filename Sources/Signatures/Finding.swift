@@ -4,9 +4,7 @@ public import Posix
 
 /// The name of the file that holds the signature of `file`: with ".minisig" after it.
 public func signaturePath(of file: Path) -> Path {
-  var path = file
-  path.append(contentsOf: [UInt8](".minisig".utf8))
-  return path
+  file.joined(Path(".minisig").bytes)
 }
 
 /// The bytes after the trailer.

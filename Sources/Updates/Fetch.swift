@@ -473,7 +473,5 @@ private let elfMagic: [UInt8] = [0x7F, 0x45, 0x4C, 0x46]
 
 /// Where `--keep-previous` leaves the old file.
 func previousPath(of place: OutputPlace) -> Path {
-  var path = place.path
-  path.append(contentsOf: [UInt8](".previous".utf8))
-  return path
+  place.path.joined(Path(".previous").bytes)
 }

@@ -14,6 +14,7 @@ from disks import FILE_SYSTEMS, Disk, make_image
 from support import (
     AS_NOBODY,
     MTIME,
+    NOBODY,
     Case,
     Directory,
     File,
@@ -88,6 +89,13 @@ class ReuseCase(Case):
     def setUp(self) -> None:
         super().setUp()
         self.assertLaunched(self.old.launch(cache=self.cache))
+
+    def pair(self, files: dict[str, Any]) -> list[Onefile]:
+        """Two versions that differ in one file, of the trees `first` and `second`."""
+        return [
+            pack(make_tree(self.work / name, {**files, "name": name.encode()}), self.work / f"{name} packed")
+            for name in ("first", "second")
+        ]
 
     def launch_new(self, **options: Any) -> None:
         self.assertSucceeded(self.new.launch(cache=self.cache, **options), b"second\n")
@@ -263,10 +271,7 @@ class NotShared(ReuseCase):
     def test_any_error_means_that_files_are_unpacked(self) -> None:
         # Hard links of the tree itself need the same system call.
         names = {name: entry for name, entry in entries().items() if not isinstance(entry, HardLink)}
-        old, new = (
-            pack(make_tree(self.work / name, {**names, "name": name.encode()}), self.work / f"{name} packed")
-            for name in ("first", "second")
-        )
+        old, new = self.pair(names)
         self.assertLaunched(old.launch(cache=self.cache))
         for error in ("EXDEV", "EMLINK", "EPERM", "ENOENT", "EACCES", "ENOSYS"):
             with self.subTest(error):
@@ -282,10 +287,7 @@ class NotShared(ReuseCase):
     def test_without_links_and_clones_it_soon_gives_up(self) -> None:
         """Else every file would be hashed and then unpacked."""
         names = {"run": program(), **{f"file {i}": noise(100, f"{i}") for i in range(100)}}
-        old, new = (
-            pack(make_tree(self.work / name, {**names, "name": name.encode()}), self.work / f"{name} packed")
-            for name in ("first", "second")
-        )
+        old, new = self.pair(names)
         self.assertLaunched(old.launch(cache=self.cache))
         traced = new.trace(cache=self.cache, inject=["linkat:error=EPERM", "ioctl:error=EOPNOTSUPP"])
         self.assertLaunched(traced.result)
@@ -457,13 +459,17 @@ class Room(ReuseCase):
     def setUp(self) -> None:
         Case.setUp(self)
 
+    def small_disk(self) -> tuple[Mounts, Path]:
+        """A disk with room for one tree, and a cache directory there that has the old one."""
+        mounts = Mounts(self)
+        cache = mounts.tmpfs(self.work / "disk", "size=1m,mode=0700") / "cache"
+        self.assertLaunched(mounts.launch(self.old, cache=cache))
+        return mounts, cache
+
     @needs_root
     def test_an_update_needs_room_for_what_is_new(self) -> None:
         """The disk has no room for the whole tree."""
-        mounts = Mounts(self)
-        disk = mounts.tmpfs(self.work / "disk", "size=1m,mode=0700")
-        cache = disk / "cache"
-        self.assertLaunched(mounts.launch(self.old, cache=cache))
+        mounts, cache = self.small_disk()
         environment = {"ONEFOLD_REUSE": "0"}
         refused = mounts.launch(self.new, cache=cache, environment=environment)
         self.assertRefused(refused, "not enough space", cache)
@@ -472,11 +478,8 @@ class Room(ReuseCase):
 
     @needs_root
     def test_too_little_room_for_what_is_new(self) -> None:
-        mounts = Mounts(self)
-        disk = mounts.tmpfs(self.work / "disk", "size=1m,mode=0700")
-        cache = disk / "cache"
-        self.assertLaunched(mounts.launch(self.old, cache=cache))
-        filler = mounts.inside(disk) / "filler"
+        mounts, cache = self.small_disk()
+        filler = mounts.inside(cache.parent) / "filler"
         with filler.open("wb", buffering=0) as file:
             try:
                 while True:
@@ -490,10 +493,7 @@ class Room(ReuseCase):
     def test_clones_where_a_link_can_t_be(self) -> None:
         # Hard links of the tree itself need the same system call.
         files = {name: entries()[name] for name in ("run", "library/large.bin", "library/hole")}
-        old, new = (
-            pack(make_tree(self.work / name, {**files, "name": name.encode()}), self.work / f"{name} packed")
-            for name in ("first", "second")
-        )
+        old, new = self.pair(files)
         for kind in ("btrfs", "xfs"):
             with self.subTest(kind):
                 mounts = Mounts(self)
@@ -514,15 +514,18 @@ class Users(ReuseCase):
         Case.setUp(self)
 
     @needs_root
-    def test_root_s_shared_tree_gives_nothing_to_a_user(self) -> None:
-        self.assertLaunched(self.old.launch(cache=self.cache))
-        own = self.work / "own"
-        own.mkdir()
-        os.chown(own, 65534, 65534)
-        result = self.new.launch(cache=own / "cache", **AS_NOBODY)
-        self.assertSucceeded(result, b"second\n")
-        linked = [p for p in self.new.tree(own / "cache").rglob("*") if p.is_file() and p.stat().st_nlink > 1]
-        self.assertEqual({p.name for p in linked}, {"module.py", "again", "link"})
+    def test_root_s_tree_gives_nothing_to_a_user(self) -> None:
+        """Root launched the old version with the user's cache directory."""
+        for give in (False, True):
+            with self.subTest(of_root=give):
+                cache = self.new_directory() / "cache"
+                os.chown(cache.parent, NOBODY, NOBODY)
+                self.assertLaunched(self.old.launch(cache=cache, **AS_NOBODY))
+                if give:
+                    succeed(run(["chown", "-R", "0:0", cache / self.old.tree_name]))
+                self.assertSucceeded(self.new.launch(cache=cache, **AS_NOBODY), b"second\n")
+                shared = self.new.tree(cache) / "library" / "large.bin"
+                self.assertEqual(shared.stat().st_nlink, 1 if give else 2)
 
 
 if __name__ == "__main__":

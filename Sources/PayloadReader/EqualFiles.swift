@@ -34,7 +34,8 @@ final class EqualFiles: Sendable {
 
   /// A file system that refused so many links and clones has neither: hashing more files would be in vain.
   private static let mostRefusals = 16
-  /// How many files are looked at to find out whether the rest is worth it.
+  /// At least so many files, if there are, and less than twice as many, are looked at to find out whether the rest is
+  /// worth it.
   private static let samples = 64
 
   init(

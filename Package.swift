@@ -56,7 +56,9 @@ let package = Package(
     .target(name: "CTrimmed"),
     .target(
       name: "Launcher",
-      dependencies: ["PayloadFormat", "PayloadReader", "CacheDirectory", "Posix", "Reporting"],
+      dependencies: [
+        "PayloadFormat", "PayloadReader", "CacheDirectory", "ContentHash", "Posix", "Reporting",
+      ],
       path: "Bootloader/Launcher", swiftSettings: shared),
     .executableTarget(
       name: "Bootloader", dependencies: ["Launcher", "Posix", "CTrimmed"], path: "Bootloader",

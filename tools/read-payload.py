@@ -177,15 +177,27 @@ FIELDS: dict[int, Field] = {
     12: Field("keep", once=True, required=False, critical=False),
     13: Field("die-with-parent", once=True, required=False, critical=False),
     14: Field("reuse", once=True, required=False, critical=False),
+    15: Field("listen", once=True, required=False, critical=False),
+    16: Field("handover", once=True, required=False, critical=False),
+    17: Field("if-taken", once=True, required=False, critical=False),
+    18: Field("instance", once=True, required=False, critical=False),
+    19: Field("instance-key", once=True, required=False, critical=False),
+    20: Field("command", once=False, required=False, critical=False),
 }
 
 RECORD_HEADER = struct.Struct("<4sHHI")
 FIELD_HEADER = struct.Struct("<HHI")
 
 NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-")
-TARGETS = (b"x86_64-linux", b"aarch64-linux")
-CHECKS = (b"seal", b"dirs", b"files", b"full")
-PARENT_DEATHS = (b"kill", b"term")
+CHOICES = {
+    "target": (b"x86_64-linux", b"aarch64-linux"),
+    "check": (b"seal", b"dirs", b"files", b"full"),
+    "die-with-parent": (b"kill", b"term"),
+    "reuse": (b"no",),
+    "handover": (b"descriptor", b"port"),
+    "if-taken": (b"fail", b"free"),
+    "instance": (b"single", b"replace"),
+}
 DAYS = re.compile(rb"0|[1-9][0-9]{0,4}")
 MAXIMUM_DAYS = 36_500
 GLIBC = re.compile(rb"(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
@@ -220,14 +232,21 @@ def parse_record(data: bytes) -> dict[str, list[bytes]]:
         need(is_valid_value(field.name, value), f"record: {field.name}: not a valid value")
         values[field.name].append(value)
     need(at == len(data), "record: bytes after the last field")
+    names = [command.split(b"\0")[0] for command in values["command"]]
+    need(len(set(names)) == len(names), "record: two commands have one name")
     for field in FIELDS.values():
         need(bool(values[field.name]) or not field.required, f"record: no {field.name}")
     return values
 
 
 def is_valid_value(field: str, value: bytes) -> bool:
+    if field == "command":
+        *parts, end = value.split(b"\0")
+        return not end and len(parts) >= 2 and is_valid_value("name", parts[0]) and is_valid_path(parts[1])
     if 0 in value:
         return False
+    if field in CHOICES:
+        return value in CHOICES[field]
     if field == "name":
         return 1 <= len(value) <= 64 and NAME_BYTES.issuperset(value) and value[0] not in b".-"
     if field in ("version", "packer"):
@@ -237,20 +256,12 @@ def is_valid_value(field: str, value: bytes) -> bool:
     if field == "glibc":
         version, space, path = value.partition(b" ")
         return bool(GLIBC.fullmatch(version) and space) and is_valid_path(path)
-    if field == "check":
-        return value in CHECKS
     if field == "keep":
         return bool(DAYS.fullmatch(value)) and int(value) <= MAXIMUM_DAYS
-    if field == "die-with-parent":
-        return value in PARENT_DEATHS
-    if field == "reuse":
-        return value == b"no"
     if field == "set":
         return value.find(b"=") > 0
     if field == "unset":
         return value != b"" and b"=" not in value
-    if field == "target":
-        return value in TARGETS
     return True
 
 

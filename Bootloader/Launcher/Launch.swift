@@ -11,25 +11,56 @@ func launch(
 ) throws(Failure) {
   var death: ParentDeath? = nil
   var watch: ParentWatch? = nil
-  if case .always(let signal) = parentDeath {
+  switch parentDeath {
+  case .always(let signal):
     watch = try ParentWatch()
     death = signal
+  case .descriptor(let descriptor, let signal):
+    watch = try ParentWatch(descriptor)
+    death = signal
+  case .byRecord, .never: break
   }
   let payload = try own.read()
-  if case .byRecord = parentDeath, payload.record.parentDeath != nil { watch = try ParentWatch() }
+  let record = payload.record
+  if case .byRecord = parentDeath, record.parentDeath != nil { watch = try ParentWatch() }
+  let command = try Settings.command(record, startedAs: arguments.first)
+  // Commands run beside the program.
+  var instance: InstanceLock?
+  if command == nil, let policy = record.instance {
+    instance = try InstanceLock.take(record, policy)
+  }
+  let listener = command == nil ? try Listener(record) : nil
+  do throws(Failure) {
+    if let listener { report.listening(listener.address) }
+    try instance?.write(record, listener?.address.text ?? "", file: payload.path)
+    try execute(
+      payload, command, listener, arguments, report, watch, death ?? record.parentDeath ?? .kill)
+  } catch {
+    listener?.discard()
+    throw error
+  }
+}
+
+/// Makes the tree ready and executes the program or the command.
+@inline(never)
+private func execute(
+  _ payload: Payload, _ command: LaunchRecord.Command?, _ listener: Listener?, _ arguments: [Path],
+  _ report: Report, _ watch: ParentWatch?, _ death: ParentDeath
+) throws(Failure) {
   let tree = try ready(payload, willRun: true, report)
   if tree.wasUnpacked {
     report.timeline.begin(.cleanUp)
     cleanUp(after: tree, payload.record, report)
   }
   report.timeline.begin(.exec)
-  let program = Program(
-    payload.record, root: tree.root, executable: payload.path, arguments.dropFirst(),
-    environment: ProcessContext.environmentEntries())
+  var program = Program(
+    payload.record, root: tree.root, executable: payload.path, arguments, command: command,
+    listener: listener?.placeholders, environment: ProcessContext.environmentEntries())
   report.ready(unpacked: tree.wasUnpacked)
   report.writeTrace()
+  try listener?.handOver(&program.environment, payload.record)
   // Last: nothing is cleaned up after this call.
-  try watch?.set(death ?? payload.record.parentDeath ?? .kill)
+  try watch?.set(death)
   try program.execute()
 }
 

@@ -1,4 +1,7 @@
+import PayloadFormat
+import PayloadReader
 import Posix
+import Reporting
 
 /// Exit codes of a launch that does not reach the program, the same as those of `env` and `timeout`
 /// (docs/launch.md).
@@ -8,6 +11,12 @@ enum ExitCode {
   static var cannotExecute: Int32 { 126 }
   /// The entry does not exist.
   static var notFound: Int32 { 127 }
+  /// Another program listens at the address.
+  static var addressTaken: Int32 { 120 }
+  static var isRunning: Int32 { 121 }
+  static var notStopped: Int32 { 122 }
+  /// That of `systemctl status`, by the Linux Standard Base.
+  static var notRunning: Int32 { 3 }
 }
 
 extension Failure {
@@ -60,8 +69,75 @@ extension Failure {
   }
 
   static func unknownParentDeath(_ value: Path) -> Failure {
-    .refused("unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
+    .refused(
+      "unknown value \(value.quoted) of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term, fd:N, fd:N:kill, fd:N:term or 0"
+    )
   }
+
+  static func badParentDescriptor(_ descriptor: Int32, _ errno: Errno) -> Failure {
+    let reason: Text = errno == .invalidArgument ? "is neither a pipe nor a socket" : "is not open"
+    return .refused("descriptor \(descriptor), which ONEFOLD_DIE_WITH_PARENT names, \(reason)")
+  }
+
+  static func unknownCommand(_ name: Path) -> Failure {
+    .refused("unknown command \(name.quoted) in ONEFOLD_COMMAND: ONEFOLD=help lists them")
+  }
+
+  // Listening.
+
+  static func unknownAddress(_ text: Path, isTooLong: Bool) -> Failure {
+    let reason: Text =
+      isTooLong
+      ? "a path has 107 bytes at most"
+      : "use PORT, ADDRESS:PORT, [ADDRESS]:PORT or unix:/PATH, with a numeric address"
+    return .refused("cannot listen on \(text.quoted): \(reason)")
+  }
+
+  static var noPassedSocket: Failure {
+    .refused("descriptor 3, which LISTEN_FDS counts, is no socket")
+  }
+
+  static func addressTaken(_ address: Text, by process: Text?) -> Failure {
+    Failure(
+      .addressTaken,
+      "cannot listen on \(address): \(process ?? "another program") has it; stop that, or set ONEFOLD_LISTEN to another address"
+    )
+  }
+
+  // One instance.
+
+  static func isRunning(_ record: LaunchRecord, _ instance: RunningInstance) -> Failure {
+    Failure(
+      .isRunning,
+      "\(escapedText(record.name)) is already running: \(instance.place); ONEFOLD=stop ends it")
+  }
+
+  static func notRunning(_ record: LaunchRecord) -> Failure {
+    Failure(.notRunning, "\(escapedText(record.name)) is not running")
+  }
+
+  static func hasNotStopped(_ record: LaunchRecord, _ instance: RunningInstance, _ seconds: UInt32)
+    -> Failure
+  {
+    Failure(
+      .notStopped,
+      "\(escapedText(record.name)) still runs \(counted(UInt64(seconds), "second")) after SIGTERM: \(instance.place)"
+    )
+  }
+
+  static func cannotStop(_ record: LaunchRecord, _ instance: RunningInstance, _ errno: Errno)
+    -> Failure
+  {
+    Failure(
+      .notStopped,
+      "cannot stop \(escapedText(record.name)), \(instance.place): \(errno.description)")
+  }
+
+  static var stopArguments: Failure {
+    .refused("ONEFOLD=stop takes seconds to wait, and 'kill' to use SIGKILL then")
+  }
+
+  static var statusArguments: Failure { .refused("ONEFOLD=status takes no argument but 'json'") }
 
   static func unusableTrace(_ failure: Failure) -> Failure {
     .refused("\(failure.description); set ONEFOLD_TRACE to a file that can be written")
@@ -86,6 +162,10 @@ extension Failure {
     switch kind {
     case .notExecutable: ExitCode.cannotExecute
     case .noEntry: ExitCode.notFound
+    case .addressTaken: ExitCode.addressTaken
+    case .isRunning: ExitCode.isRunning
+    case .notRunning: ExitCode.notRunning
+    case .notStopped: ExitCode.notStopped
     default: ExitCode.failure
     }
   }
@@ -103,7 +183,7 @@ extension Failure {
       "\(description): use a newer system, or ask for a file built on an older one"
     case .noDirectory:
       "\(description); set ONEFOLD_CACHE to a directory of yours that allows execution"
-    case .system, .interrupted, .occupied, .notExecutable, .noEntry, .usage, .refused:
+    default:
       description
     }
   }

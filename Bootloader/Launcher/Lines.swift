@@ -14,6 +14,7 @@ enum Lines {
   static func removed(_ path: Path) -> Text { "removed \(path.quoted)" }
   static func moved(_ path: Path) -> Text { "moved the program's own files to \(path.quoted)" }
   static func inUse(_ path: Path) -> Text { "in use: \(path.quoted)" }
+  static func stopped(_ name: Text, _ place: Text) -> Text { "stopped \(name), \(place)" }
   static var nothingToRemove: Text { "there is nothing to remove" }
 
   // What takes long, before the figures of `TerminalProgress`. `name` is the escaped name of the application.

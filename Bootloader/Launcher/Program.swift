@@ -6,34 +6,44 @@ public struct Program: Sendable {
   public let entry: Path
   /// All arguments, with the entry as argument 0.
   public let arguments: [Path]
-  public let environment: [Path]
+  public var environment: [Path]
 
   /// Variables that concern one launch only. The program does not get them: another onefile that it starts must
   /// not obey them.
   public static var ownVariables: [Path] {
     [
       Path("ONEFOLD"), Path("ONEFOLD_PROGRESS"), Path("ONEFOLD_TRACE"),
-      Path("ONEFOLD_DIE_WITH_PARENT"), Path("ONEFOLD_REUSE"),
+      Path("ONEFOLD_DIE_WITH_PARENT"), Path("ONEFOLD_REUSE"), Path("ONEFOLD_LISTEN"),
+      Path("ONEFOLD_COMMAND"),
     ]
   }
 
   /// - Parameters:
   ///   - root: The absolute path of the unpacked tree.
   ///   - executable: The absolute path of the onefile.
-  ///   - given: The user's arguments, without argument 0.
+  ///   - given: The arguments of the launcher, with argument 0.
+  ///   - command: What to launch instead of the record's program.
+  ///   - listener: The values of the placeholders for the address that the launcher keeps for the program.
   ///   - environment: The launcher's environment, each entry "NAME=value".
   public init(
-    _ record: LaunchRecord, root: Path, executable: Path, _ given: ArraySlice<Path>,
+    _ record: LaunchRecord, root: Path, executable: Path, _ given: [Path],
+    command: LaunchRecord.Command? = nil, listener: (address: [UInt8], port: [UInt8])? = nil,
     environment: [Path]
   ) {
-    entry = root.appending(record.entry)
-    let placeholders = Placeholders(root: root.bytes, executable: executable.bytes)
+    entry = root.appending(command?.entry ?? record.entry)
+    let placeholders = Placeholders(
+      root: root.bytes, executable: executable.bytes, listener: listener)
     var all = [entry]
-    for argument in record.arguments { all.append(Path(placeholders.filled(argument))) }
-    all.append(contentsOf: given)
+    for argument in command?.arguments ?? record.arguments {
+      all.append(Path(placeholders.filled(argument)))
+    }
+    all.append(contentsOf: given.dropFirst())
     arguments = all
     self.environment = makeEnvironment(
       record, placeholders, root: root, executable: executable, from: environment)
+    if let name = given.first {
+      self.environment.setVariable(Path("ONEFOLD_ARGV0=").joined(name.bytes))
+    }
   }
 }
 

@@ -30,6 +30,8 @@ final class Report: @unchecked Sendable {
     }
   }
 
+  func listening(_ address: SocketAddress) { lines?.listening(address) }
+
   func start(_ record: LaunchRecord) {
     lines?.start(name: record.name, version: record.version)
     title = escapedText(record.name)

@@ -36,6 +36,8 @@ enum Settings {
     case byRecord, never
     /// Even if the record does not ask for it. `signal` overrides the record's signal.
     case always(signal: ParentDeath?)
+    /// When the other end of a pipe or socket is closed.
+    case descriptor(Int32, signal: ParentDeath?)
   }
 
   static func parentDeath(
@@ -45,7 +47,42 @@ enum Settings {
     if value.elementsEqual(Path("0")) { return .never }
     if value.elementsEqual(Path("1")) { return .always(signal: nil) }
     if let signal = ParentDeath(named: value.bytes) { return .always(signal: signal) }
+    let parts = pieces(of: [UInt8](value.bytes), at: UInt8(ascii: ":"))
+    if parts.count == 2 || parts.count == 3, Path("fd").elementsEqual(Path(parts[0])),
+      let number = decimalNumber(parts[1]), number <= UInt32(Int32.max)
+    {
+      let signal = parts.count == 3 ? ParentDeath(named: parts[2]) : nil
+      if parts.count == 2 || signal != nil { return .descriptor(Int32(number), signal: signal) }
+    }
     throw .unknownParentDeath(value)
+  }
+
+  /// The address to listen on: the variable overrides the launch record. Nil if there is none.
+  static func listen(
+    _ record: LaunchRecord, _ value: Path? = ProcessContext.variable("ONEFOLD_LISTEN")
+  ) -> Path? {
+    value ?? (record.listen.isEmpty ? nil : expanded(record.listen))
+  }
+
+  /// A text of the launch record with the values of its `{env:NAME}`.
+  static func expanded(_ text: [UInt8]) -> Path {
+    let environment = ProcessContext.environmentEntries()
+    let value = LaunchRecord.expandVariable(
+      [UInt8(ascii: "=")] + text, Placeholders([], doubled: .areLiteral)
+    ) { environment.variable($0[...]) }
+    return Path([UInt8](value.dropFirst()))
+  }
+
+  /// What to launch instead of the program: the command that the variable names, or else that of the name by which
+  /// the file was started.
+  static func command(
+    _ record: LaunchRecord, startedAs name: Path?,
+    _ value: Path? = ProcessContext.variable("ONEFOLD_COMMAND")
+  ) throws(Failure) -> LaunchRecord.Command? {
+    let wanted = [UInt8]((value ?? name ?? Path()).lastComponent)
+    for command in record.commands where command.name == wanted { return command }
+    if let value { throw .unknownCommand(value) }
+    return nil
   }
 
   /// Whether to use equal files of older trees; nil: as the launch record says.

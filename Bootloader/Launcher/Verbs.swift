@@ -6,7 +6,7 @@ import Reporting
 
 /// The requests of a user who has only the file, made with `ONEFOLD=<verb>`.
 enum Verb: CaseIterable {
-  case help, inspect, files, sbom, verify, extract, prewarm, path, clean, gc, trace
+  case help, inspect, files, sbom, verify, extract, prewarm, path, clean, gc, trace, status, stop
 
   var name: StaticString {
     switch self {
@@ -21,6 +21,8 @@ enum Verb: CaseIterable {
     case .clean: "clean"
     case .gc: "gc"
     case .trace: "trace"
+    case .status: "status"
+    case .stop: "stop"
     }
   }
 
@@ -37,6 +39,8 @@ enum Verb: CaseIterable {
     case .clean: "remove the tree from the cache"
     case .gc: "remove trees of other versions that have not run for a long time"
     case .trace: "unpack to the cache and show how long each step took; run nothing"
+    case .status: "show whether the one instance runs, and where; 'json' as the argument: as JSON"
+    case .stop: "end it by SIGTERM; arguments: seconds to wait (10), and 'kill' for SIGKILL then"
     }
   }
 
@@ -70,8 +74,13 @@ enum Verb: CaseIterable {
         ONEFOLD_PROGRESS=json[:FD]
                             write progress as JSON lines to stderr or to descriptor FD
         ONEFOLD_TRACE=FILE  write how long each step took, for Perfetto or chrome://tracing
-        ONEFOLD_DIE_WITH_PARENT=1|kill|term|0
-                            whether the program ends with its parent, and by which signal
+        ONEFOLD_DIE_WITH_PARENT=1|kill|term|fd:N[:kill|:term]|0
+                            whether the program ends with its parent, or when the other end of
+                            descriptor N is closed, and by which signal
+        ONEFOLD_LISTEN=ADDRESS
+                            open this address for the program: PORT, ADDRESS:PORT or unix:/PATH
+        ONEFOLD_COMMAND=NAME
+                            start another program of this file
         ONEFOLD_REUSE=0|1   whether to share equal files with trees of older versions
 
       """
@@ -84,7 +93,7 @@ func run(
   let payload = try own.read()
   if verb == .extract {
     guard arguments.count == 2 else { throw .needsDirectory }
-  } else if arguments.count > 1 {
+  } else if arguments.count > 1 && verb != .status && verb != .stop {
     throw .takesNoArguments(verb)
   }
   switch verb {
@@ -110,6 +119,8 @@ func run(
     try writeLine(try treePath(of: payload))
   case .clean: try clean(payload)
   case .gc: try collectGarbage(payload)
+  case .status: try showStatus(payload.record, arguments)
+  case .stop: try stop(payload.record, arguments)
   }
 }
 
@@ -117,7 +128,11 @@ private func showHelp(_ payload: Payload) throws(Failure) {
   let record = payload.record
   var title = escapedText(record.name)
   if !record.version.isEmpty { title += " \(escapedText(record.version))" }
-  let text: Text = "\(title), packed by \(escapedText(record.packer))\n\n\(Verb.helpText)"
+  var text: Text = "\(title), packed by \(escapedText(record.packer))\n\n\(Verb.helpText)"
+  if !record.commands.isEmpty {
+    text += "\nCommands, for ONEFOLD_COMMAND or as the name of a symlink to the file:\n\n"
+  }
+  for command in record.commands { text += "  \(escapedText(command.name))\n" }
   try writeData(text.bytes)
 }
 
@@ -199,6 +214,32 @@ private func run(_ cleanUp: CleanUp) throws(Failure) -> CleanUpResult {
     writeLine(Lines.nothingToRemove)
   }
   return result
+}
+
+private func showStatus(_ record: LaunchRecord, _ arguments: [Path]) throws(Failure) {
+  let isJSON = arguments.count == 2 && arguments[1].elementsEqual(Path("json"))
+  guard isJSON || arguments.count < 2 else { throw .statusArguments }
+  let instance = try RunningInstance.find(record)
+  if isJSON { try writeData(statusJSON(record, instance).bytes) }
+  guard let instance else { throw .notRunning(record) }
+  if !isJSON { try writeData(statusText(record, instance).bytes) }
+}
+
+private func stop(_ record: LaunchRecord, _ arguments: [Path]) throws(Failure) {
+  var seconds = RunningInstance.defaultSeconds
+  var kill = false
+  for argument in arguments.dropFirst() {
+    if argument.elementsEqual(Path("kill")) {
+      kill = true
+    } else if let number = decimalNumber([UInt8](argument.bytes)) {
+      seconds = number
+    } else {
+      throw .stopArguments
+    }
+  }
+  guard let instance = try RunningInstance.find(record) else { throw .notRunning(record) }
+  try instance.stop(record, seconds: seconds, kill: kill)
+  writeLine(Lines.stopped(escapedText(record.name), instance.place))
 }
 
 /// Writes a line for the user to stderr.

@@ -82,9 +82,19 @@ extension SpecDecoder {
       return nil
     }
     let keys = ["module", "function", "script", "executable"]
-    let program = only(of: keys, table, "launch").flatMap { self.program($0, table) }
+    let program = only(of: keys, table, "launch").flatMap { self.program($0, table, "launch") }
+    let listen = listen(table)
+    let commands = commands(keys)
+    if let key = table.text("instance-key") {
+      checkPlaceholders(key, "launch.instance-key")
+      if !table.has("instance") {
+        report(key.place, "'launch.instance-key' needs 'launch.instance'")
+      }
+    }
     let environment = environment(table, "launch.environment")
-    for (_, value) in table.members("environment") { checkPlaceholders(value) }
+    for (_, value) in table.members("environment") {
+      checkPlaceholders(value, "launch.environment")
+    }
     for name in table.texts("unset") where !isVariableName(name.value) {
       report(name.place, "'launch.unset' holds names of variables, not \(quoted(name.value))")
     }
@@ -95,6 +105,7 @@ extension SpecDecoder {
     launch.unset = table.texts("unset").map(\.value)
     launch.pythonOptions = table.texts("python-options").map(\.value)
     launch.isolate = table.boolean("isolate") ?? launch.isolate
+    launch.namedProcess = table.boolean("named-process") ?? launch.namedProcess
     launch.binOnPath = table.boolean("bin-on-path") ?? launch.binOnPath
     launch.pyinstaller = table.boolean("pyinstaller").map { $0 ? .yes : .no } ?? .auto
     launch.check = table.text("check").flatMap { CheckPolicy(named: $0.value.utf8) }
@@ -103,11 +114,64 @@ extension SpecDecoder {
       table.boolean("die-with-parent") == true
       ? .kill : table.text("die-with-parent").flatMap { ParentDeath(named: $0.value.utf8) }
     launch.reuse = table.boolean("reuse") ?? launch.reuse
+    launch.listen = listen
+    launch.instance = table.text("instance").flatMap { InstancePolicy(named: $0.value.utf8) }
+    launch.instanceKey = table.text("instance-key")?.value ?? ""
+    launch.commands = commands
     return launch
   }
 
+  private mutating func listen(_ table: SpecTable) -> Spec.Launch.Listen? {
+    guard let table = table.table("listen"), let address = table.text("address") else { return nil }
+    var listen = Spec.Launch.Listen(address: address.value)
+    listen.handover =
+      table.text("handover").flatMap { Handover(named: $0.value.utf8) } ?? .descriptor
+    listen.ifTaken = table.text("if-taken").flatMap { TakenAddress(named: $0.value.utf8) } ?? .fail
+    checkPlaceholders(address, "launch.listen.address")
+    // The value of a variable is known at launch only.
+    guard !address.value.contains("{env:") else { return listen }
+    do throws(Errno) {
+      let parsed = try SocketAddress(parsing: Path(address.value))
+      if parsed.isLocal && (listen.ifTaken == .free || listen.handover == .port) {
+        report(
+          address.place,
+          "'launch.listen' can't use a port instead of a path: leave out 'if-taken' and 'handover'")
+      }
+    } catch {
+      let reason =
+        error == .nameTooLong
+        ? "a path has 107 bytes at most"
+        : "write PORT, ADDRESS:PORT, [ADDRESS]:PORT or unix:/PATH, with a numeric address"
+      report(
+        address.place, "'launch.listen.address' can't be \(quoted(address.value)): \(reason)")
+    }
+    return listen
+  }
+
+  private mutating func commands(_ keys: [String]) -> [Spec.Launch.Command] {
+    guard let table = root.table("commands") else { return [] }
+    var commands: [Spec.Launch.Command] = []
+    for member in table.table.members {
+      guard let below = table.table(member.key) else { continue }
+      let path = "commands.\(member.key)"
+      if !LaunchRecord.isName(Array(member.key.utf8).span) {
+        report(
+          below.place,
+          "a command can't have the name \(quoted(member.key)): use 1 to 64 of A-Z a-z 0-9 . _ + -, "
+            + "not beginning with '.' or '-'")
+      }
+      guard let key = only(of: keys, below, path), let program = program(key, below, path) else {
+        continue
+      }
+      commands.append(
+        Spec.Launch.Command(
+          name: member.key, program: program, arguments: below.texts("arguments").map(\.value)))
+    }
+    return commands
+  }
+
   /// Reports `{env:` unless a variable's name and `}` follow: the launcher would take it literally.
-  private mutating func checkPlaceholders(_ value: Located<String>) {
+  private mutating func checkPlaceholders(_ value: Located<String>, _ key: String) {
     var rest = value.value[...]
     while let brace = rest.firstIndex(of: "{") {
       rest = rest[brace...]
@@ -122,13 +186,13 @@ extension SpecDecoder {
       if !isName || name.endIndex == rest.endIndex {
         report(
           value.place,
-          "'launch.environment' has no placeholder \(quoted("{env:\(name)")): "
+          "'\(key)' has no placeholder \(quoted("{env:\(name)")): "
             + "write {env:NAME} with the name of a variable")
       }
     }
   }
 
-  private mutating func program(_ key: String, _ table: SpecTable)
+  private mutating func program(_ key: String, _ table: SpecTable, _ path: String)
     -> Located<Spec.Launch.Program>?
   {
     guard let text = table.text(key) else { return nil }
@@ -137,7 +201,7 @@ extension SpecDecoder {
       if isDottedName(text.value) { return Located(.module(text.value), text.place) }
       report(
         text.place,
-        "'launch.module' must be a module such as package.module, not \(quoted(text.value))")
+        "'\(path).module' must be a module such as package.module, not \(quoted(text.value))")
     case "function":
       let parts = text.value.split(separator: ":", omittingEmptySubsequences: false).map(
         String.init)
@@ -146,20 +210,20 @@ extension SpecDecoder {
       }
       report(
         text.place,
-        "'launch.function' must be such as package.module:function, not \(quoted(text.value))")
+        "'\(path).function' must be such as package.module:function, not \(quoted(text.value))")
     default:
-      guard let path = normalizedTreePath(text.value), !path.isEmpty else {
+      guard let place = normalizedTreePath(text.value), !place.isEmpty else {
         if !text.value.isEmpty {
           let start = key == "script" ? "the spec's directory" : "the tree"
           report(
             text.place,
-            "'launch.\(key)' must be a path below \(start), not \(quoted(text.value))")
+            "'\(path).\(key)' must be a path below \(start), not \(quoted(text.value))")
         }
         return nil
       }
-      let located = Located(Path(path), text.place)
+      let located = Located(Path(place), text.place)
       if key == "executable" { return Located(.executable(located.value), text.place) }
-      require(located, "launch.script", .file)
+      require(located, "\(path).script", .file)
       return Located(.script(located.value), text.place)
     }
     return nil
@@ -220,12 +284,17 @@ extension SpecDecoder {
       }
     }
     http.port = table.integer("port")?.value
+    if root.table("launch")?.table("listen") != nil,
+      !http.environment.contains(where: { $0.name == "ONEFOLD_LISTEN" })
+    {
+      http.environment.append(("ONEFOLD_LISTEN", "127.0.0.1:{port}"))
+    }
     let values = http.arguments + http.environment.map(\.value)
     if http.port == nil && !values.contains(where: { $0.contains("{port}") }) {
       report(
         table.place,
         "'smoke.http' must tell the server its port: put {port} into its 'arguments' or 'environment', or give "
-          + "the 'port' that it always takes")
+          + "the 'port' that it always takes, or a table [launch.listen]")
     }
     return http
   }

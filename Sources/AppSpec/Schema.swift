@@ -86,18 +86,25 @@ public enum Schema {
     public let path: String
     /// Whether the table can be repeated: `[[path]]`.
     public let repeats: Bool
+    /// Whether the table holds tables with names that the author chooses: `[path.NAME]`.
+    public let isNamed: Bool
     public let meaning: String
     public let keys: [Key]
 
-    init(_ path: String, repeats: Bool = false, _ meaning: String, _ keys: [Key]) {
+    init(
+      _ path: String, repeats: Bool = false, isNamed: Bool = false, _ meaning: String, _ keys: [Key]
+    ) {
+      self.isNamed = isNamed
       self.path = path
       self.meaning = meaning
       self.repeats = repeats
       self.keys = keys
     }
 
-    /// "[app]" or "[[data]]".
-    public var heading: String { repeats ? "[[\(path)]]" : "[\(path)]" }
+    /// "[app]", "[[data]]" or "[commands.NAME]".
+    public var heading: String {
+      repeats ? "[[\(path)]]" : isNamed ? "[\(path).NAME]" : "[\(path)]"
+    }
   }
 
   static let needed = "needed"
@@ -106,7 +113,8 @@ public enum Schema {
 
   public static let tables =
     [
-      app, version, python, dependencies, prune, data, launch, smoke, smokeCommand, smokeHTTP,
+      app, version, python, dependencies, prune, data, launch, listen, commands, smoke,
+      smokeCommand, smokeHTTP,
       archive, output,
     ] + Target.all.map(pythonOfTarget)
 
@@ -228,6 +236,9 @@ public enum Schema {
         "bin-on-path", .boolean, default: "`true`",
         "the tree's bin is the first directory of the PATH for what the server starts"),
       Key(
+        "named-process", .boolean, default: "`true`",
+        "ps and top show the application's name, not the interpreter's"),
+      Key(
         "pyinstaller", .booleanOrChoice(["auto"]), default: "`auto`",
         "whether sys has PyInstaller's attributes"),
       Key(
@@ -241,6 +252,36 @@ public enum Schema {
       Key(
         "reuse", .boolean, default: "`true`",
         "a new version's tree shares equal files with the trees of older ones"),
+      Key(
+        "instance", .choice(names(InstancePolicy.allCases)), default: "any number",
+        "whether a launch ends, or stops the other, if the program runs already"),
+      Key(
+        "instance-key", .text, default: "none",
+        "tells instances apart, such as `{env:DATA_DIR}`"),
+    ])
+
+  static let listen = Table(
+    "launch.listen", "the address that is opened for the server before it is unpacked",
+    [
+      Key(
+        "address", .text, default: needed,
+        "PORT, ADDRESS:PORT, [ADDRESS]:PORT or unix:/PATH; port 0 is a free one"),
+      Key(
+        "handover", .choice(names(Handover.allCases)), default: "`descriptor`",
+        "whether the server gets the socket, or opens the port itself"),
+      Key(
+        "if-taken", .choice(names(TakenAddress.allCases)), default: "`fail`",
+        "what to do if another program listens there"),
+    ])
+
+  static let commands = Table(
+    "commands", isNamed: true, "another program of the file",
+    [
+      Key("module", .text, "a module to run, as python -m does", form: .dottedName),
+      Key("function", .text, "a function to call, as a console script does", form: .function),
+      Key("script", .path, "a script of the project", form: .treePath),
+      Key("executable", .path, "a program of the tree", form: .treePath),
+      Key("arguments", .texts, default: "`[]`", "arguments before the user's"),
     ])
 
   static let smoke = Table(

@@ -33,6 +33,16 @@ struct SchemaCheck {
 
   private mutating func check(_ value: TOMLValue, _ table: Schema.Table) {
     switch (value.content, table.repeats) {
+    case (.table(let content), false) where table.isNamed:
+      for member in content.members {
+        guard case .table(let named) = member.value.content else {
+          report(
+            member.line,
+            "'\(table.path)' must hold tables, \(table.heading), not \(kind(of: member.value))")
+          continue
+        }
+        check(named, table.path, line: member.line)
+      }
     case (.table(let content), false): check(content, table.path, line: value.line)
     case (.array(let items), true):
       for item in items {

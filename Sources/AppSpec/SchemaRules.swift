@@ -17,8 +17,6 @@ extension Schema {
     case needsIfMatches(String, String, needed: String)
     /// The key is needed, unless all keys of `present` are there, each below the one before, and no key of `absent` is.
     case unless(String, present: [String], absent: [String])
-    /// A text of one of the keys matches the pattern.
-    case matches([String], String)
     /// The range of an integer if another key has a value; nil if the integer is then forbidden.
     case range(String, ClosedRange<Int>?, key: String, value: String, isDefault: Bool)
   }
@@ -49,8 +47,7 @@ extension Schema {
     case "prune": [.notBoth("sources", "byte-code", value: "drop")]
     // Without a target, the source's last component is its name in the tree.
     case "data": [.needsIfMatches("source", "(^|/)\\.\\./*$", needed: "target")]
-    case "launch": [.exactlyOne(["module", "function", "script", "executable"])]
-    case "smoke.http": [.matches(["arguments", "environment"], "\\{port\\}")]
+    case "launch", "commands": [.exactlyOne(["module", "function", "script", "executable"])]
     case "archive":
       Schema.codecs.map {
         .range(

@@ -138,6 +138,8 @@ public struct Spec: Sendable {
     public var pythonOptions: [String] = []
     public var isolate = true
     public var binOnPath = true
+    /// Whether the process has the application's name instead of the interpreter's.
+    public var namedProcess = true
     public var pyinstaller = PyInstaller.auto
     /// Nil for the launcher's default.
     public var check: CheckPolicy?
@@ -147,6 +149,28 @@ public struct Spec: Sendable {
     public var dieWithParent: ParentDeath?
     /// Whether the tree may share equal files with the trees of older versions.
     public var reuse = true
+    /// The address that is opened for the program; nil for none.
+    public var listen: Listen?
+    /// Nil if there may be several.
+    public var instance: InstancePolicy?
+    public var instanceKey = ""
+    /// What the file can start instead, in the order of the spec.
+    public var commands: [Command] = []
+
+    /// [launch.listen].
+    public struct Listen: Sendable {
+      /// As in `ONEFOLD_LISTEN`; may hold `{env:NAME}`.
+      public var address: String
+      public var handover = Handover.descriptor
+      public var ifTaken = TakenAddress.fail
+    }
+
+    /// [commands.NAME].
+    public struct Command: Sendable {
+      public var name: String
+      public var program: Located<Program>
+      public var arguments: [String] = []
+    }
 
     /// The PyInstaller attributes that `sys` has.
     ///
@@ -160,6 +184,9 @@ public struct Spec: Sendable {
       case function(module: String, name: String)
       case script(Path)
       case executable(Path)
+
+      /// Whether the interpreter runs it.
+      public var isPython: Bool { if case .executable = self { false } else { true } }
     }
   }
 

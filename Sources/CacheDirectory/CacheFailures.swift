@@ -18,6 +18,18 @@ extension Failure {
     return Failure(.noDirectory, text)
   }
 
+  static func foreignRuntimeDirectory(_ path: Path) -> Failure {
+    Failure(
+      .refused,
+      "\(path.quoted) in XDG_RUNTIME_DIR must belong to this user, and no other may write to it: correct or unset it"
+    )
+  }
+
+  static func foreignUserFile(_ path: Path) -> Failure {
+    Failure(
+      .refused, "\(path.quoted) must be a file of this user that no other may write to: remove it")
+  }
+
   /// Whether a system call failed because the disk or the user's quota is full.
   var isWantOfRoom: Bool { errno == .noSpace || errno == .quotaExceeded }
 }

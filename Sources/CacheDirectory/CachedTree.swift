@@ -96,7 +96,8 @@ extension Payload {
 
   /// The length in bytes of the program's path below a cache directory, with the leading slash.
   var programPathLength: Int {
-    1 + treeName.count + 1 + treeDirectory.count + 1 + record.entry.count
+    let entry = record.commands.reduce(record.entry.count) { max($0, $1.entry.count) }
+    return 1 + treeName.count + 1 + treeDirectory.count + 1 + entry
   }
 }
 

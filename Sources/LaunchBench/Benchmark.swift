@@ -86,7 +86,7 @@ private struct Benchmark {
     let name = escapedText(given.lastComponent).string
     let tree = try unpack(path, name, cache)
     let program = Program(
-      payload.record, root: tree, executable: path, settings.arguments[...],
+      payload.record, root: tree, executable: path, [path] + settings.arguments,
       environment: self.environment(cache: cache))
     let size = (try? FileDescriptor.open(path, .read).status().size) ?? 0
     var facts = [
@@ -163,6 +163,8 @@ private struct Benchmark {
   private func environment(cache: Path) -> [Path] {
     var result = environment
     result.setVariable(Path("ONEFOLD_CACHE=" as StaticString).appendingBytes(cache.bytes))
+    // So that no instance that runs already is found.
+    result.setVariable(Path("XDG_RUNTIME_DIR=" as StaticString).appendingBytes(cache.bytes))
     return result
   }
 

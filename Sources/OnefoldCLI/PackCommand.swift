@@ -81,6 +81,22 @@ let packCommand = Command(
     Option(
       name: "--no-reuse", help: "without a spec: share no files with the trees of older versions"),
     Option(
+      name: "--listen", value: "ADDRESS",
+      help: "with --tree: open this address for the program before it is unpacked: PORT, "
+        + "ADDRESS:PORT or unix:/PATH"),
+    Option(
+      name: "--handover", value: "HOW", values: .words(Handover.allCases.map { "\($0.name)" }),
+      help: "with --listen: give the program the socket as a descriptor (default), or the number "
+        + "of a port"),
+    Option(
+      name: "--if-taken", value: "WHAT", values: .words(TakenAddress.allCases.map { "\($0.name)" }),
+      help: "with --listen: fail (default), or take a free port"),
+    Option(
+      name: "--instance", value: "POLICY",
+      values: .words(InstancePolicy.allCases.map { "\($0.name)" }),
+      help: "with --tree: if the program runs already, a launch ends (single), or stops the other "
+        + "(replace)"),
+    Option(
       name: "--max-glibc", value: "VERSION",
       help: "without a spec: fail if a file needs a newer glibc, such as 2.31"),
     Option(

@@ -129,6 +129,10 @@ private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest 
   record.keepDays = try arguments.number("--keep", in: 0...LaunchRecord.longestKeep)
   record.parentDeath = try arguments.named("--die-with-parent")
   record.reuse = !arguments.has("--no-reuse")
+  record.listen = try listenOption(arguments)
+  record.handover = try arguments.named("--handover") ?? .descriptor
+  record.takenAddress = try arguments.named("--if-taken") ?? .fail
+  record.instance = try arguments.named("--instance")
 
   let compression = try makeCompression(nil, arguments)
   let workers = try makeWorkers(arguments)
@@ -142,6 +146,29 @@ private func makeRequest(_ arguments: Arguments) throws(Failure) -> PackRequest 
     tree: tree, output: arguments.value("--output") ?? Path(name), bootloader: bootloader,
     record: record, compression: compression, workers: workers,
     frameCache: cache?.appending("frames"), remoteCache: remote, latestTime: latestTime)
+}
+
+/// The address of `--listen`; empty without the option.
+private func listenOption(_ arguments: Arguments) throws(Failure) -> [UInt8] {
+  guard let text = arguments.value("--listen") else {
+    for option in ["--handover", "--if-taken"] where arguments.value(option) != nil {
+      throw .usage("option '\(option)' needs '--listen'")
+    }
+    return []
+  }
+  do throws(Errno) {
+    let address = try SocketAddress(parsing: text)
+    if address.isLocal, arguments.value("--handover") != nil || arguments.value("--if-taken") != nil
+    {
+      throw .invalidArgument
+    }
+  } catch {
+    throw .usage(
+      "option '--listen' can't be \(text.quoted): give PORT, ADDRESS:PORT or [ADDRESS]:PORT with a "
+        + "numeric address, or unix:/PATH of at most 107 bytes without '--handover' and '--if-taken'"
+    )
+  }
+  return [UInt8](text.bytes)
 }
 
 private func defaultName(_ entry: [UInt8]) -> [UInt8] {

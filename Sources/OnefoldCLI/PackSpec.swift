@@ -15,7 +15,8 @@ func packSpec(_ arguments: Arguments) throws(Failure) {
     "goes with '--tree'; a spec has a key for it")
   try refuse(
     [
-      "--env", "--unset-env", "--check", "--keep", "--die-with-parent", "--no-reuse", "--max-glibc",
+      "--env", "--unset-env", "--check", "--keep", "--die-with-parent", "--no-reuse", "--listen",
+      "--handover", "--if-taken", "--instance", "--max-glibc",
       "--python",
     ], in: arguments, "does not go with a spec, which has a key for it")
   try refuse(["--command"], in: arguments, "goes with '--package'")
@@ -188,6 +189,18 @@ private struct SpecBuild {
     record.keepDays = spec.launch.keep
     record.parentDeath = spec.launch.dieWithParent
     record.reuse = spec.launch.reuse
+    if let listen = spec.launch.listen {
+      record.listen = [UInt8](listen.address.utf8)
+      record.handover = listen.handover
+      record.takenAddress = listen.ifTaken
+    }
+    record.instance = spec.launch.instance
+    record.instanceKey = [UInt8](spec.launch.instanceKey.utf8)
+    record.commands = staged.commands.map {
+      LaunchRecord.Command(
+        name: [UInt8]($0.name.utf8), entry: [UInt8]($0.entry.utf8),
+        arguments: $0.arguments.map { [UInt8]($0.utf8) })
+    }
     return record
   }
 

@@ -11,7 +11,9 @@ import PythonStaging
 func packWithoutSpec(_ arguments: Arguments) throws(Failure) {
   let way = arguments.has("--package") ? "'--package'" : "a script"
   try refuse(
-    ["--entry", "--name", "--app-version"], in: arguments, "goes with '--tree', not with \(way)")
+    [
+      "--entry", "--name", "--app-version", "--listen", "--handover", "--if-taken", "--instance",
+    ], in: arguments, "goes with '--tree', not with \(way)")
   let application = try GivenApplication(arguments)
   let text = application.spec.text
   let spec: Spec

@@ -142,6 +142,10 @@ private func members(_ payload: Payload, _ manifest: Manifest) -> [(String, JSON
     ("keep", record.keepDays.map { .number(UInt64($0)) } ?? .null),
     ("die_with_parent", record.parentDeath.map { .string("\($0.name)") } ?? .null),
     ("reuse", .bool(record.reuse)),
+    ("listen", listenJSON(record)),
+    ("instance", record.instance.map { .string("\($0.name)") } ?? .null),
+    ("instance_key", .text(record.instanceKey)),
+    ("commands", .array(record.commands.map(commandJSON))),
     ("tree_id", .string(hexText(payload.treeID.bytes).string)),
     ("bootloader_bytes", .number(payload.trailer.bootloaderLength)),
     ("frames", .number(UInt64(manifest.frameCount))),
@@ -179,4 +183,19 @@ private func json(_ manifest: Manifest, _ index: Int) -> JSON {
   members.append(("mtime", .signed(entry.modifiedSeconds)))
   members.append(("mtime_nanoseconds", .number(UInt64(entry.modifiedNanoseconds))))
   return .object(members)
+}
+
+private func listenJSON(_ record: LaunchRecord) -> JSON {
+  guard !record.listen.isEmpty else { return .null }
+  return .object([
+    ("address", .text(record.listen)), ("handover", .string("\(record.handover.name)")),
+    ("if_taken", .string("\(record.takenAddress.name)")),
+  ])
+}
+
+private func commandJSON(_ command: LaunchRecord.Command) -> JSON {
+  .object([
+    ("name", .text(command.name)), ("entry", .text(command.entry)),
+    ("arguments", .array(command.arguments.map { .text($0) })),
+  ])
 }

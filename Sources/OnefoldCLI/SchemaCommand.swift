@@ -67,6 +67,13 @@ private struct SchemaWriter {
     let rules = Schema.rules(of: table.path)
     if !rules.isEmpty { content.append(("allOf", .array(rules.map { .object(rule($0)) }))) }
     let description = ("description", JSON.string("\(table.heading): \(table.meaning)"))
+    if table.isNamed {
+      let names = Members([("pattern", .string(Schema.Form.applicationName.pattern))])
+      return [
+        description, ("type", .string("object")), ("propertyNames", .object(names)),
+        ("additionalProperties", .object(content)),
+      ]
+    }
     guard table.repeats else { return [description] + content }
     return [description, ("type", .string("array")), ("items", .object(content))]
   }
@@ -162,8 +169,6 @@ private struct SchemaWriter {
     case .unless(let key, let present, let absent):
       let exception = nested(present[...]) + not(anyOf(absent))
       return [("anyOf", .array([.object(requires([key])), .object(exception)]))]
-    case .matches(let keys, let pattern):
-      return [("anyOf", .array(keys.map { .object(holds(pattern, in: $0)) }))]
     case .range(let key, let range, let other, let word, let isDefault):
       // `properties` also matches if the key is missing.
       let condition = properties(other, [("const", .string(word))])
@@ -198,17 +203,5 @@ private struct SchemaWriter {
 
   private func bounds(_ range: ClosedRange<Int>) -> Members {
     [("minimum", .signed(Int64(range.lowerBound))), ("maximum", .signed(Int64(range.upperBound)))]
-  }
-
-  /// An item of the array, or a value of the table, has the pattern.
-  private func holds(_ pattern: String, in key: String) -> Members {
-    let text: Members = [("type", .string("string")), ("pattern", .string(pattern))]
-    let without = JSON.object([("not", .object(text))])
-    return requires([key])
-      + properties(
-        key,
-        [
-          ("not", .object([("items", without), ("additionalProperties", without)]))
-        ])
   }
 }

@@ -31,7 +31,7 @@ public struct FormatError: Error, Equatable, Sendable {
     case recordTooShort, recordMagic, recordVersion, recordReserved, recordFieldCount
     case recordFieldCut, recordFieldFlags, recordFieldOrder, recordFieldUnknown, recordFieldRepeated
     case recordFieldMissing, recordTrailing, recordName, recordText, recordEntry, recordNul
-    case recordVariable, recordGlibc, recordPolicy
+    case recordVariable, recordGlibc, recordPolicy, recordCommand
     // Manifest: header and section table.
     case manifestTooShort, manifestMagic, manifestVersion, manifestReserved, manifestSectionCount
     case sectionOrder, sectionFlags, sectionBounds, sectionUnknown, sectionMissing, sectionRows
@@ -75,6 +75,7 @@ public struct FormatError: Error, Equatable, Sendable {
       case .recordVariable: "an environment variable of the launch record is not valid"
       case .recordGlibc: "the launch record's glibc is not a version and a path in the tree"
       case .recordPolicy: "a policy of the launch record has an unknown value"
+      case .recordCommand: "a command of the launch record is not valid, or its name is used twice"
       case .manifestTooShort: "the manifest is cut short"
       case .manifestMagic: "the manifest does not begin with OFMF"
       case .manifestVersion: "the manifest's version is not 1"
@@ -123,7 +124,7 @@ public struct FormatError: Error, Equatable, Sendable {
       switch self {
       case .recordFieldCut, .recordFieldFlags, .recordFieldOrder, .recordFieldUnknown,
         .recordFieldRepeated, .recordName, .recordText, .recordEntry, .recordNul, .recordVariable,
-        .recordGlibc, .recordPolicy:
+        .recordGlibc, .recordPolicy, .recordCommand:
         "field"
       case .sectionOrder, .sectionFlags, .sectionBounds, .sectionUnknown, .sectionMissing,
         .sectionRows:

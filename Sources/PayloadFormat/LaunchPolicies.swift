@@ -50,6 +50,50 @@ public enum ParentDeath: UInt8, NamedValue {
   }
 }
 
+/// How the program gets the address that the launcher keeps for it (docs/launch.md, "Listening").
+public enum Handover: UInt8, NamedValue {
+  /// A socket that listens, as descriptor 3.
+  case descriptor
+  /// A number: the program opens the port itself.
+  case port
+
+  public var name: StaticString {
+    switch self {
+    case .descriptor: "descriptor"
+    case .port: "port"
+    }
+  }
+}
+
+/// What to do if another program listens at the address.
+public enum TakenAddress: UInt8, NamedValue {
+  case fail
+  /// Take a free port.
+  case free
+
+  public var name: StaticString {
+    switch self {
+    case .fail: "fail"
+    case .free: "free"
+    }
+  }
+}
+
+/// What a launch does if the program runs already (docs/launch.md, "One instance").
+public enum InstancePolicy: UInt8, NamedValue {
+  /// It ends with a message.
+  case single
+  /// It stops the other one first.
+  case replace
+
+  public var name: StaticString {
+    switch self {
+    case .single: "single"
+    case .replace: "replace"
+    }
+  }
+}
+
 extension Sequence<UInt8> {
   fileprivate func elementsEqual(_ text: StaticString) -> Bool {
     elementsEqual(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))

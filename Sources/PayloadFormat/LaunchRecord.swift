@@ -30,6 +30,33 @@ public struct LaunchRecord: Equatable, Sendable {
   public var parentDeath: ParentDeath?
   /// Whether the tree may share equal files with older trees of the application.
   public var reuse: Bool
+  /// The address of the socket that the program gets, as in `ONEFOLD_LISTEN`; empty if it gets none. It may hold
+  /// `{env:NAME}`.
+  public var listen: [UInt8]
+  public var handover: Handover
+  public var takenAddress: TakenAddress
+  /// What a launch does if the program runs already; nil if there may be several.
+  public var instance: InstancePolicy?
+  /// Tells the instances of one user apart, such as by their data directory; may hold `{env:NAME}`.
+  public var instanceKey: [UInt8]
+  /// What the file can launch instead of its program.
+  public var commands: [Command]
+
+  /// Another program of the file (docs/launch.md, "Commands").
+  public struct Command: Equatable, Sendable {
+    /// Like the name of an application.
+    public var name: [UInt8]
+    /// Path of the program in the tree.
+    public var entry: [UInt8]
+    /// Arguments after argument 0 and before the user's.
+    public var arguments: [[UInt8]]
+
+    public init(name: [UInt8], entry: [UInt8], arguments: [[UInt8]]) {
+      self.name = name
+      self.entry = entry
+      self.arguments = arguments
+    }
+  }
 
   /// Creates a record without arguments and variables.
   public init(name: [UInt8], entry: [UInt8], target: [UInt8]) {
@@ -46,19 +73,28 @@ public struct LaunchRecord: Equatable, Sendable {
     keepDays = nil
     parentDeath = nil
     reuse = true
+    listen = []
+    handover = .descriptor
+    takenAddress = .fail
+    instance = nil
+    instanceKey = []
+    commands = []
   }
 
   private enum Tag: UInt16 {
     case name = 1
     case version, entry, argument, set, unset, target, packer
     case glibc = 10
-    case check, keep, parentDeath, reuse
+    case check, keep, parentDeath, reuse, listen, handover, takenAddress, instance, instanceKey,
+      command
 
-    var repeats: Bool { self == .argument || self == .set || self == .unset }
+    var repeats: Bool {
+      self == .argument || self == .set || self == .unset || self == .command
+    }
     var isCritical: Bool {
       switch self {
-      case .version, .packer, .glibc, .check, .keep, .parentDeath, .reuse: false
-      default: true
+      case .name, .entry, .argument, .set, .unset, .target: true
+      default: false
       }
     }
   }
@@ -107,7 +143,7 @@ public struct LaunchRecord: Equatable, Sendable {
 
   private mutating func take(_ tag: Tag, _ value: Span<UInt8>, _ field: Int) throws(FormatError) {
     let all = value.array(0..<value.count)
-    guard !all.contains(0) else { throw FormatError(.recordNul, field) }
+    guard tag == .command || !all.contains(0) else { throw FormatError(.recordNul, field) }
     switch tag {
     case .name:
       guard LaunchRecord.isName(value) else { throw FormatError(.recordName, field) }
@@ -150,6 +186,22 @@ public struct LaunchRecord: Equatable, Sendable {
         throw FormatError(.recordPolicy, field)
       }
       reuse = false
+    case .listen: listen = all
+    case .handover:
+      guard let value = Handover(named: all) else { throw FormatError(.recordPolicy, field) }
+      handover = value
+    case .takenAddress:
+      guard let value = TakenAddress(named: all) else { throw FormatError(.recordPolicy, field) }
+      takenAddress = value
+    case .instance:
+      guard let value = InstancePolicy(named: all) else { throw FormatError(.recordPolicy, field) }
+      instance = value
+    case .instanceKey: instanceKey = all
+    case .command:
+      guard let command = Command(parsing: all),
+        !commands.contains(where: { $0.name == command.name })
+      else { throw FormatError(.recordCommand, field) }
+      commands.append(command)
     }
   }
 
@@ -227,6 +279,12 @@ public struct LaunchRecord: Equatable, Sendable {
     }
     if let parentDeath { add(.parentDeath, ascii(parentDeath.name)) }
     if !reuse { add(.reuse, ascii("no")) }
+    if !listen.isEmpty { add(.listen, listen) }
+    if handover != .descriptor { add(.handover, ascii(handover.name)) }
+    if takenAddress != .fail { add(.takenAddress, ascii(takenAddress.name)) }
+    if let instance { add(.instance, ascii(instance.name)) }
+    if !instanceKey.isEmpty { add(.instanceKey, instanceKey) }
+    for command in commands { add(.command, command.encoded) }
 
     var bytes: [UInt8] = []
     bytes.append(ascii: "OFLR")
@@ -236,92 +294,34 @@ public struct LaunchRecord: Equatable, Sendable {
     bytes.append(contentsOf: fields)
     return bytes
   }
+}
 
-  /// Replaces the placeholders of `NAME=value`: those of arguments, and `{env:OTHER}` by the launcher's own value
-  /// of that variable. `{{env:OTHER}}` becomes the literal text.
-  ///
-  /// - A variable without a value leaves no empty element in a list: the `:` before it is removed too, or the one
-  ///   after it at the beginning.
-  /// - If the value of NAME already has all the text around it, it stays unchanged. A program that starts itself
-  ///   again does not make it longer.
-  /// - PATH without a value stands for `/usr/local/bin:/usr/bin:/bin`.
-  ///
-  /// - Parameter current: Returns the value of a variable; nil or empty if it has none.
-  public static func expandVariable(
-    _ variable: [UInt8], _ placeholders: Placeholders, current: ([UInt8]) -> [UInt8]?
-  ) -> [UInt8] {
-    let start = (variable.firstIndex(of: UInt8(ascii: "=")) ?? variable.count - 1) + 1
-    var result = Array(variable[..<start])
-    result.reserveCapacity(variable.count)
-    var own: Range<Int>?
-    var index = start
-    let span = variable.span
-    while index < variable.count {
-      let rest = span.extracting(index..<variable.count)
-      if rest.hasPrefix("{{env:"), let end = endOfName(span, index + 6),
-        span.extracting(end..<span.count).hasPrefix("}}")
-      {
-        result.append(contentsOf: variable[index + 1...end])
-        index = end + 2
-      } else if rest.hasPrefix("{env:"), let end = endOfName(span, index + 5) {
-        let name = Array(variable[index + 5..<end])
-        index = end + 1
-        let value = value(of: name, current)
-        if !value.isEmpty {
-          if name.elementsEqual(variable[..<(start - 1)]) {
-            own = result.count..<result.count + value.count
-          }
-          result.append(contentsOf: value)
-        } else if result.count > start && result[result.count - 1] == UInt8(ascii: ":") {
-          result.removeLast()
-        } else if result.count == start && index < variable.count
-          && variable[index] == UInt8(ascii: ":")
-        {
-          index += 1
-        }
+extension LaunchRecord.Command {
+  /// Name, entry and arguments, each ended by a NUL. Nil if the bytes are anything else.
+  init?(parsing bytes: [UInt8]) {
+    var parts: [[UInt8]] = []
+    var part: [UInt8] = []
+    for byte in bytes {
+      if byte != 0 {
+        part.append(byte)
       } else {
-        index += placeholders.replace(span, at: index, &result)
+        parts.append(part)
+        part = []
       }
     }
-    if let own, isExtended(result, from: start, own) {
-      return Array(result[..<start] + result[own])
+    guard part.isEmpty && parts.count >= 2 else { return nil }
+    name = parts[0]
+    entry = parts[1]
+    arguments = Array(parts[2...])
+    guard LaunchRecord.isName(name.span) && PathRules.isPath(entry.span) else { return nil }
+  }
+
+  var encoded: [UInt8] {
+    var bytes: [UInt8] = []
+    for part in [name, entry] + arguments {
+      bytes.append(contentsOf: part)
+      bytes.append(0)
     }
-    return result
-  }
-
-  /// The value of a variable; empty if it has none. PATH always has a value: without one, the C library looks up
-  /// programs in default directories.
-  private static func value(of name: [UInt8], _ current: ([UInt8]) -> [UInt8]?) -> [UInt8] {
-    let value = current(name) ?? []
-    guard value.isEmpty && name.span.hasPrefix("PATH") && name.count == 4 else { return value }
-    var standard: [UInt8] = []
-    standard.append(ascii: "/usr/local/bin:/usr/bin:/bin")
-    return standard
-  }
-
-  /// Whether the part `value` of `text` already begins with the text before it, from `start` on, and ends with
-  /// the text after it.
-  private static func isExtended(_ text: [UInt8], from start: Int, _ value: Range<Int>) -> Bool {
-    let before = text[start..<value.lowerBound]
-    let after = text[value.upperBound...]
-    return value.count >= before.count + after.count
-      && text[value].prefix(before.count).elementsEqual(before)
-      && text[value].suffix(after.count).elementsEqual(after)
-  }
-
-  /// The position of the `}` after a variable's name that begins at `start`; nil if there is no such name.
-  private static func endOfName(_ bytes: Span<UInt8>, _ start: Int) -> Int? {
-    var index = start
-    while index < bytes.count {
-      switch bytes[index] {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-        UInt8(ascii: "_"):
-        index += 1
-      case UInt8(ascii: "0")...UInt8(ascii: "9") where index > start: index += 1
-      case UInt8(ascii: "}") where index > start: return index
-      default: return nil
-      }
-    }
-    return nil
+    return bytes
   }
 }

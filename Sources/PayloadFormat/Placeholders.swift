@@ -18,8 +18,22 @@ public struct Placeholders: Sendable {
   }
 
   /// The placeholders of arguments and variables in a launch record.
-  public init(root: some Sequence<UInt8>, executable: some Sequence<UInt8>) {
-    self.init([("root", Array(root)), ("exe", Array(executable))], doubled: .areLiteral)
+  ///
+  /// - Parameter listener: The address that the launcher keeps for the program; nil if there is none, and then
+  ///   its placeholders stay as they are.
+  public init(
+    root: some Sequence<UInt8>, executable: some Sequence<UInt8>,
+    listener: (address: [UInt8], port: [UInt8])? = nil
+  ) {
+    var values: [(name: StaticString, value: [UInt8])] = [
+      ("root", Array(root)), ("exe", Array(executable)),
+    ]
+    if let listener {
+      values.append(("address", listener.address))
+      values.append(("port", listener.port))
+      values.append(("fd", [UInt8(ascii: "3")]))
+    }
+    self.init(values, doubled: .areLiteral)
   }
 
   /// `text` with values in place of the placeholders. Other braces stay. Inserted values are not searched again.

@@ -25,6 +25,16 @@ public func inspectionText(_ payload: Payload, _ manifest: Manifest) -> Text {
     text.append(line: "parent", "the program ends with it, by \(signalName(death))")
   }
   if !record.reuse { text.append(line: "reuse", "no files of older trees") }
+  if !record.listen.isEmpty {
+    text.append(
+      line: "listen",
+      "\(escapedText(record.listen)), handover \(record.handover.name), if taken \(record.takenAddress.name)"
+    )
+  }
+  if let instance = record.instance {
+    text.append(line: "instance", "\(instance.name) \(escapedText(record.instanceKey))")
+  }
+  for command in record.commands { text.append(line: "command", escapedText(command.name)) }
   text.append(line: "tree id", hexText(payload.treeID.bytes))
   if !record.packer.isEmpty { text.append(line: "packed by", escapedText(record.packer)) }
   text.append(line: "bootloader", counted(payload.trailer.bootloaderLength, "byte"))

@@ -30,6 +30,9 @@ public struct Errno: Error, Equatable, Sendable {
   public static var nameTooLong: Errno { Errno(rawValue: ENAMETOOLONG) }
   public static var timedOut: Errno { Errno(rawValue: ETIMEDOUT) }
   public static var outOfMemory: Errno { Errno(rawValue: ENOMEM) }
+  public static var addressInUse: Errno { Errno(rawValue: EADDRINUSE) }
+  public static var noSuchProcess: Errno { Errno(rawValue: ESRCH) }
+  public static var badDescriptor: Errno { Errno(rawValue: EBADF) }
 
   /// Whether the file does not exist or no longer exists. A network file system returns ESTALE for a file that
   /// another machine removed.

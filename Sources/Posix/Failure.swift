@@ -32,6 +32,14 @@ public final class Failure: Error, Sendable {
     case notExecutable
     /// The program of a onefile does not exist.
     case noEntry
+    /// Another program listens at the address.
+    case addressTaken
+    /// The program, of which there may be one, runs already.
+    case isRunning
+    /// The program does not run.
+    case notRunning
+    /// The program did not end in time.
+    case notStopped
     /// The packer's command line cannot be parsed.
     case usage
     /// Anything else; `text` is the whole message.

@@ -33,9 +33,32 @@ struct Application {
     if let test = targetSmokeTest() {
       try writeFile(layout.sitePath.appending("\(Self.smokeModule).py"), test)
     }
-    if let main = try mainSource() {
-      try writeFile(layout.sitePath.appending("\(Self.mainModule).py"), main)
+    for program in programs {
+      if let main = mainSource(program.program.value) {
+        try writeFile(layout.sitePath.appending("\(program.module).py"), main)
+      }
     }
+    if hasNamedProgram {
+      try createDirectories(layout.root.appending(".onefold"))
+      try DirectoryHandle.current.createSymlink(
+        layout.root.appending(namedProgram), to: Path("../\(layout.program)"))
+    }
+  }
+
+  /// A link to the interpreter with the application's name, which `ps` then shows (docs/packing.md, "The name of the
+  /// process"). In a directory of its own, where no script of a distribution has the name.
+  private var namedProgram: String {
+    hasNamedProgram ? ".onefold/\(spec.app.name.value)" : layout.program
+  }
+
+  private var hasNamedProgram: Bool {
+    spec.launch.namedProcess && spec.launch.program.value.isPython
+  }
+
+  /// The program and the commands, each with the module that is written for it if it is a function or a script.
+  private var programs: [(program: Located<Spec.Launch.Program>, module: String)] {
+    [(spec.launch.program, Self.mainModule)]
+      + spec.launch.commands.enumerated().map { ($1.program, "\(Self.mainModule)_\($0 + 1)") }
   }
 
   private func runtimeValues(_ facts: Facts, isFrozen: Bool) -> [String: String] {
@@ -55,6 +78,8 @@ struct Application {
       "@CAFILE@": pythonText(facts["cafile"] ?? ""),
       "@CAPATH@": pythonText(facts["capath"] ?? ""),
       "@SITE@": pythonText(layout.site),
+      "@NAMED@": pythonText(namedProgram),
+      "@PROGRAM@": pythonText(layout.program),
       "@ISOLATED@": boolean(spec.launch.isolate),
       "@MEIPASS@": boolean(spec.launch.pyinstaller != .no),
       "@FROZEN@": boolean(isFrozen),
@@ -66,8 +91,8 @@ struct Application {
     ]
   }
 
-  private func mainSource() throws(Failure) -> String? {
-    switch spec.launch.program.value {
+  private func mainSource(_ program: Spec.Launch.Program) -> String? {
+    switch program {
     case .module, .executable: return nil
     case .function(let module, let name):
       let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
@@ -90,21 +115,41 @@ struct Application {
 
   /// The launch command: the entry from the tree's root, and the arguments before the user's.
   func command() throws(Failure) -> (entry: String, arguments: [String]) {
-    var options = interpreterOptions
-    switch spec.launch.program.value {
-    case .module(let module): options += ["-m", module]
-    case .function, .script: options += ["-m", Self.mainModule]
-    case .executable(let path):
-      try checkExecutable(path, in: layout.root, spec)
-      return (path.string, spec.launch.arguments)
-    }
-    return (layout.program, options + spec.launch.arguments)
+    let (program, module) = programs[0]
+    let (entry, options) = try command(program, module, namedProgram)
+    return (entry, options + spec.launch.arguments)
   }
 
-  /// Checks that the staged interpreter finds the launched module.
-  func checkModule() throws(Failure) {
+  /// The launch commands of `[commands.NAME]`.
+  func commands() throws(Failure) -> [(name: String, entry: String, arguments: [String])] {
+    var result: [(name: String, entry: String, arguments: [String])] = []
+    for (command, (program, module)) in zip(spec.launch.commands, programs.dropFirst()) {
+      let (entry, options) = try self.command(program, module, layout.program)
+      result.append((command.name, entry, options + command.arguments))
+    }
+    return result
+  }
+
+  private func command(
+    _ program: Located<Spec.Launch.Program>, _ module: String, _ interpreter: String
+  ) throws(Failure) -> (entry: String, options: [String]) {
+    switch program.value {
+    case .module(let name): return (interpreter, interpreterOptions + ["-m", name])
+    case .function, .script: return (interpreter, interpreterOptions + ["-m", module])
+    case .executable(let path):
+      try checkExecutable(path, at: program.place, in: layout.root)
+      return (path.string, [])
+    }
+  }
+
+  /// Checks that the staged interpreter finds the launched modules.
+  func checkModules() throws(Failure) {
+    for (program, _) in programs { try checkModule(program) }
+  }
+
+  private func checkModule(_ program: Located<Spec.Launch.Program>) throws(Failure) {
     let name: String
-    switch spec.launch.program.value {
+    switch program.value {
     case .module(let module), .function(let module, _): name = module
     case .script, .executable: return
     }
@@ -119,7 +164,7 @@ struct Application {
         ])
     guard result.succeeded else {
       throw .failed(
-        spec.launch.program.place,
+        program.place,
         "the module '\(name)' that is launched is not in the tree: correct it, or add what holds it to "
           + "dependencies.requirements, dependencies.project or data\n\(lastLines(result.errors, count: 3))"
       )

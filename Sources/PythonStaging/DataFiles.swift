@@ -53,10 +53,8 @@ struct DataFiles {
 }
 
 /// Checks that `launch.executable` is in the tree.
-func checkExecutable(_ path: Path, in root: Path, _ spec: Spec) throws(Failure) {
+func checkExecutable(_ path: Path, at place: SpecPlace, in root: Path) throws(Failure) {
   guard exists(root.appending(path.bytes)) else {
-    throw .failed(
-      spec.launch.program.place,
-      "there is no \(path.quoted) in the tree: correct launch.executable")
+    throw .failed(place, "there is no \(path.quoted) in the tree: correct 'executable'")
   }
 }

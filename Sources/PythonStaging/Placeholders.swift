@@ -7,6 +7,9 @@ extension Spec.Launch {
   mutating func replaceDataRoot(_ root: String) {
     let placeholders = Placeholders([("data", [UInt8](root.utf8))], doubled: .areLiteral)
     arguments = arguments.map { placeholders.filled($0) }
+    for index in commands.indices {
+      commands[index].arguments = commands[index].arguments.map { placeholders.filled($0) }
+    }
     environment = environment.map { ($0.name, placeholders.filled($0.value)) }
   }
 }

@@ -128,12 +128,15 @@ struct SmokeTest {
     onefile = ProcessContext.absolutePath(request.onefile)
     let scratch = ProcessContext.absolutePath(request.scratch)
     let home = scratch.appending("home").string
+    let runtime = scratch.appending("run")
     try createDirectories(Path(home))
+    // With this mode, unlike the others: instances of the program find each other there.
+    try DirectoryHandle.current.createDirectory(runtime, mode: 0o700)
     // The tests must neither see nor change this user's files.
     var environment = [
       "ONEFOLD_CACHE=\(scratch.string)/cache", "HOME=\(home)", "XDG_CACHE_HOME=\(home)/.cache",
       "XDG_CONFIG_HOME=\(home)/.config", "XDG_DATA_HOME=\(home)/.local/share",
-      "XDG_STATE_HOME=\(home)/.local/state",
+      "XDG_STATE_HOME=\(home)/.local/state", "XDG_RUNTIME_DIR=\(runtime.string)",
       // Keep the tests' changes in the tree: no repair between them.
       "ONEFOLD_CHECK=seal",
       // The environment of the tests keeps no other variable of the interpreter, so clear this one.

@@ -45,6 +45,8 @@ public struct StagedApplication: Sendable {
   public var entry: String
   /// The arguments before the user's.
   public var arguments: [String]
+  /// What the file can start instead.
+  public var commands: [(name: String, entry: String, arguments: [String])] = []
   public var variables: [(name: String, value: String)]
   public var removedVariables: [String]
   /// The modification time of the application's own files, in seconds since 1970. Each release has a later one.
@@ -183,7 +185,7 @@ private struct Staging {
     let distributions = try finish(
       layout, python: python, interpreter: interpreter, asked: requirements.asked,
       progress: progress)
-    try application.checkModule()
+    try application.checkModules()
     let command = try application.command()
     var origin = StagedOrigin(spec, requirements, revision: revision)
     try origin.noteInterpreter(interpreter, python)
@@ -194,7 +196,7 @@ private struct Staging {
 
     return StagedApplication(
       tree: root, entry: command.entry, arguments: command.arguments,
-      variables: variables,
+      commands: try application.commands(), variables: variables,
       removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
       releaseTime: time, report: report, interpreter: layout.program, helper: layout.source,
       site: layout.site, distributions: distributions,
@@ -222,15 +224,33 @@ private struct Staging {
     progress("adding data files")
     try createDirectories(root)
     try DataFiles(spec: spec, root: root).add()
-    try checkExecutable(program, in: root, spec)
+    try checkExecutable(program, at: spec.launch.program.place, in: root)
+    let commands = try executableCommands()
     let time = try applicationTime()
     try settle(root, others: time)
     return StagedApplication(
-      tree: root, entry: program.string, arguments: spec.launch.arguments,
+      tree: root, entry: program.string, arguments: spec.launch.arguments, commands: commands,
       variables: variables, removedVariables: spec.launch.unset,
       releaseTime: time, report: report,
       interpreter: nil, helper: HostProgram.python3.besideOnefold, distributions: [],
       origin: StagedOrigin(spec, nil, revision: revision))
+  }
+
+  /// The commands of a tree without an interpreter.
+  private func executableCommands() throws(Failure) -> [(
+    name: String, entry: String, arguments: [String]
+  )] {
+    var result: [(name: String, entry: String, arguments: [String])] = []
+    for command in spec.launch.commands {
+      guard case .executable(let program) = command.program.value else {
+        throw .failed(
+          command.program.place,
+          "the spec names no interpreter: give python.version, prefix or archive")
+      }
+      try checkExecutable(program, at: command.program.place, in: root)
+      result.append((command.name, program.string, command.arguments))
+    }
+    return result
   }
 
   // MARK: Interpreter and locked requirements

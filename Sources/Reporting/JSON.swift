@@ -12,7 +12,7 @@ public func jsonText(_ source: some Sequence<UInt8>) -> Text {
 extension Text {
   /// Appends `,"name":value`, another member of a JSON object; `value` is JSON.
   @inline(never)
-  mutating func append(member name: StaticString, _ value: Text) {
+  public mutating func append(member name: StaticString, _ value: Text) {
     append(literal: ",\"")
     append(literal: name)
     append(literal: "\":")
@@ -20,7 +20,7 @@ extension Text {
   }
 
   @inline(never)
-  mutating func append(member name: StaticString, number value: UInt64) {
+  public mutating func append(member name: StaticString, number value: UInt64) {
     append(member: name, Text(utf8: []))
     append(number: value)
   }

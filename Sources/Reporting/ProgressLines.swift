@@ -37,6 +37,14 @@ public final class ProgressLines: @unchecked Sendable {
     if descriptor > 2 { ProcessContext.closeAtExecution(descriptor) }
   }
 
+  /// Reports the address that the launcher keeps for the program.
+  public func listening(_ address: SocketAddress) {
+    var line = begin("listening")
+    line.append(member: "address", jsonText(address.host.bytes))
+    if !address.isLocal { line.append(member: "port", address.port) }
+    write(line)
+  }
+
   /// `name` and `version` are bytes that should be text.
   public func start(name: [UInt8], version: [UInt8]) {
     var line = begin("start")

@@ -102,7 +102,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
     .rest(
       "[completely-different]",
       "onefold.toml:1: unknown table 'completely-different'; valid are app, python, dependencies, prune, "
-        + "data, launch, smoke, archive, output"),
+        + "data, launch, commands, smoke, archive, output"),
     .rest(
       "[archive]\ncodec = 1",
       "onefold.toml:2: 'archive.codec' must be 'zstd', 'xz' or 'store', not a whole number"),
@@ -442,6 +442,36 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
     .rest(
       "[prune]\ncheck = 'dirs'",
       "onefold.toml:2: unknown key 'prune.check'; did you mean 'launch.check'?"),
+    .rest(
+      "[launch]\nmodule = 'n'\ninstance = 'one'\n[launch.listen]\nif-taken = 'wait'",
+      "onefold.toml:3: 'launch.instance' must be 'single' or 'replace', not 'one'",
+      "onefold.toml:4: 'launch.listen.address' is missing",
+      "onefold.toml:5: 'launch.listen.if-taken' must be 'fail' or 'free', not 'wait'; did you mean 'fail'?"
+    ),
+    .rest(
+      "[launch]\nmodule = 'n'\ninstance-key = '{env:A-B}'\nlisten = { address = 'example.org:80' }",
+      "onefold.toml:3: 'launch.instance-key' has no placeholder '{env:A-B': write {env:NAME} with the name of a "
+        + "variable",
+      "onefold.toml:3: 'launch.instance-key' needs 'launch.instance'",
+      "onefold.toml:4: 'launch.listen.address' can't be 'example.org:80': write PORT, ADDRESS:PORT, "
+        + "[ADDRESS]:PORT or unix:/PATH, with a numeric address"),
+    .rest(
+      "[launch]\nmodule = 'n'\nlisten = { address = 'unix:/s', handover = 'port' }",
+      "onefold.toml:3: 'launch.listen' can't use a port instead of a path: leave out 'if-taken' and 'handover'"
+    ),
+    .rest(
+      "[launch]\nmodule = 'n'\nlisten = { address = 'unix:/\(String(repeating: "s", count: 107))' }",
+      "onefold.toml:3: 'launch.listen.address' can't be 'unix:/\(String(repeating: "s", count: 54))'...: a path has "
+        + "107 bytes at most"),
+    .rest(
+      "[launch]\nmodule = 'n'\n[commands]\nmigrate = 'n'",
+      "onefold.toml:4: 'commands' must hold tables, [commands.NAME], not text"),
+    .rest(
+      "[launch]\nmodule = 'n'\n[commands.'a b']\nmodule = 'n'\n[commands.c]\nfunction = 'f'\nenvironment = {}",
+      "onefold.toml:3: a command can't have the name 'a b': use 1 to 64 of A-Z a-z 0-9 . _ + -, not beginning "
+        + "with '.' or '-'",
+      "onefold.toml:6: 'commands.c.function' must be such as package.module:function, not 'f'",
+      "onefold.toml:7: unknown table 'commands.environment'; did you mean 'launch.environment'?"),
   ]
 
   @Test(arguments: dataAndLaunchSpecs)
@@ -453,7 +483,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
     .rest(
       "[smoke.http]\npath = '/'",
       "onefold.toml:1: 'smoke.http' must tell the server its port: put {port} into its 'arguments' or "
-        + "'environment', or give the 'port' that it always takes"),
+        + "'environment', or give the 'port' that it always takes, or a table [launch.listen]"),
     .rest(
       "[smoke.http]\npath = 'health'\narguments = ['{port}']",
       "onefold.toml:2: 'smoke.http.path' must begin with '/' and have no spaces, not 'health'"),

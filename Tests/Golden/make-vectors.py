@@ -149,8 +149,9 @@ def trailers() -> Vectors:
 RECORD = Layout("4sHHI", "magic version reserved count")
 FIELD = Layout("HHI", "tag flags length")
 (NAME, VERSION, ENTRY, ARGUMENT, SET, UNSET, TARGET, PACKER) = range(1, 9)
-(GLIBC, CHECK, KEEP, PARENT_DEATH) = range(10, 14)
-UNCRITICAL = (VERSION, PACKER, GLIBC, CHECK, KEEP, PARENT_DEATH)
+(GLIBC, CHECK, KEEP, PARENT_DEATH, REUSE) = range(10, 15)
+(LISTEN, HANDOVER, IF_TAKEN, INSTANCE, INSTANCE_KEY, COMMAND) = range(15, 21)
+UNCRITICAL = (VERSION, PACKER, *range(GLIBC, COMMAND + 1))
 
 Field = tuple[int, int, bytes]
 
@@ -248,6 +249,19 @@ def records() -> Vectors:
         "valid-check-seal": with_value(CHECK, b"seal"),
         "valid-check-dirs": with_value(CHECK, b"dirs"),
         "valid-keep-0": with_value(KEEP, b"0"),
+        "valid-service": with_fields(
+            field(REUSE, b"no"),
+            field(LISTEN, b"unix:{env:DIR}/a \xff"),
+            field(HANDOVER, b"port"),
+            field(IF_TAKEN, b"free"),
+            field(INSTANCE, b"replace"),
+            field(INSTANCE_KEY, b"{env:DIR}\n"),
+            field(COMMAND, b"migrate\0bin/app\0-m\0\0\xff\n\0"),
+            field(COMMAND, b"shell\0bin/sh\0"),
+        ),
+        "valid-service-defaults": with_fields(
+            field(LISTEN, b""), field(HANDOVER, b"descriptor"), field(IF_TAKEN, b"fail"), field(INSTANCE, b"single")
+        ),
         "valid-65536-bytes": with_fields(field(ARGUMENT, b"a" * room)),
         "valid-most-fields": with_fields(*[field(ARGUMENT, b"")] * many),
         "invalid-recordTooShort": plain[:11],
@@ -275,6 +289,10 @@ def records() -> Vectors:
         "invalid-recordFieldFlags-check-critical": with_fields((CHECK, 1, b"dirs")),
         "invalid-recordFieldFlags-keep-critical": with_fields((KEEP, 1, b"30")),
         "invalid-recordFieldFlags-parent-death-critical": with_fields((PARENT_DEATH, 1, b"kill")),
+        "invalid-recordFieldFlags-listen-critical": with_fields((LISTEN, 1, b"80")),
+        "invalid-recordFieldFlags-command-critical": with_fields((COMMAND, 1, b"a\0b\0")),
+        "invalid-recordNul-listen": with_value(LISTEN, b"80\0"),
+        "invalid-recordNul-instance-key": with_value(INSTANCE_KEY, b"\0"),
         "invalid-recordFieldOrder": record(REQUIRED[1], REQUIRED[0], REQUIRED[2]),
         "invalid-recordFieldOrder-after-unknown": record(*REQUIRED, unknown, (8, 0, b"packer")),
         "invalid-recordFieldOrder-policies": record(
@@ -363,8 +381,28 @@ def records() -> Vectors:
         ("parent-death-upper-case", PARENT_DEATH, b"KILL"),
         ("parent-death-begins-alike", PARENT_DEATH, b"killed"),
         ("parent-death-of-the-other", PARENT_DEATH, b"dirs"),
+        ("handover-empty", HANDOVER, b""),
+        ("handover-number", HANDOVER, b"3"),
+        ("if-taken-other", IF_TAKEN, b"wait"),
+        ("instance-upper-case", INSTANCE, b"Single"),
     ):
         vectors[f"invalid-recordPolicy-{what}"] = with_value(tag, value)
+    for what, value in {
+        "empty": b"",
+        "name-alone": b"a\0",
+        "no-end": b"a\0b",
+        "argument-without-end": b"a\0b\0c",
+        "empty-name": b"\0b\0",
+        "name-with-slash": b"a/b\0b\0",
+        "name-of-65-bytes": b"a" * 65 + b"\0b\0",
+        "empty-entry": b"a\0\0",
+        "absolute-entry": b"a\0/b\0",
+        "dot-dot": b"a\0../b\0",
+    }.items():
+        vectors[f"invalid-recordCommand-{what}"] = with_value(COMMAND, value)
+    vectors["invalid-recordCommand-name-twice"] = with_fields(
+        field(COMMAND, b"a\0b\0"), field(COMMAND, b"b\0b\0"), field(COMMAND, b"a\0c\0")
+    )
     for what, name in {
         "empty": b"",
         "65-bytes": b"a" * 65,

@@ -28,6 +28,11 @@ import Testing
 
   private static let path = Path("...")
   private static let call = Failure("OPERATION", path, .noSuchFile)
+  private static let record = LaunchRecord(
+    name: [UInt8]("...".utf8), entry: [0x62], target: [0x63])
+  private static let instance = RunningInstance(
+    process: 10, started: FileTime(seconds: 0, nanoseconds: 0), address: [UInt8]("...".utf8),
+    version: [], file: [])
 
   // MARK: Failures
 
@@ -84,6 +89,19 @@ import Testing
         .unknownCheck(path), .unknownProgress(path), .closedProgress(10), .unknownParentDeath(path),
         .unknownReuse(path),
         .unusableTrace(Self.call), .isInUse(path), .lostOutput(.noSuchFile),
+        .badParentDescriptor(10, .invalidArgument), .badParentDescriptor(10, .badDescriptor),
+        .unknownCommand(path), .unknownAddress(path, isTooLong: true),
+        .unknownAddress(path, isTooLong: false), .noPassedSocket, .stopArguments, .statusArguments,
+        .foreignRuntimeDirectory(path), .foreignUserFile(path),
+      ]
+    case .addressTaken:
+      return [.addressTaken("...", by: nil), .addressTaken("...", by: "pid 10 (...)")]
+    case .isRunning: return [.isRunning(Self.record, Self.instance)]
+    case .notRunning: return [.notRunning(Self.record)]
+    case .notStopped:
+      return [
+        .hasNotStopped(Self.record, Self.instance, 10),
+        .cannotStop(Self.record, Self.instance, .noSuchFile),
       ]
     // The message of damage is that of the format, of a missing entry that of an entry that cannot be executed.
     // `interrupted` is not shown, and `usage` is the packer's.
@@ -120,6 +138,7 @@ import Testing
     let said: [Text] = [
       Lines.verified(manifest), Lines.extracted(manifest, to: path), Lines.removed(path),
       Lines.moved(path), Lines.inUse(path), Lines.nothingToRemove,
+      Lines.stopped("...", Self.instance.place),
     ]
     return said.map { "on stderr: \(masked($0.string))" }
       + ["warning: \(Lines.notUsed(path, reason: "..."))", "interrupted: \(Lines.interrupted)"]
@@ -136,6 +155,7 @@ import Testing
     let result = try #require(
       await #expect(processExitsWith: .exitCode(0), observing: [\.standardOutputContent]) {
         let lines = ProgressLines(descriptor: 1)!
+        lines.listening(try! SocketAddress(parsing: Path("127.0.0.1:10")))
         lines.start(name: [0x6E], version: [0x31])
         lines.waiting()
         for work in [ProgressLines.Work.unpacking, .checking, .repairing] {
@@ -175,7 +195,11 @@ import Testing
     case .occupied: .noDirectory
     case .noDirectory: .notExecutable
     case .notExecutable: .noEntry
-    case .noEntry: .usage
+    case .noEntry: .addressTaken
+    case .addressTaken: .isRunning
+    case .isRunning: .notRunning
+    case .notRunning: .notStopped
+    case .notStopped: .usage
     case .usage: .refused
     case .refused: nil
     }

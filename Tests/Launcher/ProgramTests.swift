@@ -25,13 +25,13 @@ import Testing
   ) -> Program {
     Program(
       record, root: Path("/cache/tree"), executable: Path("/opt/app file"),
-      given.map { Path($0) }[...], environment: environment.map { Path($0) })
+      [Path("./app")] + given.map { Path($0) }, environment: environment.map { Path($0) })
   }
 
   /// The variables that every program gets, after everything else.
   private let told = [
     "ONEFOLD_EXE=/opt/app file", "ONEFOLD_ROOT=/cache/tree", "ONEFOLD_APP_NAME=app",
-    "ONEFOLD_APP_VERSION=1.2",
+    "ONEFOLD_APP_VERSION=1.2", "ONEFOLD_ARGV0=./app",
   ]
 
   private func environment(_ record: LaunchRecord, _ given: [String]) -> [String] {
@@ -55,9 +55,30 @@ import Testing
         == ["/cache/tree/lib:/opt/app file", "{root}", "{other}", "{", "{root}", "{exe}"])
   }
 
+  @Test func placeholdersOfAnAddressNeedOne() {
+    let record = record(arguments: ["{address}:{port}", "{fd}", "{{fd}}"])
+    #expect(
+      program(record).arguments.dropFirst().map(\.string) == ["{address}:{port}", "{fd}", "{{fd}}"])
+    let listening = Program(
+      record, root: Path("/r"), executable: Path("/e"), [],
+      listener: (address: bytes("::1"), port: bytes("80")), environment: [])
+    #expect(listening.arguments.dropFirst().map(\.string) == ["::1:80", "3", "{fd}"])
+  }
+
+  @Test func aCommandReplacesEntryAndArguments() {
+    let command = LaunchRecord.Command(
+      name: bytes("migrate"), entry: bytes("bin/other"), arguments: [bytes("{root}")])
+    let made = Program(
+      record(arguments: ["-m", "app"]), root: Path("/r"), executable: Path("/e"),
+      [Path("migrate"), Path("--all")], command: command, environment: [])
+    #expect(made.entry.string == "/r/bin/other")
+    #expect(made.arguments.map(\.string) == ["/r/bin/other", "/r", "--all"])
+    #expect(made.environment.last?.string == "ONEFOLD_ARGV0=migrate")
+  }
+
   @Test func argumentsAreBytes() {
     let made = Program(
-      record(), root: Path("/r"), executable: Path("/e"), [Path([0xFF, 0x0A])][...],
+      record(), root: Path("/r"), executable: Path("/e"), [Path("./app"), Path([0xFF, 0x0A])],
       environment: [])
     #expect(Array(made.arguments[1].bytes) == [0xFF, 0x0A])
   }

@@ -72,6 +72,7 @@ import Testing
       case .always(signal: nil): "always"
       case .always(signal: .kill): "kill"
       case .always(signal: .term): "term"
+      case .descriptor(let number, let signal): "\(number) \(signal.map { "\($0.name)" } ?? "-")"
       }
     }
     #expect(try setting(nil) == "by the record")
@@ -79,11 +80,52 @@ import Testing
     #expect(try setting("1") == "always")
     #expect(try setting("kill") == "kill")
     #expect(try setting("term") == "term")
-    for value in ["2", "KILL", "SIGTERM", "00", "yes", "-1"] {
+    #expect(try setting("fd:0") == "0 -")
+    #expect(try setting("fd:17:kill") == "17 kill")
+    #expect(try setting("fd:17:term") == "17 term")
+    for value in [
+      "2", "KILL", "SIGTERM", "00", "yes", "-1", "fd", "fd:", "fd:x", "fd:-1", "fd:3:", "fd:3:9",
+      "fd:3:kill:", "fd:4294967296", "fd:2147483648", "fd:3 ", "FD:3",
+    ] {
       #expect(
         refusal { () throws(Failure) in try Settings.parentDeath(Path(value)) }
-          == "unknown value '\(value)' of ONEFOLD_DIE_WITH_PARENT: use 1, kill, term or 0")
+          == "unknown value '\(value)' of ONEFOLD_DIE_WITH_PARENT: "
+          + "use 1, kill, term, fd:N, fd:N:kill, fd:N:term or 0")
     }
+  }
+
+  // MARK: Address and command
+
+  @Test func theAddressIsThatOfTheVariableOrTheRecord() {
+    var record = LaunchRecord(name: [0x61], entry: [0x62], target: [0x63])
+    #expect(Settings.listen(record, nil) == nil)
+    #expect(Settings.listen(record, Path("80"))?.string == "80")
+    record.listen = [UInt8]("127.0.0.1:0".utf8)
+    #expect(Settings.listen(record, nil)?.string == "127.0.0.1:0")
+    #expect(Settings.listen(record, Path("80"))?.string == "80")
+    record.listen = [UInt8]("unix:/a{env:NO_SUCH_VARIABLE}/x{{env:Y}}".utf8)
+    #expect(Settings.listen(record, nil)?.string == "unix:/a/x{env:Y}")
+  }
+
+  @Test func theCommandIsThatOfTheVariableOrTheName() throws {
+    var record = LaunchRecord(name: [0x61], entry: [0x62], target: [0x63])
+    func chosen(_ name: String?, _ variable: String?) throws -> String? {
+      try Settings.command(
+        record, startedAs: name.map { Path($0) }, variable.map { Path($0) }
+      )
+      .map { String(decoding: $0.name, as: UTF8.self) }
+    }
+    #expect(try chosen("migrate", nil) == nil)
+    record.commands = ["migrate", "shell"].map {
+      LaunchRecord.Command(name: [UInt8]($0.utf8), entry: [0x62], arguments: [])
+    }
+    #expect(try chosen(nil, nil) == nil)
+    #expect(try chosen("app", nil) == nil)
+    #expect(try chosen("./bin/migrate", nil) == "migrate")
+    #expect(try chosen("/usr/bin/shell", "migrate") == "migrate")
+    #expect(
+      refusal { () throws(Failure) in try Settings.command(record, startedAs: nil, Path("x")) }
+        == "unknown command 'x' in ONEFOLD_COMMAND: ONEFOLD=help lists them")
   }
 
   // MARK: Check

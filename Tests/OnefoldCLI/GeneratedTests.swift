@@ -26,7 +26,7 @@ import Testing
       for rule in Schema.rules(of: table.path) {
         switch rule {
         case .needed(let key): #expect(names.contains(key))
-        case .exactlyOne(let keys), .atLeastOne(let keys), .matches(let keys, _):
+        case .exactlyOne(let keys), .atLeastOne(let keys):
           #expect(names.isSuperset(of: keys))
         case .notBoth(let one, let other, _), .exclusive(let one, let other):
           #expect(names.isSuperset(of: [one, other]))

@@ -17,6 +17,15 @@ import Testing
     record.check = .files
     record.keepDays = 30
     record.parentDeath = .term
+    record.listen = bytes("unix:{env:DIR}/s")
+    record.handover = .port
+    record.takenAddress = .free
+    record.instance = .replace
+    record.instanceKey = bytes("{env:DIR}")
+    record.commands = [
+      LaunchRecord.Command(name: bytes("a"), entry: bytes("bin/a"), arguments: [[], bytes("-x")]),
+      LaunchRecord.Command(name: bytes("b"), entry: bytes("b"), arguments: []),
+    ]
     return record
   }
 
@@ -76,6 +85,9 @@ import Testing
           record.keepDays = days
           record.parentDeath = death
           record.reuse.toggle()
+          record.handover = record.reuse ? .port : .descriptor
+          record.takenAddress = record.reuse ? .fail : .free
+          record.instance = record.reuse ? .single : death == nil ? nil : .replace
           #expect(try LaunchRecord(parsing: record.encoded().span) == record)
         }
       }
@@ -93,6 +105,9 @@ import Testing
   @Test func namesOfPolicies() {
     #expect(CheckPolicy.allCases.map { "\($0.name)" } == ["seal", "dirs", "files", "full"])
     #expect(ParentDeath.allCases.map { "\($0.name)" } == ["kill", "term"])
+    #expect(Handover.allCases.map { "\($0.name)" } == ["descriptor", "port"])
+    #expect(TakenAddress.allCases.map { "\($0.name)" } == ["fail", "free"])
+    #expect(InstancePolicy.allCases.map { "\($0.name)" } == ["single", "replace"])
     for policy in CheckPolicy.allCases {
       #expect(CheckPolicy(named: "\(policy.name)".utf8) == policy)
     }

@@ -253,6 +253,61 @@ static inline long cposix_signal_at_parent_death(int number) {
   return cposix_result(prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0ul, 0ul, 0ul));
 }
 
+// MARK: Sockets
+
+// An address of a socket: `struct sockaddr_in`, `sockaddr_in6` or `sockaddr_un`.
+typedef struct {
+  _Alignas(8) unsigned char bytes[112];
+  unsigned length;
+  // -1 for a Unix socket.
+  int port;
+} cposix_address_t;
+
+// The most bytes that cposix_address_text writes.
+static const int CPOSIX_ADDRESS_TEXT = 112;
+
+// Reads "PORT", "ADDRESS:PORT", "[ADDRESS]:PORT" or "unix:/PATH". Returns 0, -EINVAL, or -ENAMETOOLONG for a path
+// of more than 107 bytes.
+long cposix_parse_address(const char *text, cposix_address_t *address);
+// The address of an open socket (getsockname(2)).
+long cposix_socket_address(int fd, cposix_address_t *address);
+// Writes the numeric address without its port, or the path, and returns the count of bytes.
+size_t cposix_address_text(const cposix_address_t *address, char *text);
+// Opens a socket, close-on-exec, binds it and listens (bind(2), listen(2)).
+long cposix_listen(const cposix_address_t *address);
+// Opens a socket, close-on-exec, that keeps a port from others without listening. Fails with EADDRINUSE if another
+// socket listens there.
+long cposix_hold_port(const cposix_address_t *address);
+// Whether no program has the Unix socket with this path any more, or the file is no socket.
+long cposix_is_stale(const cposix_address_t *address);
+// Makes `fd` the descriptor `to`, not close-on-exec. A descriptor `to` that a program would inherit moves to a free
+// number.
+long cposix_move_descriptor(int fd, int to);
+// Whether `fd` is a socket that listens.
+long cposix_is_listening(int fd);
+// The process that listens where `address` can't, as far as this user may see it; 0 if unknown.
+int cposix_listening_process(const cposix_address_t *address);
+
+// MARK: Other processes
+
+// Reads the beginning of /proc/PID and `name`, such as "/comm". Returns the count of bytes.
+long cposix_read_process_file(int process, const char *name, void *text, size_t size);
+// Bytes that a process has in RAM (proc_pid_statm(5)); 0 if unknown.
+uint64_t cposix_resident_bytes(int process);
+// Takes the lock of a process (fcntl(2), F_SETLK) on the whole file, which must be open for writing. `execve` keeps
+// it, children don't inherit it, and it ends with the process or when it closes any descriptor of the file. Fails
+// with EAGAIN or EACCES.
+long cposix_lock_of_process(int fd);
+// The process that has that lock; 0 if it is in another pid namespace. Fails with ESRCH if nobody has it.
+long cposix_process_with_lock(int fd);
+// pidfd_open(2), pidfd_send_signal(2), and waiting until the process has ended: 1, or 0 after `milliseconds`.
+long cposix_open_process(int process);
+long cposix_signal_process(int pidfd, int number);
+long cposix_wait_for_process(int pidfd, int milliseconds);
+// Asks for a signal when the other end of a pipe or socket is closed (fcntl(2), O_ASYNC). `execve` keeps it. Returns
+// whether it is closed already: then no signal comes.
+long cposix_signal_at_close(int fd, int number);
+
 // MARK: Threads
 
 // Starts a thread and returns a handle for cposix_join_thread, which frees it; NULL if no thread can be started.

@@ -336,6 +336,10 @@ def _serve_popen(module):
 
 
 sys.dont_write_bytecode = True
+if sys.executable == _ROOT + @NAMED@:
+    # The launch runs the interpreter by a link with the application's name, for ps. What starts an interpreter gets its
+    # own name.
+    sys.executable = sys._base_executable = _ROOT + @PROGRAM@
 _find_certificates()
 if @ISOLATED@:
     _isolate()

@@ -105,6 +105,11 @@ extension SpecDecoder {
     launch.unset = table.texts("unset").map(\.value)
     launch.pythonOptions = table.texts("python-options").map(\.value)
     launch.isolate = table.boolean("isolate") ?? launch.isolate
+    launch.passVariables = table.texts("pass-variables")
+    for name in launch.passVariables where !isVariableName(name.value) {
+      report(
+        name.place, "'launch.pass-variables' holds names of variables, not \(quoted(name.value))")
+    }
     launch.namedProcess = table.boolean("named-process") ?? launch.namedProcess
     launch.binOnPath = table.boolean("bin-on-path") ?? launch.binOnPath
     launch.pyinstaller = table.boolean("pyinstaller").map { $0 ? .yes : .no } ?? .auto

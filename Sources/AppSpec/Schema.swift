@@ -233,6 +233,10 @@ public enum Schema {
       Key("python-options", .texts, default: "`[]`", "options for the interpreter"),
       Key("isolate", .boolean, default: "`true`", "nothing of the user's decides which code runs"),
       Key(
+        "pass-variables", .texts, default: "`[]`",
+        "variables of the interpreter that isolation leaves, such as `PYTHONPATH`",
+        form: .variableName),
+      Key(
         "bin-on-path", .boolean, default: "`true`",
         "the tree's bin is the first directory of the PATH for what the server starts"),
       Key(

@@ -137,6 +137,8 @@ public struct Spec: Sendable {
     public var unset: [String] = []
     public var pythonOptions: [String] = []
     public var isolate = true
+    /// Variables of the interpreter that isolation does not remove.
+    public var passVariables: [Located<String>] = []
     public var binOnPath = true
     /// Whether the process has the application's name instead of the interpreter's.
     public var namedProcess = true

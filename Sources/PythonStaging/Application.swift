@@ -181,6 +181,25 @@ let interpreterVariables = [
   "PYTHONOPTIMIZE", "PYTHONCASEOK", "PYTHON_FROZEN_MODULES", "PYTHON_PRESITE",
 ]
 
+extension Spec.Launch {
+  /// What a launch removes from the environment of a Python program.
+  ///
+  /// - Throws: a failure if `pass-variables` names a variable that would stay anyway.
+  func removedVariables() throws(Failure) -> [String] {
+    var isolated = isolate ? interpreterVariables : []
+    for name in passVariables {
+      guard interpreterVariables.contains(name.value) else {
+        throw .failed(
+          name.place,
+          "'launch.pass-variables' can hold \(interpreterVariables.joined(separator: ", ")); a launch "
+            + "leaves \(quotedText(name.value.utf8)) anyway")
+      }
+      isolated.removeAll { $0 == name.value }
+    }
+    return unset + isolated
+  }
+}
+
 /// The directory, from the tree's root, where pip of Debian's interpreters installs scripts.
 private let debianScripts = "local/bin/"
 

@@ -135,6 +135,7 @@ private struct Staging {
   }
 
   mutating func run(_ progress: (String) -> Void) throws(Failure) -> StagedApplication {
+    let removedVariables = try spec.launch.removedVariables()
     guard let python = spec.python else { return try runWithoutPython(progress) }
     try createDirectories(scratch)
     progress("looking at the interpreter")
@@ -197,7 +198,7 @@ private struct Staging {
     return StagedApplication(
       tree: root, entry: command.entry, arguments: command.arguments,
       commands: try application.commands(), variables: variables,
-      removedVariables: spec.launch.unset + (spec.launch.isolate ? interpreterVariables : []),
+      removedVariables: removedVariables,
       releaseTime: time, report: report, interpreter: layout.program, helper: layout.source,
       site: layout.site, distributions: distributions,
       systemRoot: interpreter.foreign?.systemRoot, origin: origin)

@@ -443,6 +443,9 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
       "[prune]\ncheck = 'dirs'",
       "onefold.toml:2: unknown key 'prune.check'; did you mean 'launch.check'?"),
     .rest(
+      "[launch]\nmodule = 'n'\npass-variables = ['A=B']",
+      "onefold.toml:3: 'launch.pass-variables' holds names of variables, not 'A=B'"),
+    .rest(
       "[launch]\nmodule = 'n'\ninstance = 'one'\n[launch.listen]\nif-taken = 'wait'",
       "onefold.toml:3: 'launch.instance' must be 'single' or 'replace', not 'one'",
       "onefold.toml:4: 'launch.listen.address' is missing",

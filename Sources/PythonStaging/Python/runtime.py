@@ -335,12 +335,20 @@ def _serve_popen(module):
     popen.__init__ = wraps(original)(start)
 
 
+def _add_given_places():
+    """Puts the directories of ONEFOLD_PYTHONPATH after those of the tree. `site` then runs their sitecustomize."""
+    for place in os.environ.get("ONEFOLD_PYTHONPATH", "").split(os.pathsep):
+        if place and place not in sys.path:
+            sys.path.append(place)
+
+
 sys.dont_write_bytecode = True
 if sys.executable == _ROOT + @NAMED@:
     # The launch runs the interpreter by a link with the application's name, for ps. What starts an interpreter gets its
     # own name.
     sys.executable = sys._base_executable = _ROOT + @PROGRAM@
 _find_certificates()
+_add_given_places()
 if @ISOLATED@:
     _isolate()
 if @MEIPASS@:

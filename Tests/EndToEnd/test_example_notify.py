@@ -29,7 +29,7 @@ from support import (
 from systemd import Systemd
 
 FOLDER = EXAMPLES / "notify"
-UNITS = [FOLDER / "notify.service", FOLDER / "notify.socket"]
+UNITS = [FOLDER / f"notify{end}" for end in (".service", ".socket", "-prewarm.service", "-prewarm.timer")]
 
 #: Becomes its further arguments, with the descriptor of argument 1 passed as systemd does it.
 PASS_SOCKET = """
@@ -249,6 +249,20 @@ class Units(PackedNotify, Case):
         succeed(systemd.systemctl("stop", "notify.service"))
         self.assertEqual(systemd.show("notify.service", "Result"), "success")
         self.assertEqual(systemd.show("notify.service", "ExecMainStatus"), "0")
+
+    def test_a_timer_unpacks_it_for_the_same_user_and_no_start_unpacks_again(self) -> None:
+        systemd = self.systemd()
+        # The timer's own unit, at once.
+        succeed(systemd.systemctl("start", "notify-prewarm.service"))
+        seal = f"/var/cache/private/notify/trees/{self.packed.tree_name}"
+        first = succeed(systemd.run("stat", "--format=%i %U %Z", seal)).stdout
+        for _ in range(2):
+            succeed(systemd.systemctl("start", "notify.service"))
+            self.assertServes(systemd)
+            succeed(systemd.systemctl("stop", "notify.service"))
+            self.assertEqual(succeed(systemd.run("stat", "--format=%i %U %Z", seal)).stdout, first)
+        # The service's /var/tmp is its own and empty, so a tree there would be lost.
+        self.assertEqual(systemd.run("sh", "-c", "ls /var/tmp").stdout.decode().split(), [])
 
     def test_systemd_starts_it_again_when_it_was_killed(self) -> None:
         systemd = self.systemd()

@@ -252,12 +252,16 @@ public struct InventoryBuilder: Sendable {
 }
 
 extension SystemPackage {
-  /// "pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12".
+  /// "pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12". The epoch of an RPM is a qualifier.
   var packageURL: String {
     let distro = system.isEmpty || release.isEmpty ? "" : "\(system)-\(release)"
+    let parts = version.split(separator: ":", maxSplits: 1).map(String.init)
+    let hasEpoch = format == .rpm && parts.count == 2
     return PackageURL.make(
-      format.rawValue, namespace: system, name: name, version: version,
-      qualifiers: [("arch", architecture), ("distro", distro)])
+      format.rawValue, namespace: system, name: name, version: hasEpoch ? parts[1] : version,
+      qualifiers: [
+        ("arch", architecture), ("distro", distro), ("epoch", hasEpoch ? parts[0] : ""),
+      ])
   }
 }
 

@@ -82,6 +82,7 @@ let package = Package(
       dependencies: ["CSigning", "PayloadFormat", "PayloadReader", "Posix", "Processes"],
       swiftSettings: strict),
     .target(name: "CToml"),
+    .target(name: "Licenses", resources: [.embedInCode("Data")], swiftSettings: strict),
     .target(
       name: "AppSpec", dependencies: ["CToml", "PayloadFormat", "Posix", "Processes"],
       resources: [.embedInCode("Python")],
@@ -98,13 +99,13 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Inventory",
-      dependencies: ["AppSpec", "ContentHash", "PayloadFormat", "Posix", "Reporting"],
+      dependencies: ["AppSpec", "ContentHash", "Licenses", "PayloadFormat", "Posix", "Reporting"],
       resources: [.embedInCode("Data")], swiftSettings: strict),
     .target(
       name: "PythonStaging",
       dependencies: [
         "AppSpec", "BinaryRelocation", "BuildTools", "CArchive", "ContentHash", "Inventory",
-        "OutputFiles", "PayloadFormat", "Posix", "Processes", "Reporting",
+        "Licenses", "OutputFiles", "PayloadFormat", "Posix", "Processes", "Reporting",
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
@@ -125,7 +126,8 @@ let package = Package(
       name: "OnefoldCLI",
       dependencies: [
         "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "Inventory", "LaunchBench",
-        "OutputFiles", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix", "Processes",
+        "OutputFiles", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+        "Processes",
         "PythonStaging", "Reporting", "Signatures", "Updates",
       ],
       swiftSettings: strict),
@@ -141,7 +143,7 @@ let package = Package(
       name: "FuzzTargets",
       dependencies: [
         "AppSpec", "BinaryRelocation", "CLZMA", "CacheDirectory", "ContentHash", "Inventory",
-        "Launcher", "PayloadFormat", "PayloadReader", "Posix", "Signatures",
+        "Launcher", "Licenses", "PayloadFormat", "PayloadReader", "Posix", "Signatures",
       ],
       path: "Tests/Fuzz",
       exclude: ["Corpus", "make-seeds.py"], swiftSettings: strict),
@@ -189,7 +191,9 @@ let package = Package(
       path: "Tests/Launcher", exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "AppSpecTests",
-      dependencies: ["AppSpec", "PayloadFormat", "Posix", "Reporting", "TestSupport", "Processes"],
+      dependencies: [
+        "AppSpec", "PayloadFormat", "Posix", "Reporting", "TestSupport", "Processes",
+      ],
       path: "Tests/AppSpec", exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "BuildToolsTests", dependencies: ["BuildTools", "Posix", "TestSupport"],
@@ -199,7 +203,10 @@ let package = Package(
       dependencies: ["BinaryRelocation", "PayloadFormat", "Posix", "TestSupport"],
       path: "Tests/BinaryRelocation", swiftSettings: strict),
     .testTarget(
-      name: "InventoryTests", dependencies: ["Inventory", "Reporting"],
+      name: "LicensesTests", dependencies: ["Licenses"], path: "Tests/Licenses",
+      swiftSettings: strict),
+    .testTarget(
+      name: "InventoryTests", dependencies: ["Inventory", "Licenses", "Reporting"],
       path: "Tests/Inventory", swiftSettings: strict),
     .testTarget(
       name: "PythonStagingTests",

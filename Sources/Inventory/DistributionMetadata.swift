@@ -1,4 +1,5 @@
 internal import AppSpec
+internal import Licenses
 
 /// The core metadata of a Python distribution: the file `METADATA`
 /// (https://packaging.python.org/en/latest/specifications/core-metadata).

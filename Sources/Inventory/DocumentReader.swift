@@ -1,3 +1,4 @@
+internal import Licenses
 internal import Posix
 internal import Reporting
 

@@ -1,3 +1,4 @@
+internal import Licenses
 internal import Reporting
 
 /// SPDX 2.3 in JSON (https://spdx.github.io/spdx-spec/v2.3).

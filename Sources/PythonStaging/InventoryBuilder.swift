@@ -1,6 +1,7 @@
 import AppSpec
 import BuildTools
 public import Inventory
+import Licenses
 import Posix
 
 /// Makes the inventory of a tree from its parts.
@@ -96,7 +97,9 @@ public struct InventoryBuilder: Sendable {
     if !origin.commit.isEmpty {
       component.properties.append(Component.Property("onefold:commit", origin.commit))
     }
-    if origin.isLocal { component.properties.append(Component.Property("onefold:local", "true")) }
+    if origin.isLocal {
+      component.properties.append(Component.Property("onefold:local", "true"))
+    }
     addParts(of: installed, to: &component)
     return component
   }

@@ -1,3 +1,5 @@
+import AppSpec
+
 /// A shell pattern for paths: `*` and `?` match within a component, `**` matches any number of components.
 ///
 /// A pattern also matches everything below a matched path.
@@ -24,33 +26,7 @@ struct Pattern: Sendable {
       if rest.isEmpty { return !path.isEmpty }
       return (path.startIndex...path.endIndex).contains { matches(rest, path[$0...]) }
     }
-    guard let component = path.first, Self.matches(first[...], component[...]) else { return false }
+    guard let component = path.first, matchesGlob(first[...], component[...]) else { return false }
     return matches(rest, path.dropFirst())
-  }
-
-  private static func matches(_ pattern: ArraySlice<UInt8>, _ text: ArraySlice<UInt8>) -> Bool {
-    // Greedy with one backtracking point: linear except for the last star.
-    var pattern = pattern
-    var text = text
-    var retry: (pattern: ArraySlice<UInt8>, text: ArraySlice<UInt8>)? = nil
-    while true {
-      if pattern.first == UInt8(ascii: "*") {
-        pattern = pattern.dropFirst()
-        retry = (pattern, text)
-      } else if let byte = text.first {
-        if let wanted = pattern.first, wanted == byte || wanted == UInt8(ascii: "?") {
-          pattern = pattern.dropFirst()
-          text = text.dropFirst()
-        } else if let (old, from) = retry, !from.isEmpty {
-          pattern = old
-          text = from.dropFirst()
-          retry = (old, text)
-        } else {
-          return false
-        }
-      } else {
-        return pattern.isEmpty
-      }
-    }
   }
 }

@@ -1,4 +1,5 @@
 import Inventory
+import Licenses
 import Posix
 
 /// A document is read or refused with a text that can be shown. What was read can be written in both formats and read again, and
@@ -29,7 +30,10 @@ private func checkMetadata(_ bytes: [UInt8]) {
   let graph = DistributionGraph(
     [metadata], asked: [], variables: markerVariables(python: "3.11.7", processor: "x86_64"))
   precondition(graph.roots == [0] && graph.needs == [[]])
-  for license in metadata.licenses where license.kind == .name {
-    precondition(license.value.count <= 203)
+  for license in metadata.licenses {
+    if license.kind == .name { precondition(license.value.count <= 203) }
+    let expression = LicenseExpression(named: license.value)
+    precondition(expression != nil || license.kind == .name, license.value)
+    precondition(expression?.unavoidable { _ in true }.isEmpty != true, license.value)
   }
 }

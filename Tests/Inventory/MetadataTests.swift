@@ -1,3 +1,4 @@
+import Licenses
 import Testing
 
 @testable import Inventory

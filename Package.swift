@@ -84,7 +84,7 @@ let package = Package(
     .target(name: "CToml"),
     .target(name: "Licenses", resources: [.embedInCode("Data")], swiftSettings: strict),
     .target(
-      name: "AppSpec", dependencies: ["CToml", "PayloadFormat", "Posix", "Processes"],
+      name: "AppSpec", dependencies: ["CToml", "Licenses", "PayloadFormat", "Posix", "Processes"],
       resources: [.embedInCode("Python")],
       swiftSettings: strict),
     .target(
@@ -126,7 +126,7 @@ let package = Package(
       name: "OnefoldCLI",
       dependencies: [
         "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "Inventory", "LaunchBench",
-        "OutputFiles", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
+        "Licenses", "OutputFiles", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
         "Processes",
         "PythonStaging", "Reporting", "Signatures", "Updates",
       ],
@@ -192,7 +192,7 @@ let package = Package(
     .testTarget(
       name: "AppSpecTests",
       dependencies: [
-        "AppSpec", "PayloadFormat", "Posix", "Reporting", "TestSupport", "Processes",
+        "AppSpec", "Licenses", "PayloadFormat", "Posix", "Reporting", "TestSupport", "Processes",
       ],
       path: "Tests/AppSpec", exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
@@ -206,7 +206,7 @@ let package = Package(
       name: "LicensesTests", dependencies: ["Licenses"], path: "Tests/Licenses",
       swiftSettings: strict),
     .testTarget(
-      name: "InventoryTests", dependencies: ["Inventory", "Licenses", "Reporting"],
+      name: "InventoryTests", dependencies: ["AppSpec", "Inventory", "Licenses", "Reporting"],
       path: "Tests/Inventory", swiftSettings: strict),
     .testTarget(
       name: "PythonStagingTests",

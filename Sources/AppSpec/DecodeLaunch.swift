@@ -313,11 +313,7 @@ extension SpecDecoder {
     }
     archive.level = table.integer("level")
     archive.frameSize = table.integer("frame-size")
-    if let text = table.text("max-size") {
-      archive.maxSize = byteCount(text.value).map { Located($0, text.place) }
-    } else if let number = table.integer("max-size"), number.value > 0 {
-      archive.maxSize = Located(UInt64(number.value), number.place)
-    }
+    archive.maxSize = size("max-size", table)
     // The levels of an unknown codec are unknown.
     if let level = archive.level, codec == nil || archive.codec != nil {
       checkLevel(level, archive.codec?.value ?? .zstd)

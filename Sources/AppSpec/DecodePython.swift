@@ -45,11 +45,7 @@ extension SpecDecoder {
     }
     if let prefix = python.prefix { require(prefix, "\(path).prefix", nil) }
     checkArchive(source, path, &python)
-    python.maxGlibc = table.text("max-glibc")
-    if let version = python.maxGlibc, !isGlibcVersion(version.value) {
-      report(
-        version.place, "'python.max-glibc' must be such as 2.31, not \(quoted(version.value))")
-    }
+    python.maxGlibc = glibcVersion("max-glibc", table, "python")
     for name in table.texts("system-libraries") where name.value.contains("/") || name.value.isEmpty
     {
       report(
@@ -120,6 +116,17 @@ extension SpecDecoder {
   /// Whether the text has a scheme that can be downloaded.
   private func isURL(_ text: String) -> Bool {
     ["https://", "http://", "file://"].contains { text.lowercased().hasPrefix($0) }
+  }
+
+  /// A version of glibc. Reports other texts.
+  mutating func glibcVersion(_ key: String, _ table: SpecTable, _ path: String) -> Located<String>?
+  {
+    let version = table.text(key)
+    if let version, !isGlibcVersion(version.value) {
+      report(
+        version.place, "'\(path).\(key)' must be such as 2.31, not \(quoted(version.value))")
+    }
+    return version
   }
 
   private func isGlibcVersion(_ text: String) -> Bool {

@@ -115,7 +115,7 @@ public enum Schema {
     [
       app, version, python, dependencies, prune, data, launch, listen, commands, smoke,
       smokeCommand, smokeHTTP,
-      archive, output,
+      archive, output, policy,
     ] + Target.all.map(pythonOfTarget)
 
   static let app = Table(
@@ -336,5 +336,30 @@ public enum Schema {
         "target", .text, default: "this machine", "what the file runs on, such as aarch64-linux",
         form: .target),
       Key("sidecar", .boolean, default: "`false`", "append the target triple, as Tauri expects"),
+    ])
+
+  static let policy = Table(
+    "policy", "rules that the file must keep, or the build fails",
+    [
+      Key(
+        "deny-licenses", .texts, default: "`[]`",
+        "licences that no component may have, such as AGPL-3.0-*, or unknown", form: .license),
+      Key(
+        "license-exceptions", .texts, default: "`[]`",
+        "components whose licences are not checked"),
+      Key(
+        "deny", .texts, default: "`[]`",
+        "distributions that must not be packed, such as urllib3<2.1",
+        form: .deniedVersions),
+      Key(
+        "require-hashes", .boolean, default: "`false`",
+        "install nothing that has no hash in a lock or requirements file"),
+      Key("max-size", .size, "a larger file fails the build", form: .size),
+      Key(
+        "max-glibc", .text, "the newest glibc that any file may need, such as 2.31",
+        form: .glibcVersion),
+      Key(
+        "max-update", .text, "the most that an update from the previous file may fetch, such as 5%",
+        form: .percentage),
     ])
 }

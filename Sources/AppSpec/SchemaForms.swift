@@ -27,6 +27,11 @@ extension Schema {
     case variables
     case httpPath
     case size
+    /// An identifier of the SPDX list or a pattern of such, perhaps with an exception.
+    case license
+    /// A distribution with a version specifier (PEP 440).
+    case deniedVersions
+    case percentage
     case outputName
     case target
     /// The boolean must be true.
@@ -53,6 +58,10 @@ extension Schema {
       case .variableName: "^[^=\\u0000]+$"
       case .httpPath: "^/[^ \(Self.controls)]*$"
       case .size: "^[0-9]+(\\.[0-9]{1,6})?\\s*([KkMmGgTt]?[Bb]|[KkMmGgTt][Ii][Bb])?\\s*$"
+      case .license: "^\\s*\(Self.licenseName)(\\s+[Ww][Ii][Tt][Hh]\\s+\(Self.licenseName))?\\s*$"
+      case .deniedVersions:
+        "^\\s*\(Self.distributionName)\\s*(\(Self.clause)(,\(Self.clause))*)?$"
+      case .percentage: "^(100(\\.0)?|[0-9]{1,2}(\\.[0-9])?) ?%?$"
       case .outputName: "^([^{}\(Self.controls)]|\\{(name|version|target)\\})+$"
       case .target: "^(\(Target.all.flatMap(\.names).joined(separator: "|")))$"
       case .treePath, .relativePath, .variables, .onlyTrue: Self.anyText
@@ -85,6 +94,9 @@ extension Schema {
     /// The beginning of a text that is a URL.
     public static let url = "^([Hh][Tt][Tt][Pp][Ss]?|[Ff][Ii][Ll][Ee])://"
     private static let distributionName = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+    private static let licenseName = "[A-Za-z0-9.+*-]+"
+    private static let clause =
+      "\\s*(===\\s*[^\\s,]+|(==|!=)\\s*[vV]?[0-9][A-Za-z0-9.!+_-]*(\\.\\*)?|(~=|<=|>=|<|>)\\s*[vV]?[0-9][A-Za-z0-9.!+_-]*)\\s*"
     private static let tar = "\\.(tar|tar\\.gz|tgz|tar\\.zst|tar\\.xz)"
 
     /// C0 and C1 control characters, in a character class.

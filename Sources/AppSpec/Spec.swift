@@ -53,6 +53,7 @@ public struct Spec: Sendable {
   public var smoke = Smoke()
   public var archive = Archive()
   public var output = Output()
+  public var policy = Policy()
 
   /// Resolves a path of the spec: relative paths start at the spec's directory.
   public func resolve(_ path: Path) -> Path {

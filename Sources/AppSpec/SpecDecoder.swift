@@ -45,12 +45,13 @@ struct SpecDecoder {
     let smoke = smoke()
     let archive = archive()
     let output = output(app)
+    let policy = policy()
     guard let app, let launch else { return nil }
     return Spec(
       directory: file.directory, place: root.place, target: target, source: file.bytes, app: app,
       python: python,
       dependencies: dependencies, prune: prune, data: data, launch: launch, smoke: smoke,
-      archive: archive, output: output)
+      archive: archive, output: output, policy: policy)
   }
 
   /// Reads `output.target`, which applies if the packer was given no target.

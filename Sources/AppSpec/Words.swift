@@ -109,6 +109,20 @@ func byteCount(_ text: String) -> UInt64? {
   return sumOverflows || sum == 0 ? nil : sum
 }
 
+/// The thousandths of "5", "5%" or "2.5 %": 0 to 100 percent with at most one decimal; nil for any other text.
+public func thousandths(ofPercentage text: String) -> UInt64? {
+  var number = text[...]
+  if number.last == "%" { number = number.dropLast() }
+  if number.last == " " { number = number.dropLast() }
+  let parts = number.split(separator: ".", omittingEmptySubsequences: false)
+  let areDigits = parts.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy(isDigit) }
+  guard areDigits, parts.count <= 2, parts.count == 1 || parts[1].utf8.count == 1,
+    let whole = UInt64(parts[0]), whole <= 100
+  else { return nil }
+  let result = whole * 10 + (parts.count == 2 ? UInt64(parts[1]) ?? 0 : 0)
+  return result <= 1000 ? result : nil
+}
+
 // The largest unit times a million fits in 64 bits, as `byteCount` requires.
 private let sizeUnits: [String: UInt64] = [
   "": 1, "b": 1, "kb": 1000, "mb": 1_000_000, "gb": 1_000_000_000, "tb": 1_000_000_000_000,

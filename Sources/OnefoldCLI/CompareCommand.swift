@@ -43,19 +43,10 @@ func runCompare(_ arguments: Arguments) throws(Failure) {
   if let limit { try comparison.require(atMost: limit, of: new) }
 }
 
-/// Parses "5", "5%" or "2.5 %" as thousandths: 0 to 100 percent, with at most one decimal.
+/// Parses a percentage as thousandths.
 private func parseThousandths(_ value: Path) throws(Failure) -> UInt64 {
   let text = String(decoding: value.bytes, as: UTF8.self)
-  var number = text[...]
-  if number.last == "%" { number = number.dropLast() }
-  if number.last == " " { number = number.dropLast() }
-  let parts = number.split(separator: ".", omittingEmptySubsequences: false)
-  let areDigits = parts.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy(isDigit) }
-  guard areDigits, parts.count <= 2, parts.count == 1 || parts[1].utf8.count == 1,
-    let whole = UInt64(parts[0]), whole <= 100
-  else { throw .badPercentage(value) }
-  let result = whole * 10 + (parts.count == 2 ? UInt64(parts[1]) ?? 0 : 0)
-  guard result <= 1000 else { throw .badPercentage(value) }
+  guard let result = thousandths(ofPercentage: text) else { throw .badPercentage(value) }
   return result
 }
 
@@ -68,10 +59,15 @@ extension Failure {
 extension Comparison {
   fileprivate func require(atMost limit: UInt64, of new: Payload) throws(Failure) {
     guard fetchedShare > limit else { return }
-    let largest = causes.prefix(3).map { "\(escapedText($0.name)) (\(grouped($0.bytes)) bytes)" }
     throw .failed(
       "an update to \(new.path.quoted) fetches \(percent(fetchedShare)) of it, and '--max-update' allows "
-        + "\(percent(limit)): the most is \(largest.joined(separator: ", "))")
+        + "\(percent(limit)): \(largestCauses)")
+  }
+
+  /// "the most is numpy (1,234 bytes), ...": the three largest causes.
+  var largestCauses: String {
+    let largest = causes.prefix(3).map { "\(escapedText($0.name)) (\(grouped($0.bytes)) bytes)" }
+    return "the most is \(largest.joined(separator: ", "))"
   }
 }
 

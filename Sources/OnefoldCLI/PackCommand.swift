@@ -45,6 +45,10 @@ let packCommand = Command(
       name: "--target", value: "NAME", values: .words(Target.all.map(\.name)),
       help: "what the file runs on, such as aarch64-linux or a target triple; default: the spec's "
         + "output.target, or this machine"),
+    Option(
+      name: "--against", value: "OLD", values: .file,
+      help: "with policy.max-update in the spec: the previous release; default: the file that is "
+        + "replaced"),
     Option(name: "--no-smoke", help: "do not run smoke tests"),
     Option(name: "--keep-stage", help: "keep the staged tree, even if packing fails"),
     Option(

@@ -8,8 +8,10 @@ import Reporting
 /// `onefold pack --tree`: packs a directory as it is.
 func packGivenTree(_ arguments: Arguments) throws(Failure) {
   try refuse(
-    ["--sidecar", "--no-smoke", "--keep-stage", "--python", "--command", "--print-spec"],
-    in: arguments, "does not go with '--tree'")
+    [
+      "--sidecar", "--no-smoke", "--keep-stage", "--python", "--command", "--print-spec",
+      "--against",
+    ], in: arguments, "does not go with '--tree'")
   let documents = try GivenDocuments(arguments)
   var request = try makeRequest(arguments)
   let start = MonotonicClock.now

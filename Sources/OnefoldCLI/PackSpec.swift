@@ -80,6 +80,7 @@ private struct SpecBuild {
   let remote: RemoteCache?
   let epoch: Int64?
   let documents: GivenDocuments
+  let policy: PolicyCheck
 
   init(_ spec: Spec, _ arguments: Arguments) throws(Failure) {
     self.spec = spec
@@ -93,6 +94,7 @@ private struct SpecBuild {
     bootloader = try findBootloader(arguments.value("--bootloader"), for: spec.target)
     output = try Self.output(spec, arguments)
     place = try OutputPlace(output)
+    policy = try PolicyCheck(spec, arguments, replacing: place.path, workers: workers)
   }
 
   private static func output(_ spec: Spec, _ arguments: Arguments) throws(Failure) -> Path {
@@ -129,14 +131,17 @@ private struct SpecBuild {
     let staged = try stage(
       StagingRequest(
         spec: spec, directory: work, layers: cache?.appending("layers"), workers: workers,
-        epoch: epoch, output: place.path, packer: "onefold \(version)"),
+        epoch: epoch, output: place.path, packer: "onefold \(version)",
+        admit: policy.checkHashes),
       progress: say)
     let name = Path([UInt8](output.lastComponent))
     let packed = work.appending("packed").appending(name.bytes)
-    let (added, warnings) = try makeInventory(staged)
+    var (added, warnings) = try makeInventory(staged)
     let summary = try pack(staged, adding: added, to: packed)
-    let sizes = try measure(packed)
-    try checkSize(summary, sizes)
+    let payload = try Payload.open(packed)
+    let sizes = try sizeTable(of: payload, manifest: try payload.readManifest())
+    try policy.checkFile(payload, sizes)
+    warnings += policy.warnings
     let (smoke, untested) = try test(packed, staged, work)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     try place.checkAgain()
@@ -148,16 +153,21 @@ private struct SpecBuild {
 
   private func say(_ text: String) { writeMessage("onefold pack: \(text)\n") }
 
-  /// The software bill of materials; nil if none is wanted.
+  /// The software bill of materials, after it was checked; nil if none is wanted.
   private func makeInventory(_ staged: StagedApplication) throws(Failure) -> (
     AddedFile?, warnings: [String]
   ) {
-    guard documents.isWanted else { return (nil, []) }
+    guard documents.isWanted || policy.needsInventory else {
+      try policy.checkTree(staged, nil)
+      return (nil, [])
+    }
     var builder = try staged.inventory(name: spec.app.name.value, version: spec.app.version)
     let file = builder.file(
       for: bootloader, documents, time: staged.releaseTime,
       try staged.provenance() + epochProperty(epoch))
-    return (file, builder.warnings)
+    try policy.checkTree(staged, builder.inventory)
+    let unused = policy.unusedExceptions(builder.inventory)
+    return documents.isWanted ? (file, builder.warnings + unused) : (nil, unused)
   }
 
   private func pack(_ staged: StagedApplication, adding added: AddedFile?, to packed: Path)
@@ -204,21 +214,6 @@ private struct SpecBuild {
     return record
   }
 
-  private func measure(_ packed: Path) throws(Failure) -> [SizeRow] {
-    let payload = try Payload.open(packed)
-    return try sizeTable(of: payload, manifest: try payload.readManifest())
-  }
-
-  private func checkSize(_ summary: PackSummary, _ sizes: [SizeRow]) throws(Failure) {
-    guard let most = spec.archive.maxSize, summary.bytesOut > most.value else { return }
-    writeNotice(text(sizes, all: false))
-    throw .failed(
-      most.place,
-      "the packed file has \(counted(summary.bytesOut, "byte")), more than "
-        + "archive.max-size allows (\(grouped(most.value))): see what is large above, and exclude or prune it"
-    )
-  }
-
   /// Tests the packed file, or says why nothing was tested.
   private func test(_ packed: Path, _ staged: StagedApplication, _ work: Path) throws(Failure)
     -> (SmokeReport?, untested: String?)
@@ -244,6 +239,7 @@ private struct SpecBuild {
         version: [UInt8](spec.app.version.utf8), compression: compression,
         summary: result.summary, milliseconds: milliseconds)
       members += stagingMembers(result.staged.report)
+      members.append(("policy", policy.json))
       members.append(("warnings", .array(warnings.map { .string($0) })))
       members.append(("smoke", result.smoke.map { smokeMembers($0) } ?? .null))
       members.append(("untested", result.untested.map { .string($0) } ?? .null))
@@ -253,7 +249,7 @@ private struct SpecBuild {
     } else {
       writeMessage(
         text(result.sizes, all: false) + packText(output, result.summary, milliseconds)
-          + stagingText(result.staged.report) + smokeText(result))
+          + stagingText(result.staged.report) + policy.text + smokeText(result))
     }
   }
 

@@ -71,7 +71,7 @@ struct Installer: Sendable {
   /// Chooses the installer that the spec names.
   init(_ spec: Spec, interpreter: Interpreter) throws(Failure) {
     try self.init(choosing: spec, interpreter)
-    let most = spec.python?.maxGlibc.flatMap {
+    let most = spec.glibcLimit.flatMap {
       GlibcVersion(parsing: [UInt8]($0.value.utf8).span)
     }
     cross = CrossInstallation(interpreter, most: most)

@@ -55,6 +55,7 @@ enum Helper {
   static let pyinstallerSpec = text(PackageResources.pyinstaller_spec_py)
   static let package = program(PackageResources.package_py, modules: [evaluation, records])
   static let suits = program(PackageResources.suits_py, modules: [evaluation])
+  static let policy = program(PackageResources.policy_py, modules: [evaluation])
   static let findFile = text(PackageResources.find_file_py)
   static let targetSmoke = text(PackageResources.target_smoke_py)
 

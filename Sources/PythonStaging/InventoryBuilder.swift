@@ -98,7 +98,7 @@ public struct InventoryBuilder: Sendable {
       component.properties.append(Component.Property("onefold:commit", origin.commit))
     }
     if origin.isLocal {
-      component.properties.append(Component.Property("onefold:local", "true"))
+      component.properties.append(Component.Property(Component.localProperty, "true"))
     }
     addParts(of: installed, to: &component)
     return component

@@ -102,9 +102,12 @@ struct LocalProject: Sendable {
 }
 
 /// Reads the spec's requirements. If the spec has none but a lock is beside it, adds a warning.
-func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
-  throws(Failure) -> Requirements
-{
+///
+/// - Parameter admit: called with the requirements that have no hash.
+func readRequirements(
+  _ spec: Spec, for interpreter: Interpreter, to file: Path,
+  admit: ([UnhashedRequirement]) throws(Failure) -> Void
+) throws(Failure) -> Requirements {
   let given = spec.dependencies
   let places =
     given.requirements.map(\.place) + given.packages.map(\.place)
@@ -123,6 +126,7 @@ func readRequirements(_ spec: Spec, for interpreter: Interpreter, to file: Path)
       entry?.place ?? place,
       "'\(parts[0])' is excluded, but \(parts.last ?? "") requires it: remove one of them")
   }
+  try admit(UnhashedRequirement.all(facts))
   if let unhashed = facts["unhashed"] {
     throw .failed(
       place,

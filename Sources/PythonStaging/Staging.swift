@@ -23,10 +23,13 @@ public struct StagingRequest: Sendable {
   public var output: Path
   /// The version of the packer. Each version has its own layers.
   public var packer: String
+  /// Called with the requirements that have no hash, before they are installed. What it throws ends the build.
+  public var admit: @Sendable ([UnhashedRequirement]) throws(Failure) -> Void
 
   public init(
     spec: Spec, directory: Path, layers: Path?, workers: Int, epoch: Int64?, output: Path,
-    packer: String
+    packer: String,
+    admit: @escaping @Sendable ([UnhashedRequirement]) throws(Failure) -> Void = { _ in }
   ) {
     self.spec = spec
     self.directory = directory
@@ -35,6 +38,7 @@ public struct StagingRequest: Sendable {
     self.epoch = epoch
     self.output = output
     self.packer = packer
+    self.admit = admit
   }
 }
 
@@ -147,7 +151,7 @@ private struct Staging {
 
     let time = try applicationTime()
     let requirements = try readRequirements(
-      spec, for: interpreter, to: scratch.appending("requirements.txt"))
+      spec, for: interpreter, to: scratch.appending("requirements.txt"), admit: request.admit)
     report.warnings += requirements.warnings
     if let lock = requirements.foundLock { progress("taking the versions of \(lock)") }
     let installer =
@@ -170,7 +174,9 @@ private struct Staging {
         try installation.installBesideLocked()
       } else {
         progress("installing the requirements")
+        let before = spec.policy.requireHashes == nil ? [] : try listDistributions(layout)
         report.excluded = try installation.installLoose()
+        if spec.policy.requireHashes != nil { try admitInstalled(layout, before: before) }
       }
       report.warnings += try installation.check(dropped: report.excluded).map {
         "versions conflict: \($0)"
@@ -252,6 +258,15 @@ private struct Staging {
       result.append((command.name, program.string, command.arguments))
     }
     return result
+  }
+
+  /// Admits the distributions that only a build backend or a wheel asked for.
+  private func admitInstalled(_ layout: Layout, before: [Distribution]) throws(Failure) {
+    let known = Set(before.map(\.directory))
+    try request.admit(
+      try listDistributions(layout).filter { !$0.isLocal && !known.contains($0.directory) }.map {
+        UnhashedRequirement(name: "\($0.name) \($0.version)", place: "", neededBy: [])
+      })
   }
 
   // MARK: Interpreter and locked requirements
@@ -395,7 +410,7 @@ private struct Staging {
       // The identity covers the files behind all other facts.
       parts += [interpreter.helper.string, interpreter.compiler?.string ?? "", foreign.site]
       parts.append("\(foreign.systemRoot?.string ?? "") \(foreign.glibc.description)")
-      parts.append(python.maxGlibc?.value ?? "")
+      parts.append(spec.glibcLimit?.value ?? "")
     }
     parts.append(hexText(try interpreter.identity().bytes).string)
     parts.append(switches.map { $0 ? "1" : "0" }.joined())

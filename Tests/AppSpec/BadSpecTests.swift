@@ -61,6 +61,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
       Self.interpretersAndDistributionsSpecs,
       Self.dataAndLaunchSpecs,
       Self.testsAndOutputSpecs,
+      Self.policySpecs,
     ].joined()
     let rows = all.map { bad in
       JSON.array(([bad.spec] + bad.messages).map { .string($0.replacing(native, with: "NATIVE")) })
@@ -102,7 +103,7 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
     .rest(
       "[completely-different]",
       "onefold.toml:1: unknown table 'completely-different'; valid are app, python, dependencies, prune, "
-        + "data, launch, commands, smoke, archive, output"),
+        + "data, launch, commands, smoke, archive, output, policy"),
     .rest(
       "[archive]\ncodec = 1",
       "onefold.toml:2: 'archive.codec' must be 'zstd', 'xz' or 'store', not a whole number"),
@@ -524,6 +525,80 @@ private let digits = String(repeating: "0123456789abcdef", count: 4)
 
   @Test(arguments: testsAndOutputSpecs)
   func testsAndOutput(_ bad: BadSpec) throws { try check(bad) }
+
+  // MARK: [policy]
+
+  private static let policySpecs: [BadSpec] = [
+    .rest(
+      "[policy]\ndeny-license = []",
+      "onefold.toml:2: unknown key 'policy.deny-license'; did you mean 'policy.deny-licenses'?"),
+    .rest(
+      "[policy]\ndeny = 'urllib3<2.1'",
+      "onefold.toml:2: 'policy.deny' must be an array of texts, not text; put it in square brackets"
+    ),
+    .rest(
+      "[policy]\ndeny = [\n'a<1',\n'a[x]<1',\n'a<=', 3]",
+      "onefold.toml:4: 'policy.deny' holds distributions and versions such as urllib3<2.1 (PEP 440), without "
+        + "extras, markers and URLs, not 'a[x]<1'",
+      "onefold.toml:5: item 4 of 'policy.deny' must be text, not a whole number; put it in quotes",
+      "onefold.toml:5: 'policy.deny' holds distributions and versions such as urllib3<2.1 (PEP 440), without "
+        + "extras, markers and URLs, not 'a<='"),
+    .rest(
+      "[policy]\ndeny-licenses = ['AGPL-4.0-*',\n'Apache-2.O',\n'GPL-3.0', 'GPLv3', 'GPL', 'Apache2', 'nonsense']",
+      "onefold.toml:2: 'policy.deny-licenses': 'AGPL-4.0-*' is no licence of the SPDX list; did you mean "
+        + "'AGPL-*'?",
+      "onefold.toml:3: 'policy.deny-licenses': 'Apache-2.O' is no licence of the SPDX list; did you mean "
+        + "'Apache-2.0'?",
+      "onefold.toml:4: 'policy.deny-licenses': 'GPL-3.0' is an old name: write GPL-3.0-only, "
+        + "GPL-3.0-or-later or, for both, GPL-3.0-*",
+      "onefold.toml:4: 'policy.deny-licenses': 'GPLv3' is no licence of the SPDX list; did you mean "
+        + "'GPL-3.0-only' or 'GPL-3.0-or-later'?",
+      "onefold.toml:4: 'policy.deny-licenses': 'GPL' is no licence of the SPDX list; did you mean 'GPL-*'?",
+      "onefold.toml:4: 'policy.deny-licenses': 'Apache2' is no licence of the SPDX list; did you mean "
+        + "'Apache-2.0'?",
+      "onefold.toml:4: 'policy.deny-licenses': 'nonsense' is no licence of the SPDX list"),
+    .rest(
+      "[policy]\ndeny-licenses = ['MIT OR ISC',\n'',\n'GPL WITH',\n'GPL-* WITH GCC-9', 'a_b']",
+      "onefold.toml:2: 'policy.deny-licenses': 'MIT OR ISC' is an expression: give each licence as an item",
+      "onefold.toml:3: 'policy.deny-licenses': '' names no licence",
+      "onefold.toml:4: 'policy.deny-licenses': 'GPL WITH' is no licence of the SPDX list: write an identifier "
+        + "such as GPL-3.0-only, or a pattern such as GPL-*",
+      "onefold.toml:5: 'policy.deny-licenses': 'GPL-* WITH GCC-9' has no exception of the SPDX list after WITH",
+      "onefold.toml:5: 'policy.deny-licenses': 'a_b' is no licence of the SPDX list: write an identifier such "
+        + "as GPL-3.0-only, or a pattern such as GPL-*"),
+    .rest(
+      "[policy]\ndeny-licenses = ['GPL-2.0-with-classpath-exception']",
+      "onefold.toml:2: 'policy.deny-licenses': 'GPL-2.0-with-classpath-exception' is an old name: write "
+        + "GPL-2.0-only WITH Classpath-exception-2.0"),
+    .rest(
+      "[policy]\nrequire-hashes = 'true'",
+      "onefold.toml:2: 'policy.require-hashes' must be true or false, not text; leave out the quotes"
+    ),
+    .rest(
+      "[policy]\nmax-size = '4 parsecs'",
+      "onefold.toml:2: 'policy.max-size' must be bytes, 1 at least, or a text such as \"400 MB\" or \"1.5 GiB\", "
+        + "not '4 parsecs'"),
+    .rest(
+      "[policy]\nmax-glibc = 'new'",
+      "onefold.toml:2: 'policy.max-glibc' must be such as 2.31, not 'new'"),
+    .rest(
+      "[policy]\nmax-update = '101%'",
+      "onefold.toml:2: 'policy.max-update' must be 0% to 100%, with at most one decimal, not '101%'"
+    ),
+    .rest(
+      "[policy]\nmax-update = 5",
+      "onefold.toml:2: 'policy.max-update' must be text, not a whole number; put it in quotes"),
+    .rest(
+      "[archive]\nmax-size = 5\n[policy]\nmax-size = 5",
+      "onefold.toml:4: 'policy.max-size' and 'archive.max-size' are the same limit: give one"),
+    .rest(
+      "[python]\nversion = '3.11'\nmax-glibc = '2.31'\n[policy]\nmax-glibc = '2.31'",
+      "onefold.toml:5: 'policy.max-glibc' and 'python.max-glibc' are the same limit: give one"),
+    .rest("policy = 3", "onefold.toml:1: 'policy' must be a table, [policy], not a whole number"),
+  ]
+
+  @Test(arguments: policySpecs)
+  func policy(_ bad: BadSpec) throws { try check(bad) }
 
   // MARK: Several at once
 

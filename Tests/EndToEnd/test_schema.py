@@ -26,6 +26,8 @@ OTHER_MATTERS = (
     "has no placeholder", "twice, first in line", "must be a file", "the version '1111", "the first line of", "git ", "can't read", "cannot read", "there is nothing", "in its first line",
     # Whether a file of requirements is a lock, its name tells.
     "or 'dependencies.lock', which are missing",
+    # The names of licences, and what another table has.
+    "licence of the SPDX list", "has no exception of the SPDX list", "is an old name", "are the same limit",
 )  # fmt: skip
 
 #: A spec with a value for each key; what files it names, `write_files` makes.
@@ -44,6 +46,10 @@ FULL = {
     "smoke": {"imports": False, "skip-imports": ["a.b"], "timeout": 9},
     "archive": {"codec": "xz", "level": 9, "frame-size": 64, "max-size": "1.5 GiB"},
     "output": {"file": "dist/{name}-{version}", "sidecar": True},
+    "policy": {
+        "deny-licenses": ["AGPL-*", "GPL-* WITH *", "unknown"], "license-exceptions": ["lib*.so.*"],
+        "deny": ["urllib3<2.1"], "require-hashes": True, "max-glibc": "2.31", "max-update": "2.5%",
+    },
 }  # fmt: skip
 FILES = {"requirements.txt": "", "server.py": "", "static/x": "", "VERSION": "1\n", "python.tar.gz": ""}
 
@@ -52,7 +58,8 @@ TRIALS = [
     True, 0, 1, -1, 23, 40000, 1.5, "", "x", "true", ".", "..", "../x", "/x", "a/../b", "./", "a b", "a=b", "3.11",
     "3.011", "2.7", "400 MB", "0 MB", "4 parsecs", "a:b", "a:", "a.b", "1a", "{name}", "{nam}", "{version", "dist/", "\u00e9",
     "x.tar.zst", "x.zip", "/a b", "a\x1fb", "-x", "0" * 64, "0" * 63, "x" * 65, "x" * 129, [], [1], [""], ["x", "x"],
-    ["../x"], ["a b"], ["a=b"], ["a/b"], ["1a"], {}, {"A": 1}, {"A=": "x"}, {"": "x"}, {"file": "VERSION"},
+    ["../x"], ["a b"], ["a=b"], ["a/b"], ["1a"], ["a<1"], ["a<"], ["MIT"],
+    ["mit with llvm-*"], ["MIT OR ISC"], "5%", "101%", "2.55%", {}, {"A": 1}, {"A=": "x"}, {"": "x"}, {"file": "VERSION"},
     {"file": "VERSION", "git": True}, {"git": False}, {"nothing": 1}, [{}], [{"source": "static"}], [3],
 ]  # fmt: skip
 

@@ -471,10 +471,6 @@ class Smoke(SpecCase):
                 self.assertEqual(processes_with(mark), [])
                 self.assertEqual(json.loads(result.stdout)["smoke"]["requests"], 1)
 
-    def test_the_file_is_too_large(self) -> None:
-        directory = self.new_application(archive={"max-size": "1 MB"})
-        self.assertFails(directory, line_of(directory, "max-size"), "more than", "1,000,000")
-
     def test_a_file_that_was_there_stays(self) -> None:
         directory = self.command("sys.exit(1)")
         (directory / "app").write_text("the last good one")

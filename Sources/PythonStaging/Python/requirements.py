@@ -20,7 +20,7 @@ import sys
 from evaluation import Marker, Requirement, linux_environment, normalized
 from locks import Wanted, is_lock, read_lock
 from projects import LocalProject, LocalProjects, Project, Script
-from requirement_lines import ARCHIVES, EDITABLE, NAME, Line, fail, is_url, local_path, read
+from requirement_lines import ARCHIVES, EDITABLE, NAME, Line, fail, is_url, local_path, read, without_secret
 
 
 def say(fact, *values):
@@ -249,7 +249,22 @@ class Reading:
         write_lines(output + ".options", options)
         beside = [line.text for line in beside if line.name not in gone]
         write_lines(output + ".beside", options + beside if beside else [])
+        self.tell_unhashed([line for line in loose if line.name not in gone], projects)
         self.report(kept, beside, projects, gone)
+
+    def tell_unhashed(self, loose, projects):
+        """Tells of each requirement that has no hash, for who allows none. What only a build backend knows is not here."""
+        for line in loose:
+            word = line.text.split()[0]
+            name = line.name or (without_secret(word) if "://" in word else word)
+            tell_loose(name, line.place, [via for via in line.via if not via.startswith(("-", "the project"))])
+        ours = {local.name for local in projects.ordered()}
+        for local in projects.ordered():
+            if self.locked or not local.needed:
+                continue
+            for name in projects.names(local, local.project.dependencies(local.extras)):
+                if name not in ours:
+                    tell_loose(name, local.project.place(name), [local.name or local.path])
 
     def report(self, kept, beside, projects, gone):
         for line in kept:
@@ -275,6 +290,13 @@ class Reading:
         say("beside", str(len(beside)))
         say("count", str(len([line for line in kept if line.is_requirement])))
         self.tell_unused(self.locked)
+
+
+def tell_loose(name, place, needed_by):
+    say("loose", name)
+    say("loose_place", place)
+    for one in needed_by:
+        say("loose_via", one)
 
 
 def checked(text, place):

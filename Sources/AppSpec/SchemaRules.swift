@@ -47,7 +47,12 @@ extension Schema {
     case "prune": [.notBoth("sources", "byte-code", value: "drop")]
     // Without a target, the source's last component is its name in the tree.
     case "data": [.needsIfMatches("source", "(^|/)\\.\\./*$", needed: "target")]
-    case "launch", "commands": [.exactlyOne(["module", "function", "script", "executable"])]
+    case "commands": [.exactlyOne(["module", "function", "script", "executable"])]
+    case "launch":
+      [
+        .exactlyOne(["module", "function", "script", "executable"]),
+        .goesWith("instance-key", ["instance"]),
+      ]
     case "archive":
       Schema.codecs.map {
         .range(

@@ -26,8 +26,10 @@ OTHER_MATTERS = (
     "has no placeholder", "twice, first in line", "must be a file", "the version '1111", "the first line of", "git ", "can't read", "cannot read", "there is nothing", "in its first line",
     # Whether a file of requirements is a lock, its name tells.
     "or 'dependencies.lock', which are missing",
+    # What the kernel takes for an address.
+    "with a numeric address", "a path has 107 bytes at most", "can't use a port instead of a path",
     # The names of licences, and what another table has.
-    "licence of the SPDX list", "has no exception of the SPDX list", "is an old name", "are the same limit",
+    "licence of the SPDX list", "must tell the server its port", "has no exception of the SPDX list", "is an old name", "are the same limit",
 )  # fmt: skip
 
 #: A spec with a value for each key; what files it names, `write_files` makes.
@@ -41,8 +43,11 @@ FULL = {
     "launch": {
         "script": "server.py", "arguments": ["-x"], "environment": {"A": "{root}"}, "unset": ["B"],
         "python-options": ["-X", "utf8"], "isolate": False, "bin-on-path": False, "pyinstaller": False, "check": "files",
-        "keep": 7, "die-with-parent": "term", "reuse": False,
+        "keep": 7, "die-with-parent": "term", "reuse": False, "named-process": False, "instance": "replace",
+        "instance-key": "{env:DATA_DIR}", "pass-variables": ["PYTHONPATH"],
+        "listen": {"address": "127.0.0.1:0", "handover": "port", "if-taken": "free"},
     },
+    "commands": {"migrate": {"script": "server.py", "arguments": ["--all"]}},
     "smoke": {"imports": False, "skip-imports": ["a.b"], "timeout": 9},
     "archive": {"codec": "xz", "level": 9, "frame-size": 64, "max-size": "1.5 GiB"},
     "output": {"file": "dist/{name}-{version}", "sidecar": True},
@@ -172,13 +177,17 @@ class Schema(Case):
     def changed(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
         """Specs, and for each table what was changed in it."""
         schema = json.loads(self.text)["properties"]
-        keys = {table: [*schema[table].get("items", schema[table])["properties"]] for table in FULL}
+        # A table that repeats, one that holds tables of any name, or one that is just that.
+        below = {table: schema[table].get("items", schema[table]) for table in FULL}
+        below["commands"] = below["commands"]["additionalProperties"]
+        keys = {table: [*content["properties"]] for table, content in below.items()}
         for index in range(max(map(len, keys.values())) + 1):
             for value in [None, *TRIALS]:
                 spec, changes = copy.deepcopy(FULL), {}
                 for table, names in keys.items():
                     if index <= len(names):
-                        place = spec[table][0] if table == "data" else spec[table]
+                        place = spec[table]
+                        place = place[0] if table == "data" else place["migrate"] if table == "commands" else place
                         key = [*names, "nothing"][index]
                         place.pop(key, None)
                         if value is not None:
@@ -191,7 +200,7 @@ class Schema(Case):
         self.assertEqual(result.returncode, 1)
         tables, name = [""], ""
         for line in text.splitlines():
-            heading = re.match(r"\[+([a-z]+)\]", line)
+            heading = re.match(r"\[+([a-z]+)[].]", line)
             name = heading[1] if heading else name
             tables.append(name)
         found = re.findall(r"onefold\.toml:(\d+): (.*)", result.stderr.decode())

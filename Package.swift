@@ -109,6 +109,9 @@ let package = Package(
       ],
       resources: [.embedInCode("Python")], swiftSettings: strict),
     .target(
+      name: "WebPage", dependencies: ["ContentHash", "PayloadFormat", "Posix"],
+      resources: [.embedInCode("Style")], swiftSettings: strict),
+    .target(
       name: "Updates",
       dependencies: [
         "BuildTools", "ContentHash", "OutputFiles", "PayloadFormat", "PayloadReader", "Posix",
@@ -119,16 +122,15 @@ let package = Package(
       name: "LaunchBench",
       dependencies: [
         "Launcher", "OutputFiles", "PayloadFormat", "PayloadReader", "Posix", "Processes",
-        "Reporting",
+        "Reporting", "WebPage",
       ],
-      swiftSettings: strict),
+      resources: [.embedInCode("Page")], swiftSettings: strict),
     .target(
       name: "OnefoldCLI",
       dependencies: [
         "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "Inventory", "LaunchBench",
         "Licenses", "OutputFiles", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
-        "Processes",
-        "PythonStaging", "Reporting", "Signatures", "Updates",
+        "Processes", "PythonStaging", "Reporting", "Signatures", "Updates",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),
@@ -208,6 +210,9 @@ let package = Package(
     .testTarget(
       name: "InventoryTests", dependencies: ["AppSpec", "Inventory", "Licenses", "Reporting"],
       path: "Tests/Inventory", swiftSettings: strict),
+    .testTarget(
+      name: "WebPageTests", dependencies: ["WebPage"], path: "Tests/WebPage",
+      swiftSettings: strict),
     .testTarget(
       name: "PythonStagingTests",
       dependencies: [

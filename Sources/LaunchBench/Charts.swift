@@ -2,6 +2,7 @@
 
 import Posix
 import Reporting
+import WebPage
 
 /// Places values on a horizontal axis that begins at 0 or below.
 private struct Axis {
@@ -69,34 +70,20 @@ private struct Axis {
 private func at(_ value: Double) -> String { fixed(value, 2) }
 
 private func label(_ text: String, x: Double, y: Double, style: String) -> String {
-  "<text class=\"\(style)\" x=\"\(at(x))\" y=\"\(at(y))\">\(escaped(text))</text>"
+  "<text class=\"\(style)\" x=\"\(at(x))\" y=\"\(at(y))\">\(escapedMarkup(text))</text>"
 }
 
 private func box(
   x: Double, y: Double, width: Double, height: Double, style: String, title: String
 ) -> String {
-  let inner = "<title>\(escaped(title))</title>"
+  let inner = "<title>\(escapedMarkup(title))</title>"
   return "<rect class=\"\(style)\" x=\"\(at(x))\" y=\"\(at(y))\" width=\"\(at(max(width, 0.4)))\" "
     + "height=\"\(at(height))\">\(inner)</rect>"
 }
 
 private func svg(_ height: Double, _ name: String, _ content: String) -> String {
   "<div class=\"picture\"><svg viewBox=\"0 0 960 \(at(height))\" role=\"img\" "
-    + "aria-label=\"\(escaped(name))\">\(content)</svg></div>\n"
-}
-
-func escaped(_ text: String) -> String {
-  var result = ""
-  for character in text.unicodeScalars {
-    switch character {
-    case "&": result += "&amp;"
-    case "<": result += "&lt;"
-    case ">": result += "&gt;"
-    case "\"": result += "&quot;"
-    default: result.unicodeScalars.append(character)
-    }
-  }
-  return result
+    + "aria-label=\"\(escapedMarkup(name))\">\(content)</svg></div>\n"
 }
 
 /// The width of the longest label. A picture is 960 units wide.
@@ -141,7 +128,8 @@ func distributions(
       let offset = Double(round * 5 % 9) - 4
       text +=
         "<circle class=\"dot \(style)\" cx=\"\(at(axis.x(sample)))\" cy=\"\(at(middle + offset))\" "
-      text += "r=\"2.6\"><title>round \(round + 1): \(escaped(unit.text(sample)))</title></circle>"
+      text +=
+        "r=\"2.6\"><title>round \(round + 1): \(escapedMarkup(unit.text(sample)))</title></circle>"
     }
     let median = axis.x(summary.median)
     text += "<line class=\"median \(style)\" x1=\"\(at(median))\" x2=\"\(at(median))\" "

@@ -112,6 +112,10 @@ let package = Package(
       name: "WebPage", dependencies: ["ContentHash", "PayloadFormat", "Posix"],
       resources: [.embedInCode("Style")], swiftSettings: strict),
     .target(
+      name: "Insight",
+      dependencies: ["Inventory", "PayloadFormat", "Posix", "Reporting", "WebPage"],
+      resources: [.embedInCode("Page")], swiftSettings: strict),
+    .target(
       name: "Updates",
       dependencies: [
         "BuildTools", "ContentHash", "OutputFiles", "PayloadFormat", "PayloadReader", "Posix",
@@ -128,9 +132,10 @@ let package = Package(
     .target(
       name: "OnefoldCLI",
       dependencies: [
-        "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "Inventory", "LaunchBench",
-        "Licenses", "OutputFiles", "PayloadFormat", "PayloadReader", "PayloadWriter", "Posix",
-        "Processes", "PythonStaging", "Reporting", "Signatures", "Updates",
+        "AppSpec", "BinaryRelocation", "BuildTools", "CacheDirectory", "Insight", "Inventory",
+        "LaunchBench", "Licenses", "OutputFiles", "PayloadFormat", "PayloadReader",
+        "PayloadWriter", "Posix", "Processes", "PythonStaging", "Reporting", "Signatures",
+        "Updates",
       ],
       swiftSettings: strict),
     .target(name: "CStatic"),
@@ -213,6 +218,10 @@ let package = Package(
     .testTarget(
       name: "WebPageTests", dependencies: ["WebPage"], path: "Tests/WebPage",
       swiftSettings: strict),
+    .testTarget(
+      name: "InsightTests",
+      dependencies: ["Insight", "Inventory", "PayloadFormat", "Reporting", "TestSupport"],
+      path: "Tests/Insight", swiftSettings: strict),
     .testTarget(
       name: "PythonStagingTests",
       dependencies: [

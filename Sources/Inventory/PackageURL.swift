@@ -34,4 +34,24 @@ public enum PackageURL {
     }
     return result
   }
+
+  /// The text that percent-encoded text stands for. What is not encoded as it should be stays as it is.
+  public static func decoded(_ text: some StringProtocol) -> String {
+    let bytes = [UInt8](text.utf8)
+    var result: [UInt8] = []
+    var index = 0
+    while index < bytes.count {
+      let digits = bytes[index...].dropFirst().prefix(2)
+      if bytes[index] == UInt8(ascii: "%"), digits.count == 2,
+        let byte = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+      {
+        result.append(byte)
+        index += 3
+      } else {
+        result.append(bytes[index])
+        index += 1
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
 }

@@ -143,7 +143,7 @@ private func restLine(_ count: Int, _ what: Text, indent: Int) -> String {
 }
 
 extension Comparison.Difference {
-  fileprivate var words: String {
+  var words: String {
     switch self {
     case .added: "added"
     case .removed: "removed"

@@ -1,3 +1,4 @@
+import Insight
 import PayloadFormat
 import PayloadReader
 import Posix

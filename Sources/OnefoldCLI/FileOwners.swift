@@ -1,4 +1,5 @@
 import AppSpec
+import Insight
 import PayloadFormat
 import PayloadReader
 import Posix
@@ -41,6 +42,12 @@ struct FileOwners {
   }
 
   private init() {}
+
+  /// The kind of the owner with a name of `name(of:)`.
+  func kind(of name: [UInt8]) -> Composition.Kind {
+    if names.contains(name) { return .distribution }
+    return interpreters.contains { $0.name == name } ? .interpreter : .files
+  }
 
   /// Notes interpreters and distributions, and returns where the lists of files are.
   private mutating func noteAll(_ manifest: Manifest)
@@ -197,47 +204,4 @@ extension [UInt8] {
   fileprivate func isBelow(_ directory: [UInt8]) -> Bool {
     count > directory.count && self[directory.count] == UInt8(ascii: "/") && starts(with: directory)
   }
-}
-
-/// At most so many bytes of files are read to memory; the rest counts as empty.
-private let mostRead: UInt64 = 64 << 20
-
-/// Reads the contents of some files. Decodes only the frames that hold them, each once.
-func readFiles(_ entries: [Int], of payload: Payload, _ manifest: Manifest)
-  throws(Failure) -> [[UInt8]]
-{
-  struct Piece {
-    var file: Int
-    var fileOffset: Int
-    var segment: Manifest.Segment
-  }
-  var contents: [[UInt8]] = []
-  var pieces: [Int: [Piece]] = [:]
-  var total: UInt64 = 0
-  for (file, index) in entries.enumerated() {
-    let entry = manifest.entry(index)
-    contents.append([])
-    guard entry.size <= mostRead - total else { continue }
-    total += entry.size
-    contents[file] = [UInt8](repeating: 0, count: Int(entry.size))
-    var offset = 0
-    for segment in entry.segments.map({ manifest.segment($0) }) {
-      if let frame = segment.frame {
-        pieces[frame, default: []].append(Piece(file: file, fileOffset: offset, segment: segment))
-      }
-      offset += Int(segment.length)
-    }
-  }
-  let decoder = try FrameDecoder(
-    longestStored: manifest.longestStoredFrame, longestRaw: manifest.longestRawFrame)
-  for (frame, pieces) in pieces.sorted(by: { $0.key < $1.key }) {
-    let bytes = try decoder.decode(frame, of: payload, manifest)
-    for piece in pieces {
-      let length = Int(piece.segment.length)
-      let source = bytes[piece.segment.offset..<piece.segment.offset + length]
-      contents[piece.file].replaceSubrange(
-        piece.fileOffset..<piece.fileOffset + length, with: source)
-    }
-  }
-  return contents
 }

@@ -29,6 +29,12 @@ let inspectCommand = Command(
     Option(
       name: "--requires", value: "NAME",
       help: "show only why a distribution or library is in the file"),
+    Option(
+      name: "--html", value: "PAGE", values: .file,
+      help: "write a page that shows what is in the file and what it weighs, and print nothing"),
+    Option(
+      name: "--against", value: "OLD", values: .file,
+      help: "with --html: also show what an update from an older onefile costs"),
     Option(name: "--json", help: "print JSON"),
   ])
 
@@ -54,6 +60,7 @@ func runInspect(_ arguments: Arguments) throws(Failure) {
   let manifest = try payload.readManifest()
   if arguments.has("--libraries") { return try listLibraries(payload, arguments) }
   if try showInventory(payload, manifest, arguments) { return }
+  if arguments.has("--html") { return try writePage(payload, manifest, arguments) }
   let sizes = arguments.has("--sizes") ? try sizeTable(of: payload, manifest: manifest) : nil
   if arguments.has("--json") {
     var members = members(payload, manifest)
@@ -85,7 +92,7 @@ private func listLibraries(_ payload: Payload, _ arguments: Arguments) throws(Fa
 
 /// Options that show one thing and nothing else go with no other.
 private func checkViews(_ arguments: Arguments) throws(Failure) {
-  let views = ["--libraries", "--sbom", "--licenses", "--license-texts", "--requires"]
+  let views = ["--libraries", "--sbom", "--licenses", "--license-texts", "--requires", "--html"]
   let given = views.filter(arguments.has)
   if given.count > 1 { throw .usage("option '\(given[0])' does not go with '\(given[1])'") }
   if let view = given.first {
@@ -93,6 +100,12 @@ private func checkViews(_ arguments: Arguments) throws(Failure) {
   }
   if arguments.has("--format"), !arguments.has("--sbom") {
     throw .usage("option '--format' goes with '--sbom' only")
+  }
+  if arguments.has("--against"), !arguments.has("--html") {
+    throw .usage("option '--against' goes with '--html' only")
+  }
+  if arguments.has("--html") {
+    try refuse(["--json"], in: arguments, "does not go with '--html'")
   }
   if arguments.has("--sbom") {
     try refuse(["--json"], in: arguments, "does not go with '--sbom', which is JSON")

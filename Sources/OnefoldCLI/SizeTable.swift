@@ -1,3 +1,4 @@
+import Insight
 public import PayloadFormat
 public import PayloadReader
 public import Posix
@@ -24,70 +25,26 @@ public struct SizeRow: Equatable, Sendable {
 /// - Throws: a failure if the file cannot be read or is damaged.
 public func sizeTable(of payload: Payload, manifest: Manifest) throws(Failure) -> [SizeRow] {
   let owners = try FileOwners(payload, manifest)
-  var rows: [SizeRow] = []
-  var numbers: [[UInt8]: Int] = [:]
-  func row(_ name: [UInt8]) -> Int {
-    if let number = numbers[name] { return number }
-    numbers[name] = rows.count
-    rows.append(SizeRow(name: name, unpacked: 0, packed: 0, files: 0))
-    return rows.count - 1
-  }
+  return sizeTable(MeasuredTree(manifest) { owners.name(of: $0) })
+}
 
-  // A segment belongs to the row of the first file that refers to it.
-  var rowOfSegment = [Int?](repeating: nil, count: manifest.segmentCount)
-  for index in 0..<manifest.entryCount {
-    let entry = manifest.entry(index)
-    guard entry.type == .file else { continue }
-    let number = row(owners.name(of: manifest.path(of: index)))
-    rows[number].unpacked += entry.size
-    rows[number].files += 1
-    for segment in entry.segments where rowOfSegment[segment] == nil {
-      rowOfSegment[segment] = number
-    }
+/// The rows of a tree, the largest in the file first.
+func sizeTable(_ tree: MeasuredTree) -> [SizeRow] {
+  var rows = tree.owners.map { SizeRow(name: $0, unpacked: 0, packed: 0, files: 0) }
+  for index in 0..<tree.manifest.entryCount {
+    guard let owner = tree.owner(of: index) else { continue }
+    rows[owner].unpacked += tree.manifest.entry(index).size
+    rows[owner].packed += tree.packed(index)
+    rows[owner].files += 1
   }
-  var shares = FrameShares(manifest, segments: rowOfSegment.map { $0 != nil })
-  for (index, number) in rowOfSegment.enumerated() {
-    if let number { rows[number].packed += shares.take(manifest, manifest.segment(index)) }
+  if tree.unused > 0 {
+    rows.append(
+      SizeRow(name: [UInt8]("(not used)".utf8), unpacked: 0, packed: tree.unused, files: 0))
   }
-  if shares.unused > 0 { rows[row([UInt8]("(not used)".utf8))].packed += shares.unused }
   return rows.sorted { a, b in
     if a.packed != b.packed { return a.packed > b.packed }
     if a.unpacked != b.unpacked { return a.unpacked > b.unpacked }
     return a.name.lexicographicallyPrecedes(b.name)
-  }
-}
-
-/// Divides the stored bytes of frames among their segments without losing bytes to rounding.
-struct FrameShares {
-  /// For each frame, the total length of all its segments and of those already taken.
-  private var all: [UInt64]
-  private var taken: [UInt64]
-  /// Bytes of the frames without segments.
-  private(set) var unused: UInt64 = 0
-
-  init(_ manifest: Manifest, segments isUsed: [Bool]) {
-    all = [UInt64](repeating: 0, count: manifest.frameCount)
-    taken = all
-    for index in isUsed.indices where isUsed[index] {
-      let segment = manifest.segment(index)
-      if let frame = segment.frame { all[frame] += segment.length }
-    }
-    for frame in all.indices where all[frame] == 0 {
-      unused += UInt64(manifest.frame(frame).storedLength)
-    }
-  }
-
-  mutating func take(_ manifest: Manifest, _ segment: Manifest.Segment) -> UInt64 {
-    guard let frame = segment.frame else { return 0 }
-    let stored = UInt64(manifest.frame(frame).storedLength)
-    let before = part(stored, taken[frame], all[frame])
-    taken[frame] += segment.length
-    return part(stored, taken[frame], all[frame]) - before
-  }
-
-  /// `stored` times `some` divided by `all`; `some` is at most `all`.
-  private func part(_ stored: UInt64, _ some: UInt64, _ all: UInt64) -> UInt64 {
-    some == all ? stored : all.dividingFullWidth(stored.multipliedFullWidth(by: some)).quotient
   }
 }
 

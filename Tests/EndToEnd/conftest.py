@@ -24,6 +24,7 @@ LONGEST = (
     "test_spec_locks",
     "test_pack_without_spec",
     "test_servers",
+    "test_inspect_page",
     "test_example_heavy",
     "test_spec_launch",
     "test_applications",

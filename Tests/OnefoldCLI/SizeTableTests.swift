@@ -33,7 +33,7 @@ import Testing
     var files: [String: [UInt8]] = [:]
     for (number, path) in paths.enumerated() { files[path] = noise(100 + number) }
     for (path, text) in records { files[path] = [UInt8](text.utf8) }
-    let onefile = makeOnefile(files)
+    let onefile = Onefile(files: files)
     let rows = try table(onefile)
     let payload = try Payload.open(directory("onefile"))
     let owners = try FileOwners(payload, try payload.readManifest())
@@ -44,29 +44,6 @@ import Testing
     }
     #expect(rows.mapValues(\.files) == result.mapValues(\.count))
     return result
-  }
-
-  /// A onefile of these files and the directories above them.
-  private func makeOnefile(_ files: [String: [UInt8]]) -> Onefile {
-    var onefile = Onefile()
-    var level: [(path: String, index: Int)] = [("", 0)]
-    while !level.isEmpty {
-      var next: [(path: String, index: Int)] = []
-      for (path, index) in level {
-        let start = path.isEmpty ? "" : path + "/"
-        let below = files.keys.filter { $0.hasPrefix(start) }
-        let names = Set(below.map { String($0.dropFirst(start.count).prefix { $0 != "/" }) })
-        for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-          if let content = files[start + name] {
-            onefile.add(name, in: index, content: content)
-          } else {
-            next.append((start + name, onefile.add(name, in: index, .directory())))
-          }
-        }
-      }
-      level = next
-    }
-    return onefile
   }
 
   // MARK: Rows

@@ -58,18 +58,19 @@ public struct Onefile {
     return entries.count
   }
 
-  /// Adds a file with its content in a separate stored frame. Empty content needs none.
+  /// Adds a file with its content in stored frames of its own, as many as their limit asks for. Empty content needs none.
   @discardableResult
   public mutating func add(
     _ name: String, in parent: Int = 0, content: [UInt8], hash: Digest? = nil, mode: UInt16 = 0o644
   ) -> Int {
-    var range = 0..<0
-    if !content.isEmpty {
-      frames.append(Frame(stored: content))
+    let first = segments.count
+    for start in stride(from: 0, to: content.count, by: 8 << 20) {
+      let part = [UInt8](content[start...].prefix(8 << 20))
+      frames.append(Frame(stored: part))
       segments.append(
-        Manifest.Segment(frame: frames.count - 1, offset: 0, length: UInt64(content.count)))
-      range = segments.count - 1..<segments.count
+        Manifest.Segment(frame: frames.count - 1, offset: 0, length: UInt64(part.count)))
     }
+    let range = content.isEmpty ? 0..<0 : first..<segments.count
     return add(
       name, in: parent,
       .file(
@@ -162,6 +163,28 @@ public func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
 public func digest(_ bytes: [UInt8]) -> Digest { SHA256Hasher.digest(of: bytes.span) }
 
 extension Onefile {
+  /// A onefile of files by path, and the directories above them.
+  public init(files: [String: [UInt8]]) {
+    self.init()
+    var level: [(path: String, index: Int)] = [("", 0)]
+    while !level.isEmpty {
+      var next: [(path: String, index: Int)] = []
+      for (path, index) in level {
+        let start = path.isEmpty ? "" : path + "/"
+        let below = files.keys.filter { $0.hasPrefix(start) }
+        let names = Set(below.map { String($0.dropFirst(start.count).prefix { $0 != "/" }) })
+        for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+          if let content = files[start + name] {
+            add(name, in: index, content: content)
+          } else {
+            next.append((start + name, add(name, in: index, .directory())))
+          }
+        }
+      }
+      level = next
+    }
+  }
+
   /// A program, a directory, a file of two frames and a hole, and links.
   public static func sample() -> Onefile {
     var onefile = Onefile()

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from browser import Browser
 from support import (
     AS_NOBODY,
     Case,
@@ -268,6 +269,41 @@ class TestBench(BenchCase):
         self.assertIn(b"\nphases of the cold launch\n", result.stdout)
         # Bars are for terminals.
         self.assertNotIn("█".encode(), result.stdout)
+
+    def test_the_page_in_a_browser(self) -> None:
+        """On a page without a script, keys scroll, and texts, pictures and tables are for everybody."""
+        file = self.onefile()
+        page = self.work / "page.html"
+        self.assertEqual(self.bench(file.path, "--html", page, "--against", "true").returncode, 0)
+        browser = Browser(self.work / "profile")
+        self.addCleanup(browser.close)
+        grounds = set()
+        for scheme in ("light", "dark"):
+            browser.prefer(scheme)
+            browser.open(page)
+            ratio, text = browser.lowest_contrast()
+            self.assertGreaterEqual(ratio, 4.5, (scheme, text))
+            grounds.add(browser.evaluate("getComputedStyle(document.body).backgroundColor"))
+        self.assertEqual(len(grounds), 2)
+        roles = browser.roles()
+        pictures = [name for role, name in roles if role == "image"]
+        self.assertIn("Cold launch", pictures)
+        self.assertIn("Timeline of a cold launch", pictures)
+        self.assertGreaterEqual([role for role, _ in roles].count("table"), 3)
+        browser.click("document.body")
+        browser.press("End")
+        browser.wait("scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
+        self.assertEqual(browser.evaluate("document.querySelector('dl').getBoundingClientRect().top < innerHeight"), True)
+        browser.press("Home")
+        browser.wait("scrollY === 0")
+        # Pictures and tables scroll by themselves on a narrow screen.
+        browser.call("Emulation.setDeviceMetricsOverride", width=420, height=900, deviceScaleFactor=1, mobile=False)
+        browser.wait("innerWidth === 420")
+        self.assertEqual(browser.widest(), "")
+        self.assertTrue(browser.evaluate("[...document.querySelectorAll('.picture')].some(e => e.scrollWidth > e.clientWidth)"))
+        self.assertEqual(([url for url in browser.requests if url != page.as_uri()], browser.problems), ([], []))
+        browser.evaluate("(() => { const s = document.createElement('script'); s.textContent = 'window.hacked = 1'; document.body.append(s); })()")
+        self.assertIsNone(browser.evaluate("window.hacked"))
 
     def check_page(self, text: str) -> None:
         elements: list[str] = []

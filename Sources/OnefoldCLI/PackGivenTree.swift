@@ -1,5 +1,7 @@
+import Insight
 import OutputFiles
 import PayloadFormat
+import PayloadReader
 import PayloadWriter
 import Posix
 import PythonStaging
@@ -28,6 +30,7 @@ func packGivenTree(_ arguments: Arguments) throws(Failure) {
       progress?.show(phase == .reading ? "reading" : "compressing", done: done, total: total)
     }
   }
+  let weight = try PackedWeight(try Payload.open(request.output))
   let milliseconds = UInt64((MonotonicClock.now - start) / 1_000_000)
   for warning in warnings + summary.warnings.map(\.string) { writeWarning("onefold pack", warning) }
   if arguments.has("--json") {
@@ -35,10 +38,12 @@ func packGivenTree(_ arguments: Arguments) throws(Failure) {
       packMembers(
         output: request.output, name: request.record.name, version: request.record.version,
         compression: request.compression, summary: summary, milliseconds: milliseconds)
-      + glibcMembers(glibc)
+      + glibcMembers(glibc) + [("surprises", json(weight.surprises))]
     try writeData(JSON.object(members).encoded)
   } else {
-    writeMessage(packText(request.output, summary, milliseconds) + glibcText(glibc))
+    writeMessage(
+      packText(request.output, summary, milliseconds) + glibcText(glibc)
+        + surpriseText(weight.surprises, hasSpec: false))
   }
 }
 

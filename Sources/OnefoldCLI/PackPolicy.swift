@@ -1,5 +1,6 @@
 import AppSpec
 import BinaryRelocation
+import Insight
 import Inventory
 import Licenses
 import PayloadFormat
@@ -98,10 +99,11 @@ struct PolicyCheck: Sendable {
   }
 
   /// Checks the packed file.
-  func checkFile(_ file: Payload, _ sizes: [SizeRow]) throws(Failure) {
+  func checkFile(_ file: Payload, _ weight: PackedWeight) throws(Failure) {
     var broken: [BrokenRule] = []
-    if let rule = size(file, sizes) {
-      writeNotice(OnefoldCLI.text(sizes, all: false))
+    if let rule = size(file, weight.sizes) {
+      writeNotice(
+        OnefoldCLI.text(weight.sizes, all: false) + surpriseText(weight.surprises, hasSpec: true))
       broken.append(rule)
     }
     if let limit = policy.maxUpdate, let previous {

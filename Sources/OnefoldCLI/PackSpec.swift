@@ -1,5 +1,6 @@
 import AppSpec
 import BinaryRelocation
+import Insight
 import OutputFiles
 import PayloadFormat
 import PayloadReader
@@ -116,7 +117,7 @@ private struct SpecBuild {
   struct Result {
     var staged: StagedApplication
     var summary: PackSummary
-    var sizes: [SizeRow]
+    var weight: PackedWeight
     /// Nil if nothing was tested.
     var smoke: SmokeReport?
     /// The reason if nothing was tested; nil otherwise.
@@ -139,15 +140,15 @@ private struct SpecBuild {
     var (added, warnings) = try makeInventory(staged)
     let summary = try pack(staged, adding: added, to: packed)
     let payload = try Payload.open(packed)
-    let sizes = try sizeTable(of: payload, manifest: try payload.readManifest())
-    try policy.checkFile(payload, sizes)
+    let weight = try PackedWeight(payload)
+    try policy.checkFile(payload, weight)
     warnings += policy.warnings
     let (smoke, untested) = try test(packed, staged, work)
     if let signal = TerminationSignals.pending { throw .interrupted(signal: signal) }
     try place.checkAgain()
     try DirectoryHandle.current.rename(packed, to: place.path)
     return Result(
-      staged: staged, summary: summary, sizes: sizes, smoke: smoke, untested: untested,
+      staged: staged, summary: summary, weight: weight, smoke: smoke, untested: untested,
       warnings: warnings)
   }
 
@@ -244,12 +245,14 @@ private struct SpecBuild {
       members.append(("smoke", result.smoke.map { smokeMembers($0) } ?? .null))
       members.append(("untested", result.untested.map { .string($0) } ?? .null))
       members.append(("smoke_command", smokeCommand(result).map { .string($0) } ?? .null))
-      members.append(("sizes", json(result.sizes)))
+      members.append(("sizes", json(result.weight.sizes)))
+      members.append(("surprises", json(result.weight.surprises)))
       try writeData(JSON.object(members).encoded)
     } else {
       writeMessage(
-        text(result.sizes, all: false) + packText(output, result.summary, milliseconds)
-          + stagingText(result.staged.report) + policy.text + smokeText(result))
+        text(result.weight.sizes, all: false) + packText(output, result.summary, milliseconds)
+          + stagingText(result.staged.report) + policy.text + smokeText(result)
+          + surpriseText(result.weight.surprises, hasSpec: true))
     }
   }
 

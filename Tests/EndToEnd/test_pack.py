@@ -600,6 +600,7 @@ class Command(Case):
                 "frame_size": 128 << 10,
                 "glibc": None,
                 "glibc_file": None,
+                "surprises": [],
             },
         )
 

@@ -14,8 +14,8 @@ public struct Surprise: Equatable, Sendable {
     case staticLibraries = "static-libraries"
     case sourceMaps = "source-maps"
     case translations
-    /// A single file of data.
-    case data = "large-file"
+    /// A file of data, or the data files of one directory.
+    case data = "large-data"
   }
 
   public var kind: Kind
@@ -41,7 +41,7 @@ enum SurpriseLimit {
   static let leastBytes: UInt64 = 1_000_000
   /// In thousandths of all bytes, packed or unpacked.
   static let leastShare: UInt64 = 20
-  /// The same for a single file of data, which an application rarely has by mistake.
+  /// The same for data, which an application rarely has by mistake.
   static let leastShareOfData: UInt64 = 100
   /// Several files of the same content count from this size on, each.
   static let leastCopy: UInt64 = 100_000

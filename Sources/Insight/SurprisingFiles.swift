@@ -12,8 +12,8 @@ struct SurprisingFiles {
 
   private let tree: MeasuredTree
   private(set) var groups: [Group] = []
-  /// Files that no group has, and that are neither programs nor code.
-  private(set) var largeData: [Surprise] = []
+  /// Files that no group has, and that are neither programs nor code, by the directory that they are in.
+  private var dataFiles: [[UInt8]: [Int]] = [:]
 
   init(_ tree: MeasuredTree) {
     self.tree = tree
@@ -23,7 +23,7 @@ struct SurprisingFiles {
       guard let owner = tree.owner(of: entry), tree.manifest.entry(entry).size > 0 else { continue }
       let path = tree.manifest.path(of: entry)
       guard let (kind, mark) = classify(path, tests) else {
-        noteData(entry, path, owner)
+        noteData(entry, path)
         continue
       }
       let key = "\(kind.rawValue) \(owner)"
@@ -52,33 +52,54 @@ struct SurprisingFiles {
     return nil
   }
 
-  private mutating func noteData(_ entry: Int, _ path: [UInt8], _ owner: Int) {
-    let size = tree.manifest.entry(entry).size
-    guard size >= SurpriseLimit.leastBytes, !FileEndings.isCode(path),
+  private mutating func noteData(_ entry: Int, _ path: [UInt8]) {
+    guard !FileEndings.isCode(path),
       !FileEndings.isProgram(path, tree.manifest.entry(entry).mode)
     else { return }
-    let name = visibleText(path)
-    largeData.append(
-      Surprise(
-        kind: .data, title: "the file \(name)",
-        size: Composition.Size(unpacked: size, packed: tree.packed(entry)), files: 1,
-        remove: pattern(path).map { [$0] } ?? [], paths: [name]))
+    dataFiles[[UInt8](path.prefix(path.lastIndex(of: slash) ?? 0)), default: []].append(entry)
+  }
+
+  /// The data of each directory: its largest file if that has most of it, and else all of its files.
+  var largeData: [Surprise] {
+    dataFiles.map { directory, entries in
+      let largest = sorted(entries)
+      let all = size(of: entries)
+      let isOne = tree.manifest.entry(largest[0]).size >= all.unpacked / 10 * 9
+      let path = isOne || directory.isEmpty ? tree.manifest.path(of: largest[0]) : directory
+      let counted = path == directory ? entries : [largest[0]]
+      return Surprise(
+        kind: .data,
+        title: "\(path == directory ? "data in" : "the file") \(visibleText(path))",
+        size: size(of: counted), files: counted.count, remove: pattern(path).map { [$0] } ?? [],
+        paths: sorted(counted).prefix(Surprise.mostPaths).map {
+          visibleText(tree.manifest.path(of: $0))
+        })
+    }
   }
 
   func surprise(_ group: Group) -> Surprise {
+    Surprise(
+      kind: group.kind,
+      title: "\(group.kind.words) of \(visibleText(tree.owners[group.owner]))",
+      size: size(of: group.entries), files: group.entries.count,
+      remove: removalPatterns(group.marks),
+      paths: sorted(group.entries).prefix(Surprise.mostPaths).map {
+        visibleText(tree.manifest.path(of: $0))
+      })
+  }
+
+  private func size(of entries: [Int]) -> Composition.Size {
     var size = Composition.Size()
-    for entry in group.entries {
+    for entry in entries {
       size.unpacked += tree.manifest.entry(entry).size
       size.packed += tree.packed(entry)
     }
-    let largest = group.entries.sorted {
-      tree.manifest.entry($0).size > tree.manifest.entry($1).size
-    }
-    return Surprise(
-      kind: group.kind,
-      title: "\(group.kind.words) of \(visibleText(tree.owners[group.owner]))", size: size,
-      files: group.entries.count, remove: removalPatterns(group.marks),
-      paths: largest.prefix(Surprise.mostPaths).map { visibleText(tree.manifest.path(of: $0)) })
+    return size
+  }
+
+  /// The largest first.
+  private func sorted(_ entries: [Int]) -> [Int] {
+    entries.sorted { tree.manifest.entry($0).size > tree.manifest.entry($1).size }
   }
 }
 
@@ -104,7 +125,7 @@ extension Surprise.Kind {
     case .staticLibraries: "static libraries and object files"
     case .sourceMaps: "source maps of scripts"
     case .translations: "translations"
-    case .data: "large files"
+    case .data: "large data"
     }
   }
 }

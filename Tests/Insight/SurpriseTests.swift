@@ -62,6 +62,21 @@ import Testing
     }
   }
 
+  @Test func dataFilesOfADirectoryCountTogether() throws {
+    var files: [String: [UInt8]] = [:]
+    for number in 0..<4 {
+      files["\(site)/a/models/\(number).onnx"] = content(600_000 + number)
+    }
+    files["\(site)/a/models/more/x.onnx"] = content(500_000)
+    files["\(site)/a/models/__init__.py"] = content(10)
+    let found = try find(files)
+    #expect(found.map(\.title) == ["data in \(site)/a/models"])
+    #expect(found.first?.remove == ["\(site)/a/models"])
+    #expect(found.first?.files == 4)
+    #expect(found.first?.size.unpacked == 2_400_006)
+    #expect(found.first?.paths.first == "\(site)/a/models/3.onnx")
+  }
+
   @Test func testsAreDirectoriesWithTestModules() throws {
     var files = ["\(site)/a/tests/data.bin": content(4_000_000)]
     #expect(try find(files).map(\.kind) == [.data])

@@ -11,19 +11,27 @@ struct InstanceLock: ~Copyable {
 
   /// Takes the lock, or ends or waits for the instance that has it, as the record says.
   ///
-  /// Returns nil for a process that the instance itself started: it belongs to it.
-  static func take(_ record: LaunchRecord, _ policy: InstancePolicy) throws(Failure)
+  /// Returns nil for a process that the instance itself started with the same file: it belongs to it. Another version,
+  /// which the instance starts to replace itself, does not.
+  static func take(_ record: LaunchRecord, _ policy: InstancePolicy, file path: Path)
+    throws(Failure)
     -> InstanceLock?
   {
     while true {
       if let other = try RunningInstance.find(record) {
-        if other.process == ProcessContext.parent { return nil }
+        if other.process == ProcessContext.parent, other.version == record.version,
+          path.elementsEqual(Path(other.file))
+        {
+          return nil
+        }
         guard policy == .replace else { throw .isRunning(record, other) }
         try other.stop(record, seconds: RunningInstance.defaultSeconds, kill: false)
       }
       let directory = try openUserDirectory()
       let file = try openUserFile(fileName(record), directory.handle, .createLock)
       guard try file.lockForProcess() else { continue }
+      // What it tells is of an earlier instance.
+      try file.resize(to: 0)
       ProcessContext.keepAtExecution(file.rawValue)
       return InstanceLock(file: file)
     }
@@ -34,9 +42,7 @@ struct InstanceLock: ~Copyable {
     var text: Text =
       "\(Text(utf8: RunningInstance.mark))\n\(address)\n\(Text(utf8: record.version))\n"
     text += Text(utf8: [UInt8](path.bytes))
-    try file.resize(to: 0)
     try file.write(text.bytes)
-    try file.setModificationTimeToNow()
   }
 
   /// `onefold-NAME.instance`, with a hash of the key if the record has one.

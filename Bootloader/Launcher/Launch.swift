@@ -27,7 +27,7 @@ func launch(
   // Commands run beside the program.
   var instance: InstanceLock?
   if command == nil, let policy = record.instance {
-    instance = try InstanceLock.take(record, policy)
+    instance = try InstanceLock.take(record, policy, file: payload.path)
   }
   let listener = command == nil ? try Listener(record) : nil
   do throws(Failure) {
@@ -58,9 +58,10 @@ private func execute(
     listener: listener?.placeholders, environment: ProcessContext.environmentEntries())
   report.ready(unpacked: tree.wasUnpacked)
   report.writeTrace()
-  try listener?.handOver(&program.environment, payload.record)
-  // Last: nothing is cleaned up after this call.
+  // Before the socket takes descriptor 3, which may be the parent's. SIGKILL from now on leaves the file of a Unix
+  // socket, as it always does.
   try watch?.set(death)
+  try listener?.handOver(&program.environment, payload.record)
   try program.execute()
 }
 

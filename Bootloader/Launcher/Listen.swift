@@ -53,7 +53,7 @@ struct Listener {
         if address.isLocal { return try openLocal(address) }
         return try record.handover == .port ? address.holdPort() : address.listen()
       } catch {
-        guard error == .addressInUse else {
+        guard error == .addressInUse, !address.isFreePort else {
           throw Failure("listen on", Path([UInt8](address.text.bytes)), error)
         }
         guard record.takenAddress == .free, !address.isLocal else { throw taken(address) }
@@ -73,10 +73,14 @@ struct Listener {
       attempts -= 1
     }
     do throws(Errno) { return try address.listen() } catch {
-      guard error == .addressInUse, address.isStale(),
-        let status = try? DirectoryHandle.current.status(of: address.host), status.kind == .socket,
-        (try? DirectoryHandle.current.removeFile(address.host)) != nil
-      else { throw error }
+      guard error == .addressInUse else { throw error }
+      do throws(Failure) {
+        guard try DirectoryHandle.current.status(of: address.host).kind == .socket else {
+          throw Failure("listen on", address.host, .exists)
+        }
+        guard address.isStale() else { throw Failure("listen on", address.host, error) }
+        try DirectoryHandle.current.removeFile(address.host)
+      } catch { throw error.errno }
       return try address.listen()
     }
   }

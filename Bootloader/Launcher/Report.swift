@@ -30,7 +30,10 @@ final class Report: @unchecked Sendable {
     }
   }
 
-  func listening(_ address: SocketAddress) { lines?.listening(address) }
+  func listening(_ address: SocketAddress) {
+    lines?.listening(address)
+    lines?.leave(Listener.firstDescriptor)
+  }
 
   func start(_ record: LaunchRecord) {
     lines?.start(name: record.name, version: record.version)

@@ -145,10 +145,14 @@ long cposix_hold_port(const cposix_address_t *address) {
   // With SO_REUSEADDR, two sockets that don't listen may share a port.
   long fd = open_socket(address, 0);
   if (fd != -EADDRINUSE) return fd;
+  // Connections of an earlier server keep the port. Another program that listens would have it.
   fd = cposix_listen(address);
   if (fd < 0) return fd;
-  close((int)fd);
-  return open_socket(address, 1);
+  // The port stays bound. From now on nobody shares it.
+  const int no = 0;
+  shutdown((int)fd, SHUT_RD);
+  setsockopt((int)fd, SOL_SOCKET, SO_REUSEADDR, &no, sizeof no);
+  return fd;
 }
 
 long cposix_is_stale(const cposix_address_t *address) {
@@ -167,6 +171,8 @@ long cposix_move_descriptor(int fd, int to) {
   if (fd != to) return cposix_result(dup2(fd, to));
   return cposix_set_close_on_exec(fd, 0);
 }
+
+int cposix_copy_descriptor(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
 
 long cposix_is_listening(int fd) {
   int value = 0;

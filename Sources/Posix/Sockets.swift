@@ -47,9 +47,13 @@ public struct SocketAddress: Sendable {
     return host.bytes.contains(UInt8(ascii: ":")) ? "[\(words)]:\(port)" : "\(words):\(port)"
   }
 
+  /// Whether the kernel is to choose a port.
+  public var isFreePort: Bool { value.port == 0 }
+
   /// The same address with a port that is free.
   public var withFreePort: SocketAddress {
     var result = self
+    result.value.port = 0
     // `sin_port` and `sin6_port`.
     result.value.bytes.2 = 0
     result.value.bytes.3 = 0
@@ -96,6 +100,13 @@ extension ProcessContext {
   /// file under this number, that one moves to a free number. The corresponding C function is `dup2`.
   public static func move(_ descriptor: Int32, to number: Int32) throws(Errno) {
     _ = try retrying { cposix_move_descriptor(descriptor, number) }
+  }
+
+  /// Another number of the same open file, close-on-exec; nil if there is none left. The corresponding C function is
+  /// `fcntl` with `F_DUPFD_CLOEXEC`.
+  public static func copy(_ descriptor: Int32) -> Int32? {
+    let copy = cposix_copy_descriptor(descriptor)
+    return copy < 0 ? nil : copy
   }
 
   /// Closes a descriptor that no `FileDescriptor` owns.

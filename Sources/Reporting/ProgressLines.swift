@@ -19,7 +19,7 @@ public final class ProgressLines: @unchecked Sendable {
   }
 
   /// The descriptor that receives the lines.
-  public let descriptor: Int32
+  public private(set) var descriptor: Int32
   private var isOpen = true
   private var isWaiting = false
   private var work: Work?
@@ -35,6 +35,11 @@ public final class ProgressLines: @unchecked Sendable {
     guard ProcessContext.isWritable(descriptor) else { return nil }
     self.descriptor = descriptor
     if descriptor > 2 { ProcessContext.closeAtExecution(descriptor) }
+  }
+
+  /// Writes under another number from now on if the descriptor has this one, which something else is to get.
+  public func leave(_ number: Int32) {
+    if descriptor == number { descriptor = ProcessContext.copy(number) ?? number }
   }
 
   /// Reports the address that the launcher keeps for the program.

@@ -159,6 +159,8 @@ public struct Spec: Sendable {
     public var instanceKey = ""
     /// What the file can start instead, in the order of the spec.
     public var commands: [Command] = []
+    /// What a launch and the commands start.
+    public var programs: [Located<Program>] { [program] + commands.map(\.program) }
 
     /// [launch.listen].
     public struct Listen: Sendable {

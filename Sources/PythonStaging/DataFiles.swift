@@ -9,22 +9,25 @@ struct DataFiles {
   /// The root of data files.
   var root: Path
 
-  /// Copies the spec's data files, and the script if it is launched.
+  /// Copies the spec's data files, and the scripts that are launched.
   func add() throws(Failure) {
     for data in spec.data {
       try located(data.source.place) { () throws(Failure) in try add(data) }
     }
-    if case .script(let path) = spec.launch.program.value {
-      let source = spec.resolve(path)
-      let target = root.appending(source.lastComponent)
-      try located(spec.launch.program.place) { () throws(Failure) in
-        guard exists(source) else {
-          throw .failed(nil, "the script \(source.quoted) does not exist")
-        }
-        try removeIfPresent(target)
-        try copyFile(source, to: target)
+    for program in spec.launch.programs {
+      if case .script(let path) = program.value {
+        try located(program.place) { () throws(Failure) in try addScript(spec.resolve(path)) }
       }
     }
+  }
+
+  private func addScript(_ source: Path) throws(Failure) {
+    guard exists(source) else {
+      throw .failed(nil, "the script \(source.quoted) does not exist")
+    }
+    let target = root.appending(source.lastComponent)
+    try removeIfPresent(target)
+    try copyFile(source, to: target)
   }
 
   private func add(_ data: Spec.Data) throws(Failure) {

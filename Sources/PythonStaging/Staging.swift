@@ -566,7 +566,9 @@ private struct Staging {
   /// The files and directories of the application's own sources, as the spec names them.
   private var ownPlaceNames: [Path] {
     var places = spec.data.map(\.source.value)
-    if case .script(let path) = spec.launch.program.value { places.append(path) }
+    for program in spec.launch.programs {
+      if case .script(let path) = program.value { places.append(path) }
+    }
     if let project = spec.dependencies.project { places.append(project.value) }
     return places
   }
@@ -600,10 +602,12 @@ private struct Staging {
     if installed.contains(where: { $0.modules.contains(where: sources.windows(module:)) }) {
       return true
     }
-    switch spec.launch.program.value {
-    case .module(let module), .function(let module, _):
-      if sources.windows(module: module) { return true }
-    case .script, .executable: break
+    for program in spec.launch.programs {
+      switch program.value {
+      case .module(let module), .function(let module, _):
+        if sources.windows(module: module) { return true }
+      case .script, .executable: break
+      }
     }
     let environment = spec.launch.environment.map { [UInt8]($0.value.utf8) }
     if environment.contains(where: sources.windows(_:)) { return true }

@@ -45,12 +45,12 @@ private func openLocked(_ name: Path, _ directory: DirectoryHandle) throws(Failu
 public func openUserFile(
   _ name: Path, _ directory: DirectoryHandle, _ options: OpenOptions
 ) throws(Failure) -> FileDescriptor {
-  if let file = try? FileDescriptor.open(name, in: directory, options, mode: 0o600),
-    let status = try? file.status(), status.kind == .file, status.isOnlyOurs
-  {
-    return file
+  let file = try FileDescriptor.open(name, in: directory, options, mode: 0o600)
+  let status = try file.status()
+  guard status.kind == .file, status.isOnlyOurs else {
+    throw .foreignUserFile(directory.path.appending(name.bytes))
   }
-  throw .foreignUserFile(directory.path.appending(name.bytes))
+  return file
 }
 
 /// Nil if there is no session: for most services, and in containers.
@@ -60,9 +60,8 @@ private func openRuntimeDirectory() throws(Failure) -> FileDescriptor? {
   guard path.isAbsolute, let directory = try? FileDescriptor.open(path, .directoryFollow) else {
     return nil
   }
-  guard let status = try? directory.status(), status.isOnlyOurs,
-    status.user == ProcessContext.owner
-  else {
+  let status = try directory.status()
+  guard status.isOnlyOurs, status.user == ProcessContext.owner else {
     if given == nil { return nil }
     throw .foreignRuntimeDirectory(path)
   }

@@ -25,6 +25,7 @@ LONGEST = (
     "test_pack_without_spec",
     "test_servers",
     "test_inspect_page",
+    "test_listen_recipes",
     "test_example_heavy",
     "test_spec_launch",
     "test_applications",

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, Sequence
 
+from spec_support import pack_spec, toml
 from support import (
     IS_ROOT,
     MTIME,
@@ -186,8 +187,26 @@ def older_entries() -> dict[str, Any]:
     return entries
 
 
+def pack_listening(place: Path) -> Payload:
+    """One that listens, and of which one instance runs."""
+    make_tree(place / "tree", {"run": program(), "file": noise(3000)})
+    spec = {
+        "app": {"name": "server"},
+        "data": [{"source": "tree", "target": "."}],
+        "launch": {"executable": "run", "instance": "single"},
+        "launch.listen": {"address": "unix:{env:SOCKET}"},
+        "archive": {"level": 1},
+    }
+    (place / "onefold.toml").write_text(toml(spec))
+    onefile = pack_spec(place, "--no-sbom")
+    succeed(onefile.launch(place / "extracted", verb="extract"))
+    return Payload(onefile, place / "extracted", tree_state(place / "extracted"))
+
+
 @functools.lru_cache(maxsize=None)
 def payload(kind: str) -> Payload:
+    if kind == "listening":
+        return pack_listening(Path(tempfile.mkdtemp(prefix="sweep-", dir=scratch())))
     entries = {"small": small_entries, "framed": framed_entries, "older": older_entries}[kind]()
     place = Path(tempfile.mkdtemp(prefix=f"sweep-{kind}-", dir=scratch()))
     tree = make_tree(place / "tree", entries)
@@ -214,6 +233,8 @@ class Scenario:
     #: The kind of a version that was launched before, with whose tree files are shared.
     older: str = ""
     check: str = ""
+    #: It opens a Unix socket, and takes the lock of the one instance.
+    listens: bool = False
     stdout: bytes = b"hello\n"  # patterns
     stderr: bytes = b""
 
@@ -232,7 +253,7 @@ class Scenario:
 
     def listing(self, cache: Path) -> list[str]:
         """What is in the cache besides these trees, which must all be there and as they were packed."""
-        names = listing(cache)
+        names = [name for name in listing(cache) if not (self.listens and name == INSTANCE)]
         require(set(self.others) <= set(names), f"an older tree is gone: there are {names}")
         for name in self.others:
             is_right = tree_state(cache / name / "tree") == payload(self.older).state
@@ -241,7 +262,7 @@ class Scenario:
 
     def prepare(self, cache: Path) -> None:
         if self.older:
-            succeed(limited(payload(self.older).onefile.command(), environment_for(cache, "", "")))
+            succeed(limited(payload(self.older).onefile.command(), environment_for(cache)))
         if not self.is_warm:
             return
         succeed(self.launch(cache))
@@ -256,7 +277,15 @@ class Scenario:
 
     def launch(self, cache: Path, verb: str = "", check: str = "") -> Result:
         """Undisturbed, and of a given verb. `TimeoutExpired` where it hangs."""
-        return limited(self.payload.onefile.command(), environment_for(cache, verb, check))
+        return limited(self.payload.onefile.command(), self.environment(cache, verb, check))
+
+    def environment(self, cache: Path, verb: str, check: str) -> dict[str, str]:
+        given = environment_for(cache, verb, check)
+        if self.listens:
+            runtime = cache.with_name("runtime")
+            runtime.mkdir(mode=0o700, exist_ok=True)
+            given.update(SOCKET=os.fspath(cache.with_name("socket")), XDG_RUNTIME_DIR=os.fspath(runtime))
+        return given
 
     @functools.cached_property
     def calls(self) -> list[Counted]:
@@ -279,7 +308,7 @@ class Scenario:
             action = [point.action, str(number), str(point.number), str(point.driver_value)]
         launch = self.payload.onefile.command()
         command = [*among_few(), driver(), log, OWN_FILE, *action, *launch]
-        result = limited(command, environment_for(cache, self.verb, self.check))
+        result = limited(command, self.environment(cache, self.verb, self.check))
         return result, disturbed_calls(log)
 
 
@@ -300,7 +329,7 @@ def among_few() -> list[str]:
     return ["nsenter", "--target", first, "--pid", "--mount", "--"]
 
 
-def environment_for(cache: Path, verb: str, check: str) -> dict[str, str]:
+def environment_for(cache: Path, verb: str = "", check: str = "") -> dict[str, str]:
     given = {"ONEFOLD_CACHE": os.fspath(cache), "ONEFOLD": verb, "ONEFOLD_CHECK": check}
     return {name: value for name, value in given.items() if value}
 
@@ -355,6 +384,9 @@ ALL_SCENARIOS = [
     Scenario("confirm", "first launch after a reboot", "framed", is_old=True),
     Scenario("repair", "repair of all kinds of damage", "small", damage=damage_small),
     Scenario("repair-framed", "repair, several workers", "framed", damage=damage_framed),
+    Scenario("listen", "first launch that listens, one instance", "listening", is_warm=False, listens=True),
+    # The first launch left its socket's file.
+    Scenario("listen-again", "warm launch that listens, one instance", "listening", listens=True),
     Scenario("clean", "`ONEFOLD=clean`", "small", verb="clean", stdout=b"",
              stderr=rb"removed '[^\n]*'\n"),
     Scenario("gc", "`ONEFOLD=gc` after a kill", "small", verb="gc", is_littered=True, stdout=b"",
@@ -375,7 +407,7 @@ def scenario(name: str) -> Scenario:
 
 #: The scenarios that are swept, by name.
 KILLED = (
-    "first", "framed", "update", "warm", "warm-full", "confirm", "repair", "repair-framed", "clean", "gc",
+    "first", "framed", "update", "warm", "warm-full", "confirm", "repair", "repair-framed", "listen", "listen-again", "clean", "gc",
 )  # fmt: skip
 
 
@@ -386,7 +418,9 @@ def kill_points(one: Scenario) -> list[Point]:
 # The fault sweep
 
 #: The scenarios that are swept, by name.
-FAULTED = ("first", "framed", "update", "warm", "warm-full", "confirm", "repair", "clean", "gc")
+FAULTED = (
+    "first", "framed", "update", "warm", "warm-full", "confirm", "repair", "listen", "listen-again", "clean", "gc",
+)  # fmt: skip
 
 #: Calls that can't fail as they are used here, or whose failure changes nothing that could be seen.
 NEVER_FAILS = frozenset(
@@ -458,6 +492,13 @@ ERRORS: dict[str, str] = {
     "nanosleep": "EINTR",
     "clock_nanosleep": "EINTR",
     "prctl": "EINVAL ENOSYS EPERM",
+    "socket": "EACCES EMFILE ENFILE ENOBUFS ENOMEM",
+    "bind": f"{PATH} EADDRINUSE EROFS",
+    "listen": "EADDRINUSE",
+    "connect": "EACCES EAGAIN ECONNREFUSED ENOENT ENOMEM",
+    "setsockopt": "ENOMEM",
+    "getsockname": "ENOBUFS",
+    "dup2": "EBUSY EINTR EMFILE",
 }
 UNKNOWN_CALL = "EINVAL EIO ENOMEM ENOSYS EPERM"
 
@@ -543,6 +584,7 @@ def limit_refuses(one: Scenario, action: str, value: int) -> bool:
 MESSAGE = re.compile(
     rb"\Aonefold: (?:cannot [a-z][a-z ]+ '/[^'\n]+'|not enough (?:space|inodes) in '/[^'\n]+'"
     rb"|no directory to unpack to: '/[^'\n]+'|'/[^'\n]+' (?:is damaged|holds no payload|is in use)"
+    rb"|cannot listen on (?:'unix:/[^'\n]+'|unix:/[^\n]+: another program has it)|cannot move the socket of 'unix:/[^'\n]+'"
     # What is about no file.
     rb"|cannot (?:allocate memory|read random bytes))(?:[^\n]*[^\n.])?\n\Z"
 )
@@ -653,7 +695,8 @@ def check_faulted(
         is_told = is_right(one, result) or may_skip(one, cache, point, disturbed)
         require(is_told, f"it succeeded, but with {ending_of(result)}")
     else:
-        require(result.returncode in (125, 126, 127), f"it ended with {ending_of(result)}")
+        codes = (120, 125, 126, 127) if one.listens else (125, 126, 127)
+        require(result.returncode in codes, f"it ended with {ending_of(result)}")
         require(result.stdout == b"", f"it failed, but wrote {result.stdout!r}")
         # A clean-up goes on with the next.
         is_told = MESSAGE.match(re.sub(rb"\A(removed '[^\n]*'\n)+", b"", result.stderr))
@@ -663,10 +706,14 @@ def check_faulted(
         if point.action == "memory" or (point.call in MEMORY and point.value == "ENOMEM"):
             is_told = b"memory" in result.stderr
             require(is_told, f"it does not say what is missing: {result.stderr!r}")
-        if one.is_launch and point.action == "lack" and point.value in NO_ROOM.split():
+        # The file of an instance is not in a cache.
+        is_of_cache = INSTANCE.encode() not in result.stderr
+        if one.is_launch and is_of_cache and point.action == "lack" and point.value in NO_ROOM.split():
             needs = b"not enough space" in result.stderr or b"no space left" in result.stderr
             is_told = needs and b"ONEFOLD_CACHE" in result.stderr
             require(is_told, f"it does not say how to get room: {result.stderr!r}")
+    if one.listens:
+        check_places(one, cache, point, result)
     name = one.payload.onefile.tree_name
     left = one.listing(cache)
     if not may_leave(one, point, result):
@@ -679,6 +726,21 @@ def check_faulted(
     elif not one.damage and (cache / name / "seal").exists():
         # What others may find, and would run.
         require_tree(one, cache, point)
+
+
+#: The file of the one instance, which stays.
+INSTANCE = "onefold-server.instance"
+
+
+def check_places(one: Scenario, cache: Path, point: Point, result: Result) -> None:
+    """What a launch that listens leaves beside its cache."""
+    left = set(listing(cache.with_name("runtime")))
+    require(left <= {INSTANCE}, f"in the runtime directory there are left {left}")
+    # Who gets no memory ends at once.
+    ends = point.action == "memory" or point.call in MEMORY
+    if result.returncode == 0 or one.is_warm or point.call == "unlinkat" or ends:
+        return
+    require(not cache.with_name("socket").exists(), "it failed, and the file of its socket is left")
 
 
 #: What is in the directory of a tree.

@@ -105,6 +105,13 @@ class Launched:
             pass
         return self.process.wait(PATIENCE)
 
+    def event_or_end(self) -> Optional[int]:
+        """The exit status of a launch that fails, or None as soon as it is ready."""
+        while event := self.next_event():
+            if event["event"] == "ready":
+                return None
+        return self.process.wait(PATIENCE)
+
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)

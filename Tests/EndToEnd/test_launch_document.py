@@ -23,10 +23,10 @@ PLACEHOLDER = re.compile(r"'\.\.\.'|\.\.\.|\bN\b")
 OTHERS = [
     ", packed by ", " or newer, for ", " bytes in ", "the program ends with it, by ", "no files of older trees", " after the trailer", "; together ",
     "phase            ms   share           bytes      MB/s", "Onefold unpacked this directory, and removes it when it is not used.",
-    "interrupted by signal ", " release version ", "tree id",
+    "interrupted by signal ", ", if taken ", "a path has 107 bytes at most", " release version ", "tree id",
 ]  # fmt: skip
 #: Words of the bootloader that the documents do not show as code: labels of `inspect`, codecs, JSON, files of /proc.
-WORDS = {"appended", "day", "directories", "frames", "none", "store", "zstd", "true", "false", "cmdline", "cwd", "maps"}
+WORDS = {"appended", "day", "second", "directories", "frames", "none", "store", "zstd", "true", "false", "cmdline", "cwd", "maps"}
 #: What a C library tells of errors begins with a capital letter; these two are of the tools that made the bootloader.
 FOREIGN = ("clang version ", "block transform for x86_64")
 

@@ -603,6 +603,7 @@ class Settings(ReportCase):
             b"ONEFOLD_ROOT=" + os.fsencode(self.packed.tree(self.cache)),
             b"ONEFOLD_APP_NAME=app",
             b"ONEFOLD_APP_VERSION=" + "1 'β\"".encode(),
+            b"ONEFOLD_ARGV0=" + os.fsencode(self.packed.path),
         }
         self.assertEqual(given, expected)
         self.assertEqual(len(lines), len(expected))
@@ -787,7 +788,7 @@ class DeathWithParent(ReportCase):
     def test_unknown_values_are_refused(self) -> None:
         for value in ("yes", "KILL", "9", "SIGTERM", "2"):
             result = self.launch(environment={"ONEFOLD_DIE_WITH_PARENT": value})
-            self.assertRefused(result, repr(value), "1, kill, term or 0")
+            self.assertRefused(result, repr(value), "1, kill, term, fd:N, fd:N:kill, fd:N:term or 0")
         self.assertFalse(self.cache.exists())
 
 

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import unittest
+from collections import Counter
 from pathlib import Path
 from typing import Any, Optional
 
@@ -550,6 +551,66 @@ class Passed(ListenCase):
                 self.assertEqual(answer(client), str(launched.pid))
                 self.assertEqual(ask(where, "env LISTEN_FDNAMES"), "web")
                 self.assertEqual(launched.address(), where)
+
+
+@needs_program("strace")
+class Costs(ListenCase):
+    """The system calls of a warm launch beyond those of one that asks for nothing (docs/launch.md, "A warm launch")."""
+
+    LISTEN = "socket setsockopt bind listen getsockname fcntl dup2 getpid"
+
+    def calls(self, environment: dict[str, Any] = {}, **tables: Any) -> "Counter[str]":
+        launch = {"arguments": ["show"], **tables.pop("launch", {})}
+        onefile = packed_server(launch=launch, **tables)
+        options: dict[str, Any] = {"environment": self.environment(environment), "pass_fds": self.passed}
+        succeed(onefile.launch(**options))
+        traced = onefile.trace(**options)
+        succeed(traced.result)
+        return Counter(call.name for call in traced.main)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.passed: list[int] = []
+
+    def assertCosts(self, calls: "Counter[str]", expected: str) -> None:
+        further = Counter(calls)
+        further.subtract(self.calls())
+        self.assertEqual({name: count for name, count in further.items() if count}, dict(Counter(expected.split())))
+
+    def test_what_is_not_asked_for_costs_nothing(self) -> None:
+        names = set(self.calls())
+        of_features = "socket bind listen connect getsockname setsockopt dup2 pidfd_open poll getppid prctl ftruncate write"
+        self.assertEqual(names & set(of_features.split()), set())
+        traced = packed_server(launch={"arguments": ["show"]}).trace(environment=self.environment({}), calls="fcntl,execve")
+        # The lock of the lease.
+        self.assertEqual([call.arguments.split(", ")[1] for call in traced.main if call.name == "fcntl"], ["F_OFD_SETLK"])
+        look = {"commands_look": {"executable": "bin/server", "arguments": ["show"]}}
+        self.assertCosts(self.calls({}, **look), "")
+        self.assertCosts(self.calls({"ONEFOLD_COMMAND": "look"}, **look), "")
+
+    def test_listening(self) -> None:
+        self.assertCosts(self.calls(launch_listen=listening()), self.LISTEN)
+        self.assertCosts(self.calls(launch_listen=listening(handover="port")), "socket setsockopt bind getsockname")
+        self.assertCosts(self.calls({"ONEFOLD_LISTEN": "0"}), self.LISTEN)
+        # The directory is locked, and the file that the launch before has left is looked at and removed.
+        stale = "openat flock socket setsockopt bind close lstat socket connect close unlinkat close"
+        self.assertCosts(self.calls({"ONEFOLD_LISTEN": f"unix:{self.work}/socket"}), f"{self.LISTEN} {stale}")
+
+    def test_one_instance(self) -> None:
+        self.assertCosts(self.calls(launch={"instance": "single"}), (
+            "openat fstat newfstatat openat fstat fcntl close close"  # Look in the runtime directory,
+            " openat fstat fstatfs newfstatat close"  # and in the cache.
+            " openat fstat openat fstat fcntl ftruncate fcntl close write"
+        ))  # fmt: skip
+
+    def test_death_with_a_descriptor(self) -> None:
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.addCleanup(os.close, writing)
+        self.passed = [reading]
+        each = "fstat getpid fcntl fcntl fcntl fcntl fcntl poll"
+        environment = {"ONEFOLD_DIE_WITH_PARENT": f"fd:{reading}"}
+        self.assertCosts(self.calls(environment), f"getppid {each} {each}")
 
 
 def try_connect(address: Address) -> Optional[socket.socket]:

@@ -57,8 +57,11 @@ struct Application {
 
   /// The program and the commands, each with the module that is written for it if it is a function or a script.
   private var programs: [(program: Located<Spec.Launch.Program>, module: String)] {
-    [(spec.launch.program, Self.mainModule)]
-      + spec.launch.commands.enumerated().map { ($1.program, "\(Self.mainModule)_\($0 + 1)") }
+    Self.programs(of: spec)
+  }
+
+  static func programs(of spec: Spec) -> [(program: Located<Spec.Launch.Program>, module: String)] {
+    spec.launch.programs.enumerated().map { ($1, $0 == 0 ? mainModule : "\(mainModule)_\($0)") }
   }
 
   private func runtimeValues(_ facts: Facts, isFrozen: Bool) -> [String: String] {

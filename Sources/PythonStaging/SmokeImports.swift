@@ -123,22 +123,36 @@ extension SmokeTest {
 
   // MARK: The application
 
-  /// Imports the launched code, as far as that runs none of it yet. Returns false if there was nothing to import.
+  /// Imports the code of the program and of the commands, as far as that runs none of it yet. Returns false if there
+  /// was nothing to import for the program.
   func importApplication(_ progress: (String) -> Void) throws(Failure) -> Bool {
     guard request.staged.interpreter != nil else { return false }
-    switch request.spec.launch.program.value {
+    let programs = Application.programs(of: request.spec)
+    let hasImported = try importProgram(programs[0].program, programs[0].module, progress)
+    for (program, module) in programs.dropFirst() {
+      _ = try importProgram(program, module, progress)
+    }
+    return hasImported
+  }
+
+  /// `main` is the module that was written for a function.
+  private func importProgram(
+    _ program: Located<Spec.Launch.Program>, _ main: String, _ progress: (String) -> Void
+  ) throws(Failure) -> Bool {
+    switch program.value {
     case .executable: return false
     case .function(let module, let name):
       progress("smoke test: importing \(module):\(name)")
-      guard let problem = try importAlone(Application.mainModule) else { return true }
+      guard let problem = try importAlone(main) else { return true }
       throw .failed(
-        request.spec.launch.program.place,
+        program.place,
         "the function '\(module):\(name)' that is launched can't be imported from the packed file: \(problem.text)"
       )
     case .script(let path):
       let source = ProcessContext.absolutePath(request.spec.resolve(path))
       return try importWhatIsImported(
-        by: "the script \(path.quoted)", ["script", "\(smoke.timeout)", source.string], progress)
+        by: "the script \(path.quoted)", at: program.place,
+        ["script", "\(smoke.timeout)", source.string], progress)
     case .module(let name):
       // A package of an index is not part of the application. It is imported with the other distributions.
       let top = String(name.prefix { $0 != "." })
@@ -148,13 +162,15 @@ extension SmokeTest {
       }
       guard !isOfOthers else { return false }
       return try importWhatIsImported(
-        by: "the module '\(name)'", ["module", "\(smoke.timeout)", name], progress)
+        by: "the module '\(name)'", at: program.place, ["module", "\(smoke.timeout)", name],
+        progress)
     }
   }
 
   /// Imports the modules that a launched source imports. Returns false if none of its imports can be tried.
   private func importWhatIsImported(
-    by program: String, _ arguments: [String], _ progress: (String) -> Void
+    by program: String, at place: SpecPlace, _ arguments: [String],
+    _ progress: (String) -> Void
   ) throws(Failure) -> Bool {
     guard smoke.imports else { return false }
     progress("smoke test: importing what \(program) imports")
@@ -173,7 +189,7 @@ extension SmokeTest {
     guard problems.isEmpty, isFinished else {
       if problems.isEmpty { problems = ["it \(endText(result))\n\(lastLines(result.errors))"] }
       throw .failed(
-        request.spec.launch.program.place,
+        place,
         "\(program) that is launched can't import what it needs from the packed file: add that to the dependencies or "
           + "to data, or name the module in smoke.skip-imports\n"
           + problems.map { "  \($0)" }.joined(separator: "\n"))

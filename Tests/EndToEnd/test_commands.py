@@ -176,5 +176,18 @@ class Commands(ListenCase, SpecCase):
                 self.assertFalse((directory / "other").exists())
 
 
+class Smoke(SpecCase):
+    def test_commands_are_imported(self) -> None:
+        """When the file is packed, as the program is."""
+        for files, command, says in (
+            ({}, {"function": "tell:none"}, "the function 'tell:none' that is launched can't be imported from the packed file"),
+            ({"late.py": "import missing_module\n"}, {"script": "late.py"}, "line 1: "),
+        ):
+            with self.subTest(command):
+                launch = {"script": "serve.py"}
+                directory = self.new_application({**FILES, **files}, data=[{"source": "tell.py"}], launch=launch, commands_late=command)
+                self.assertFails(directory, "onefold.toml:", says)
+
+
 if __name__ == "__main__":
     unittest.main()

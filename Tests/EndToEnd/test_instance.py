@@ -6,17 +6,16 @@ import concurrent.futures
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import time
 import unittest
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
 from listen_support import LOCAL, Launched, ListenCase, ask, listening, packed_server
 from support import (
-    AS_NOBODY, IS_ROOT, NOBODY, Mounts, Onefile, listing, needs_program, needs_root, noise, run, start, succeed, wait_until,
+    AS_NOBODY, NOBODY, Mounts, Onefile, listing, needs_program, needs_root, noise, run, start, succeed, wait_until,
 )  # fmt: skip
 
 NAME = "onefold-server.instance"

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any, Optional
 from examples import GUIDES, node_program, pack_spec
 from listen_support import Address, Launched, ListenCase, connect
 from spec_support import application, toml, write_files
-from support import PATIENCE, Onefile, StrPath, run, scratch, wait_until
+from support import Onefile, StrPath, run, scratch, wait_until
 
 GUIDE = (GUIDES / "listening.md").read_text()
 LOCK = Path(__file__).with_name("listening-requirements.txt")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,12 +13,12 @@ import threading
 import time
 import unittest
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from examples import node_program
 from listen_support import Launched, ListenCase, packed_server
 from support import (
-    REPOSITORY, StrPath, assert_remains, bare_environment, listing, needs_program, start, strace, succeed, wait_until,
+    REPOSITORY, StrPath, assert_remains, listing, needs_program, start, strace, succeed, wait_until,
 )  # fmt: skip
 
 LAUNCH = REPOSITORY / "docs" / "launch.md"

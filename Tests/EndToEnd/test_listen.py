@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import fcntl
 import os
 import re
 import resource
@@ -478,6 +479,14 @@ class UnixSockets(ListenCase):
             self.assertEqual(ask(os.fspath(self.path)), str(winners[0].pid))
             for one in launches:
                 self.assertEqual(one.end(signal.SIGKILL) if one is winners[0] else one.finished(), -9 if one is winners[0] else 120)
+
+    def test_another_program_may_lock_the_directory(self) -> None:
+        """A launch waits for it, and then goes on."""
+        directory = os.open(self.work, os.O_RDONLY)
+        self.addCleanup(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        launched = self.listen()
+        self.assertEqual(ask(os.fspath(self.path)), str(launched.pid))
 
     def test_if_taken_free_changes_no_path(self) -> None:
         hold_path(self, self.path)

@@ -65,7 +65,7 @@ struct Listener {
   /// Opens a Unix socket, and removes the file of a program that has ended. The lock on the directory keeps
   /// another launch from taking a socket for stale before it listens.
   private static func openLocal(_ address: SocketAddress) throws(Errno) -> Int32 {
-    let directory = try? FileDescriptor.open(address.host.parent, .directory)
+    let directory = try? FileDescriptor.open(address.host.parent, .directoryFollow)
     var attempts = 100
     while let isLocked = try? directory?.lock(exclusive: true, wait: false), !isLocked, attempts > 0
     {

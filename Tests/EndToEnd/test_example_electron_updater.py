@@ -742,7 +742,7 @@ class Format(Client):
     """The module reads the format as the other readers do."""
 
     #: Rules of entries, segments and of values that only a launch needs: the launcher checks them.
-    OTHERS = r"entry|segment|record(Entry|Glibc|Nul|Policy|Variable)"
+    OTHERS = r"entry|segment|record(Command|Entry|Glibc|Nul|Policy|Variable)"
 
     @needs_program("zstd")
     def test_golden_vectors_and_compressed_bytes(self) -> None:

@@ -95,7 +95,8 @@ const SECTIONS = [1, 2, 3, 4];
 const FIELDS = new Map([
   ...[1, 3, 7].map((tag) => [tag, { critical: true, many: false }]),
   ...[4, 5, 6].map((tag) => [tag, { critical: true, many: true }]),
-  ...[2, 8, 10, 11, 12, 13].map((tag) => [tag, { critical: false, many: false }]),
+  ...[2, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19].map((tag) => [tag, { critical: false, many: false }]),
+  [20, { critical: false, many: true }],
 ]);
 const NAME = /^[A-Za-z0-9_+][A-Za-z0-9._+-]{0,63}$/;
 const SECTION_ROWS = new Map([[1, 64], [2, 80], [3, 24]]);

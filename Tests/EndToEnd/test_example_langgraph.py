@@ -9,7 +9,7 @@ import unittest
 from contextlib import closing
 from pathlib import Path
 
-from examples import EXAMPLES, Example
+from examples import EXAMPLES, Example, free_port
 from support import Case, listing
 
 SHARE = ".local/share/cortex-backend"
@@ -102,6 +102,13 @@ class LangGraph(Example, Case):
         seen = Path(f"/proc/{server.process.pid}/environ").read_bytes()
         self.assertNotIn(b"TRACING", seen)
         self.assertIn(b"ONEFOLD_ROOT=", seen)
+        self.assertEqual(server.end(), 0)
+
+    def test_it_takes_the_socket_of_the_launcher_and_serves_its_page(self) -> None:
+        port = free_port()
+        server = self.serve("--port", "1", environment={**self.environment(), "ONEFOLD_LISTEN": f"127.0.0.1:{port}"})
+        self.assertEqual(server.port, port)
+        self.assertEqual(server.get("/"), (EXAMPLES / self.folder / "page/index.html").read_bytes())
         self.assertEqual(server.end(), 0)
 
     def test_another_database_can_be_named(self) -> None:

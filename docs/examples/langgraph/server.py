@@ -24,6 +24,7 @@ from typing import Annotated, Any, TypedDict
 import sqlite_vec
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import FileResponse
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langgraph.graph import END, START, StateGraph
@@ -43,11 +44,9 @@ STOP_SECONDS = 5  # for the requests under way when the server is told to stop
 # Where things are
 
 
-def migrations_directory() -> Path:
+def data_directory(name: str) -> Path:
     """In the unpacked tree when packed, else beside this script."""
-    return (
-        Path(getattr(sys, "_MEIPASS", Path(__file__).resolve().parent)) / "migrations"
-    )
+    return Path(getattr(sys, "_MEIPASS", Path(__file__).resolve().parent)) / name
 
 
 def default_database() -> Path:
@@ -87,7 +86,7 @@ class Store:
         `user_version` counts those applied. A database that counts more than there are
         belongs to a newer version of this program, which is not to be spoilt.
         """
-        scripts = sorted(migrations_directory().glob("*.sql"))
+        scripts = sorted(data_directory("migrations").glob("*.sql"))
         with self.connect() as connection:
             connection.execute("BEGIN IMMEDIATE")
             (applied,) = connection.execute("PRAGMA user_version").fetchone()
@@ -246,6 +245,10 @@ def create_app(store: Store) -> FastAPI:
     graph = create_graph(store)
 
     # Plain functions: FastAPI runs them in threads, where SQLite may wait.
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(data_directory("page") / "index.html")
+
     @app.get("/api/health")
     def health() -> dict[str, Any]:
         return {"status": "ok", "version": VERSION, "pid": os.getpid(), **store.state()}
@@ -280,6 +283,14 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def open_listener(host: str, port: int) -> socket.socket:
+    """The socket that the launcher or a service manager passed (`sd_listen_fds(3)`), else a new one."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        return socket.socket(fileno=3)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
 def serve(host: str, port: int, database: Path) -> int:
     store = Store(database, HashedWords())
     try:
@@ -290,10 +301,9 @@ def serve(host: str, port: int, database: Path) -> int:
     except (OSError, sqlite3.Error) as error:
         return fail(f"{database}: {error}", 1)
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # Before uvicorn starts, so that this is the last line that the shell sees.
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        listener = open_listener(host, port)
     except OSError as error:
         return fail(f"cannot listen on {host} port {port}: {reason(error)}", 3)
 
@@ -316,9 +326,15 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
-            host = f"[{host}]" if ":" in host else host
-            print(f"listening on http://{host}:{port}", flush=True)
+            print(f"listening on {address_of(sockets[0])}", flush=True)
+
+
+def address_of(listener: socket.socket) -> str:
+    name = listener.getsockname()
+    if isinstance(name, str):
+        return f"unix:{name}"
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"http://{host}:{name[1]}"
 
 
 def port_number(text: str) -> int:

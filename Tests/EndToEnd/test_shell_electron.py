@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
 import shutil
 import signal
-import subprocess
 import unittest
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Optional
 
-from examples import EXAMPLES, free_port, node_program, packed_example, request
-from support import IS_ROOT, PATIENCE, Case, Onefile, executable, listing, onefold, processes, start, succeed, wait_until
+from examples import EXAMPLES, free_port, node_program, request
+from shell_support import Shell
+from support import IS_ROOT, PATIENCE, listing, onefold, processes, start, succeed, wait_until
 
 EXAMPLE = EXAMPLES / "electron-shell"
 #: The directory with the module that stands for Electron's.
@@ -40,6 +38,7 @@ class Lines:
 
     def __init__(self, test: unittest.TestCase, command: list[str], environment: dict[str, Any], log: Path) -> None:
         self.log = log
+        self.received = b""
         with log.open("wb") as stderr:
             self.process = start(command, environment=environment, stderr=stderr)
         test.addCleanup(self.reap)
@@ -51,10 +50,13 @@ class Lines:
 
     def answer(self) -> Any:
         assert self.process.stdout
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        line = self.process.stdout.readline() if ready else b""
-        if not line:
-            raise AssertionError(f"no answer: {self.log.read_text()[-2000:]}")
+        while b"\n" not in self.received:
+            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+            data = os.read(self.process.stdout.fileno(), 1 << 16) if ready else b""
+            if not data:
+                raise AssertionError(f"no answer: {self.log.read_text()[-2000:]}")
+            self.received += data
+        line, self.received = self.received.split(b"\n", 1)
         return json.loads(line)
 
     def ask(self, line: str) -> Any:
@@ -72,39 +74,11 @@ class Lines:
                 pipe.close()
 
 
-class Electron(Case):
-    """One class: all its tests start one packed file."""
-
-    packed: Onefile
-
+class Electron(Shell):
     @classmethod
     def setUpClass(cls) -> None:
-        super().setUpClass()
         cls.node = node_program()
-        cls.packed = packed_example("langgraph", "onefold.toml")
-        cls.warm = cls.shared / "cache"
-        succeed(cls.packed.launch(cache=cls.warm, verb="prewarm"))
-
-    def environment(self, cache: Optional[Path] = None) -> dict[str, Any]:
-        """A user's, who has a runtime directory."""
-        for name in ("home", "runtime"):
-            (self.work / name).mkdir(mode=0o700, exist_ok=True)
-        return {"HOME": self.work / "home", "XDG_RUNTIME_DIR": self.work / "runtime", "ONEFOLD_CACHE": cache or self.warm}
-
-    def servers(self, cache: Optional[Path] = None) -> list[int]:
-        """Processes that run from the cache, and launchers of the file."""
-        places = (f"{cache or self.warm}/", os.fspath(self.packed.path))
-        return [pid for pid in processes() if executable(pid).startswith(places)]
-
-    def wait_for_no_server(self, cache: Optional[Path] = None) -> None:
-        wait_until(lambda: not self.servers(cache), "the server to end")
-
-    @contextmanager
-    def unpacking_by_another(self, cache: Path) -> Iterator[None]:
-        cache.mkdir(mode=0o700, exist_ok=True)
-        with open(cache / f"{self.packed.tree_name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        super().setUpClass()
 
     # The process part
 
@@ -150,7 +124,7 @@ class Electron(Case):
         driver.kill()
         self.wait_for_no_server()
         # By SIGTERM: it has closed what it had open.
-        self.assertEqual(listing(self.work / "home/.local/share/cortex-backend"), ["documents.db"])
+        self.assertDatabaseClosed()
 
     def test_the_launcher_ends_with_a_shell_that_is_killed(self) -> None:
         with self.unpacking_by_another(self.cache):
@@ -289,18 +263,14 @@ class Electron(Case):
         self.assertEqual(shell.process.wait(timeout=PATIENCE), 0)
         self.assertEqual(self.servers(self.cache), [])
         self.assertIn("Application shutdown complete", (self.work / "log").read_text())
-        self.assertEqual(listing(self.work / "home/.local/share/cortex-backend"), ["documents.db"])
+        self.assertDatabaseClosed()
 
     def test_a_taken_port_is_shown_and_a_free_one_is_taken(self) -> None:
         port = free_port()
-        other = start(self.packed.command(), environment={**self.environment(), "ONEFOLD_LISTEN": str(port)},
-                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-        self.addCleanup(other.communicate)
-        self.addCleanup(other.kill)
-        wait_until(lambda: answers(port), "the other server")
+        pid = self.other_server(port)
         shell = self.shell(DEMO_LISTEN=f"127.0.0.1:{port}")
         text = self.wait_for(shell, "document.querySelector('.failed p')?.textContent")
-        self.assertIn(f"cannot listen on 127.0.0.1:{port}: pid {other.pid} (cortex-backend) has it", text)
+        self.assertIn(f"cannot listen on 127.0.0.1:{port}: pid {pid} (cortex-backend) has it", text)
         self.screenshot(shell, "electron-taken.png")
         self.press(shell, "Use a free port")
         self.assertNotEqual(self.wait_for_page(shell), f"http://127.0.0.1:{port}")
@@ -341,13 +311,6 @@ def pack_stubborn(directory: Path) -> Path:
     )
     succeed(onefold("pack", "-o", directory / "stubborn", cwd=directory))
     return directory / "stubborn"
-
-
-def answers(port: int) -> bool:
-    try:
-        return request(port, "/api/health").status == 200
-    except OSError:
-        return False
 
 
 def command_line(pid: int) -> bytes:

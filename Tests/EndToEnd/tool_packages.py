@@ -8,6 +8,7 @@ import sys
 import unittest
 import venv
 from pathlib import Path
+from typing import Optional
 
 from support import REPOSITORY, scratch
 
@@ -32,9 +33,10 @@ def tool_packages() -> Path:
 
 
 @functools.lru_cache(maxsize=None)
-def tool_environment(name: str) -> Path:
-    """The directory of programs in the environment that NAME-requirements.txt pins. It is kept in .build for the next run."""
-    requirements = Path(__file__).with_name(f"{name}-requirements.txt")
+def tool_environment(name: str, requirements: Optional[Path] = None) -> Path:
+    """The directory of programs in the environment that NAME-requirements.txt pins, or another file. It is kept in .build for
+    the next run."""
+    requirements = requirements or Path(__file__).with_name(f"{name}-requirements.txt")
     directory = REPOSITORY / ".build" / f"{name}-tools"
     wanted = f"{sys.version}\n{requirements.read_text()}"
     marker = directory / "installed"

@@ -27,6 +27,8 @@ LONGEST = (
     "test_inspect_page",
     "test_listen_recipes",
     "test_example_heavy",
+    "test_shell_electron",
+    "test_shell_tauri",
     "test_spec_launch",
     "test_applications",
     "test_target",

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import unittest
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
-from examples import EXAMPLES, free_port, request
+from examples import EXAMPLES, free_port, pack_spec, request
 from screen import Screen
 from shell_support import Shell
-from support import PATIENCE, listing, start, wait_until
+from support import PATIENCE, StrPath, executable, listing, start, wait_until
 from tool_packages import tool_environment
 
 EXAMPLE = EXAMPLES / "tauri-shell"
@@ -64,13 +64,14 @@ class Tauri(Shell):
             text, count = re.subn("^const LISTEN = '.*';$", f"const LISTEN = '{listen}';", script.read_text(), flags=re.M)
             self.assertEqual(count, 1)
             script.write_text(text)
-        log = (self.work / "log").open("ab")
-        self.addCleanup(log.close)
-        environment = self.environment(cache)
-        self.shell = shell = start([self.python, place / "shell.py"], environment=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.addCleanup(shell.wait)
-        self.addCleanup(shell.kill)
-        return shell
+        return self.begin([self.python, place / "shell.py"], self.environment(cache))
+
+    def begin(self, command: Sequence[StrPath], environment: dict[str, Any]) -> subprocess.Popen[bytes]:
+        with (self.work / "log").open("ab") as log:
+            self.shell = start(command, environment=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.addCleanup(self.shell.wait)
+        self.addCleanup(self.shell.kill)
+        return self.shell
 
     def window(self, title: str) -> str:
         """The number of the window whose title begins so, when it is visible."""
@@ -157,6 +158,24 @@ class Tauri(Shell):
                 wait_until(lambda: not self.screen.windows(), "the window to go")
             self.assertEqual(shell.returncode, 0)
             self.assertEqual(listing(self.cache), [f"{self.packed.tree_name}.lock"])
+
+
+    def test_the_shell_packed_with_its_sidecar_is_one_file(self) -> None:
+        source = shutil.copytree(EXAMPLE, self.work / "source")
+        shutil.copy(self.packed.path, source / "cortex-backend")
+        packed = pack_spec(source, self.work / "cortex")
+        shutil.rmtree(source)
+        self.begin(packed.command(), self.environment(self.cache))
+        self.wait_for_page()
+        tree = packed.tree(self.cache)
+        inner = tree / "bin" / "cortex-backend"
+        self.assertEqual(inner.read_bytes(), self.packed.path.read_bytes())
+        self.assertEqual([path for path in tree.rglob("*") if "webkit" in path.name], [])
+        running = {Path(executable(pid)).relative_to(self.cache).parts[0] for pid in self.servers(self.cache)}
+        self.assertEqual(running, {packed.tree_name, self.packed.tree_name})
+        self.shell.kill()
+        self.wait_for_no_server(self.cache)
+        self.assertDatabaseClosed()
 
 
 def session_bus(test: type[unittest.TestCase]) -> str:

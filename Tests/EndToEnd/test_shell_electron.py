@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import unittest
 from pathlib import Path
 from typing import Any, Optional
 
+from browser import browser_program
 from examples import EXAMPLES, free_port, node_program, request
 from shell_support import Shell
 from support import IS_ROOT, PATIENCE, listing, onefold, processes, start, succeed, wait_until
@@ -205,9 +205,6 @@ class Electron(Shell):
 
     def shell(self, **variables: Any) -> Lines:
         """The example's main.js, with a chromium that has a profile of its own."""
-        chromium = shutil.which("chromium")
-        if chromium is None:
-            self.skipTest("needs the program chromium")
         flags = [
             "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={self.work / 'profile'}", "--no-first-run",
             "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--window-size=800,600",
@@ -216,7 +213,7 @@ class Electron(Shell):
         environment = {
             **self.environment(variables.pop("cache", None)),
             "NODE_PATH": STANDS_IN,
-            "TEST_CHROMIUM": json.dumps([chromium, *flags]),
+            "TEST_CHROMIUM": json.dumps([browser_program(), *flags]),
             "DEMO_SERVER": self.packed.path,
             **variables,
         }
@@ -235,8 +232,10 @@ class Electron(Shell):
         """The address of the server's page, which has asked the server."""
         return self.wait_for(shell, "document.getElementById('health')?.textContent && location.origin")
 
-    def press(self, shell: Lines, button: str) -> None:
-        self.evaluate(shell, f"[...document.querySelectorAll('button')].find((b) => b.textContent === '{button}').click()")
+    def press(self, shell: Lines, button: str, *, last: bool = False) -> None:
+        """`last` if the process may end before it answers."""
+        code = f"[...document.querySelectorAll('button')].find((b) => b.textContent === '{button}').click()"
+        shell.send(json.dumps({"evaluate": code})) if last else self.evaluate(shell, code)
 
     def browsers(self) -> list[int]:
         profile = os.fsencode(self.work / "profile")
@@ -291,7 +290,7 @@ class Electron(Shell):
     def test_quitting_from_the_splash(self) -> None:
         shell = self.shell(ONEFOLD_CACHE="/dev/null")
         self.wait_for(shell, "document.querySelector('.failed p')?.textContent")
-        self.press(shell, "Quit")
+        self.press(shell, "Quit", last=True)
         self.assertEqual(shell.process.wait(timeout=PATIENCE), 0)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Optional
 from browser import browser_program
 from examples import EXAMPLES, free_port, node_program, request
 from shell_support import Shell
-from support import IS_ROOT, PATIENCE, listing, onefold, processes, start, succeed, wait_until
+from support import IS_ROOT, PATIENCE, executable, listing, onefold, processes, start, succeed, wait_until
 
 EXAMPLE = EXAMPLES / "electron-shell"
 #: The directory with the module that stands for Electron's.
@@ -217,6 +217,8 @@ class Electron(Shell):
             "DEMO_SERVER": self.packed.path,
             **variables,
         }
+        # It ends after the main process, and writes to its profile until then.
+        self.addCleanup(self.wait_for_no_browser)
         return Lines(self, [self.node, os.fspath(EXAMPLE / "main.js")], environment, self.work / "log")
 
     def evaluate(self, shell: Lines, code: str) -> Any:
@@ -238,8 +240,12 @@ class Electron(Shell):
         shell.send(json.dumps({"evaluate": code})) if last else self.evaluate(shell, code)
 
     def browsers(self) -> list[int]:
-        profile = os.fsencode(self.work / "profile")
-        return [pid for pid in processes() if profile in command_line(pid)]
+        """The browser's processes, all of which have the environment of the test."""
+        home = os.fsencode(self.work / "home")
+        return [pid for pid in processes() if "chrom" in executable(pid) and home in environment_of(pid)]
+
+    def wait_for_no_browser(self) -> None:
+        wait_until(lambda: not self.browsers(), "the browser to end")
 
     def screenshot(self, shell: Lines, name: str) -> None:
         """For a person who looks at it, in a directory that the variable names."""
@@ -285,7 +291,7 @@ class Electron(Shell):
         # A crash of the shell ends the server, and the window.
         shell.kill()
         self.wait_for_no_server()
-        wait_until(lambda: not self.browsers(), "the browser to end")
+        self.wait_for_no_browser()
 
     def test_quitting_from_the_splash(self) -> None:
         shell = self.shell(ONEFOLD_CACHE="/dev/null")
@@ -312,9 +318,9 @@ def pack_stubborn(directory: Path) -> Path:
     return directory / "stubborn"
 
 
-def command_line(pid: int) -> bytes:
+def environment_of(pid: int) -> bytes:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
 

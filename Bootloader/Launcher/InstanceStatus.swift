@@ -1,5 +1,4 @@
 import PayloadFormat
-import PayloadReader
 import Posix
 import Reporting
 
@@ -7,7 +6,13 @@ import Reporting
 
 /// "server 1.2 is running: pid 123 at 127.0.0.1:8000, for 60 seconds, with 45,678,592 bytes in memory".
 func statusText(_ record: LaunchRecord, _ instance: RunningInstance) -> Text {
-  "\(escapedText(record.name)) \(escapedText(instance.version)) is running: \(instance.place), for \(counted(UInt64(clamping: WallClock.seconds(since: instance.started)), "second")), with \(counted(instance.memory, "byte")) in memory\n"
+  var text = escapedText(record.name)
+  if !instance.version.isEmpty { text += " \(escapedText(instance.version))" }
+  let seconds = UInt64(clamping: WallClock.seconds(since: instance.started))
+  let memory = ProcessHandle.residentBytes(of: instance.process)
+  text += " is running: \(instance.place), for \(counted(seconds, "second"))"
+  text += ", with \(counted(memory, "byte")) in memory\n"
+  return text
 }
 
 func statusJSON(_ record: LaunchRecord, _ instance: RunningInstance?) -> Text {
@@ -19,13 +24,8 @@ func statusJSON(_ record: LaunchRecord, _ instance: RunningInstance?) -> Text {
     text.append(member: "file", jsonText(instance.file))
     text.append(member: "pid", number: UInt64(instance.process))
     text.append(member: "since", number: UInt64(clamping: instance.started.seconds))
-    text.append(member: "memory", number: instance.memory)
+    text.append(member: "memory", number: ProcessHandle.residentBytes(of: instance.process))
   }
   text.append(literal: "}\n")
   return text
-}
-
-extension RunningInstance {
-  /// Bytes in RAM; 0 if unknown.
-  fileprivate var memory: UInt64 { ProcessHandle.residentBytes(of: process) }
 }

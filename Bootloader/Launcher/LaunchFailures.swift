@@ -1,5 +1,4 @@
 import PayloadFormat
-import PayloadReader
 import Posix
 import Reporting
 
@@ -183,7 +182,8 @@ extension Failure {
       "\(description): use a newer system, or ask for a file built on an older one"
     case .noDirectory:
       "\(description); set ONEFOLD_CACHE to a directory of yours that allows execution"
-    default:
+    case .system, .interrupted, .occupied, .notExecutable, .noEntry, .addressTaken, .isRunning,
+      .notRunning, .notStopped, .usage, .refused:
       description
     }
   }

@@ -1,5 +1,4 @@
 import PayloadFormat
-import PayloadReader
 import Posix
 
 /// The address that the launcher keeps for its program from before it unpacks (docs/launch.md, "Listening").
@@ -21,7 +20,7 @@ struct Listener {
   /// Opens the socket that the settings ask for; nil if they ask for none.
   init?(_ record: LaunchRecord) throws(Failure) {
     guard let text = Settings.listen(record) else { return nil }
-    if record.handover == .descriptor, try Listener.isPassed() {
+    if record.handover == .descriptor, Listener.isPassed() {
       guard let address = SocketAddress(of: Listener.firstDescriptor) else { throw .noPassedSocket }
       self.address = address
       socket = .passed
@@ -37,7 +36,7 @@ struct Listener {
   }
 
   /// Whether a service manager passed sockets to this very process (sd_listen_fds(3)).
-  private static func isPassed() throws(Failure) -> Bool {
+  private static func isPassed() -> Bool {
     guard let process = ProcessContext.variable("LISTEN_PID"),
       decimalNumber([UInt8](process.bytes)) == UInt32(ProcessContext.number),
       let count = ProcessContext.variable("LISTEN_FDS")

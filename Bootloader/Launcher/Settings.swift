@@ -24,12 +24,8 @@ enum Settings {
     if value.elementsEqual(Path("json").bytes) { return 2 }
     let start = Path("json:").bytes
     guard value.starts(with: start), (6...14).contains(value.count) else { return nil }
-    var number: Int32 = 0
-    for byte in value.dropFirst(start.count) {
-      guard byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") else { return nil }
-      number = number * 10 + Int32(byte - UInt8(ascii: "0"))
-    }
-    return number
+    // At most nine digits.
+    return decimalNumber([UInt8](value.dropFirst(start.count))).map { Int32($0) }
   }
 
   enum ParentDeathSetting {

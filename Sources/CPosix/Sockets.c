@@ -174,12 +174,6 @@ long cposix_move_descriptor(int fd, int to) {
 
 int cposix_copy_descriptor(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
 
-long cposix_is_listening(int fd) {
-  int value = 0;
-  socklen_t length = sizeof value;
-  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0 && value;
-}
-
 // MARK: Who listens
 
 static void put_hex(char *to, uint32_t value) {

@@ -91,11 +91,6 @@ public struct SocketAddress: Sendable {
 }
 
 extension ProcessContext {
-  /// Whether the descriptor is a socket that listens.
-  public static func isListening(_ descriptor: Int32) -> Bool {
-    cposix_is_listening(descriptor) != 0
-  }
-
   /// Makes `descriptor` the descriptor `number`, which the program gets. If the program would inherit another
   /// file under this number, that one moves to a free number. The corresponding C function is `dup2`.
   public static func move(_ descriptor: Int32, to number: Int32) throws(Errno) {
@@ -108,9 +103,6 @@ extension ProcessContext {
     let copy = cposix_copy_descriptor(descriptor)
     return copy < 0 ? nil : copy
   }
-
-  /// Closes a descriptor that no `FileDescriptor` owns.
-  public static func close(_ descriptor: Int32) { cposix_end_of_owner(descriptor) }
 
   /// Keeps the descriptor open across `execve`.
   public static func keepAtExecution(_ descriptor: Int32) {

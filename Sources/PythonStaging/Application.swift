@@ -124,11 +124,12 @@ struct Application {
   }
 
   /// The launch commands of `[commands.NAME]`.
-  func commands() throws(Failure) -> [(name: String, entry: String, arguments: [String])] {
-    var result: [(name: String, entry: String, arguments: [String])] = []
+  func commands() throws(Failure) -> [StagedApplication.Command] {
+    var result: [StagedApplication.Command] = []
     for (command, (program, module)) in zip(spec.launch.commands, programs.dropFirst()) {
       let (entry, options) = try self.command(program, module, layout.program)
-      result.append((command.name, entry, options + command.arguments))
+      result.append(
+        .init(name: command.name, entry: entry, arguments: options + command.arguments))
     }
     return result
   }

@@ -44,13 +44,22 @@ public struct StagingRequest: Sendable {
 
 /// A tree that is ready for packing, and its launch command.
 public struct StagedApplication: Sendable {
+  /// Another program of the file, from `[commands.NAME]`.
+  public struct Command: Sendable {
+    public var name: String
+    /// From the tree's root.
+    public var entry: String
+    /// The arguments before the user's.
+    public var arguments: [String]
+  }
+
   public var tree: Path
   /// The executed program, from the tree's root.
   public var entry: String
   /// The arguments before the user's.
   public var arguments: [String]
   /// What the file can start instead.
-  public var commands: [(name: String, entry: String, arguments: [String])] = []
+  public var commands: [Command] = []
   public var variables: [(name: String, value: String)]
   public var removedVariables: [String]
   /// The modification time of the application's own files, in seconds since 1970. Each release has a later one.
@@ -244,10 +253,8 @@ private struct Staging {
   }
 
   /// The commands of a tree without an interpreter.
-  private func executableCommands() throws(Failure) -> [(
-    name: String, entry: String, arguments: [String]
-  )] {
-    var result: [(name: String, entry: String, arguments: [String])] = []
+  private func executableCommands() throws(Failure) -> [StagedApplication.Command] {
+    var result: [StagedApplication.Command] = []
     for command in spec.launch.commands {
       guard case .executable(let program) = command.program.value else {
         throw .failed(
@@ -255,7 +262,8 @@ private struct Staging {
           "the spec names no interpreter: give python.version, prefix or archive")
       }
       try checkExecutable(program, at: command.program.place, in: root)
-      result.append((command.name, program.string, command.arguments))
+      result.append(
+        .init(name: command.name, entry: program.string, arguments: command.arguments))
     }
     return result
   }

@@ -23,7 +23,9 @@ private func summary(_ error: Failure) -> String {
   case .interrupted: return "signal \(error.signal ?? 0)"
   case .occupied: return "occupied"
   case .damaged: return damagedPart(error.description.string)
-  default: return error.description.string
+  case .noDirectory, .notExecutable, .noEntry, .addressTaken, .isRunning, .notRunning, .notStopped,
+    .usage, .refused:
+    return error.description.string
   }
 }
 

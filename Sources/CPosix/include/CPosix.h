@@ -286,8 +286,6 @@ long cposix_move_descriptor(int fd, int to);
 
 // fcntl(F_DUPFD_CLOEXEC) above the standard descriptors.
 int cposix_copy_descriptor(int fd);
-// Whether `fd` is a socket that listens.
-long cposix_is_listening(int fd);
 // The process that listens where `address` can't, as far as this user may see it; 0 if unknown.
 int cposix_listening_process(const cposix_address_t *address);
 

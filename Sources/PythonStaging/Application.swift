@@ -13,6 +13,8 @@ struct Application {
   static let restartModule = "_onefold_restart"
   static let mainModule = "_onefold_main"
   static let smokeModule = "_onefold_smoke"
+  /// The directory of the link to the interpreter. Python finds `pyvenv.cfg` from there.
+  static let nameDirectory = ".process"
 
   /// Writes the code that the interpreter runs first, and the code that it launches. `isFrozen` sets `sys.frozen`.
   func addRuntime(_ facts: Facts, isFrozen: Bool) throws(Failure) {
@@ -39,16 +41,16 @@ struct Application {
       }
     }
     if hasNamedProgram {
-      try createDirectories(layout.root.appending(".onefold"))
+      try createDirectories(layout.root.appending(Self.nameDirectory))
       try DirectoryHandle.current.createSymlink(
         layout.root.appending(namedProgram), to: Path("../\(layout.program)"))
     }
   }
 
   /// A link to the interpreter with the application's name, which `ps` then shows (docs/packing.md, "The name of the
-  /// process"). In a directory of its own, where no script of a distribution has the name.
+  /// process"). In a directory of its own, where nothing else has the name.
   private var namedProgram: String {
-    hasNamedProgram ? ".onefold/\(spec.app.name.value)" : layout.program
+    hasNamedProgram ? "\(Self.nameDirectory)/\(spec.app.name.value)" : layout.program
   }
 
   private var hasNamedProgram: Bool {

@@ -154,7 +154,10 @@ public struct TreeParts: Sendable {
     let parts = path.split(separator: "/")
     let name = parts.last ?? ""
     let directories = parts.dropLast()
-    if directories.first == ".onefold" || path == "pyvenv.cfg" { return true }
+    if directories.first == ".onefold" || directories.first ?? "" == Application.nameDirectory {
+      return true
+    }
+    if path == "pyvenv.cfg" { return true }
     if name == "__onefold__.pth" || name.hasPrefix("_onefold_") { return true }
     if directories.last == "__pycache__" { return true }
     // Below a directory of distributions, files without an owner are data.

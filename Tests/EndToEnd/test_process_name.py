@@ -34,9 +34,9 @@ def main():
 
 
 class ProcessName(SpecCase):
-    def packed(self, **launch: object) -> Onefile:
+    def packed(self, name: str = "order-server", **launch: object) -> Onefile:
         directory = application(
-            self.work / "application", {"look.py": LOOK}, app={"name": "order-server"}, data=[{"source": "look.py"}],
+            self.work / "application", {"look.py": LOOK}, app={"name": name}, data=[{"source": "look.py"}],
             launch={"function": "look:main", **launch},
         )  # fmt: skip
         return pack_spec(directory)
@@ -50,10 +50,15 @@ class ProcessName(SpecCase):
         self.assertEqual(
             said,
             [
-                "order-server", os.fspath(tree / ".onefold" / "order-server"), interpreter, interpreter,
+                "order-server", os.fspath(tree / ".process" / "order-server"), interpreter, interpreter,
                 [f"python{SHORT}", interpreter], f"python{SHORT}", os.fspath(tree),
             ],
         )  # fmt: skip
+
+    def test_it_may_be_that_of_a_file_of_the_packer(self) -> None:
+        packed = self.packed("licenses")
+        self.assertEqual(json.loads(succeed(packed.launch(cache=self.cache)).stdout)[0], "licenses")
+        self.assertTrue((packed.tree(self.cache) / ".onefold" / "licenses").is_dir())
 
     def test_the_spec_may_keep_that_of_the_interpreter(self) -> None:
         packed = self.packed(**{"named-process": False})
@@ -61,4 +66,4 @@ class ProcessName(SpecCase):
         tree = packed.tree(self.cache)
         interpreter = os.fspath(tree / "bin" / f"python{SHORT}")
         self.assertEqual(said[:3], [f"python{SHORT}", interpreter, interpreter])
-        self.assertFalse(Path(tree / ".onefold" / "order-server").exists())
+        self.assertFalse(Path(tree / ".process" / "order-server").exists())
